@@ -1,0 +1,1 @@
+"""Clocks: what happened before what (`vector`), and when (`hybrid`)."""

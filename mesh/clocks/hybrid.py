@@ -1,0 +1,122 @@
+"""The hybrid logical clock, and the guard that keeps a wrong clock from doing harm.
+
+`HybridClock` is that of Kulkarni et al. (*Logical Physical Clocks*, 2014): 48 bits of milliseconds and 16 of counter,
+so that stamps of one node strictly rise and a cause is stamped below its effect. We deviate in one point: a stamp
+more than 60 s ahead is kept as it is and does not move the clock, for rejecting loses messages and following lets one
+wrong clock drag the mesh.
+
+`ClockGuard` compares this node's clock with its neighbors'. While they disagree by more than 60 s, or after a leap
+against the monotonic clock that no neighbor confirms, nothing expires, and stamps come from the median.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from mesh.types import NodeId, Now
+
+COUNTER_BITS = 16
+COUNTER_MAX = (1 << COUNTER_BITS) - 1
+SKEW_MAX_MS = 60_000
+"""A clock farther than this from the others' is wrong. Protocol choice: far above NTP's error, far below any expiry."""
+
+
+def stamp_ms(stamp: int) -> int:
+    """The milliseconds (since 1970) of a hybrid stamp."""
+    return stamp >> COUNTER_BITS
+
+
+def stamp_of(wall_ms: int) -> int:
+    """The least hybrid stamp of a millisecond."""
+    return wall_ms << COUNTER_BITS
+
+
+@dataclass
+class HybridClock:
+    """Gives out strictly rising stamps that follow both the wall clock and every stamp seen."""
+
+    high: int = 0
+
+    def next(self, wall_ms: int) -> int:
+        """Give the next stamp, at least `wall_ms` and above all that came before."""
+        self.high = max(self.high + 1, stamp_of(wall_ms))
+        return self.high
+
+    def reserve(self, count: int, wall_ms: int) -> int:
+        """Give `count` consecutive stamps at once and return the first."""
+        first = self.next(wall_ms)
+        self.high += count - 1
+        return first
+
+    def observe(self, stamp: int, wall_ms: int) -> bool:
+        """Move past a stamp that was seen, unless it is over `SKEW_MAX_MS` ahead; return whether it was believed."""
+        if stamp_ms(stamp) > wall_ms + SKEW_MAX_MS:
+            return False
+        self.high = max(self.high, stamp)
+        return True
+
+    def runs_ahead(self, wall_ms: int) -> bool:
+        """Whether the high water is farther ahead of the time than a right clock could have brought it."""
+        return stamp_ms(self.high) > wall_ms + SKEW_MAX_MS
+
+
+@dataclass
+class ClockGuard:
+    """Decides which time to stamp with and up to which time things may expire.
+
+    `offsets` holds, for each linked neighbor, its wall clock less ours on the monotonic scale (ms).
+    """
+
+    offsets: dict[NodeId, int] = field(default_factory=dict)
+    _base_ms: int | None = None
+    _leapt: bool = False
+    _expired_to_ms: int = 0
+
+    def on_now(self, now: Now) -> None:
+        """Notice a leap of the wall clock against the monotonic one. Call at the start of each tick."""
+        base = now.wall_ms - now.mono_us // 1_000
+        if self._base_ms is None or abs(base - self._base_ms) <= SKEW_MAX_MS or (self.offsets and self._agrees(now)):
+            self._base_ms = base
+            self._leapt = False
+        else:
+            self._leapt = True
+        if self.trusted(now):
+            self._expired_to_ms = max(self._expired_to_ms, now.wall_ms)
+        elif len(self.offsets) >= 2:  # we were wrong alone: what a wrong clock declared dead may live
+            self._expired_to_ms = min(self._expired_to_ms, self.median_ms(now))
+
+    def observe(self, peer: NodeId, wall_ms: int, now: Now) -> None:
+        """Take a neighbor's clock from its HELLO or `Alive`."""
+        self.offsets[peer] = wall_ms - now.mono_us // 1_000
+
+    def forget(self, peer: NodeId) -> None:
+        """Forget a neighbor whose link is gone."""
+        self.offsets.pop(peer, None)
+
+    def median_ms(self, now: Now) -> int:
+        """The median of our clock and our neighbors'; of an even count, of the middle two the nearer to ours."""
+        mono_ms = now.mono_us // 1_000
+        clocks = sorted([now.wall_ms, *(offset + mono_ms for offset in self.offsets.values())])
+        high = clocks[len(clocks) // 2]
+        low = clocks[(len(clocks) - 1) // 2]
+        return min((low, high), key=lambda clock: (abs(clock - now.wall_ms), clock))
+
+    def _agrees(self, now: Now) -> bool:
+        if len(self.offsets) == 1:  # of two that differ, neither knows who is right
+            (offset,) = self.offsets.values()
+            return abs(offset + now.mono_us // 1_000 - now.wall_ms) <= SKEW_MAX_MS
+        return abs(self.median_ms(now) - now.wall_ms) <= SKEW_MAX_MS
+
+    def trusted(self, now: Now) -> bool:
+        """Whether our clock agrees with what we know, so that things may expire."""
+        return not self._leapt and self._agrees(now)
+
+    def wall_ms(self, now: Now) -> int:
+        """The time to stamp with: our own clock where it is trusted or there is no median, else the median."""
+        if self.trusted(now) or len(self.offsets) < 2:
+            return now.wall_ms
+        return self.median_ms(now)
+
+    def expiry_ms(self) -> int:
+        """What expires up to this time is dead; it never goes back, and stands still while the clock is doubted."""
+        return self._expired_to_ms

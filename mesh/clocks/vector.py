@@ -1,0 +1,255 @@
+"""Interval sets and version vectors: what a node has.
+
+An `IntervalSet` is a set of sequence numbers (from 1) kept as sorted, disjoint, non-adjacent closed runs. A
+`VersionVector` maps logs to interval sets: a version vector with exceptions (Malkhi and Terry, *Concise version
+vectors in WinFS*, 2005). Vectors are compared as sets of records, which makes *before*, *after*, *equal* and
+*concurrent* exact, holes included.
+
+Invariants: `0 < first <= last`, and between runs at least one number is missing; no log in a vector has an empty set.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator
+from enum import Enum
+
+from mesh.types import LogId
+
+
+class Order(Enum):
+    """How one version vector stands to another."""
+
+    BEFORE = "before"
+    AFTER = "after"
+    EQUAL = "equal"
+    CONCURRENT = "concurrent"
+
+
+class IntervalSet:
+    """A mutable set of positive integers, kept as runs; every change costs O(log runs) plus the runs it touches."""
+
+    __slots__ = ("_firsts", "_lasts")
+
+    def __init__(self, runs: Iterable[tuple[int, int]] = ()) -> None:
+        """Build from closed runs `(first, last)` in any order; they may overlap."""
+        self._firsts: list[int] = []
+        self._lasts: list[int] = []
+        for first, last in runs:
+            self.add(first, last)
+
+    def add(self, first: int, last: int) -> None:
+        """Include `first..last`, joining what it touches."""
+        assert 0 < first <= last
+        lo = bisect_left(self._lasts, first - 1)
+        hi = bisect_right(self._firsts, last + 1)
+        if lo < hi:
+            first, last = min(first, self._firsts[lo]), max(last, self._lasts[hi - 1])
+        self._firsts[lo:hi] = [first]
+        self._lasts[lo:hi] = [last]
+
+    def remove(self, first: int, last: int) -> None:
+        """Exclude `first..last`, splitting the runs it cuts."""
+        assert 0 < first <= last
+        lo = bisect_left(self._lasts, first)
+        hi = bisect_right(self._firsts, last)
+        if lo >= hi:
+            return
+        kept = [(self._firsts[lo], first - 1), (last + 1, self._lasts[hi - 1])]
+        kept = [(a, b) for a, b in kept if a <= b]
+        self._firsts[lo:hi] = [a for a, _ in kept]
+        self._lasts[lo:hi] = [b for _, b in kept]
+
+    def covers(self, first: int, last: int) -> bool:
+        """Whether all of `first..last` is included."""
+        i = bisect_left(self._lasts, first)
+        return i < len(self._firsts) and self._firsts[i] <= first and last <= self._lasts[i]
+
+    def touches(self, first: int, last: int) -> bool:
+        """Whether any of `first..last` is included."""
+        i = bisect_left(self._lasts, first)
+        return i < len(self._firsts) and self._firsts[i] <= last
+
+    def __contains__(self, number: int) -> bool:
+        return self.covers(number, number)
+
+    @property
+    def frontier(self) -> int:
+        """The highest number below which nothing is missing; 0 if even 1 is."""
+        return self._lasts[0] if self._firsts and self._firsts[0] == 1 else 0
+
+    @property
+    def last(self) -> int:
+        """The highest number included; 0 if none is."""
+        return self._lasts[-1] if self._lasts else 0
+
+    @property
+    def count(self) -> int:
+        """How many numbers are included."""
+        return sum(self._lasts) - sum(self._firsts) + len(self._firsts)
+
+    def missing(self, first: int, last: int) -> list[tuple[int, int]]:
+        """The runs of `first..last` that are not included, ascending."""
+        gaps: list[tuple[int, int]] = []
+        for i in range(bisect_left(self._lasts, first), len(self._firsts)):
+            if self._firsts[i] > last:
+                break
+            if first < self._firsts[i]:
+                gaps.append((first, self._firsts[i] - 1))
+            first = self._lasts[i] + 1
+        if first <= last:
+            gaps.append((first, last))
+        return gaps
+
+    def within(self, first: int, last: int) -> list[tuple[int, int]]:
+        """The included runs of `first..last`, clipped to it, ascending."""
+        lo, hi = bisect_left(self._lasts, first), bisect_right(self._firsts, last)
+        return [(max(self._firsts[i], first), min(self._lasts[i], last)) for i in range(lo, hi)]
+
+    def update(self, other: IntervalSet) -> None:
+        """Include all that the other includes."""
+        for first, last in other:
+            self.add(first, last)
+
+    def minus(self, other: IntervalSet) -> IntervalSet:
+        """A new set: what is here and not in the other."""
+        rest = self.copy()
+        for first, last in other:
+            rest.remove(first, last)
+        return rest
+
+    def copy(self) -> IntervalSet:
+        """A set of its own with the same numbers."""
+        twin = IntervalSet()
+        twin._firsts, twin._lasts = self._firsts[:], self._lasts[:]
+        return twin
+
+    def __iter__(self) -> Iterator[tuple[int, int]]:
+        return iter(list(zip(self._firsts, self._lasts, strict=True)))
+
+    def __len__(self) -> int:
+        return len(self._firsts)
+
+    def __bool__(self) -> bool:
+        return bool(self._firsts)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, IntervalSet) and (self._firsts, self._lasts) == (other._firsts, other._lasts)
+
+    __hash__ = None  # type: ignore[assignment]  # mutable: equal today is not equal tomorrow
+
+    def __repr__(self) -> str:
+        return f"IntervalSet({list(self)})"
+
+    def check(self) -> None:
+        """Assert the invariants: sorted, disjoint, not adjacent, positive."""
+        below = -1
+        for first, last in self:
+            assert below + 1 < first <= last, self
+            below = last
+
+
+class VersionVector:
+    """A mutable map from logs to interval sets: every record that somebody has."""
+
+    __slots__ = ("_sets",)
+
+    def __init__(self, sets: Iterable[tuple[LogId, IntervalSet]] = ()) -> None:
+        """Build from pairs; empty sets are left out, a log named twice is joined."""
+        self._sets: dict[LogId, IntervalSet] = {}
+        for log, runs in sets:
+            for first, last in runs:
+                self.add(log, first, last)
+
+    def add(self, log: LogId, first: int, last: int) -> None:
+        """Include the records `first..last` of a log."""
+        self._sets.setdefault(log, IntervalSet()).add(first, last)
+
+    def remove(self, log: LogId, first: int, last: int) -> None:
+        """Exclude the records `first..last` of a log."""
+        runs = self._sets.get(log)
+        if runs is not None:
+            runs.remove(first, last)
+            if not runs:
+                del self._sets[log]
+
+    def replace(self, log: LogId, runs: IntervalSet) -> None:
+        """Say anew what is held of a log; the set is copied."""
+        self._sets.pop(log, None)
+        if runs:
+            self._sets[log] = runs.copy()
+
+    def get(self, log: LogId) -> IntervalSet:
+        """What is held of a log. Read only: change it through this vector."""
+        return self._sets.get(log, _NOTHING)
+
+    def forget(self, log: LogId) -> None:
+        """Drop a log."""
+        self._sets.pop(log, None)
+
+    def covers(self, log: LogId, first: int, last: int) -> bool:
+        """Whether all of `first..last` of a log is included."""
+        return self.get(log).covers(first, last)
+
+    def logs(self) -> list[LogId]:
+        """The logs, sorted."""
+        return sorted(self._sets)
+
+    def items(self) -> list[tuple[LogId, IntervalSet]]:
+        """Logs and sets, sorted by log."""
+        return sorted(self._sets.items())
+
+    def merge(self, other: VersionVector) -> None:
+        """Include all that the other includes: the least upper bound."""
+        for log, runs in other._sets.items():
+            self._sets.setdefault(log, IntervalSet()).update(runs)
+
+    def difference(self, other: VersionVector) -> VersionVector:
+        """A new vector: what is here and not in the other."""
+        return VersionVector((log, runs.minus(other.get(log))) for log, runs in self._sets.items())
+
+    def compare(self, other: VersionVector) -> Order:
+        """How this vector stands to the other, as sets of records."""
+        more, less = bool(self.difference(other)), bool(other.difference(self))
+        if more and less:
+            return Order.CONCURRENT
+        if more:
+            return Order.AFTER
+        return Order.BEFORE if less else Order.EQUAL
+
+    def copy(self) -> VersionVector:
+        """A vector of its own with the same records."""
+        twin = VersionVector()
+        twin._sets = {log: runs.copy() for log, runs in self._sets.items()}
+        return twin
+
+    @property
+    def count(self) -> int:
+        """How many records are included, over all logs."""
+        return sum(runs.count for runs in self._sets.values())
+
+    def __len__(self) -> int:
+        return len(self._sets)
+
+    def __contains__(self, log: LogId) -> bool:
+        return log in self._sets
+
+    def __bool__(self) -> bool:
+        return bool(self._sets)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, VersionVector) and self._sets == other._sets
+
+    __hash__ = None  # type: ignore[assignment]  # mutable: equal today is not equal tomorrow
+
+    def __repr__(self) -> str:
+        return f"VersionVector({self.items()})"
+
+    def check(self) -> None:
+        """Assert the invariants of every set, and that none is empty."""
+        for runs in self._sets.values():
+            assert runs
+            runs.check()
+
+
+_NOTHING = IntervalSet()

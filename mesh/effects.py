@@ -1,0 +1,402 @@
+"""Events, effects and timers: the whole boundary of a node.
+
+A host passes events to `Node.tick` and performs the effects that come back, in order, none waiting for another. A tick
+returns at most one `Append`; `Stored` or `StoreFailed` answers it, in order, and after a failure the host fails all
+behind it. Time is `Now`. Add to this file with care, for every host must learn what is added.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from mesh.frames import Frame, Lane
+from mesh.log.batch import Batch
+from mesh.log.log import Run
+from mesh.log.names import NameRun
+from mesh.operations import ClientOperation, NodeOperation
+from mesh.types import Address, LinkId, LogId, NodeId, SessionId
+
+# --- what crosses to the disk and back -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class LogMarks:
+    """What is held of a log after an append: all its runs, its newest stamp and its latest expiry."""
+
+    log: LogId
+    runs: tuple[Run, ...]
+    stamp: int
+    expires_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """What an append writes beside its batches, in the same transaction."""
+
+    logs: tuple[LogMarks, ...] = ()
+    names: tuple[NameRun, ...] = ()
+    channels: tuple[tuple[str, LogId, int], ...] = ()
+    """One row for each distinct channel of each batch: channel, log, the batch's first position."""
+    members: tuple[bytes, ...] = ()
+    """Certificates that were learnt."""
+    strip_before_ms: int = 0
+    """Bodies of batches whose latest expiry is at or before this are dropped; 0 drops none."""
+    forget_logs: tuple[LogId, ...] = ()
+    """Logs that are wholly expired and vanish, with all their rows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recovered:
+    """What a store held when it was opened, checked: intervals equal to those derived from the rows."""
+
+    logs: tuple[LogMarks, ...] = ()
+    names: tuple[NameRun, ...] = ()
+    members: tuple[bytes, ...] = ()
+    corrupt: tuple[tuple[LogId, int, int], ...] = ()
+    """Ranges whose rows failed their check and were deleted: they are wanted again."""
+    clean: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Ranges:
+    """Batches of a log that overlap any of these ranges, ascending."""
+
+    log: LogId
+    ranges: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class OfChannels:
+    """Batches of a log, within the positions `after+1..through`, that hold a channel matching any of the patterns.
+
+    Ascending, or descending if `backwards`. Where all patterns are plain channels the channel index answers; a
+    store may give batches that do not match, never leave out one that does.
+    """
+
+    patterns: tuple[str, ...]
+    log: LogId
+    after: int
+    through: int
+    backwards: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Since:
+    """For every log, the first position of the first batch whose last stamp is at or after this wall clock."""
+
+    wall_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class OfNames:
+    """Batches that hold any of a publisher's sequences `first..last` (all copies)."""
+
+    publisher: str
+    incarnation: int
+    first: int
+    last: int
+
+
+Query = Ranges | OfChannels | Since | OfNames
+
+# --- timers ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Timer:
+    """A named value: setting one again replaces it. `kind` says whose it is, `key` tells several apart."""
+
+    kind: str
+    key: tuple[object, ...] = ()
+
+
+# --- events ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """The first event of a life: what the store held, 32 random bytes, and the free space of the disk."""
+
+    recovered: Recovered
+    entropy: bytes
+    free_bytes: int = 1 << 40
+
+
+@dataclass(frozen=True, slots=True)
+class LinkUp:
+    """A connection stands; nobody is known on it yet. `binding` is equal at both ends and at no relay between."""
+
+    link: LinkId
+    binding: bytes
+    dialed: Address | None
+
+
+@dataclass(frozen=True, slots=True)
+class LinkDown:
+    """A connection is gone."""
+
+    link: LinkId
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class DialFailed:
+    """A `Dial` came to nothing. Each `Dial` ends in one `LinkUp` or one of these."""
+
+    address: Address
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class FrameReceived:
+    """A frame came, decoded; `size` is its length on the wire in bytes."""
+
+    link: LinkId
+    frame: Frame
+    size: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class LinkBroken:
+    """What came on a link could not be decoded, or exceeded a limit of the host (`code`). The node hangs up."""
+
+    link: LinkId
+    code: str
+    about: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """An append is durable."""
+
+    append: int
+    free_bytes: int = 1 << 40
+
+
+@dataclass(frozen=True, slots=True)
+class StoreFailed:
+    """An append was not made, and left nothing behind; so with all that were pending after it."""
+
+    append: int
+    why: str
+    free_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class DiskSpace:
+    """The free space of the disk, told every second while it is under the reserve."""
+
+    free_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """Answers `Load`. `complete` is False where `bytes_max` cut the answer short (at least one batch is given).
+
+    `corrupt` names ranges whose rows failed their check and were deleted; `positions` answers `Since`.
+    """
+
+    request: int
+    batches: tuple[Batch, ...] = ()
+    corrupt: tuple[tuple[LogId, int, int], ...] = ()
+    complete: bool = True
+    positions: tuple[tuple[LogId, int], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RowsCorrupt:
+    """A background check found rows that fail their check, and deleted them: they are wanted again."""
+
+    ranges: tuple[tuple[LogId, int, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SessionOpened:
+    """A client's connection stands; `client_at` says where it comes from, for reports."""
+
+    session: SessionId
+    client_at: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Requested:
+    """A client's operation came, decoded."""
+
+    session: SessionId
+    operation: ClientOperation
+
+
+@dataclass(frozen=True, slots=True)
+class SessionClosed:
+    """A client's connection is gone."""
+
+    session: SessionId
+
+
+@dataclass(frozen=True, slots=True)
+class AddressFound:
+    """A peer may be at this address; `node` is None where only the address is known. `source`: seed, mdns, cli."""
+
+    node: NodeId | None
+    address: Address
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Wakeup:
+    """The deadline has come."""
+
+
+@dataclass(frozen=True, slots=True)
+class Draining:
+    """The node is asked to stop: finish what is pending, at the latest by `until_us` (monotonic)."""
+
+    until_us: int
+
+
+Event = (
+    Started
+    | LinkUp
+    | LinkDown
+    | DialFailed
+    | FrameReceived
+    | LinkBroken
+    | Stored
+    | StoreFailed
+    | DiskSpace
+    | Loaded
+    | RowsCorrupt
+    | SessionOpened
+    | Requested
+    | SessionClosed
+    | AddressFound
+    | Wakeup
+    | Draining
+)
+
+# --- effects ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Dial:
+    """Open a connection to this address; answered by `LinkUp` or `DialFailed`."""
+
+    address: Address
+
+
+@dataclass(frozen=True, slots=True)
+class Hangup:
+    """Close a link, telling the peer the code. `LinkDown` follows from the host like any other."""
+
+    link: LinkId
+    code: str
+    about: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Send a frame on every one of these links, encoded once. May be lost with the link."""
+
+    links: tuple[LinkId, ...]
+    frame: Frame
+    lane: Lane = Lane.CONTROL
+
+
+@dataclass(frozen=True, slots=True)
+class Append:
+    """Make these batches and marks durable, all in one transaction. `append` counts up by one."""
+
+    append: int
+    batches: tuple[Batch, ...]
+    marks: Marks
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """Read from the store, about `bytes_max` at most; answered by `Loaded`."""
+
+    request: int
+    query: Query
+    bytes_max: int
+
+
+@dataclass(frozen=True, slots=True)
+class Tell:
+    """Tell every one of these sessions the same operation, encoded once per subprotocol."""
+
+    sessions: tuple[SessionId, ...]
+    operation: NodeOperation
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """A metric rises (counters) or is set (`gauge`)."""
+
+    metric: str
+    by: int = 1
+    gauge: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Something that a person should know: a code of the registry and the facts."""
+
+    code: str
+    about: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Drained:
+    """Nothing is pending: the host writes the clean mark and ends."""
+
+
+Effect = Dial | Hangup | Send | Append | Load | Tell | Count | Report | Drained
+
+# --- inside the node: what engines say to the node that composes them; no host ever sees these -----------------------
+
+
+@dataclass(frozen=True, slots=True)
+class SetTimer:
+    """Wake this timer's engine at `at_us` (monotonic); setting it again replaces it, None takes it away."""
+
+    timer: Timer
+    at_us: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class PeerUp:
+    """A peer is known on a link, which is written to from now on."""
+
+    link: LinkId
+
+
+@dataclass(frozen=True, slots=True)
+class PeerDown:
+    """A link is not written to any more: it is gone, or a newer one to the same peer stands."""
+
+    link: LinkId
+
+
+@dataclass(frozen=True, slots=True)
+class PeerBack:
+    """A peer that was behind can be sent live batches again; what it missed needs a repair."""
+
+    link: LinkId
+
+
+@dataclass(frozen=True, slots=True)
+class CreditCame:
+    """A peer granted more."""
+
+    link: LinkId
+
+
+@dataclass(frozen=True, slots=True)
+class RepairDue:
+    """Something is missing that pushing and grafting did not bring."""
+
+
+Fact = SetTimer | PeerUp | PeerDown | PeerBack | CreditCame | RepairDue
+Outcome = Effect | Fact
+"""What an engine returns: effects for the host, facts for its siblings, in order."""

@@ -1,0 +1,1 @@
+"""Engines: one protocol each, strangers to one another; `mesh.node` introduces them."""

@@ -1,0 +1,174 @@
+"""Every frame that nodes send one another: read this file first.
+
+A link carries frames in three lanes, control before live before backfill. On the wire a frame is an array by position,
+its number first: missing trailing elements take their default, surplus ones are ignored, unknown frames are counted
+and skipped (`mesh.wire.frames`). Nothing but `Hello` is accepted before HELLO.
+
+    dialler                          acceptor
+      Hello  ------------------------>            who I am, bound to this very connection
+             <------------------------  Hello
+      Members, Credit, RepairHello <-> the same   who else there is; how much may come; what differs
+      Push   ------------------------>            a sealed batch, while it is being fsynced
+             <------------------------  Stored    fsynced here through this position
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+from mesh.log.batch import Batch
+from mesh.types import Address, LogId, NodeId
+
+
+class Lane(IntEnum):
+    """The order in which what waits on a link is sent."""
+
+    CONTROL = 0
+    LIVE = 1
+    BACKFILL = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Hello:
+    """Proves who speaks: a certificate of membership, and the node key's signature over this connection's binding."""
+
+    version: int
+    mesh: bytes
+    certificate: bytes
+    life: int
+    """The first epoch of the sender's process: two lives of one node differ in it."""
+    wall_ms: int
+    proof: bytes
+    address: Address | None = None
+    """Where the sender can be dialled; None if it cannot."""
+
+
+@dataclass(frozen=True, slots=True)
+class Alive:
+    """Says that the sender lives, and what its clock shows, whenever it has sent nothing else for a second."""
+
+    wall_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Credit:
+    """Lets the receiver send batches until it has sent `until_bytes` in all on this link (a running total)."""
+
+    until_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Members:
+    """Makes members known: their certificates, and where they can be dialled."""
+
+    certificates: tuple[bytes, ...]
+    addresses: tuple[tuple[NodeId, Address], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Push:
+    """A batch that was just sealed (live), was grafted, or is wanted by a repair (backfill)."""
+
+    batch: Batch
+
+
+@dataclass(frozen=True, slots=True)
+class IHave:
+    """Announces batches that the sender received, as ranges of positions: graft what is still missing soon."""
+
+    ranges: tuple[tuple[LogId, int, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Graft:
+    """Asks for announced batches that never came. Always answered: by `Push`, and `NotFound` for the rest."""
+
+    ranges: tuple[tuple[LogId, int, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class NotFound:
+    """Answers `Graft` or `Want` where the sender has nothing: ask another."""
+
+    ranges: tuple[tuple[LogId, int, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """Receipts: per log, `node` in `region` has fsynced all positions through this one. Merged by maximum."""
+
+    node: NodeId
+    region: str
+    through: tuple[tuple[LogId, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RepairHello:
+    """Asks whether both have stored the same. `session` counts up per link; the answer names it."""
+
+    session: int
+    digest: int
+
+
+@dataclass(frozen=True, slots=True)
+class RepairEqual:
+    """Answers `RepairHello`: the digests agree."""
+
+    session: int
+
+
+@dataclass(frozen=True, slots=True)
+class LogState:
+    """What the sender has stored of a log: its runs, each with the name of its last batch."""
+
+    log: LogId
+    stamp: int
+    runs: tuple[tuple[int, int, bytes], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Vector:
+    """A page of the sender's stored version vector: want what you miss.
+
+    Logs that did not change since the last vector on this link are left out; `more` says that another page follows;
+    `answer` asks for the peer's own.
+    """
+
+    session: int
+    logs: tuple[LogState, ...]
+    more: bool = False
+    answer: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Want:
+    """Asks for batches. Always answered: by `Push` in the backfill lane as credit allows, `NotFound`, or `Busy`."""
+
+    ranges: tuple[tuple[LogId, int, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Busy:
+    """Refuses a `Want` for now: too many stand already."""
+
+    ranges: tuple[tuple[LogId, int, int], ...]
+    retry_ms: int = 1000
+
+
+Frame = (
+    Hello
+    | Alive
+    | Credit
+    | Members
+    | Push
+    | IHave
+    | Graft
+    | NotFound
+    | Stored
+    | RepairHello
+    | RepairEqual
+    | Vector
+    | Want
+    | Busy
+)

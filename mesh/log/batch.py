@@ -1,0 +1,268 @@
+"""Batches: the unit of storage, gossip and repair.
+
+A batch is a signed header and a body. The header names the log, the first position, the length in records, the last
+stamp, the latest expiry, the log's floor, the previous batch and the hash of the body; its BLAKE2b-256 is the batch's
+*name*. So batches chain, and each verifies alone, in any order: it carries its epoch's key, which the node's key
+signed. A batch is encoded once; the same bytes are stored, pushed and served. One that has expired keeps all but its
+body.
+
+Checked on arrival by `verify`; on reading from a disk by `Batch.matches_name`.
+"""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+import msgpack
+
+from mesh.clocks.hybrid import stamp_ms
+from mesh.crypto import NAME_BYTES, PUBLIC_BYTES, SIGNATURE_BYTES, Signer, Suite, name_of
+from mesh.errors import DecodeError
+from mesh.log.record import RECORD_BYTES_MAX, Record, decode_records, unpacker
+from mesh.types import NODE_ID_BYTES, LogId, NodeId
+
+FORMAT = 1
+BATCH_BYTES_MAX = 64 << 10
+"""A batch closes at 64 KiB (bodies before compression), unless one record is larger."""
+BATCH_RECORDS_MAX = 4096
+HEADER_BYTES_MAX = 512
+BODY_BYTES_MAX = RECORD_BYTES_MAX + BATCH_BYTES_MAX
+CODEC_PLAIN, CODEC_ZLIB = 0, 1
+COMPRESS_BYTES_MIN = 256
+NO_NAME = bytes(NAME_BYTES)
+"""The previous name in a log's first batch."""
+OVERHEAD_BYTES = 512
+"""What a batch costs a link's credit beside its body: header, signatures and framing, rounded up."""
+
+
+class Header(NamedTuple):
+    """What is signed. `stamp` is the last record's; `expires_ms` the latest one; `floor` the least position kept."""
+
+    log: LogId
+    first: int
+    length: int
+    stamp: int
+    expires_ms: int
+    floor: int
+    previous: bytes
+    body_hash: bytes
+    codec: int
+
+    @property
+    def last(self) -> int:
+        """The position of the last record."""
+        return self.first + self.length - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Epoch:
+    """A stretch of one process's life: its number, its key, and the node's signature that makes it the node's."""
+
+    node: NodeId
+    number: int
+    public: bytes
+    proof: bytes
+
+
+def epoch_statement(mesh: bytes, node: NodeId, number: int, public: bytes) -> bytes:
+    """What the node's key signs to open an epoch."""
+    return b"gossamer-epoch-1" + mesh + node + number.to_bytes(8, "big") + public
+
+
+class Batch:
+    """A sealed run of records. Immutable; decoded records are kept once they were asked for.
+
+    `body` is None where it has expired and been dropped.
+    """
+
+    __slots__ = ("_records", "body", "epoch_proof", "epoch_public", "header", "head", "name", "signature")
+
+    def __init__(
+        self, header: bytes, body: bytes | None, signature: bytes, epoch_public: bytes, epoch_proof: bytes
+    ) -> None:
+        """Decode the header. Raises `DecodeError`; verifies nothing."""
+        self.header = header
+        self.body = body
+        self.signature = signature
+        self.epoch_public = epoch_public
+        self.epoch_proof = epoch_proof
+        self.head = decode_header(header)
+        self.name = name_of(header)
+        self._records: list[Record] | None = None
+
+    @property
+    def log(self) -> LogId:
+        """The log that it belongs to."""
+        return self.head.log
+
+    @property
+    def first(self) -> int:
+        """The position of its first record."""
+        return self.head.first
+
+    @property
+    def last(self) -> int:
+        """The position of its last record."""
+        return self.head.last
+
+    @property
+    def size(self) -> int:
+        """What it costs a link's credit, in bytes."""
+        return OVERHEAD_BYTES + (len(self.body) if self.body is not None else 0)
+
+    def plain_body(self) -> bytes:
+        """The records' bytes back to back. Raises `DecodeError` if they do not unfold, or to too many bytes."""
+        assert self.body is not None
+        if self.head.codec == CODEC_PLAIN:
+            return self.body
+        unfold = zlib.decompressobj()
+        try:
+            plain = unfold.decompress(self.body, BODY_BYTES_MAX)
+        except zlib.error as error:
+            raise DecodeError(f"a body does not unfold: {error}") from error
+        if not unfold.eof or unfold.unconsumed_tail or unfold.unused_data:
+            raise DecodeError("a body unfolds to more than a batch may hold")
+        return plain
+
+    def records(self) -> list[Record]:
+        """Its records in order; none where the body has been dropped. Raises `DecodeError`."""
+        if self._records is None:
+            self._records = [] if self.body is None else decode_records(self.plain_body(), self.head.length)
+        return self._records
+
+    def stripped(self) -> Batch:
+        """The same batch without its body, as it stands after it has expired."""
+        return Batch(self.header, None, self.signature, self.epoch_public, self.epoch_proof)
+
+    def matches_name(self) -> bool:
+        """Whether the body is the one that the header names (one that was dropped is not missed)."""
+        return self.body is None or name_of(self.body) == self.head.body_hash
+
+    def parts(self) -> list[Any]:
+        """The fields that travel, in order."""
+        return [self.header, self.body, self.signature, self.epoch_public, self.epoch_proof]
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Batch) and self.parts() == other.parts()
+
+    def __hash__(self) -> int:
+        return hash(self.name)
+
+    def __repr__(self) -> str:
+        return f"Batch({self.head.log.epoch}:{self.first}..{self.last}{'' if self.body is not None else ' stripped'})"
+
+
+def batch_from_parts(parts: Any) -> Batch:
+    """Read what `Batch.parts` gave, typed and bounded. Raises `DecodeError`."""
+    if type(parts) is not list or len(parts) < 5 or any(type(part) is not bytes for part in (parts[0], *parts[2:5])):
+        raise DecodeError("a batch is an array of five byte strings")
+    header, body, signature, public, proof = parts[:5]
+    if body is not None and (type(body) is not bytes or len(body) > BODY_BYTES_MAX):
+        raise DecodeError("a batch's body is too large")
+    if len(signature) != SIGNATURE_BYTES or len(proof) != SIGNATURE_BYTES or len(public) != PUBLIC_BYTES:
+        raise DecodeError("a batch's key or signature has the wrong size")
+    return Batch(header, body, signature, public, proof)
+
+
+_pack = msgpack.Packer(autoreset=True, use_bin_type=True).pack
+
+
+def encode_header(head: Header) -> bytes:
+    """Encode a header; these bytes are signed and hashed."""
+    log = head.log
+    packed: bytes = _pack([FORMAT, log.node, log.epoch, log.space, *head[1:]])
+    return packed
+
+
+def decode_header(header: bytes) -> Header:
+    """Decode a header, every field typed. Raises `DecodeError`."""
+    if len(header) > HEADER_BYTES_MAX:
+        raise DecodeError("a header is too large")
+    reader = unpacker(HEADER_BYTES_MAX)
+    try:
+        reader.feed(header)
+        fields = reader.unpack()
+    except (msgpack.UnpackException, ValueError, RecursionError) as error:
+        raise DecodeError(f"a header does not decode: {error or type(error).__name__}") from error
+    if type(fields) is not list or len(fields) != 12 or fields[0] != FORMAT or reader.tell() != len(header):
+        raise DecodeError("a header has another format")
+    node, epoch, space, first, count, stamp, expires_ms, floor, previous, body_hash, codec = fields[1:]
+    numbers = (epoch, first, count, stamp, expires_ms, floor, codec)
+    if any(type(number) is not int or not 0 <= number < 1 << 64 for number in numbers):
+        raise DecodeError("a header's numbers are invalid")
+    names = ((node, NODE_ID_BYTES), (previous, NAME_BYTES), (body_hash, NAME_BYTES))
+    if any(type(value) is not bytes or len(value) != size for value, size in names) or type(space) is not str:
+        raise DecodeError("a header's names are invalid")
+    if first < 1 or not 0 < count <= BATCH_RECORDS_MAX or codec not in (CODEC_PLAIN, CODEC_ZLIB):
+        raise DecodeError("a header's place or codec is invalid")
+    log = LogId(NodeId(node), epoch, space)
+    return Header(log, first, count, stamp, expires_ms, floor, previous, body_hash, codec)
+
+
+def seal(
+    log: LogId, first: int, previous: bytes, records: list[Record], signer: Signer, epoch: Epoch, floor: int = 1
+) -> Batch:
+    """Seal records into the batch that follows `previous`: compress where it pays, chain, sign."""
+    plain = b"".join(record.raw for record in records)
+    body, codec = plain, CODEC_PLAIN
+    if len(plain) >= COMPRESS_BYTES_MIN:
+        packed = zlib.compress(plain, 1)
+        if len(packed) < len(plain) * 9 // 10:
+            body, codec = packed, CODEC_ZLIB
+    expires_ms = max(record.expires_ms for record in records)
+    stamp = records[-1].stamp
+    head = Header(log, first, len(records), stamp, expires_ms, floor, previous, name_of(body), codec)
+    header = encode_header(head)
+    batch = Batch(header, body, signer.sign(header), epoch.public, epoch.proof)
+    batch._records = records
+    return batch
+
+
+def verify(batch: Batch, mesh: bytes, suite: Suite, known_epochs: dict[tuple[NodeId, int], bytes]) -> str:
+    """Say why a batch is not what its node sealed; empty if it is.
+
+    `known_epochs` remembers epoch keys whose proof was checked (bounded by the caller). The records are decoded, so
+    that a batch which passes can be read ever after.
+    """
+    log = batch.log
+    known = known_epochs.get((log.node, log.epoch))
+    if known is None:
+        statement = epoch_statement(mesh, log.node, log.epoch, batch.epoch_public)
+        if not suite.verify(log.node, statement, batch.epoch_proof):
+            return "the epoch is not signed by its node"
+        known_epochs[log.node, log.epoch] = batch.epoch_public
+    elif known != batch.epoch_public:
+        return "the epoch has another key"
+    if not suite.verify(batch.epoch_public, batch.header, batch.signature):
+        return "the signature does not verify"
+    if not batch.matches_name():
+        return "the body is not the one that was signed"
+    try:
+        records = batch.records()
+    except DecodeError as error:
+        return str(error)
+    return _content_fault(batch, records)
+
+
+def _content_fault(batch: Batch, records: list[Record]) -> str:
+    """Whether the header tells the truth about the records; empty if it does."""
+    if not records:
+        return ""
+    if batch.head.stamp != records[-1].stamp or batch.head.expires_ms != max(r.expires_ms for r in records):
+        return "the header's stamp or expiry is not the records'"
+    if any(a.stamp >= b.stamp for a, b in pairwise(records)):
+        return "the stamps do not rise"
+    return ""
+
+
+def expires_after(batch: Batch, wall_ms: int) -> bool:
+    """Whether any record of the batch is alive at `wall_ms`."""
+    return batch.head.expires_ms > wall_ms
+
+
+def stamp_wall_ms(batch: Batch) -> int:
+    """When its last record was stamped, in ms since 1970."""
+    return stamp_ms(batch.head.stamp)

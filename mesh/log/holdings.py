@@ -1,0 +1,204 @@
+"""Holdings: everything that this node has, received and stored, with the names that it knows.
+
+*Received* is verified and in memory; *stored* is fsynced. A batch enters by `receive`, waits in `pending` until its
+append is answered, and then either is stored (`store`) or was never here (`take_back`). `lose` removes what a disk
+gave back damaged. Every engine reads the holdings; only the node's batch path writes them.
+
+The stored digest is Σ mod 2^64 over the logs' digests, kept up as logs change; `changed_since` lists the logs that
+changed after a revision, newest last, which is how vectors are exchanged without naming every log every time.
+
+Invariants, checked by `check`: stored ⊆ received; received less stored is what `pending` holds.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+from mesh.clocks.vector import IntervalSet, VersionVector
+from mesh.log.batch import Batch
+from mesh.log.log import Log, Run
+from mesh.log.names import NameIndex, NameRun
+from mesh.types import LogId
+
+_DIGEST_MASK = (1 << 64) - 1
+_NOTHING = IntervalSet()
+
+
+class RecentBatches:
+    """The batches of the last moments, by log and first position: what is read a little late costs no disk."""
+
+    def __init__(self, bytes_max: int) -> None:
+        """Keep at most so many bytes; 0 keeps nothing."""
+        self._batches: OrderedDict[tuple[LogId, int], Batch] = OrderedDict()
+        self._bytes_max = bytes_max
+        self.bytes = 0
+
+    def keep(self, batch: Batch) -> None:
+        """Keep a batch, and let go of the oldest beyond the limit."""
+        before = self._batches.pop((batch.log, batch.first), None)
+        self.bytes += batch.size - (before.size if before else 0)
+        self._batches[batch.log, batch.first] = batch
+        while self.bytes > self._bytes_max:
+            _, old = self._batches.popitem(last=False)
+            self.bytes -= old.size
+
+    def drop(self, log: LogId, first: int) -> None:
+        """Let go of one batch."""
+        batch = self._batches.pop((log, first), None)
+        self.bytes -= batch.size if batch else 0
+
+    def get(self, log: LogId, first: int) -> Batch | None:
+        """The batch that begins at a position, if it is still here."""
+        return self._batches.get((log, first))
+
+
+class Holdings:
+    """What this node has."""
+
+    def __init__(self, recent_bytes_max: int = 16 << 20) -> None:
+        """Start with nothing; `recover` brings in what a store held."""
+        self.received: dict[LogId, Log] = {}
+        self.stored: dict[LogId, Log] = {}
+        self.names = NameIndex()
+        self.pending: dict[tuple[LogId, int], Batch] = {}
+        self.recent = RecentBatches(recent_bytes_max)
+        self.digest = 0
+        self.revision = 0
+        self._digests: dict[LogId, int] = {}
+        self._revised: OrderedDict[LogId, int] = OrderedDict()
+        self._named: dict[tuple[object, ...], NameRun] = {}
+
+    def recover(self, log: LogId, runs: tuple[Run, ...], stamp: int, expires_ms: int) -> None:
+        """Take in a log as the store held it."""
+        if runs:
+            self.received[log] = Log(log, runs, stamp, expires_ms)
+            self.stored[log] = Log(log, runs, stamp, expires_ms)
+            self._revise(log)
+
+    def recover_names(self, runs: tuple[NameRun, ...]) -> None:
+        """Take in the names that the store held."""
+        self.names = NameIndex(runs)
+
+    # --- questions ---------------------------------------------------------------------------------------------------
+
+    def has(self, log: LogId, first: int, last: int) -> bool:
+        """Whether all of a range has been received."""
+        held = self.received.get(log)
+        return held is not None and held.positions.covers(first, last)
+
+    def received_of(self, log: LogId) -> IntervalSet:
+        """What has been received of a log. Read only."""
+        held = self.received.get(log)
+        return _NOTHING if held is None else held.positions
+
+    def stored_of(self, log: LogId) -> IntervalSet:
+        """What is stored of a log. Read only."""
+        held = self.stored.get(log)
+        return _NOTHING if held is None else held.positions
+
+    def stored_vector(self) -> VersionVector:
+        """All that is stored, as a vector of its own."""
+        return VersionVector((log, held.positions) for log, held in self.stored.items())
+
+    def at_hand(self, log: LogId, first: int) -> Batch | None:
+        """The batch that begins at a position, if it is in memory."""
+        return self.pending.get((log, first)) or self.recent.get(log, first)
+
+    def changed_since(self, revision: int) -> list[LogId]:
+        """The logs whose stored part changed after a revision, the latest change last."""
+        changed = []
+        for log, revised in reversed(self._revised.items()):
+            if revised <= revision:
+                break
+            changed.append(log)
+        return changed[::-1]
+
+    # --- changes -----------------------------------------------------------------------------------------------------
+
+    def fault(self, batch: Batch) -> str:
+        """Say why a verified batch cannot stand at its place: it forks its log; empty if it can."""
+        held = self.received.get(batch.log)
+        if held is None:
+            held = Log(batch.log)
+        if held.positions.touches(batch.first, batch.last):
+            return "it overlaps a batch that is held"
+        return held.fault(batch)
+
+    def receive(self, batch: Batch) -> None:
+        """Take in a verified batch for which `fault` is empty."""
+        log = batch.log
+        held = self.received.get(log)
+        if held is None:
+            held = self.received[log] = Log(log)
+        held.add(batch)
+        self.pending[log, batch.first] = batch
+        for run in self.names.note(batch):
+            self._named[run.publisher, run.incarnation, run.log, run.first, run.from_position] = run
+
+    def named(self) -> tuple[NameRun, ...]:
+        """The name runs that changed since this was asked last: they belong to the next append."""
+        runs = tuple(self._named.values())
+        self._named.clear()
+        return runs
+
+    def store(self, batch: Batch) -> None:
+        """A received batch has become durable."""
+        log = batch.log
+        held = self.stored.get(log)
+        if held is None:
+            held = self.stored[log] = Log(log)
+        held.add(batch)
+        del self.pending[log, batch.first]
+        self.recent.keep(batch)
+        self._revise(log)
+
+    def take_back(self, batch: Batch) -> None:
+        """The append of a received batch failed: it was never here."""
+        log = batch.log
+        self.received[log].remove(batch)
+        if not self.received[log].runs:
+            del self.received[log]
+        del self.pending[log, batch.first]
+        self.names.forget(batch)
+        self._named.clear()
+
+    def lose(self, log: LogId, first: int, last: int) -> None:
+        """The disk gave a range back damaged and dropped it: it is neither stored nor received any more."""
+        for logs in (self.stored, self.received):
+            held = logs.get(log)
+            if held is None:
+                continue
+            held.lose(first, last)
+            if not held.runs:
+                del logs[log]
+        self.recent.drop(log, first)
+        self._revise(log)
+
+    def forget(self, log: LogId) -> None:
+        """A log has wholly expired and vanishes."""
+        self.received.pop(log, None)
+        self.stored.pop(log, None)
+        self._revise(log)
+
+    def _revise(self, log: LogId) -> None:
+        held = self.stored.get(log)
+        digest = held.digest() if held is not None else 0
+        self.digest = (self.digest - self._digests.get(log, 0) + digest) & _DIGEST_MASK
+        self.revision += 1
+        self._revised[log] = self.revision
+        self._revised.move_to_end(log)
+        if held is None:
+            self._digests.pop(log, None)
+        else:
+            self._digests[log] = digest
+
+    def check(self) -> None:
+        """Assert the invariants."""
+        self.names.check()
+        for log, held in self.stored.items():
+            held.check()
+            assert not held.positions.minus(self.received_of(log)), log
+        rest = VersionVector((log, held.positions.minus(self.stored_of(log))) for log, held in self.received.items())
+        waiting = VersionVector((log, IntervalSet([(b.first, b.last)])) for (log, _), b in self.pending.items())
+        assert rest == waiting, (rest, waiting)
+        assert self.digest == sum(held.digest() for held in self.stored.values()) & _DIGEST_MASK

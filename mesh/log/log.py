@@ -1,0 +1,125 @@
+"""One log as a node holds it: which positions it has, and how the batches chain.
+
+Positions are kept as runs of batches that chain without a hole. Each run knows the name of its last batch and the
+name that its first batch says comes before it, so that two runs join only where the names agree: a batch with a valid
+signature that does not fit between its neighbors is a fork (a cloned memory, or a hostile node).
+
+*Received* means verified and in memory, *stored* means fsynced; a `Log` is used for each.
+
+Invariants, checked by `check`: runs are sorted and disjoint; two adjacent runs (no hole between) never stand unjoined.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from hashlib import blake2b
+from typing import NamedTuple
+
+from mesh.clocks.vector import IntervalSet
+from mesh.log.batch import NO_NAME, Batch
+from mesh.types import LogId
+
+UNKNOWN_NAME = b""
+"""Stands where a damaged row took the name of a neighbor with it: any batch fits there."""
+
+
+class Run(NamedTuple):
+    """A chain of batches without a hole: its positions, the name before its first, the name of its last."""
+
+    first: int
+    last: int
+    before: bytes
+    head: bytes
+
+
+class Log:
+    """The runs of one log. Every change costs O(log runs) plus the runs it moves."""
+
+    __slots__ = ("id", "positions", "runs", "stamp", "expires_ms")
+
+    def __init__(self, log: LogId, runs: tuple[Run, ...] = (), stamp: int = 0, expires_ms: int = 0) -> None:
+        """Start from recovered runs (sorted, joined), the newest stamp and the latest expiry of the log."""
+        self.id = log
+        self.runs: list[Run] = list(runs)
+        self.positions = IntervalSet((run.first, run.last) for run in runs)
+        self.stamp = stamp
+        self.expires_ms = expires_ms
+
+    @property
+    def frontier(self) -> int:
+        """The last position below which nothing is missing; 0 if the first is."""
+        return self.positions.frontier
+
+    def fault(self, batch: Batch) -> str:
+        """Say why a batch that overlaps nothing cannot stand at its place; empty if it can."""
+        i = bisect_right(self.runs, batch.first, key=_first)
+        if i > 0:
+            before = self.runs[i - 1]
+            if before.last + 1 == batch.first and before.head not in (UNKNOWN_NAME, batch.head.previous):
+                return "it does not name the batch before it"
+        if i < len(self.runs):
+            after = self.runs[i]
+            if batch.last + 1 == after.first and after.before not in (UNKNOWN_NAME, batch.name):
+                return "the batch after it names another"
+        if batch.first == 1 and batch.head.previous != NO_NAME:
+            return "a first batch has none before it"
+        return ""
+
+    def add(self, batch: Batch) -> None:
+        """Take a batch that overlaps nothing here and for which `fault` is empty."""
+        i = bisect_right(self.runs, batch.first, key=_first)
+        first, last, before, head = batch.first, batch.last, batch.head.previous, batch.name
+        start, end = i, i
+        if i > 0 and self.runs[i - 1].last + 1 == first:
+            start, first, before = i - 1, self.runs[i - 1].first, self.runs[i - 1].before
+        if i < len(self.runs) and last + 1 == self.runs[i].first:
+            end, last, head = i + 1, self.runs[i].last, self.runs[i].head
+        self.runs[start:end] = [Run(first, last, before, head)]
+        self.positions.add(batch.first, batch.last)
+        self.stamp = max(self.stamp, batch.head.stamp)
+        self.expires_ms = max(self.expires_ms, batch.head.expires_ms)
+
+    def remove(self, batch: Batch) -> None:
+        """Take a batch out again: its append failed, or its row did not verify."""
+        i = bisect_right(self.runs, batch.first, key=_first) - 1
+        run = self.runs[i]
+        assert run.first <= batch.first and batch.last <= run.last
+        kept = []
+        if run.first < batch.first:
+            kept.append(Run(run.first, batch.first - 1, run.before, batch.head.previous))
+        if batch.last < run.last:
+            kept.append(Run(batch.last + 1, run.last, batch.name, run.head))
+        self.runs[i : i + 1] = kept
+        self.positions.remove(batch.first, batch.last)
+
+    def lose(self, first: int, last: int) -> None:
+        """Take out a range of which nothing is known but its place: the names beside it are unknown, too."""
+        runs = []
+        for run in self.runs:
+            if run.last < first or last < run.first:
+                runs.append(run)
+                continue
+            if run.first < first:
+                runs.append(Run(run.first, first - 1, run.before, UNKNOWN_NAME))
+            if last < run.last:
+                runs.append(Run(last + 1, run.last, UNKNOWN_NAME, run.head))
+        self.runs = runs
+        self.positions.remove(first, last)
+
+    def digest(self) -> int:
+        """64 bits that are equal when two nodes hold the same of this log, heads included."""
+        state = blake2b(self.id.node, digest_size=8, person=b"gsm-digest")
+        state.update(b"%d/%s" % (self.id.epoch, self.id.space.encode()))
+        for run in self.runs:
+            state.update(b"/%d-%d/" % (run.first, run.last))
+            state.update(run.head)
+        return int.from_bytes(state.digest(), "big")
+
+    def check(self) -> None:
+        """Assert that runs and positions agree and that what touches is joined."""
+        self.positions.check()
+        assert list(self.positions) == [(run.first, run.last) for run in self.runs]
+
+
+def _first(run: Run) -> int:
+    return run.first

@@ -1,0 +1,130 @@
+"""Names of messages: a publish that is retried, on any node, after any time within retention, is one message.
+
+For each publisher and incarnation a node keeps runs `first..last -> (log, positions)`, one for every copy. A run holds
+sequences that follow one another without a hole, at rising positions of one log; the positions between may belong to
+others, which is why a run says where a name *is at most*: `positions[1]` stored implies that the name is. Runs are
+what a disk keeps, too (`marks.names`), replaced by `(publisher, incarnation, log, first)` as they grow.
+
+The index is bounded by retention: an incarnation is forgotten when all that it published has expired.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from mesh.log.batch import Batch
+from mesh.types import LogId
+
+
+class NameRun(NamedTuple):
+    """Sequences `first..last` of a publisher's incarnation, at positions `from_position..to_position` of a log."""
+
+    publisher: str
+    incarnation: int
+    first: int
+    last: int
+    log: LogId
+    from_position: int
+    to_position: int
+    expires_ms: int
+
+
+def _runs_of(batch: Batch) -> list[NameRun]:
+    """The name runs of one batch, in the order in which they begin."""
+    open_runs: dict[tuple[str, int], list[int]] = {}
+    found: list[tuple[tuple[str, int], list[int]]] = []
+    for position, record in enumerate(batch.records(), batch.first):
+        key = (record.publisher, record.incarnation)
+        run = open_runs.get(key)
+        if run is not None and run[1] + 1 == record.sequence:
+            run[1] = record.sequence
+            run[3] = position
+        else:
+            run = open_runs[key] = [record.sequence, record.sequence, position, position]
+            found.append((key, run))
+    log, expires_ms = batch.log, batch.head.expires_ms
+    return [NameRun(key[0], key[1], run[0], run[1], log, run[2], run[3], expires_ms) for key, run in found]
+
+
+def _follows(run: NameRun, new: NameRun) -> bool:
+    """Whether a new run of the same publisher's incarnation goes on where another ends."""
+    return run.log == new.log and run.to_position < new.from_position and run.last + 1 == new.first
+
+
+class NameIndex:
+    """Which names a node holds, and where."""
+
+    def __init__(self, runs: Iterable[NameRun] = ()) -> None:
+        """Start from recovered runs, in any order."""
+        self._runs: dict[tuple[str, int], list[NameRun]] = {}
+        for run in sorted(runs, key=lambda run: (run.log, run.from_position, run.first)):
+            self._runs.setdefault((run.publisher, run.incarnation), []).append(run)
+
+    def __len__(self) -> int:
+        return len(self._runs)
+
+    def note(self, batch: Batch) -> list[NameRun]:
+        """Take in the names of a batch; return the runs that changed or came to be, for the disk."""
+        changed: dict[tuple[str, int, int, int], NameRun] = {}
+        for new in _runs_of(batch):
+            runs = self._runs.setdefault((new.publisher, new.incarnation), [])
+            if runs and _follows(runs[-1], new):
+                expires_ms = max(runs[-1].expires_ms, new.expires_ms)
+                runs[-1] = runs[-1]._replace(last=new.last, to_position=new.to_position, expires_ms=expires_ms)
+            else:
+                runs.append(new)
+            run = runs[-1]
+            changed[run.publisher, run.incarnation, run.first, run.from_position] = run
+        return list(changed.values())
+
+    def find(self, publisher: str, incarnation: int, sequence: int) -> list[NameRun]:
+        """The runs that hold a name: one for each copy; none if it is new here."""
+        runs = self._runs.get((publisher, incarnation), [])
+        return [run for run in runs if run.first <= sequence <= run.last]
+
+    def moved(self, publisher: str, incarnation: int) -> bool:
+        """Whether this incarnation's names lie in more than one log, so that a copy is possible at all."""
+        runs = self._runs.get((publisher, incarnation), [])
+        return any(run.log != runs[0].log for run in runs)
+
+    def forget(self, batch: Batch) -> None:
+        """Take the names of a batch out again: its append failed."""
+        for position, record in enumerate(batch.records(), batch.first):
+            self._forget_one((record.publisher, record.incarnation), record.sequence, batch.log, position)
+
+    def _forget_one(self, key: tuple[str, int], sequence: int, log: LogId, position: int) -> None:
+        rest: list[NameRun] = []
+        for run in self._runs.get(key, ()):
+            inside = run.first <= sequence <= run.last and run.from_position <= position <= run.to_position
+            if run.log != log or not inside:
+                rest.append(run)
+                continue
+            if run.first < sequence:
+                rest.append(run._replace(last=sequence - 1, to_position=position - 1))
+            if sequence < run.last:
+                rest.append(run._replace(first=sequence + 1, from_position=position + 1))
+        if rest:
+            self._runs[key] = rest
+        else:
+            self._runs.pop(key, None)
+
+    def expire(self, wall_ms: int) -> int:
+        """Forget incarnations of which nothing is alive; return how many."""
+        dead = [key for key, runs in self._runs.items() if all(run.expires_ms <= wall_ms for run in runs)]
+        for key in dead:
+            del self._runs[key]
+        return len(dead)
+
+    def copies_elsewhere(self, publisher: str, incarnation: int, sequence: int, log: LogId) -> list[NameRun]:
+        """The runs of other logs that hold the same name."""
+        return [run for run in self.find(publisher, incarnation, sequence) if run.log != log]
+
+    def check(self) -> None:
+        """Assert that runs are well formed."""
+        for (publisher, incarnation), runs in self._runs.items():
+            assert runs
+            for run in runs:
+                assert (run.publisher, run.incarnation) == (publisher, incarnation)
+                assert 0 < run.first <= run.last and 0 < run.from_position <= run.to_position
+                assert run.last - run.first <= run.to_position - run.from_position

@@ -1,0 +1,135 @@
+"""Records: a message as it stands in a log.
+
+A record is a MessagePack array `[channel, publisher, incarnation, sequence, stamp, ttl_ms, flags, causes, headers,
+payload]`. Its place is `(log, position)`; its *name* is `(publisher, incarnation, sequence)` and belongs to the
+publisher, so that one message that was published twice is known as one.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import msgpack
+
+from mesh.clocks.hybrid import stamp_ms
+from mesh.errors import DecodeError
+from mesh.types import channel_fault
+
+RECORD_BYTES_MAX = 1 << 20
+"""A record, encoded. Protocol limit (protocol.md, 2): with it a frame stays under 1.25 MiB."""
+TTL_MS_MAX = 400 * 86_400_000
+"""No record lives over 400 days."""
+HEADERS_MAX = 64
+PUBLISHER_BYTES_MAX = 128
+NESTING_MAX = 8
+
+CONTENT_BYTES, CONTENT_TEXT, CONTENT_JSON, CONTENT_MSGPACK = 0, 1, 2, 3
+CONTENT_MASK = 0b111
+"""The low flag bits say what the payload is; the publisher sets them. Higher bits are reserved."""
+
+
+class MessageName(NamedTuple):
+    """What a publisher calls a message: the same on every node, however often it is retried."""
+
+    publisher: str
+    incarnation: int
+    sequence: int
+
+
+class Record(NamedTuple):
+    """A record's fields, and the bytes (`raw`) that it was decoded from."""
+
+    channel: str
+    publisher: str
+    incarnation: int
+    sequence: int
+    stamp: int
+    ttl_ms: int
+    flags: int
+    causes: list[Any]
+    headers: dict[str, str]
+    payload: bytes
+    raw: bytes
+
+    @property
+    def name(self) -> MessageName:
+        """The publisher's name for it."""
+        return MessageName(self.publisher, self.incarnation, self.sequence)
+
+    @property
+    def expires_ms(self) -> int:
+        """When it dies: its stamp plus its time to live, in ms since 1970."""
+        return stamp_ms(self.stamp) + self.ttl_ms
+
+    def same_message(self, other: Record) -> bool:
+        """Whether both agree in all that the publisher sent: everything but the stamp."""
+        return self[:4] == other[:4] and self[5:10] == other[5:10]
+
+
+_pack = msgpack.Packer(autoreset=True, use_bin_type=True).pack
+
+
+def encode_record(fields: tuple[Any, ...]) -> bytes:
+    """Encode the ten fields of a record (`Record` without `raw`)."""
+    packed: bytes = _pack(fields)
+    return packed
+
+
+def unpacker(size_max: int) -> msgpack.Unpacker:
+    """A MessagePack reader that builds nothing larger than our limits."""
+    return msgpack.Unpacker(
+        max_buffer_size=max(size_max, 1),
+        max_array_len=4096,
+        max_map_len=4096,
+        max_ext_len=0,
+        max_str_len=size_max,
+        max_bin_len=size_max,
+        strict_map_key=True,
+        use_list=True,
+        raw=False,
+    )
+
+
+def decode_records(body: bytes, count: int) -> list[Record]:
+    """Decode exactly `count` records that lie back to back in `body`. Raises `DecodeError` for anything else."""
+    reader = unpacker(len(body))
+    records: list[Record] = []
+    start = 0
+    try:
+        reader.feed(body)
+        for _ in range(count):
+            fields = reader.unpack()
+            end = reader.tell()
+            records.append(typed_record(fields, body[start:end]))
+            start = end
+    except (msgpack.UnpackException, ValueError, RecursionError) as error:
+        raise DecodeError(f"a record does not decode: {error or type(error).__name__}", start) from error
+    if start != len(body):
+        raise DecodeError("bytes follow the last record", start)
+    return records
+
+
+def _is_count(value: object) -> bool:
+    return type(value) is int and 0 <= value < 1 << 64
+
+
+def typed_record(fields: Any, raw: bytes) -> Record:
+    """Check the type and bounds of every field. Raises `DecodeError`."""
+    if type(fields) is not list or len(fields) < 10:
+        raise DecodeError("a record is an array of ten")
+    channel, publisher, incarnation, sequence, stamp, ttl_ms, flags, causes, headers, payload = fields[:10]
+    if type(channel) is not str or channel_fault(channel):
+        raise DecodeError("a record's channel is invalid")
+    if type(publisher) is not str or not publisher or len(publisher) > PUBLISHER_BYTES_MAX:
+        raise DecodeError("a record's publisher is invalid")
+    if not (_is_count(incarnation) and _is_count(sequence) and _is_count(stamp) and _is_count(flags)):
+        raise DecodeError("a record's numbers are invalid")
+    if type(ttl_ms) is not int or not 0 < ttl_ms <= TTL_MS_MAX:
+        raise DecodeError("a record's time to live is invalid")
+    if type(payload) is not bytes or type(causes) is not list or type(headers) is not dict:
+        raise DecodeError("a record's payload, causes or headers are invalid")
+    if len(headers) > HEADERS_MAX or any(type(k) is not str or type(v) is not str for k, v in headers.items()):
+        raise DecodeError(f"headers are at most {HEADERS_MAX} pairs of text")
+    if sequence < 1:
+        raise DecodeError("sequences start at 1")
+    return Record(channel, publisher, incarnation, sequence, stamp, ttl_ms, flags, causes, headers, payload, raw)

@@ -1,0 +1,85 @@
+"""Peers: the links on which somebody is known, and what each may be sent.
+
+The links engine writes this table; the others read it, and spend credit as they send batches. A peer that may not be
+sent live batches, for want of credit or because it was silent, is *behind*: it gets announcements, and a repair when
+it is back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from mesh.types import Address, LinkId, NodeId
+
+
+@dataclass(slots=True)
+class Peer:
+    """A link on which HELLO has been said both ways. Bytes are running totals over the link's life."""
+
+    link: LinkId
+    node: NodeId
+    life: int
+    region: str
+    near: bool
+    """Whether it is in our own region."""
+    address: Address | None = None
+    credit_until: int = 0
+    """We may send batches until we have sent so many bytes."""
+    sent: int = 0
+    starved: bool = False
+    """A live batch was not sent for want of credit."""
+    silent: bool = False
+
+    @property
+    def behind(self) -> bool:
+        """Whether it gets no live batches for now."""
+        return self.starved or self.silent
+
+    def can_take(self, size: int) -> bool:
+        """Whether its credit holds a batch of this size."""
+        return self.sent + size <= self.credit_until
+
+    def spend(self, size: int) -> bool:
+        """Spend credit on a batch; False, and nothing spent, where there is not enough."""
+        if not self.can_take(size):
+            return False
+        self.sent += size
+        return True
+
+
+class Peers:
+    """The links that are written to: at most one for each life of a node. Iterates in the order of their coming up."""
+
+    def __init__(self) -> None:
+        """Start alone."""
+        self._peers: dict[LinkId, Peer] = {}
+
+    def add(self, peer: Peer) -> None:
+        """Begin to write to a link."""
+        self._peers[peer.link] = peer
+
+    def remove(self, link: LinkId) -> Peer | None:
+        """Stop writing to a link."""
+        return self._peers.pop(link, None)
+
+    def get(self, link: LinkId) -> Peer | None:
+        """The peer of a link, if it is written to."""
+        return self._peers.get(link)
+
+    def of(self, node: NodeId, life: int) -> Peer | None:
+        """The link to this life of a node, if there is one."""
+        return next((peer for peer in self if (peer.node, peer.life) == (node, life)), None)
+
+    def linked(self, node: NodeId) -> bool:
+        """Whether any life of a node is linked."""
+        return any(peer.node == node for peer in self)
+
+    def __iter__(self) -> Iterator[Peer]:
+        return iter(list(self._peers.values()))
+
+    def __len__(self) -> int:
+        return len(self._peers)
+
+    def __contains__(self, link: LinkId) -> bool:
+        return link in self._peers

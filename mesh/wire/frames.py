@@ -1,0 +1,282 @@
+"""Frames on the wire: MessagePack arrays by position, the frame's number first.
+
+Missing trailing elements take their default, surplus ones are ignored, and a frame of an unknown number decodes to
+None, so that versions can meet. Every field is typed and bounded here: what comes out of `decode_frame` can be
+believed in form, though not yet in content.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgpack
+
+from mesh import frames as f
+from mesh.clocks.vector import IntervalSet, VersionVector
+from mesh.crypto import NAME_BYTES, SIGNATURE_BYTES
+from mesh.errors import DecodeError
+from mesh.log.batch import batch_from_parts
+from mesh.log.record import NESTING_MAX, unpacker
+from mesh.types import NODE_ID_BYTES, Address, LogId, NodeId
+
+FRAME_BYTES_MAX = 1_310_720
+"""1.25 MiB: a record of 1 MiB and all that goes with it (protocol.md, 2)."""
+PAGE_LOGS_MAX = 1024
+"""Logs in one page of a vector, a want or a cursor (MessagePack arrays end at 4,096: traps.md)."""
+PAGE_INTERVALS_MAX = 2048
+NUMBER_MAX = 1 << 64
+TEXT_BYTES_MAX = 1024
+
+_pack = msgpack.Packer(autoreset=True, use_bin_type=True).pack
+
+
+def plain(packed: bytes, size_max: int) -> Any:
+    """Unpack one MessagePack value within our limits, nesting and extension types refused. Raises `DecodeError`."""
+    if len(packed) > size_max:
+        raise DecodeError(f"larger than {size_max} bytes")
+    reader = unpacker(size_max)
+    try:
+        reader.feed(packed)
+        value = reader.unpack()
+    except (msgpack.UnpackException, ValueError, RecursionError) as error:
+        raise DecodeError(f"no MessagePack: {error or type(error).__name__}", reader.tell()) from error
+    if reader.tell() != len(packed):
+        raise DecodeError("bytes follow the value", reader.tell())
+    _shallow(value, NESTING_MAX)
+    return value
+
+
+def _shallow(value: Any, depth: int) -> None:
+    """Refuse what is nested too deeply, and extension types (an empty one passes the unpacker)."""
+    kind = type(value)
+    if kind is list or kind is dict:
+        if depth == 0:
+            raise DecodeError(f"nested more than {NESTING_MAX} deep")
+        for item in value if kind is list else value.values():
+            if type(item) is list or type(item) is dict or type(item) is msgpack.ExtType:
+                _shallow(item, depth - 1)
+    elif kind is msgpack.ExtType or kind is msgpack.Timestamp:
+        raise DecodeError("extension types are not used")
+
+
+# --- typed fields ----------------------------------------------------------------------------------------------------
+
+
+def number(value: Any) -> int:
+    """A whole number from 0 to 2^64-1; `bool` is none. Raises `DecodeError`."""
+    if type(value) is not int or not 0 <= value < NUMBER_MAX:
+        raise DecodeError(f"expected a whole number, found {type(value).__name__}")
+    return value
+
+
+def text(value: Any) -> str:
+    """Text of at most 1 KiB. Raises `DecodeError`."""
+    if type(value) is not str or len(value) > TEXT_BYTES_MAX:
+        raise DecodeError(f"expected a short text, found {type(value).__name__}")
+    return value
+
+
+def blob(value: Any, size: int | None = None) -> bytes:
+    """Bytes, of exactly `size` if given. Raises `DecodeError`."""
+    if type(value) is not bytes or (size is not None and len(value) != size):
+        raise DecodeError(f"expected {'' if size is None else size} bytes, found {type(value).__name__}")
+    return value
+
+
+def array(value: Any, least: int = 0, most: int = 4096) -> list[Any]:
+    """An array of `least..most` elements. Raises `DecodeError`."""
+    if type(value) is not list or not least <= len(value) <= most:
+        raise DecodeError(f"expected an array of {least} to {most}, found {type(value).__name__}")
+    return value
+
+
+def flag(value: Any) -> bool:
+    """A truth value. Raises `DecodeError`."""
+    if type(value) is not bool:
+        raise DecodeError(f"expected true or false, found {type(value).__name__}")
+    return value
+
+
+def log_parts(log: LogId) -> list[Any]:
+    """A log as it travels."""
+    return [log.node, log.epoch, log.space]
+
+
+def log_id(value: Any) -> LogId:
+    """A log, typed. Raises `DecodeError`."""
+    node, epoch, space = array(value, 3, 3)
+    return LogId(NodeId(blob(node, NODE_ID_BYTES)), number(epoch), text(space))
+
+
+def interval(first: Any, last: Any) -> tuple[int, int]:
+    """A closed run of positions. Raises `DecodeError`."""
+    if not 0 < number(first) <= number(last):
+        raise DecodeError("a range runs from a first to a last")
+    return first, last
+
+
+def _address(value: Any) -> Address | None:
+    if value is None:
+        return None
+    host, port = array(value, 2, 2)
+    if not 0 < number(port) < 65_536:
+        raise DecodeError("a port lies between 1 and 65535")
+    return Address(text(host), port)
+
+
+def _range(value: Any) -> tuple[LogId, int, int]:
+    log, first, last = array(value, 3, 3)
+    return log_id(log), *interval(first, last)
+
+
+def _ranges(value: Any) -> tuple[tuple[LogId, int, int], ...]:
+    return tuple(_range(item) for item in array(value, 0, PAGE_INTERVALS_MAX))
+
+
+def _ranges_parts(ranges: tuple[tuple[LogId, int, int], ...]) -> list[Any]:
+    return [[log_parts(log), first, last] for log, first, last in ranges]
+
+
+def _run(value: Any) -> tuple[int, int, bytes]:
+    first, last, head = array(value, 3, 3)
+    return *interval(first, last), blob(head, NAME_BYTES)
+
+
+def _log_state(value: Any) -> f.LogState:
+    log, stamp, runs = array(value, 3, 3)
+    return f.LogState(log_id(log), number(stamp), tuple(_run(run) for run in array(runs, 0, PAGE_INTERVALS_MAX)))
+
+
+def vector_parts(vector: VersionVector) -> list[Any]:
+    """A version vector as it travels: `[log, first, last, first, last …]` for each log."""
+    return [[log_parts(log), [edge for run in runs for edge in run]] for log, runs in vector.items()]
+
+
+def vector_of(value: Any) -> VersionVector:
+    """A version vector, typed. Raises `DecodeError`."""
+    vector = VersionVector()
+    for item in array(value, 0, 4096):
+        log, edges = array(item, 2, 2)
+        runs = array(edges)
+        if len(runs) % 2:
+            raise DecodeError("a run has two ends")
+        place = log_id(log)
+        for first, last in zip(runs[::2], runs[1::2], strict=True):
+            vector.add(place, *interval(first, last))
+    return vector
+
+
+def runs_of(value: IntervalSet) -> list[int]:
+    """An interval set as it travels: `first, last, first, last …`."""
+    return [edge for run in value for edge in run]
+
+
+# --- the frames ------------------------------------------------------------------------------------------------------
+
+
+def encode_frame(frame: f.Frame) -> bytes:  # a table in the form of a match: one line a frame
+    """Encode a frame."""
+    packed: bytes = _pack(_parts(frame))
+    return packed
+
+
+def _parts(frame: f.Frame) -> list[Any]:  # a table in the form of a match: one line a frame
+    match frame:
+        case f.Push(batch):
+            return [5, batch.parts()]
+        case f.Hello(version, mesh, certificate, life, wall_ms, proof, address):
+            return [1, version, mesh, certificate, life, wall_ms, proof, list(address) if address else None]
+        case f.Alive(wall_ms):
+            return [2, wall_ms]
+        case f.Credit(until_bytes):
+            return [3, until_bytes]
+        case f.Members(certificates, addresses):
+            return [4, list(certificates), [[node, list(address)] for node, address in addresses]]
+        case f.IHave(ranges):
+            return [6, _ranges_parts(ranges)]
+        case f.Graft(ranges):
+            return [7, _ranges_parts(ranges)]
+        case f.NotFound(ranges):
+            return [8, _ranges_parts(ranges)]
+        case f.Stored(node, region, through):
+            return [9, node, region, [[log_parts(log), last] for log, last in through]]
+        case f.RepairHello(session, digest):
+            return [10, session, digest]
+        case f.RepairEqual(session):
+            return [11, session]
+        case f.Vector(session, logs, more, answer):
+            states = [[log_parts(s.log), s.stamp, [list(run) for run in s.runs]] for s in logs]
+            return [12, session, states, more, answer]
+        case f.Want(ranges):
+            return [13, _ranges_parts(ranges)]
+        case f.Busy(ranges, retry_ms):
+            return [14, _ranges_parts(ranges), retry_ms]
+
+
+def _hello(p: list[Any]) -> f.Hello:
+    address = _address(p[6]) if len(p) > 6 else None
+    return f.Hello(
+        number(p[0]),
+        blob(p[1], NAME_BYTES),
+        blob(p[2]),
+        number(p[3]),
+        number(p[4]),
+        blob(p[5], SIGNATURE_BYTES),
+        address,
+    )
+
+
+def _members(p: list[Any]) -> f.Members:
+    certificates = tuple(blob(certificate) for certificate in array(p[0], 0, PAGE_LOGS_MAX))
+    addresses = []
+    for item in array(p[1], 0, PAGE_LOGS_MAX) if len(p) > 1 else []:
+        node, place = array(item, 2, 2)
+        address = _address(place)
+        if address is not None:
+            addresses.append((NodeId(blob(node, NODE_ID_BYTES)), address))
+    return f.Members(certificates, tuple(addresses))
+
+
+def _stored(p: list[Any]) -> f.Stored:
+    through = []
+    for item in array(p[2], 0, PAGE_LOGS_MAX):
+        log, last = array(item, 2, 2)
+        through.append((log_id(log), number(last)))
+    return f.Stored(NodeId(blob(p[0], NODE_ID_BYTES)), text(p[1]), tuple(through))
+
+
+def _vector(p: list[Any]) -> f.Vector:
+    states = tuple(_log_state(item) for item in array(p[1], 0, PAGE_LOGS_MAX))
+    return f.Vector(number(p[0]), states, flag(p[2]) if len(p) > 2 else False, flag(p[3]) if len(p) > 3 else False)
+
+
+_DECODERS: dict[int, tuple[int, Callable[[list[Any]], f.Frame]]] = {
+    1: (6, _hello),
+    2: (1, lambda p: f.Alive(number(p[0]))),
+    3: (1, lambda p: f.Credit(number(p[0]))),
+    4: (1, _members),
+    5: (1, lambda p: f.Push(batch_from_parts(p[0]))),
+    6: (1, lambda p: f.IHave(_ranges(p[0]))),
+    7: (1, lambda p: f.Graft(_ranges(p[0]))),
+    8: (1, lambda p: f.NotFound(_ranges(p[0]))),
+    9: (3, _stored),
+    10: (2, lambda p: f.RepairHello(number(p[0]), number(p[1]))),
+    11: (1, lambda p: f.RepairEqual(number(p[0]))),
+    12: (2, _vector),
+    13: (1, lambda p: f.Want(_ranges(p[0]))),
+    14: (1, lambda p: f.Busy(_ranges(p[0]), number(p[1]) if len(p) > 1 else 1000)),
+}
+"""For each frame's number: the least elements it needs, and its decoder."""
+
+
+def decode_frame(packed: bytes) -> f.Frame | None:
+    """Decode a frame; None if its number is unknown here. Raises `DecodeError` for anything that is no frame."""
+    value = array(plain(packed, FRAME_BYTES_MAX), 1)
+    known = _DECODERS.get(number(value[0]))
+    if known is None:
+        return None
+    least, decoder = known
+    if len(value) <= least:
+        raise DecodeError(f"frame {value[0]} needs {least} elements, found {len(value) - 1}")
+    return decoder(value[1:])
