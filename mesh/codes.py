@@ -62,6 +62,7 @@ class Code(StrEnum):
     CONTROL_FLOOD = "GSM-3113"
     LINKS_TOO_MANY = "GSM-3114"
     NODE_STOPPING = "GSM-3115"
+    LINK_SILENT = "GSM-3116"
 
     LOG_FORKED = "GSM-4101"
     ROWS_CORRUPT = "GSM-4102"
@@ -69,6 +70,7 @@ class Code(StrEnum):
     STAMP_AHEAD = "GSM-4104"
     NAMES_CONFLICT = "GSM-4105"
     APPEND_FAILED = "GSM-4106"
+    REPAIR_STALLED = "GSM-4107"
 
     GATEWAY_UNREACHABLE = "GSM-5101"
     WAIT_TIMED_OUT = "GSM-5102"
@@ -318,6 +320,11 @@ _TABLE: dict[Code, tuple[str, str, str]] = {
         "It closed its links in good order.",
         "Nothing.",
     ),
+    Code.LINK_SILENT: (
+        "a link was silent for too long",
+        "Nothing came on it for a minute: the network between the nodes is cut, or the peer hangs.",
+        "Nothing: the peer is dialled again by itself, for ever.",
+    ),
     Code.LOG_FORKED: (
         "a log has two histories",
         "Two valid batches claim one place: a cloned memory, or a hostile node. The log takes nothing beyond it.",
@@ -347,6 +354,11 @@ _TABLE: dict[Code, tuple[str, str, str]] = {
         "an append failed",
         "The store refused a transaction and nothing of it was kept.",
         "See the reason beside it; most often the disk is full.",
+    ),
+    Code.REPAIR_STALLED: (
+        "a repair makes no progress",
+        "A peer says that it has batches, and does not send them: it is damaged, overloaded or hostile.",
+        "Look at the disk and the log of the node named; other peers are asked meanwhile.",
     ),
     Code.GATEWAY_UNREACHABLE: (
         "no gateway can be reached",

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from mesh.frames import Frame, Lane
 from mesh.log.batch import Batch
@@ -108,7 +109,7 @@ class Timer:
     """A named value: setting one again replaces it. `kind` says whose it is, `key` tells several apart."""
 
     kind: str
-    key: tuple[object, ...] = ()
+    key: tuple[Any, ...] = ()
 
 
 # --- events ----------------------------------------------------------------------------------------------------------
@@ -397,6 +398,23 @@ class RepairDue:
     """Something is missing that pushing and grafting did not bring."""
 
 
-Fact = SetTimer | PeerUp | PeerDown | PeerBack | CreditCame | RepairDue
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """The publishes `first..last` of a session stand in a log, at positions of at most `from_position..to_position`.
+
+    Their publisher wants them on `copies` nodes in `regions` regions.
+    """
+
+    session: SessionId
+    first: int
+    last: int
+    log: LogId
+    from_position: int
+    to_position: int
+    copies: int
+    regions: int
+
+
+Fact = Placed | SetTimer | PeerUp | PeerDown | PeerBack | CreditCame | RepairDue
 Outcome = Effect | Fact
 """What an engine returns: effects for the host, facts for its siblings, in order."""

@@ -78,7 +78,17 @@ class Batch:
     `body` is None where it has expired and been dropped.
     """
 
-    __slots__ = ("_records", "body", "epoch_proof", "epoch_public", "header", "head", "name", "signature")
+    __slots__ = (
+        "_earliest_ms",
+        "_records",
+        "body",
+        "epoch_proof",
+        "epoch_public",
+        "header",
+        "head",
+        "name",
+        "signature",
+    )
 
     def __init__(
         self, header: bytes, body: bytes | None, signature: bytes, epoch_public: bytes, epoch_proof: bytes
@@ -92,6 +102,7 @@ class Batch:
         self.head = decode_header(header)
         self.name = name_of(header)
         self._records: list[Record] | None = None
+        self._earliest_ms = -1
 
     @property
     def log(self) -> LogId:
@@ -132,6 +143,12 @@ class Batch:
         if self._records is None:
             self._records = [] if self.body is None else decode_records(self.plain_body(), self.head.length)
         return self._records
+
+    def earliest_expiry_ms(self) -> int:
+        """When the first of its records dies; before then none needs to be looked at. Kept once it was asked for."""
+        if self._earliest_ms < 0:
+            self._earliest_ms = min((record.expires_ms for record in self.records()), default=0)
+        return self._earliest_ms
 
     def stripped(self) -> Batch:
         """The same batch without its body, as it stands after it has expired."""

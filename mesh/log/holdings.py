@@ -22,6 +22,10 @@ from mesh.types import LogId
 
 _DIGEST_MASK = (1 << 64) - 1
 _NOTHING = IntervalSet()
+DEAD_LOG_MARGIN_MS = 7_200_000
+"""A log vanishes two hours after all of it has expired (protocol.md, 3)."""
+GONE_MAX = 65_536
+"""Wholly expired logs that are remembered; a peer's vector forgets them within hours."""
 
 
 class RecentBatches:
@@ -61,6 +65,10 @@ class Holdings:
         self.stored: dict[LogId, Log] = {}
         self.names = NameIndex()
         self.pending: dict[tuple[LogId, int], Batch] = {}
+        self.forked: set[LogId] = set()
+        """Logs of which two histories were seen: nothing more of them is taken."""
+        self.gone: OrderedDict[LogId, None] = OrderedDict()
+        """Logs that have wholly expired: peers that still have them do not bring them back."""
         self.recent = RecentBatches(recent_bytes_max)
         self.digest = 0
         self.revision = 0
@@ -113,10 +121,20 @@ class Holdings:
             changed.append(log)
         return changed[::-1]
 
+    def dead(self, wall_ms: int) -> list[LogId]:
+        """The logs of which all has expired, long enough ago that no right clock can doubt it."""
+        return [
+            log
+            for log, held in sorted(self.stored.items())
+            if held.expires_ms + DEAD_LOG_MARGIN_MS <= wall_ms and held.positions == self.received_of(log)
+        ]
+
     # --- changes -----------------------------------------------------------------------------------------------------
 
     def fault(self, batch: Batch) -> str:
         """Say why a verified batch cannot stand at its place: it forks its log; empty if it can."""
+        if batch.log in self.forked:
+            return "its log has two histories"
         held = self.received.get(batch.log)
         if held is None:
             held = Log(batch.log)
@@ -178,6 +196,9 @@ class Holdings:
         """A log has wholly expired and vanishes."""
         self.received.pop(log, None)
         self.stored.pop(log, None)
+        self.gone[log] = None
+        if len(self.gone) > GONE_MAX:
+            self.gone.popitem(last=False)
         self._revise(log)
 
     def _revise(self, log: LogId) -> None:

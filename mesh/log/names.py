@@ -58,8 +58,16 @@ class NameIndex:
     def __init__(self, runs: Iterable[NameRun] = ()) -> None:
         """Start from recovered runs, in any order."""
         self._runs: dict[tuple[str, int], list[NameRun]] = {}
+        self.movers: set[tuple[str, int]] = set()
+        """Incarnations whose names lie in more than one log: only these can have copies."""
         for run in sorted(runs, key=lambda run: (run.log, run.from_position, run.first)):
-            self._runs.setdefault((run.publisher, run.incarnation), []).append(run)
+            self._take(run)
+
+    def _take(self, run: NameRun) -> None:
+        runs = self._runs.setdefault((run.publisher, run.incarnation), [])
+        if runs and runs[0].log != run.log:
+            self.movers.add((run.publisher, run.incarnation))
+        runs.append(run)
 
     def __len__(self) -> int:
         return len(self._runs)
@@ -68,13 +76,13 @@ class NameIndex:
         """Take in the names of a batch; return the runs that changed or came to be, for the disk."""
         changed: dict[tuple[str, int, int, int], NameRun] = {}
         for new in _runs_of(batch):
-            runs = self._runs.setdefault((new.publisher, new.incarnation), [])
+            runs = self._runs.get((new.publisher, new.incarnation), [])
             if runs and _follows(runs[-1], new):
                 expires_ms = max(runs[-1].expires_ms, new.expires_ms)
                 runs[-1] = runs[-1]._replace(last=new.last, to_position=new.to_position, expires_ms=expires_ms)
             else:
-                runs.append(new)
-            run = runs[-1]
+                self._take(new)
+            run = self._runs[new.publisher, new.incarnation][-1]
             changed[run.publisher, run.incarnation, run.first, run.from_position] = run
         return list(changed.values())
 
@@ -83,10 +91,13 @@ class NameIndex:
         runs = self._runs.get((publisher, incarnation), [])
         return [run for run in runs if run.first <= sequence <= run.last]
 
+    def newest(self, publisher: str, incarnation: int) -> int:
+        """The highest sequence that is held of an incarnation; 0 if none is."""
+        return max((run.last for run in self._runs.get((publisher, incarnation), [])), default=0)
+
     def moved(self, publisher: str, incarnation: int) -> bool:
         """Whether this incarnation's names lie in more than one log, so that a copy is possible at all."""
-        runs = self._runs.get((publisher, incarnation), [])
-        return any(run.log != runs[0].log for run in runs)
+        return (publisher, incarnation) in self.movers
 
     def forget(self, batch: Batch) -> None:
         """Take the names of a batch out again: its append failed."""
@@ -108,12 +119,14 @@ class NameIndex:
             self._runs[key] = rest
         else:
             self._runs.pop(key, None)
+            self.movers.discard(key)
 
     def expire(self, wall_ms: int) -> int:
         """Forget incarnations of which nothing is alive; return how many."""
         dead = [key for key, runs in self._runs.items() if all(run.expires_ms <= wall_ms for run in runs)]
         for key in dead:
             del self._runs[key]
+            self.movers.discard(key)
         return len(dead)
 
     def copies_elsewhere(self, publisher: str, incarnation: int, sequence: int, log: LogId) -> list[NameRun]:
@@ -124,6 +137,7 @@ class NameIndex:
         """Assert that runs are well formed."""
         for (publisher, incarnation), runs in self._runs.items():
             assert runs
+            assert (len({run.log for run in runs}) == 1) or (publisher, incarnation) in self.movers
             for run in runs:
                 assert (run.publisher, run.incarnation) == (publisher, incarnation)
                 assert 0 < run.first <= run.last and 0 < run.from_position <= run.to_position

@@ -1,0 +1,296 @@
+"""Delivery: a subscriber is a reader of the log, like a peer.
+
+Readers at the tail are told as the logs grow (`tail`). A reader that is behind, because it began in the past or had no
+credit, is read from the log as its credit allows: from memory where the batches still are, else from the disk; then it
+joins the tail. Nothing is queued for anybody.
+
+Deliveries name the interval of the log that they cover, messages in it or not; the client adds exactly that to its
+cursor. Expired records are a gap, never silence. Equal copies of one message are delivered once (`twins`).
+
+Invariants, checked by `check`: what may be delivered is stored; a reader is either in its group or has a cursor.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from mesh.clocks.vector import IntervalSet, VersionVector
+from mesh.effects import Load, Loaded, OfChannels, Outcome, Ranges, Since, Tell
+from mesh.engines.delivery.readers import Reader
+from mesh.engines.delivery.tail import Tail
+from mesh.log.batch import Batch
+from mesh.log.record import Record
+from mesh.operations import (
+    CreditGrant,
+    GapReason,
+    Messages,
+    Subscribe,
+    Subscribed,
+)
+from mesh.types import LogId, Now, SessionId
+
+
+@dataclass(slots=True)
+class Asked:
+    """A read for a reader: the interval that it covers."""
+
+    reader: Reader
+    log: LogId
+    first: int
+    through: int
+
+
+@dataclass
+class Delivery(Tail):
+    """All subscriptions of this node."""
+
+    asked: dict[int, Asked] = field(default_factory=dict)
+    since: dict[int, tuple[SessionId, Subscribe]] = field(default_factory=dict)
+
+    # --- subscribing -------------------------------------------------------------------------------------------------
+
+    def subscribe(self, session: SessionId, operation: Subscribe) -> list[Outcome]:
+        """Begin a subscription; from a time, the disk has to say first where that is."""
+        if operation.cursor is None and operation.since_ms is not None:
+            request = self._request()
+            self.since[request] = session, operation
+            return [Load(request, Since(operation.since_ms), self.config.load_bytes)]
+        cursor = self.holdings.stored_vector() if operation.cursor is None else operation.cursor.copy()
+        return self._begin(session, operation, cursor)
+
+    def _begin(self, session: SessionId, operation: Subscribe, cursor: VersionVector) -> list[Outcome]:
+        reader = Reader(
+            session,
+            operation.subscription,
+            tuple(sorted(set(operation.patterns))),
+            operation.policy,
+            operation.credit_messages,
+            operation.credit_bytes,
+            cursor,
+        )
+        self.readers[session, operation.subscription] = reader
+        return [Tell((session,), Subscribed(operation.subscription, cursor.copy())), *self._wake(reader)]
+
+    def unsubscribe(self, session: SessionId, subscription: int) -> list[Outcome]:
+        """End a subscription."""
+        self.since = {
+            request: (other, operation)
+            for request, (other, operation) in self.since.items()
+            if (other, operation.subscription) != (session, subscription)
+        }
+        reader = self.readers.pop((session, subscription), None)
+        if reader is not None:
+            self.groups.leave(reader)
+            self.hungry.pop((session, subscription), None)
+            if reader.request:
+                self.asked.pop(reader.request, None)
+        return self._feed()
+
+    def on_session_closed(self, session: SessionId) -> list[Outcome]:
+        """Nobody listens any more."""
+        gone = {subscription for other, subscription in self.readers if other == session}
+        gone |= {operation.subscription for other, operation in self.since.values() if other == session}
+        return [outcome for subscription in sorted(gone) for outcome in self.unsubscribe(session, subscription)]
+
+    def on_credit(self, session: SessionId, grant: CreditGrant) -> list[Outcome]:
+        """A client grants more."""
+        reader = self.readers.get((session, grant.subscription))
+        if reader is None:
+            return []
+        reader.credit_messages = min(reader.credit_messages + grant.messages, 1 << 40)
+        reader.credit_bytes = min(reader.credit_bytes + grant.bytes, 1 << 50)
+        return [] if reader.cursor is None else self._wake(reader)
+
+    # --- the tail ----------------------------------------------------------------------------------------------------
+    # --- the tail, and whoever fell behind it ------------------------------------------------------------------------
+
+    def settle(self, now: Now, expiry_ms: int) -> list[Outcome]:
+        """Deliver what has become deliverable: to the tail at once, then to whoever is behind."""
+        return [*super().settle(now, expiry_ms), *self._feed()]
+
+    def on_hole_timer(self, log: LogId, now: Now) -> list[Outcome]:
+        """A hole has stood for long: it may be given up."""
+        return [*super().on_hole_timer(log, now), *self._feed()]
+
+    # --- catching up -------------------------------------------------------------------------------------------------
+
+    def _wake(self, reader: Reader) -> list[Outcome]:
+        """A reader may go on, if it has credit and no read is under way for it."""
+        if reader.has_credit and not reader.request:
+            self.hungry[reader.session, reader.subscription] = None
+        return self._feed()
+
+    def _feed(self) -> list[Outcome]:
+        """Give readers that are behind their turns, as long as reads may be begun."""
+        outcomes: list[Outcome] = []
+        while self.hungry and len(self.asked) < self.config.loads_max:
+            key, _ = self.hungry.popitem(last=False)
+            reader = self.readers.get(key)
+            if reader is not None and reader.cursor is not None and not reader.request:
+                outcomes += self._read(reader, reader.cursor)
+        return outcomes
+
+    def _read(self, reader: Reader, cursor: VersionVector) -> list[Outcome]:
+        """Read on for one reader, from memory as far as that goes, then from the disk; at the end it joins the tail."""
+        outcomes: list[Outcome] = []
+        while reader.has_credit:
+            log = self._next_log(reader, cursor)
+            if log is None:
+                return [*outcomes, *self._join(reader, cursor)]
+            first, last = next(iter(self.deliverable.get(log).minus(cursor.get(log))))
+            outcomes += self._tell_holes(reader, cursor, log, first)
+            batch = self.holdings.at_hand(log, first)
+            if batch is not None:
+                told = self._process(reader, cursor, log, first, min(last, batch.last), [batch])
+                if told is None:
+                    return outcomes + self._compare(reader, [batch])
+                outcomes += told
+                continue
+            reader.request = self._request()
+            self.asked[reader.request] = Asked(reader, log, first, last)
+            everything = "#" in reader.patterns
+            query = Ranges(log, ((first, last),)) if everything else OfChannels(reader.patterns, log, first - 1, last)
+            return [*outcomes, Load(reader.request, query, self.config.load_bytes)]
+        return outcomes
+
+    def _next_log(self, reader: Reader, cursor: VersionVector) -> LogId | None:
+        """The log to read next: of those with something to read, the one whose newest record is oldest."""
+        if reader.revision < self.revision or not reader.todo:
+            for log, revised in reversed(self._revised.items()):
+                if revised <= reader.revision:
+                    break
+                reader.todo[log] = None
+            reader.revision = self.revision
+        for log in sorted(
+            reader.todo, key=lambda log: (self.holdings.stored[log].stamp, log) if self._held(log) else (0, log)
+        ):
+            if self.deliverable.get(log).minus(cursor.get(log)):
+                return log
+            del reader.todo[log]
+        return None
+
+    def _tell_holes(self, reader: Reader, cursor: VersionVector, log: LogId, first: int) -> list[Outcome]:
+        """Report the holes below a position that were given up, once."""
+        outcomes: list[Outcome] = []
+        holes = IntervalSet(cursor.get(log).missing(1, first - 1)) if first > 1 else IntervalSet()
+        for lo, hi in holes.minus(reader.told_missing.get(log)):
+            reader.told_missing.add(log, lo, hi)
+            outcomes.append(self._gap(reader, log, lo, hi, GapReason.MISSING))
+        return outcomes
+
+    def _join(self, reader: Reader, cursor: VersionVector) -> list[Outcome]:
+        """A reader has caught up: it stands at the tail now."""
+        outcomes: list[Outcome] = []
+        if reader.skim is not None:
+            reader.skim.shrink(max(reader.credit_messages, 1))
+            for operation in reader.skim.told(reader.subscription):
+                if isinstance(operation, Messages):
+                    reader.spend(len(operation.records), sum(len(record.payload) for record in operation.records))
+                outcomes.append(Tell((reader.session,), operation))
+            reader.skim = None
+        reader.extra = cursor.difference(self.deliverable)
+        reader.cursor, reader.todo = None, {}
+        self.groups.join(reader, self.horizon)
+        return outcomes
+
+    def _process(
+        self, reader: Reader, cursor: VersionVector, log: LogId, first: int, through: int, batches: list[Batch]
+    ) -> list[Outcome] | None:
+        """Tell a reader what matches in an interval, as far as its credit goes; None if copies must be compared."""
+        if any(self._matching_unknown(reader, batch) for batch in batches):
+            return None
+        expired = IntervalSet()
+        positions: list[int] = []
+        records: list[Record] = []
+        size = 0
+        late = cursor.get(log).last > through
+        for batch in batches:
+            if batch.body is None and first <= batch.last and batch.first <= through:
+                expired.add(max(first, batch.first), min(through, batch.last))
+            for position, record in enumerate(batch.records(), batch.first):
+                if not first <= position <= through or not reader.matches(record.channel):
+                    continue
+                if record.expires_ms <= self.expiry_ms:
+                    expired.add(position, position)
+                elif self._told_twin(record, (log, position), cursor):
+                    continue
+                elif reader.skim is not None:
+                    reader.skim.keep(log, position, record)
+                elif (
+                    len(records) >= min(reader.credit_messages, self.config.messages_max) or size >= reader.credit_bytes
+                ):
+                    through = position - 1
+                    break
+                else:
+                    positions.append(position)
+                    records.append(record)
+                    size += len(record.payload)
+        cursor.add(log, first, through)
+        if reader.skim is not None:
+            reader.skim.cover(log, first, through)
+            return []
+        reader.spend(len(records), size)
+        marks = tuple(range(len(records))) if late else ()
+        told = Messages(reader.subscription, log, first, through, tuple(positions), tuple(records), marks)
+        outcomes: list[Outcome] = [Tell((reader.session,), told)]
+        gaps = expired.within(first, through)
+        return outcomes + [self._gap(reader, log, lo, hi, GapReason.EXPIRED) for lo, hi in gaps]
+
+    def _matching_unknown(self, reader: Reader, batch: Batch) -> bool:
+        return bool(self.holdings.names.movers) and bool(self.twins.unknown(batch))
+
+    def _compare(self, reader: Reader, batches: list[Batch]) -> list[Outcome]:
+        """Have copies compared that a reader stumbled upon; it goes on afterwards."""
+        names = [name for batch in batches for name in self.twins.unknown(batch)]
+        reader.request = self._request()
+        self.comparing[reader.request] = reader
+        return [self.twins.ask(names, reader.request)]
+
+    def on_loaded(self, loaded: Loaded, now: Now) -> list[Outcome]:
+        """The disk answered: a reader goes on, a subscription begins, or copies were compared."""
+        request = loaded.request
+        if request in self.since:
+            session, operation = self.since.pop(request)
+            return self._begin(session, operation, self._cursor_since(dict(loaded.positions)))
+        if request in self.comparing:
+            waiting = self.comparing.pop(request)
+            outcomes = self.twins.on_loaded(loaded)
+            if isinstance(waiting, Reader):
+                waiting.request = 0
+                return [*outcomes, *self._wake(waiting)]
+            self.held_up.discard(waiting)
+            return [*outcomes, *(self._advance(waiting, now) if self._held(waiting) else []), *self._feed()]
+        asked = self.asked.pop(request, None)
+        if asked is None or asked.reader.cursor is None:
+            return self._feed()
+        reader, log, cursor = asked.reader, asked.log, asked.reader.cursor
+        reader.request = 0
+        through = asked.through if loaded.complete or not loaded.batches else loaded.batches[-1].last
+        runs = self.deliverable.get(log).within(asked.first, min(through, asked.through))
+        outcomes = []
+        if runs and runs[0][0] == asked.first:  # else it was lost meanwhile
+            told = self._process(reader, cursor, log, *runs[0], list(loaded.batches))
+            if told is None:
+                return self._compare(reader, list(loaded.batches))
+            outcomes += told
+        return [*outcomes, *self._wake(reader)]
+
+    def _cursor_since(self, positions: dict[LogId, int]) -> VersionVector:
+        """A cursor that holds all that lies before a time."""
+        cursor = VersionVector()
+        for log, held in self.holdings.stored.items():
+            if log not in positions:
+                cursor.replace(log, held.positions)
+            elif positions[log] > 1:
+                cursor.add(log, 1, positions[log] - 1)
+        return cursor
+
+    def check(self) -> None:
+        """Assert the invariants."""
+        self.groups.check()
+        for log, runs in self.deliverable.items():
+            assert not runs.minus(self.holdings.stored_of(log)), log
+            assert runs.last <= self.horizon[log]
+        for reader in self.readers.values():
+            assert (reader.cursor is None) == (reader in self.groups)
+        assert len(self.asked) <= self.config.loads_max

@@ -1,0 +1,212 @@
+"""History: the past of some channels at a cut, in one total order that is the same on every node.
+
+The first page fixes the cut, a version vector; all pages show exactly its records, by (stamp, node, epoch, position),
+in either direction. `after` is what earlier pages have consumed. Each log of the cut is read in order and the logs are
+merged; a message that stands in two logs is shown where it stands first.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+
+from mesh.clocks.hybrid import stamp_ms
+from mesh.clocks.vector import IntervalSet, VersionVector
+from mesh.effects import Load, Loaded, OfChannels, Outcome, Tell
+from mesh.engines.delivery.twins import Twins
+from mesh.log.batch import Batch
+from mesh.log.holdings import Holdings
+from mesh.log.record import Record
+from mesh.operations import History, HistoryPage
+from mesh.types import LogId, SessionId, pattern_matches
+
+REQUEST_STEP = 4
+PAGE_BYTES_MAX = 1 << 20
+"""A page ends when it holds so much payload."""
+LOADS_MAX = 8
+"""Logs that are read at a time for one page."""
+
+
+@dataclass(slots=True)
+class Stream:
+    """One log of a cut: records that were read and wait to be merged, and how far it was read."""
+
+    ready: deque[tuple[int, Record]] = field(default_factory=deque)
+    scanned: IntervalSet = field(default_factory=IntervalSet)
+    reading: bool = False
+
+
+@dataclass
+class Page:
+    """A page in the making."""
+
+    session: SessionId
+    operation: History
+    cut: VersionVector
+    after: VersionVector
+    streams: dict[LogId, Stream] = field(default_factory=dict)
+    records: list[Record] = field(default_factory=list)
+    places: list[tuple[LogId, int]] = field(default_factory=list)
+    size: int = 0
+    loads: int = 0
+
+
+@dataclass
+class Histories:
+    """All pages in the making; one for each session at a time, the others wait."""
+
+    holdings: Holdings
+    twins: Twins
+    load_bytes: int
+    pages: dict[SessionId, deque[Page]] = field(default_factory=dict)
+    reads: dict[int, tuple[Page, LogId, int, int]] = field(default_factory=dict)
+    comparing: dict[int, Page] = field(default_factory=dict)
+    expiry_ms: int = 0
+    next_request: int = 3
+
+    def ask(self, session: SessionId, operation: History, expiry_ms: int) -> list[Outcome]:
+        """A client asks for a page."""
+        self.expiry_ms = expiry_ms
+        cut = operation.cut.copy() if operation.cut is not None else self.holdings.stored_vector()
+        after = operation.after.copy() if operation.after is not None else VersionVector()
+        page = Page(session, operation, cut, after)
+        for log, runs in cut.items():
+            held = self.holdings.stored.get(log)
+            if held is not None and stamp_ms(held.stamp) >= operation.since_ms and runs.minus(after.get(log)):
+                page.streams[log] = Stream(scanned=after.get(log).copy())
+        queue = self.pages.setdefault(session, deque())
+        queue.append(page)
+        return self._go_on(page) if len(queue) == 1 else []
+
+    def on_session_closed(self, session: SessionId) -> None:
+        """Nobody wants the pages any more; reads under way come to nothing."""
+        self.pages.pop(session, None)
+
+    def _request(self) -> int:
+        request, self.next_request = self.next_request, self.next_request + REQUEST_STEP
+        return request
+
+    def _is_wanted(self, page: Page) -> bool:
+        queue = self.pages.get(page.session)
+        return queue is not None and queue[0] is page
+
+    def _rest(self, page: Page, log: LogId, stream: Stream) -> tuple[int, int] | None:
+        """The run of a log to read next: of the cut, held here, not scanned."""
+        here = self.holdings.stored_of(log)
+        runs = [run for lo, hi in page.cut.get(log).minus(stream.scanned) for run in here.within(lo, hi)]
+        return (runs[-1] if page.operation.backwards else runs[0]) if runs else None
+
+    def _go_on(self, page: Page) -> list[Outcome]:
+        """Merge what can be merged; read where a log has run dry; finish when the page is full or all is read."""
+        outcomes: list[Outcome] = []
+        while True:
+            if len(page.records) >= page.operation.limit or page.size >= PAGE_BYTES_MAX:
+                return outcomes + self._finish(page)
+            for log, stream in page.streams.items():
+                if stream.ready or stream.reading or page.loads >= LOADS_MAX:
+                    continue
+                run = self._rest(page, log, stream)
+                if run is not None:
+                    stream.reading = True
+                    page.loads += 1
+                    request = self._request()
+                    self.reads[request] = page, log, *run
+                    patterns, backwards = page.operation.patterns, page.operation.backwards
+                    query = OfChannels(patterns, log, run[0] - 1, run[1], backwards)
+                    outcomes.append(Load(request, query, self.load_bytes))
+            dry = any(not s.ready and self._rest(page, log, s) is not None for log, s in page.streams.items())
+            if dry:
+                return outcomes
+            least = self._least(page)
+            if least is None:
+                return outcomes + self._finish(page)
+            position, record = page.streams[least].ready[0]
+            if self._take(page, least, position, record):
+                continue
+            request = self._request()
+            self.comparing[request] = page
+            return [*outcomes, self.twins.ask([record.name], request)]
+
+    def _least(self, page: Page) -> LogId | None:
+        """The log whose next record comes next in the order of the page."""
+        heads = [
+            (stream.ready[0][1].stamp, log, stream.ready[0][0]) for log, stream in page.streams.items() if stream.ready
+        ]
+        if not heads:
+            return None
+        return (max(heads) if page.operation.backwards else min(heads))[1]
+
+    def _take(self, page: Page, log: LogId, position: int, record: Record) -> bool:
+        """Show a record, or leave it out; False where copies have to be compared before that can be said."""
+        copies = self.twins.others(record, (log, position))
+        if copies is None:
+            return False
+        page.streams[log].ready.popleft()
+        mine = (record.stamp, log, position)
+        if not any(copy < mine and page.cut.covers(copy[1], copy[2], copy[2]) for copy in copies):
+            page.records.append(record)
+            page.places.append((log, position))
+            page.size += len(record.payload)
+        self._consume(page, log, position)
+        return True
+
+    def _consume(self, page: Page, log: LogId, position: int) -> None:
+        """Everything of a log up to a position, in the order of the page, is behind us."""
+        cut = page.cut.get(log)
+        first, last = (position, cut.last) if page.operation.backwards else (1, position)
+        for lo, hi in cut.within(first, last):
+            page.after.add(log, lo, hi)
+
+    def on_loaded(self, loaded: Loaded) -> list[Outcome]:
+        """The disk answered: fill a stream, or know the copies of a name."""
+        if loaded.request in self.comparing:
+            page = self.comparing.pop(loaded.request)
+            outcomes = self.twins.on_loaded(loaded)
+            return outcomes + (self._go_on(page) if self._is_wanted(page) else [])
+        page, log, first, last = self.reads.pop(loaded.request)
+        if not self._is_wanted(page):
+            return []
+        stream = page.streams[log]
+        stream.reading = False
+        page.loads -= 1
+        if not loaded.complete and loaded.batches:
+            if page.operation.backwards:
+                first = max(first, loaded.batches[-1].first)
+            else:
+                last = min(last, loaded.batches[-1].last)
+        stream.scanned.add(first, last)
+        for batch in loaded.batches:
+            self._fill(page, stream, batch, first, last)
+        return self._go_on(page)
+
+    def _fill(self, page: Page, stream: Stream, batch: Batch, first: int, last: int) -> None:
+        """Take the matching, living records of a batch into a stream, in the order of the page."""
+        operation = page.operation
+        found = [
+            (position, record)
+            for position, record in enumerate(batch.records(), batch.first)
+            if first <= position <= last
+            and operation.since_ms <= stamp_ms(record.stamp) < operation.until_ms
+            and record.expires_ms > self.expiry_ms
+            and any(pattern_matches(pattern, record.channel) for pattern in operation.patterns)
+        ]
+        stream.ready.extend(reversed(found) if operation.backwards else found)
+
+    def _finish(self, page: Page) -> list[Outcome]:
+        """Answer, and begin the page that waits behind this one."""
+        rest = any(stream.ready or self._rest(page, log, stream) for log, stream in page.streams.items())
+        after = page.after if rest else None
+        request = page.operation.request
+        answer = HistoryPage(request, page.cut, tuple(page.places), tuple(page.records), after)
+        queue = self.pages[page.session]
+        queue.popleft()
+        outcomes: list[Outcome] = [Tell((page.session,), answer)]
+        if queue:
+            return outcomes + self._go_on(queue[0])
+        del self.pages[page.session]
+        return outcomes
+
+    def check(self) -> None:
+        """Assert that a page that is wanted waits for something."""
+        waiting = {id(page) for page, *_ in self.reads.values()} | {id(page) for page in self.comparing.values()}
+        assert all(id(queue[0]) in waiting for queue in self.pages.values())

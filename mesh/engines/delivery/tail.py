@@ -1,0 +1,356 @@
+"""The tail: how far each log may be delivered, and the readers that have read so far.
+
+What may be delivered of a log is its stored prefix (the *horizon*), beyond which a hole waits to be filled. A hole
+that no reachable peer can fill is given up after `hole_ms`: it is reported (`missing`, may fill), the horizon moves
+past it, and what fills it later is delivered marked *late*. As the horizon moves, each batch is matched once against
+the channels' groups of readers at the tail, and each group is told once. A reader that cannot take it leaves its group
+with an exact cursor.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from mesh.clocks.vector import IntervalSet, VersionVector
+from mesh.codes import Code
+from mesh.effects import Outcome, SetTimer, Tell, Timer
+from mesh.engines.delivery.readers import Group, Groups, Reader
+from mesh.engines.delivery.skim import Skim
+from mesh.engines.delivery.twins import Twins
+from mesh.errors import require
+from mesh.log.batch import BATCH_BYTES_MAX, Batch
+from mesh.log.holdings import Holdings
+from mesh.log.record import Record
+from mesh.operations import (
+    Gap,
+    GapReason,
+    Goodbye,
+    Messages,
+    SlowPolicy,
+)
+from mesh.types import US_PER_MS, LogId, Now, SessionId
+
+HOLE = "delivery.hole"
+COVERAGE = "delivery.coverage"
+REQUEST_STEP = 4
+"""Engines number their reads in steps, each from its own start, so that the node knows whose an answer is."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryConfig:
+    """Readers of the log."""
+
+    hole_ms: int = 30_000
+    """A hole that no reachable peer can fill is reported after so long (protocol.md, 11)."""
+    coverage_ms: int = 5_000
+    """Readers at the tail whom nothing concerned are told how far the log has come, so often at most."""
+    load_bytes: int = 1 << 18
+    """What is read from the disk for a reader at a time."""
+    loads_max: int = 16
+    """Reads under way for all readers."""
+    backlog_max: int = 1_000
+    """What `drop-oldest` and `latest` keep, and `disconnect` allows, in matching records."""
+    recent_bytes: int = 16 << 20
+    """Recent batches kept in memory, so that who is a little behind costs the disk nothing."""
+    messages_max: int = 4_096
+    """Records in one delivery."""
+    message_bytes_max: int = 1 << 20
+    """Payload bytes in one delivery, unless one batch holds more."""
+
+    def __post_init__(self) -> None:
+        """Refuse what makes no sense."""
+        require(self.hole_ms > 0 and self.loads_max >= 1 and self.backlog_max >= 1, "limits are positive")
+        require(self.load_bytes >= BATCH_BYTES_MAX and self.recent_bytes >= 0, "load_bytes must hold a batch")
+        require(self.coverage_ms > 0 and self.message_bytes_max > 0, "limits are positive")
+        require(self.messages_max == 4_096, "messages_max: a batch holds up to 4096 records, and so must a delivery")
+
+
+@dataclass
+class Tail:
+    """The readers of this node, and the front of every log."""
+
+    config: DeliveryConfig
+    holdings: Holdings
+    can_fill: Callable[[LogId, int, int], bool]
+    readers: dict[tuple[SessionId, int], Reader] = field(default_factory=dict)
+    groups: Groups = field(default_factory=Groups)
+    deliverable: VersionVector = field(default_factory=VersionVector)
+    horizon: dict[LogId, int] = field(default_factory=dict)
+    """For each log, the position through which it was delivered or given up."""
+    fresh: dict[LogId, None] = field(default_factory=dict)
+    """Logs of which more was stored since the last settling."""
+    late: dict[LogId, list[tuple[int, int]]] = field(default_factory=dict)
+    """Holes that had been given up and have filled."""
+    comparing: dict[int, LogId | Reader] = field(default_factory=dict)
+    """Reads that compare copies, and who waits for them: a log at the tail, or a reader."""
+    held_up: set[LogId] = field(default_factory=set)
+    """Logs whose next batch waits for copies to be compared."""
+    hungry: OrderedDict[tuple[SessionId, int], None] = field(default_factory=OrderedDict)
+    """Readers that are behind, have credit, and wait for their turn."""
+    holes: set[LogId] = field(default_factory=set)
+    expiry_ms: int = 0
+    next_request: int = 2
+    revision: int = 0
+    _revised: OrderedDict[LogId, int] = field(default_factory=OrderedDict)
+    _uncovered: bool = False
+    _covering: bool = False
+
+    def __post_init__(self) -> None:
+        """Share the names with the holdings."""
+        self.twins = Twins(self.holdings)
+
+    def recover(self) -> None:
+        """What was stored before this life may be delivered as far as it has no hole."""
+        for log, held in self.holdings.stored.items():
+            frontier = held.frontier
+            self.horizon[log] = frontier
+            if frontier:
+                self.deliverable.add(log, 1, frontier)
+                self._revise(log)
+            if held.positions.last > frontier:
+                self.fresh[log] = None
+
+    def _revise(self, log: LogId) -> None:
+        self.revision += 1
+        self._revised[log] = self.revision
+        self._revised.move_to_end(log)
+
+    def _request(self) -> int:
+        request, self.next_request = self.next_request, self.next_request + REQUEST_STEP
+        return request
+
+    def on_stored(self, log: LogId, first: int, last: int) -> None:
+        """More of a log is durable; `settle` delivers it."""
+        if last <= self.horizon.get(log, 0):
+            self.late.setdefault(log, []).append((first, last))
+        else:
+            self.fresh[log] = None
+
+    def settle(self, now: Now, expiry_ms: int) -> list[Outcome]:
+        """Deliver what has become deliverable: to the tail at once, then to whoever is behind."""
+        self.expiry_ms = expiry_ms
+        outcomes: list[Outcome] = []
+        late, self.late = self.late, {}
+        for log in sorted(late):
+            for first, last in sorted(late[log]):
+                if self.holdings.stored_of(log).covers(first, last):
+                    outcomes += self._deliver(log, first, last, late=True)
+        fresh, self.fresh = self.fresh, {}
+        for log in sorted(
+            fresh, key=lambda log: (self.holdings.stored[log].stamp, log) if self._held(log) else (0, log)
+        ):
+            if self._held(log) and log not in self.held_up:
+                outcomes += self._advance(log, now)
+        if self._uncovered and not self._covering:
+            self._covering = True
+            outcomes.append(SetTimer(Timer(COVERAGE), now.mono_us + self.config.coverage_ms * US_PER_MS))
+        return outcomes
+
+    def _held(self, log: LogId) -> bool:
+        return log in self.holdings.stored
+
+    def _advance(self, log: LogId, now: Now) -> list[Outcome]:
+        """Move the horizon of a log to its next hole."""
+        horizon = self.horizon.get(log, 0)
+        stored = self.holdings.stored_of(log)
+        runs = stored.within(horizon + 1, max(stored.last, horizon + 1))
+        outcomes: list[Outcome] = []
+        if runs and runs[0][0] == horizon + 1:
+            outcomes += self._deliver(log, *runs.pop(0), late=False)
+        if runs and log not in self.holes and log not in self.held_up:
+            self.holes.add(log)
+            outcomes.append(SetTimer(Timer(HOLE, (log,)), now.mono_us + self.config.hole_ms * US_PER_MS))
+        return outcomes
+
+    def on_hole_timer(self, log: LogId, now: Now) -> list[Outcome]:
+        """A hole has stood for long: report it and go on behind it, unless somebody who can be reached can fill it."""
+        self.holes.discard(log)
+        if not self._held(log):
+            return []
+        horizon = self.horizon.get(log, 0)
+        stored = self.holdings.stored_of(log)
+        runs = stored.within(horizon + 1, max(stored.last, horizon + 1))
+        if not runs or runs[0][0] == horizon + 1:
+            return self._advance(log, now)
+        first, last = horizon + 1, runs[0][0] - 1
+        if self.can_fill(log, first, last):
+            self.holes.add(log)
+            return [SetTimer(Timer(HOLE, (log,)), now.mono_us + self.config.hole_ms * US_PER_MS)]
+        self.horizon[log] = last
+        outcomes: list[Outcome] = []
+        for reader in self.readers.values():
+            told = reader.extra if reader.cursor is None else reader.cursor
+            if not told.covers(log, first, last):
+                reader.told_missing.add(log, first, last)
+                outcomes.append(self._gap(reader, log, first, last, GapReason.MISSING))
+        return [*outcomes, *self._advance(log, now)]
+
+    def _gap(self, reader: Reader, log: LogId, first: int, last: int, reason: GapReason) -> Outcome:
+        may_fill = reason is GapReason.MISSING
+        return Tell((reader.session,), Gap(reader.subscription, log, first, last, reason, may_fill))
+
+    def _deliver(self, log: LogId, first: int, last: int, *, late: bool) -> list[Outcome]:
+        """Deliver a run of a log to the tail, batch by batch, in as few deliveries as fit."""
+        outcomes: list[Outcome] = []
+        start = first
+        count = size = 0
+        while first <= last:
+            batch = self.holdings.at_hand(log, first)
+            if batch is None:  # so much came at once that memory let go of it: everyone reads it from the disk
+                outcomes += self._tell_groups(log, start, first - 1, late=late)
+                self._scatter()
+                self._pass(log, first, last)
+                return outcomes
+            unknown = self.twins.unknown(batch)
+            if unknown and not late:
+                outcomes += self._tell_groups(log, start, first - 1, late=late)
+                self.held_up.add(log)
+                request = self._request()
+                self.comparing[request] = log
+                return [*outcomes, self.twins.ask(unknown, request)]
+            if count and (
+                count + batch.head.length > self.config.messages_max
+                or size + batch.size > self.config.message_bytes_max
+            ):
+                outcomes += self._tell_groups(log, start, first - 1, late=late)
+                start, count, size = first, 0, 0
+            count, size = count + batch.head.length, size + batch.size
+            self._collect(batch)
+            first = batch.last + 1
+        return [*outcomes, *self._tell_groups(log, start, last, late=late)]
+
+    def _collect(self, batch: Batch) -> None:
+        """Match a batch's records against the groups, once for all of their readers."""
+        if not self.groups.groups:
+            return
+        concerned = self.groups.concerned
+        if batch.body is None:  # dead, and nobody knows any more whom it concerned
+            for group in self.groups.groups.values():
+                group.expired.append((batch.first, batch.last))
+            return
+        alive = batch.earliest_expiry_ms() > self.expiry_ms
+        alone = not self.holdings.names.movers
+        for position, record in enumerate(batch.records(), batch.first):
+            groups = concerned(record.channel)
+            if not groups:
+                continue
+            if not alive and record.expires_ms <= self.expiry_ms:
+                for group in groups:
+                    group.expired.append((position, position))
+            elif alone or not self._told_twin(record, (batch.log, position), self.deliverable):
+                for group in groups:
+                    group.collect(position, record)
+
+    def _told_twin(self, record: Record, place: tuple[LogId, int], told: VersionVector) -> bool:
+        """Whether an equal copy of a record was told already."""
+        return any(told.covers(log, at, at) for _, log, at in self.twins.others(record, place) or ())
+
+    def _pass(self, log: LogId, first: int, last: int) -> None:
+        """A run may be delivered from now on."""
+        self.deliverable.add(log, first, last)
+        self.horizon[log] = max(self.horizon.get(log, 0), last)
+        self._revise(log)
+        self._uncovered = True
+
+    def _tell_groups(self, log: LogId, first: int, last: int, *, late: bool) -> list[Outcome]:
+        """Tell the groups what was collected of a run; whoever cannot take it falls behind with a cursor before it."""
+        if last < first:
+            return []
+        outcomes: list[Outcome] = []
+        before: VersionVector | None = None
+        for group in list(self.groups.groups.values()):
+            touched = {r.session for r in group.readers.values() if r.extra and r.extra.get(log).touches(first, last)}
+            if not group.records and not group.expired and not touched:
+                continue
+            ready: list[SessionId] = []
+            for reader in list(group.readers.values()):
+                if reader.session not in touched and reader.credit_messages >= len(group.records) and reader.has_credit:
+                    reader.spend(len(group.records), group.size)
+                    ready.append(reader.session)
+                    continue
+                before = before or self.deliverable.copy()
+                self._fall_behind(reader, before)
+            if ready and group.records:
+                outcomes.append(Tell(tuple(ready), self._messages(group, log, first, last, late=late)))
+            for lo, hi in IntervalSet(group.expired) if ready else ():
+                outcomes.append(Tell(tuple(ready), Gap(group.key[1], log, lo, hi, GapReason.EXPIRED)))
+            outcomes += self._count_missed(group)
+            group.clear()
+        self._pass(log, first, last)
+        return outcomes
+
+    def _messages(self, group: Group, log: LogId, first: int, last: int, *, late: bool) -> Messages:
+        """What was collected for a group, with all that it was not told of before it."""
+        if not late:
+            first = self._untold_from(group, log, first)
+            group.told[log] = last
+        marks = tuple(range(len(group.records))) if late else ()
+        return Messages(group.key[1], log, first, last, tuple(group.positions), tuple(group.records), marks)
+
+    def _untold_from(self, group: Group, log: LogId, first: int) -> int:
+        """Where the interval begins that a group is told of next: behind the last, and behind any hole."""
+        told = group.told.get(log, 0)
+        before = self.deliverable.get(log).within(told + 1, first - 1) if told + 1 < first else []
+        return before[-1][0] if before and before[-1][1] == first - 1 else first
+
+    def on_coverage_timer(self) -> list[Outcome]:
+        """Tell readers whom nothing concerned how far the logs have come, so that they resume from there."""
+        self._uncovered = self._covering = False
+        outcomes: list[Outcome] = []
+        for group in self.groups.groups.values():
+            for log, horizon in self.horizon.items():
+                runs = self.deliverable.get(log).within(group.told.get(log, 0) + 1, horizon) if horizon else []
+                group.told[log] = horizon
+                if group.readers:
+                    sessions = tuple(group.readers)
+                    outcomes += [Tell(sessions, Messages(group.key[1], log, lo, hi, (), ())) for lo, hi in runs]
+        return outcomes
+
+    def _count_missed(self, group: Group) -> list[Outcome]:
+        """End the sessions of readers that wanted it so and have missed too much."""
+        outcomes: list[Outcome] = []
+        for reader in list(group.stalled.values()):
+            reader.missed += len(group.records)
+            if reader.missed > self.config.backlog_max:
+                text = f"more than {self.config.backlog_max} messages behind"
+                outcomes.append(Tell((reader.session,), Goodbye(Code.READER_TOO_SLOW, text)))
+                group.stalled.pop(reader.session)
+        return outcomes
+
+    def _fall_behind(self, reader: Reader, before: VersionVector) -> None:
+        """A reader leaves the tail, with a cursor of all that it was told."""
+        reader.cursor = before.copy()
+        reader.cursor.merge(reader.extra)
+        reader.extra = VersionVector()
+        reader.revision, reader.todo, reader.missed = self.revision, {}, 0
+        if not reader.has_credit and reader.policy is SlowPolicy.DISCONNECT:
+            self.groups.stall(reader)
+        else:
+            self.groups.leave(reader)
+        if not reader.has_credit and reader.policy in (SlowPolicy.DROP_OLDEST, SlowPolicy.LATEST):
+            reader.skim = Skim(reader.policy is SlowPolicy.LATEST, self.config.backlog_max)
+        if reader.has_credit:
+            self.hungry[reader.session, reader.subscription] = None
+
+    def _scatter(self) -> None:
+        """Memory has let go of what the tail needs: every reader has a cursor of its own until it has caught up."""
+        for group in list(self.groups.groups.values()):
+            group.clear()
+            for reader in list(group.readers.values()):
+                self._fall_behind(reader, self.deliverable)
+
+    def on_lost(self, log: LogId, first: int, last: int) -> None:
+        """A stored range was lost: whoever was told of it is not told again when it is back."""
+        for group in self.groups.groups.values():
+            for reader in group.readers.values():
+                for lo, hi in self.deliverable.get(log).within(first, last):
+                    reader.extra.add(log, lo, hi)
+        self.deliverable.remove(log, first, last)
+
+    def on_forget(self, log: LogId) -> None:
+        """A log has wholly expired."""
+        self.deliverable.forget(log)
+        self.horizon.pop(log, None)
+        self._revised.pop(log, None)

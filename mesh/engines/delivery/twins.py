@@ -1,0 +1,110 @@
+"""Twins: equal copies of one message in two logs, of which a subscription sees one.
+
+A publish that was retried at another node stands in two logs under one name. Which positions hold equal copies cannot
+be known from the names alone, for a name may have been used twice for different messages: those are both delivered,
+and reported. So the copies of a name are read and compared, once; the answer is remembered for the latest names.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+from mesh.codes import Code
+from mesh.effects import Load, Loaded, OfNames, Outcome, Report
+from mesh.log.batch import Batch
+from mesh.log.holdings import Holdings
+from mesh.log.record import MessageName, Record
+from mesh.types import LogId
+
+Place = tuple[LogId, int]
+Copy = tuple[int, LogId, int]
+"""A copy's stamp and place: ordered as history is."""
+TWINS_MAX = 65_536
+"""Names whose copies are remembered."""
+LOAD_BYTES = 8 << 20
+"""What is read to compare the copies of a run of names; a message has few copies."""
+NAMES_MAX = 64
+"""Names that are compared at a time."""
+
+
+class Twins:
+    """Knows where the equal copies of a message are."""
+
+    def __init__(self, holdings: Holdings) -> None:
+        """Read names from the holdings."""
+        self._holdings = holdings
+        self._known: OrderedDict[MessageName, dict[Place, tuple[Copy, ...]]] = OrderedDict()
+        self._asked: dict[int, OfNames] = {}
+
+    def unknown(self, batch: Batch) -> list[MessageName]:
+        """The names of a batch that have copies elsewhere which were not compared yet."""
+        movers = self._holdings.names.movers
+        if not movers:
+            return []
+        unknown = []
+        for position, record in enumerate(batch.records(), batch.first):
+            if (record.publisher, record.incarnation) in movers and self.others(record, (batch.log, position)) is None:
+                unknown.append(record.name)
+        return unknown
+
+    def others(self, record: Record, place: Place) -> tuple[Copy, ...] | None:
+        """Where else an equal copy of a record stands; None if it has to be looked up first."""
+        if (record.publisher, record.incarnation) not in self._holdings.names.movers:
+            return ()
+        runs = self._holdings.names.find(record.publisher, record.incarnation, record.sequence)
+        logs = {run.log for run in runs}
+        if len(logs) < 2:
+            return ()
+        known = self._known.get(record.name)
+        if known is None or not logs <= {log for log, _ in known}:
+            return None
+        return known.get(place, ())
+
+    def ask(self, names: list[MessageName], request: int) -> Load:
+        """Look up copies: of the first name, and of those that follow it without a gap."""
+        publisher, incarnation, first = names[0]
+        last = first
+        for name in names[1:]:
+            if name != (publisher, incarnation, last + 1) or last - first + 1 >= NAMES_MAX:
+                break
+            last += 1
+        query = OfNames(publisher, incarnation, first, last)
+        self._asked[request] = query
+        return Load(request, query, LOAD_BYTES)
+
+    def on_loaded(self, loaded: Loaded) -> list[Outcome]:
+        """Compare what the disk holds, and what is in memory, of the names that were asked for."""
+        query = self._asked.pop(loaded.request)
+        found: dict[MessageName, dict[Place, Record]] = {}
+        for batch in (*loaded.batches, *self._holdings.pending.values()):
+            for position, record in enumerate(batch.records(), batch.first):
+                same = (record.publisher, record.incarnation) == (query.publisher, query.incarnation)
+                if same and query.first <= record.sequence <= query.last:
+                    found.setdefault(record.name, {})[batch.log, position] = record
+        outcomes: list[Outcome] = []
+        for sequence in range(query.first, query.last + 1):
+            name = MessageName(query.publisher, query.incarnation, sequence)
+            outcomes += self._compare(name, found.get(name, {}))
+        return outcomes
+
+    def _compare(self, name: MessageName, copies: dict[Place, Record]) -> list[Outcome]:
+        known: dict[Place, tuple[Copy, ...]] = {}
+        differ = False
+        for place, record in copies.items():
+            equal = tuple(
+                (other.stamp, *there)
+                for there, other in copies.items()
+                if there != place and record.same_message(other)
+            )
+            differ = differ or len(equal) < len(copies) - 1
+            known[place] = equal
+        for run in self._holdings.names.find(*name):  # a copy that is not there, or has lost its body, has no twin
+            if all(log != run.log for log, _ in known):
+                known[run.log, 0] = ()
+        self._known[name] = known
+        self._known.move_to_end(name)
+        while len(self._known) > TWINS_MAX:
+            self._known.popitem(last=False)
+        if not differ:
+            return []
+        return [Report(Code.NAMES_CONFLICT, {"publisher": name.publisher, "sequence": name.sequence})]

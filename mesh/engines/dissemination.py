@@ -1,0 +1,181 @@
+"""Dissemination: a new batch reaches every linked node at once, or is asked for.
+
+The origin pushes to every link that has credit and is not silent; to one that is behind it announces. A receiver
+announces to the others (`IHave`, gathered for a moment) and pushes nothing unasked: n-1 copies in a full mesh, and a
+chain A-B-C still carries. Who hears of a batch that does not come asks an announcer for it (`Graft`), then the next,
+and after `graft_tries_max` leaves it to repair. It is Plumtree (Leitão, Pereira, Rodrigues, *Epidemic Broadcast
+Trees*, 2007) with a star for each origin; pruning and trees come with the overlay.
+
+Duplicates are known by what was *received*, never by a memory that ends.
+
+Invariants, checked by `check`: what is waited for has a timer and an announcer or a try under way.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from mesh.clocks.vector import VersionVector
+from mesh.effects import Count, Outcome, RepairDue, Send, SetTimer, Timer
+from mesh.errors import require
+from mesh.frames import Graft, IHave, Lane, Push
+from mesh.log.batch import Batch
+from mesh.log.holdings import Holdings
+from mesh.peers import Peers
+from mesh.types import US_PER_MS, LinkId, LogId, Now
+
+GRAFT = "dissemination.graft"
+ANNOUNCE = "dissemination.announce"
+
+
+@dataclass(frozen=True, slots=True)
+class DisseminationConfig:
+    """Push, announce, graft."""
+
+    ihave_ms: int = 20
+    """Announcements are gathered for so long (protocol.md, 7) ..."""
+    ihave_entries_max: int = 64
+    """... or until there are so many."""
+    graft_ms: int = 300
+    """Wait so long for an announced batch before asking, between regions (protocol.md, 7); then half as long."""
+    graft_near_ms: int = 100
+    """The same inside a region."""
+    graft_tries_max: int = 3
+    """Then the range is left to repair."""
+    wanted_max: int = 4_096
+    """Announced ranges that are waited for; beyond, repair finds them."""
+
+    def __post_init__(self) -> None:
+        """Refuse what makes no sense."""
+        require(0 < self.graft_near_ms <= self.graft_ms, "graft_near_ms <= graft_ms must hold")
+        require(self.ihave_ms >= 0 and 1 <= self.ihave_entries_max <= 1_024, "ihave_entries_max: 1 to 1024")
+        require(self.graft_tries_max >= 1 and self.wanted_max >= 1, "graft_tries_max and wanted_max: at least 1")
+
+
+@dataclass(slots=True)
+class Wanted:
+    """A range that was announced and has not come: who has it, and how often we asked."""
+
+    last: int
+    announcers: list[LinkId]
+    wait_us: int
+    tries: int = 0
+
+
+@dataclass
+class Dissemination:
+    """Pushes, announces and grafts."""
+
+    config: DisseminationConfig
+    holdings: Holdings
+    peers: Peers
+    wanted: dict[tuple[LogId, int], Wanted] = field(default_factory=dict)
+    announcements: dict[LinkId, VersionVector] = field(default_factory=dict)
+    announcing: bool = False
+    """The timer for announcements is set."""
+
+    def push(self, batches: list[Batch], now: Now) -> list[Outcome]:
+        """Send batches that were just sealed here to every link; announce them where a link is behind."""
+        outcomes: list[Outcome] = []
+        for batch in batches:
+            ready: list[LinkId] = []
+            for peer in self.peers:
+                if not peer.behind and peer.spend(batch.size):
+                    ready.append(peer.link)
+                else:
+                    peer.starved = peer.starved or not peer.can_take(batch.size)
+                    outcomes += self._announce(peer.link, batch, now)
+            if ready:
+                outcomes.append(Send(tuple(ready), Push(batch), Lane.LIVE))
+        return outcomes
+
+    def on_received(self, batch: Batch, sender: LinkId, now: Now) -> list[Outcome]:
+        """A verified batch came from a peer: announce it to the others."""
+        self.wanted.pop((batch.log, batch.first), None)
+        outcomes: list[Outcome] = []
+        for peer in self.peers:
+            if peer.link != sender:
+                outcomes += self._announce(peer.link, batch, now)
+        return outcomes
+
+    def _announce(self, link: LinkId, batch: Batch, now: Now) -> list[Outcome]:
+        vector = self.announcements.get(link)
+        if vector is None:
+            vector = self.announcements[link] = VersionVector()
+        vector.add(batch.log, batch.first, batch.last)
+        if len(vector) >= self.config.ihave_entries_max:
+            return self._flush(link)
+        if not self.announcing:
+            self.announcing = True
+            return [SetTimer(Timer(ANNOUNCE), now.mono_us + self.config.ihave_ms * US_PER_MS)]
+        return []
+
+    def _flush(self, link: LinkId) -> list[Outcome]:
+        vector = self.announcements.pop(link)
+        ranges = [(log, first, last) for log, runs in vector.items() for first, last in runs]
+        page = self.config.ihave_entries_max
+        return [Send((link,), IHave(tuple(ranges[i : i + page]))) for i in range(0, len(ranges), page)]
+
+    def on_announce_timer(self) -> list[Outcome]:
+        """Tell what was gathered."""
+        self.announcing = False
+        return [outcome for link in sorted(self.announcements) for outcome in self._flush(link)]
+
+    def on_ihave(self, link: LinkId, frame: IHave, now: Now) -> list[Outcome]:
+        """A peer announces: wait a moment for what is missing, then ask."""
+        peer = self.peers.get(link)
+        if peer is None:
+            return []
+        wait_us = (self.config.graft_near_ms if peer.near else self.config.graft_ms) * US_PER_MS
+        outcomes: list[Outcome] = []
+        for log, first, last in frame.ranges:
+            for lo, hi in self.holdings.received_of(log).missing(first, last):
+                wanted = self.wanted.get((log, lo))
+                if wanted is not None:
+                    wanted.last = max(wanted.last, hi)
+                    if link not in wanted.announcers:
+                        wanted.announcers.append(link)
+                elif len(self.wanted) < self.config.wanted_max:
+                    self.wanted[log, lo] = Wanted(hi, [link], wait_us)
+                    outcomes.append(SetTimer(Timer(GRAFT, (log, lo)), now.mono_us + wait_us))
+                else:
+                    outcomes.append(RepairDue())
+        return outcomes
+
+    def on_graft_timer(self, log: LogId, first: int, now: Now) -> list[Outcome]:
+        """An announced range has not come: ask the next announcer, or leave it to repair."""
+        wanted = self.wanted.pop((log, first), None)
+        if wanted is None:
+            return []
+        missing = self.holdings.received_of(log).missing(first, wanted.last)
+        if not missing:
+            return []
+        announcers = [link for link in wanted.announcers if link in self.peers]
+        if not announcers or wanted.tries >= self.config.graft_tries_max:
+            return [RepairDue()]
+        asked = announcers.pop(0)
+        start = missing[0][0]
+        self.wanted[log, start] = Wanted(
+            wanted.last, [*announcers, asked], max(wanted.wait_us // 2, US_PER_MS), wanted.tries + 1
+        )
+        return [
+            Send((asked,), Graft(tuple((log, lo, hi) for lo, hi in missing))),
+            Count("grafts_total"),
+            SetTimer(Timer(GRAFT, (log, start)), now.mono_us + wanted.wait_us),
+        ]
+
+    def on_not_found(self, link: LinkId, log: LogId, first: int, last: int) -> None:
+        """A peer does not have what it announced: do not ask it again."""
+        for (wanted_log, start), wanted in self.wanted.items():
+            if wanted_log == log and start <= last and first <= wanted.last and link in wanted.announcers:
+                wanted.announcers.remove(link)
+
+    def on_peer_down(self, link: LinkId) -> None:
+        """Whatever waited to be announced on a link is for the repair when it comes up again."""
+        self.announcements.pop(link, None)
+
+    def check(self) -> None:
+        """Assert that everything that is waited for can still be asked for, and is bounded."""
+        assert len(self.wanted) <= self.config.wanted_max
+        for (_, first), wanted in self.wanted.items():
+            assert first <= wanted.last and wanted.tries <= self.config.graft_tries_max

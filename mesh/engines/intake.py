@@ -1,0 +1,401 @@
+"""Intake: publishes are checked, named once, gathered, and sealed into batches.
+
+What sessions publish gathers until an append may begin (at most two are pending), and is then sealed at once: that is
+group commit, and the batch grows with the load. A name that is held already makes no second record; its publisher is
+told where the first one stands. Publishes are refused *before* they are sealed while the disk is under its reserve,
+after a failed append, when too much waits, and while an earlier one of the same session was refused for now, so that
+order is kept. A sealed batch whose append failed is told as *unknown, retry*, and its log takes nothing more: a new
+epoch is opened.
+
+An epoch's key lives in memory only and dies with the process: nothing can be appended to an older log, whatever was
+restored or copied.
+
+Invariants, checked by `check`: what is gathered is bounded and counted; positions of our log are dense.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Any
+
+from mesh.certificates import Identity
+from mesh.clocks.hybrid import HybridClock
+from mesh.codes import Code
+from mesh.crypto import SEED_BYTES, Signer, Suite
+from mesh.effects import Count, Outcome, Placed, Tell
+from mesh.errors import require
+from mesh.log.batch import (
+    BATCH_BYTES_MAX,
+    BATCH_RECORDS_MAX,
+    NO_NAME,
+    Batch,
+    Epoch,
+    epoch_statement,
+    seal,
+)
+from mesh.log.holdings import Holdings
+from mesh.log.names import NameRun
+from mesh.log.record import (
+    HEADERS_MAX,
+    RECORD_BYTES_MAX,
+    TTL_MS_MAX,
+    Record,
+    encode_record,
+)
+from mesh.operations import Draft, Publish, Refused
+from mesh.rng import Rng
+from mesh.types import US_PER_MS, LogId, Now, SessionId, channel_fault
+
+MS_PER_DAY = 86_400_000
+RECORD_OVERHEAD_BYTES = 64
+"""What a record's fixed fields take, rounded up; with it a draft's size is bounded without encoding it."""
+HOUR_US = 3_600_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class IntakeConfig:
+    """Publishing: what is accepted, and when it is refused."""
+
+    batch_bytes_max: int = BATCH_BYTES_MAX
+    expiry_ratio_max: int = 4
+    """A batch closes where the lifetimes in it would differ by more (protocol.md, 2): a body is dropped as a whole."""
+    gathered_bytes_max: int = 16 << 20
+    """Publishes that wait for the next append, beyond which the node says *slow down*. Guess: 0.2 s of a fast disk."""
+    appends_pending_max: int = 2
+    overloaded_retry_ms: int = 100
+    disk_retry_ms: int = 1_000
+    disk_reserve_bytes: int = 64 << 20
+    """Publishes are refused while less is free, so that repair, marks and the system keep some room."""
+    ttl_default_ms: int = 7 * MS_PER_DAY
+    ttl_max_ms: int = TTL_MS_MAX
+    epochs_per_hour_max: int = 200
+
+    def __post_init__(self) -> None:
+        """Refuse what makes no sense."""
+        require(0 < self.batch_bytes_max <= BATCH_BYTES_MAX, f"batch_bytes_max: at most {BATCH_BYTES_MAX}")
+        require(self.expiry_ratio_max >= 1, "expiry_ratio_max: at least 1")
+        require(self.gathered_bytes_max >= 2 * RECORD_BYTES_MAX, "gathered_bytes_max must hold two large records")
+        require(self.appends_pending_max >= 1, "appends_pending_max: at least 1")
+        require(0 < self.ttl_default_ms <= self.ttl_max_ms <= TTL_MS_MAX, "ttl_default_ms <= ttl_max_ms <= 400 days")
+        require(self.disk_reserve_bytes >= 0 and self.epochs_per_hour_max >= 1, "limits are positive")
+        require(self.overloaded_retry_ms > 0 and self.disk_retry_ms > 0, "retries are positive")
+
+
+@dataclass(slots=True)
+class Publisher:
+    """A session that publishes: its name, and the first sequence that it must send again, if one was refused."""
+
+    session: SessionId
+    client: str
+    incarnation: int
+    held_back: int = 0
+
+
+@dataclass(slots=True)
+class Gathered:
+    """A publish that waits to be sealed. `again` are retries of it, from wherever, that came meanwhile."""
+
+    publisher: Publisher
+    draft: Draft
+    ttl_ms: int
+    copies: int
+    regions: int
+
+
+def draft_fault(draft: Draft, ttl_max_ms: int) -> tuple[Code, str] | None:
+    """Say why a message can never be accepted; None if it can."""
+    fault = channel_fault(draft.channel)
+    if fault:
+        return Code.CHANNEL_INVALID, fault
+    headers = draft.headers
+    size = len(draft.payload) + len(draft.channel) + RECORD_OVERHEAD_BYTES
+    if headers:
+        if len(headers) > HEADERS_MAX or any(type(k) is not str or type(v) is not str for k, v in headers.items()):
+            return Code.FIELD_INVALID, f"headers are at most {HEADERS_MAX} pairs of text"
+        size += sum(len(k.encode()) + len(v.encode()) + 6 for k, v in headers.items())
+    if size > RECORD_BYTES_MAX // 2:
+        large = 1 << 63
+        size = len(encode_record((draft.channel, "x" * 128, large, large, large, 1, 1, [], headers, draft.payload)))
+        if size > RECORD_BYTES_MAX:
+            return Code.RECORD_TOO_LARGE, f"a message takes at most {RECORD_BYTES_MAX} bytes, this one takes {size}"
+    if draft.ttl_ms > ttl_max_ms:
+        return Code.FIELD_INVALID, f"a message lives at most {ttl_max_ms} ms, this one asks for {draft.ttl_ms}"
+    if draft.sequence < 1:
+        return Code.FIELD_INVALID, "sequences start at 1"
+    return None
+
+
+@dataclass
+class Intake:
+    """Takes publishes in, and seals them."""
+
+    config: IntakeConfig
+    identity: Identity
+    suite: Suite
+    holdings: Holdings
+    clock: HybridClock
+    rng: Rng
+    free_bytes: int
+    publishers: dict[SessionId, Publisher] = field(default_factory=dict)
+    gathered: list[Gathered] = field(default_factory=list)
+    gathered_bytes: int = 0
+    waiting: dict[tuple[str, int, int], list[tuple[Publisher, int, int]]] = field(default_factory=dict)
+    """Names that are gathered, with the retries of them that came meanwhile (publisher, copies, regions)."""
+    epoch: Epoch | None = None
+    signer: Signer | None = None
+    head: bytes = NO_NAME
+    position: int = 0
+    life: int = 0
+    """The number of this process's first epoch; later ones count up from it."""
+    epochs: int = 0
+    opened_us: deque[int] = field(default_factory=deque)
+    blocked_until_us: int = 0
+    """The last append failed: nothing is accepted before this time."""
+    draining: bool = False
+
+    # --- taking in ---------------------------------------------------------------------------------------------------
+
+    def on_attached(self, session: SessionId, client: str, incarnation: int) -> None:
+        """A session may publish from now on."""
+        self.publishers[session] = Publisher(session, client, incarnation)
+
+    def on_session_closed(self, session: SessionId) -> None:
+        """A session publishes no more; what it published goes on."""
+        self.publishers.pop(session, None)
+
+    def publish(self, session: SessionId, operation: Publish, now: Now) -> list[Outcome]:
+        """Take publishes in: refusals to tell, and where names stand that are held already."""
+        publisher = self.publishers[session]
+        outcomes: list[Outcome] = []
+        placed: list[Outcome] = []
+        names = self.holdings.names
+        newest = names.newest(publisher.client, publisher.incarnation)
+        for draft in operation.drafts:
+            fault = draft_fault(draft, self.config.ttl_max_ms)
+            if fault is not None:
+                if publisher.held_back == draft.sequence:
+                    publisher.held_back = 0
+                outcomes.append(self._refuse(publisher, draft.sequence, fault[0], fault[1], -1))
+                continue
+            if draft.sequence <= newest:
+                runs = names.find(publisher.client, publisher.incarnation, draft.sequence)
+                if runs:
+                    placed.append(_placed(publisher.session, runs[0], draft.sequence, operation))
+                    continue
+            name = (publisher.client, publisher.incarnation, draft.sequence)
+            again = self.waiting.get(name)
+            if again is not None:
+                again.append((publisher, operation.copies, operation.regions))
+                continue
+            refusal = self._refusal(publisher, draft, now)
+            if refusal is not None:
+                if not publisher.held_back or draft.sequence < publisher.held_back:
+                    publisher.held_back = draft.sequence
+                code, text, retry_ms = refusal
+                outcomes.append(self._refuse(publisher, draft.sequence, code, text, retry_ms))
+                continue
+            publisher.held_back = 0
+            self.waiting[name] = []
+            ttl_ms = draft.ttl_ms or self.config.ttl_default_ms
+            self.gathered.append(Gathered(publisher, draft, ttl_ms, operation.copies, operation.regions))
+            self.gathered_bytes += len(draft.payload) + RECORD_OVERHEAD_BYTES
+        return [*_merge_refusals(outcomes), *placed]
+
+    def _refusal(self, publisher: Publisher, draft: Draft, now: Now) -> tuple[Code, str, int] | None:
+        """Say why a new message is refused for now; None if it is taken."""
+        config = self.config
+        if self.draining:
+            return Code.DRAINING, "the node is stopping", config.disk_retry_ms
+        if publisher.held_back and draft.sequence > publisher.held_back:
+            text = f"{publisher.held_back} was refused before it: send that again first"
+            return Code.ORDER_WAITS, text, config.overloaded_retry_ms
+        if self.free_bytes < config.disk_reserve_bytes:
+            text = f"{self.free_bytes >> 20} MiB of disk are free, {config.disk_reserve_bytes >> 20} are the reserve"
+            return Code.DISK_RESERVED, text, config.disk_retry_ms
+        if now.mono_us < self.blocked_until_us:
+            return Code.DISK_RESERVED, "the last append failed", config.disk_retry_ms
+        if self.gathered_bytes + len(draft.payload) > config.gathered_bytes_max:
+            return Code.OVERLOADED, "too many publishes wait for the disk", config.overloaded_retry_ms
+        return None
+
+    def _refuse(self, publisher: Publisher, sequence: int, code: Code, text: str, retry_ms: int) -> Outcome:
+        return Tell((publisher.session,), Refused(code, text, 0, sequence, sequence, retry_ms))
+
+    # --- sealing -----------------------------------------------------------------------------------------------------
+
+    def seal(self, now: Now, wall_ms: int) -> tuple[list[Batch], list[Outcome]]:
+        """Seal all that has gathered: the batches, received from now on, and where each publish stands."""
+        if not self.gathered:
+            return [], []
+        outcomes: list[Outcome] = []
+        if self.epoch is None or self.clock.runs_ahead(wall_ms):
+            if self.clock.runs_ahead(wall_ms):
+                self.clock.high = 0
+            if not self._open_epoch(now, wall_ms):
+                return [], self._refuse_all(Code.OVERLOADED, "too many epochs were opened within the hour")
+            outcomes.append(Count("epochs_total"))
+        gathered, waiting = self.gathered, self.waiting
+        self.gathered, self.waiting, self.gathered_bytes = [], {}, 0
+        stamp = self.clock.reserve(len(gathered), wall_ms)
+        batches: list[Batch] = []
+        for chunk in self._chunks(gathered):
+            batch = self._seal_one(chunk, stamp)
+            stamp += len(chunk)
+            batches.append(batch)
+            outcomes += _placed_in(batch, chunk, waiting)
+        return batches, [*outcomes, Count("published_total", len(gathered))]
+
+    def _chunks(self, gathered: list[Gathered]) -> list[list[Gathered]]:
+        """Cut what has gathered into batches: by bytes, by number, and where lifetimes differ too much."""
+        chunks: list[list[Gathered]] = []
+        chunk: list[Gathered] = []
+        size = shortest = longest = 0
+        for item in gathered:
+            cost = len(item.draft.payload) + len(item.draft.channel) + RECORD_OVERHEAD_BYTES
+            low, high = min(shortest or item.ttl_ms, item.ttl_ms), max(longest, item.ttl_ms)
+            full = size + cost > self.config.batch_bytes_max or len(chunk) >= BATCH_RECORDS_MAX
+            if chunk and (full or high > low * self.config.expiry_ratio_max):
+                chunks.append(chunk)
+                chunk, size, low, high = [], 0, item.ttl_ms, item.ttl_ms
+            chunk.append(item)
+            size, shortest, longest = size + cost, low, high
+        chunks.append(chunk)
+        return chunks
+
+    def _seal_one(self, chunk: list[Gathered], stamp: int) -> Batch:
+        assert self.epoch is not None and self.signer is not None
+        records: list[Record] = []
+        for item in chunk:
+            draft, publisher = item.draft, item.publisher
+            fields: tuple[Any, ...] = (
+                draft.channel,
+                publisher.client,
+                publisher.incarnation,
+                draft.sequence,
+                stamp,
+                item.ttl_ms,
+                draft.flags,
+                [],
+                draft.headers or {},
+                draft.payload,
+            )
+            records.append(Record._make((*fields, encode_record(fields))))
+            stamp += 1
+        log = LogId(self.identity.node, self.epoch.number)
+        batch = seal(log, self.position + 1, self.head, records, self.signer, self.epoch)
+        self.position, self.head = batch.last, batch.name
+        self.holdings.receive(batch)
+        return batch
+
+    def _open_epoch(self, now: Now, wall_ms: int) -> bool:
+        """Open a log with a key of its own; False where too many were opened within the hour."""
+        while self.opened_us and self.opened_us[0] + HOUR_US <= now.mono_us:
+            self.opened_us.popleft()
+        if len(self.opened_us) >= self.config.epochs_per_hour_max:
+            return False
+        self.opened_us.append(now.mono_us)
+        number = self.life + self.epochs
+        self.epochs += 1
+        self.signer = self.suite.signer(self.rng.bytes(SEED_BYTES))
+        identity = self.identity
+        statement = epoch_statement(identity.mesh, identity.node, number, self.signer.public)
+        self.epoch = Epoch(identity.node, number, self.signer.public, identity.signer.sign(statement))
+        self.position, self.head = 0, NO_NAME
+        return True
+
+    # --- what the disk says ------------------------------------------------------------------------------------------
+
+    def on_space(self, free_bytes: int) -> None:
+        """The disk's free space changed."""
+        self.free_bytes = free_bytes
+
+    def on_append_failed(self, now: Now) -> list[Outcome]:
+        """An append failed: nothing more is sealed in this log, and nothing is accepted for a moment."""
+        self.blocked_until_us = now.mono_us + self.config.disk_retry_ms * US_PER_MS
+        self.epoch = self.signer = None
+        return self._refuse_all(Code.DISK_RESERVED, "the last append failed")
+
+    def hold_back(self, session: SessionId, sequence: int) -> None:
+        """A publish came to an unknown end: what the session publishes after it waits until that comes again."""
+        publisher = self.publishers.get(session)
+        if publisher is not None and (not publisher.held_back or sequence < publisher.held_back):
+            publisher.held_back = sequence
+
+    def _refuse_all(self, code: Code, text: str) -> list[Outcome]:
+        """Refuse what has gathered and was not sealed: nothing of it happened."""
+        outcomes: list[Outcome] = []
+        for item in self.gathered:
+            sequence = item.draft.sequence
+            name = (item.publisher.client, item.publisher.incarnation, sequence)
+            for publisher in (item.publisher, *(again[0] for again in self.waiting[name])):
+                if not publisher.held_back or sequence < publisher.held_back:
+                    publisher.held_back = sequence
+                outcomes.append(self._refuse(publisher, sequence, code, text, self.config.disk_retry_ms))
+        self.gathered, self.waiting, self.gathered_bytes = [], {}, 0
+        return _merge_refusals(outcomes)
+
+    def check(self) -> None:
+        """Assert the invariants."""
+        assert self.gathered_bytes == sum(len(g.draft.payload) + RECORD_OVERHEAD_BYTES for g in self.gathered)
+        assert len(self.waiting) == len(self.gathered)
+        if self.epoch is not None and self.position:
+            log = LogId(self.identity.node, self.epoch.number)
+            assert self.holdings.received_of(log).frontier == self.position
+
+
+def _placed(session: SessionId, run: NameRun, sequence: int, operation: Publish) -> Placed:
+    """Where a name that is held stands, at most: positions rise with the sequences of a run."""
+    first, last = run.from_position + sequence - run.first, run.to_position - (run.last - sequence)
+    return Placed(session, sequence, sequence, run.log, first, last, operation.copies, operation.regions)
+
+
+def _placed_in(
+    batch: Batch, chunk: list[Gathered], waiting: dict[tuple[str, int, int], list[tuple[Publisher, int, int]]]
+) -> list[Placed]:
+    """Where the publishes of a sealed batch stand, those of one session that follow one another together."""
+    placed: list[Placed] = []
+    begin: tuple[Gathered, int] | None = None
+    log = batch.log
+    for position, item in enumerate(chunk, batch.first):
+        if begin is not None:
+            first, at = begin
+            follows = (
+                item.publisher is first.publisher
+                and item.draft.sequence == first.draft.sequence + position - at
+                and (item.copies, item.regions) == (first.copies, first.regions)
+            )
+            if not follows:
+                placed.append(_run(log, first, at, position - 1))
+                begin = None
+        if begin is None:
+            begin = item, position
+        name = (item.publisher.client, item.publisher.incarnation, item.draft.sequence)
+        for publisher, copies, regions in waiting[name]:
+            sequence = item.draft.sequence
+            placed.append(Placed(publisher.session, sequence, sequence, log, position, position, copies, regions))
+    assert begin is not None
+    placed.append(_run(log, *begin, batch.last))
+    return placed
+
+
+def _run(log: LogId, first: Gathered, at: int, to: int) -> Placed:
+    sequence = first.draft.sequence
+    return Placed(first.publisher.session, sequence, sequence + to - at, log, at, to, first.copies, first.regions)
+
+
+def _merge_refusals(outcomes: list[Outcome]) -> list[Outcome]:
+    """Join refusals of sequences that follow one another for the same reason."""
+    merged: list[Outcome] = []
+    for outcome in outcomes:
+        before = merged[-1] if merged else None
+        if isinstance(before, Tell) and isinstance(outcome, Tell) and before.sessions == outcome.sessions:
+            one, two = before.operation, outcome.operation
+            if isinstance(one, Refused) and isinstance(two, Refused):
+                same = (one.code, one.text, one.retry_ms) == (two.code, two.text, two.retry_ms)
+                if same and one.last + 1 == two.first:
+                    joined = Refused(one.code, one.text, 0, one.first, two.last, one.retry_ms)
+                    merged[-1] = Tell(before.sessions, joined)
+                    continue
+        merged.append(outcome)
+    return merged

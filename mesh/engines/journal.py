@@ -1,0 +1,149 @@
+"""The journal: batches on their way to the disk.
+
+A peer's batch is verified and waits for the next append beside what is sealed here. At most one append a tick, at most
+so many pending; the answers come in order. After a failure nothing that was pending is here any more, and for a moment
+batches are refused, for a disk that is full does not become less so by trying.
+
+Invariants, checked by `check`: what is pending or waits is what the holdings have received and not stored.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import Enum
+
+from mesh.crypto import Suite
+from mesh.effects import Append, LogMarks, Marks
+from mesh.log.batch import Batch, verify
+from mesh.log.holdings import Holdings
+from mesh.types import LinkId, LogId, NodeId, Now
+
+EPOCHS_KNOWN_MAX = 65_536
+"""Epoch keys whose proof is remembered; beyond, they are checked again."""
+
+
+class Verdict(Enum):
+    """What became of a batch that a peer sent."""
+
+    TAKEN = "taken"
+    DUPLICATE = "duplicate"
+    INVALID = "invalid"
+    STRANGER = "stranger"
+    """Its node is not known to be a member."""
+    FORKED = "forked"
+    GONE = "gone"
+    """Its log has wholly expired here."""
+    STRIPPED = "stripped"
+    """It comes without its body, and is not dead by our clock."""
+    BLOCKED = "blocked"
+    """The disk takes nothing for now."""
+
+
+@dataclass
+class Journal:
+    """Verifies, gathers, appends, and remembers who sent what."""
+
+    mesh: bytes
+    suite: Suite
+    holdings: Holdings
+    is_member: Callable[[NodeId], bool]
+    pending_max: int
+    incoming: list[tuple[Batch, LinkId]] = field(default_factory=list)
+    pending: OrderedDict[int, tuple[tuple[Batch, LinkId | None], ...]] = field(default_factory=OrderedDict)
+    appends: int = 0
+    blocked_until_us: int = 0
+    fault: str = ""
+    """What was wrong with the last batch that was invalid or forked."""
+    _epochs: dict[tuple[NodeId, int], bytes] = field(default_factory=dict)
+    _known: deque[tuple[NodeId, int]] = field(default_factory=deque)
+
+    def on_push(self, link: LinkId, batch: Batch, expiry_ms: int, now: Now) -> Verdict:
+        """Judge a peer's batch; one that is taken is received, and part of the next append."""
+        if self.holdings.has(batch.log, batch.first, batch.last):
+            return Verdict.DUPLICATE
+        if now.mono_us < self.blocked_until_us:
+            return Verdict.BLOCKED
+        if batch.log in self.holdings.gone:
+            return Verdict.GONE
+        if not self.is_member(batch.log.node):
+            return Verdict.STRANGER
+        self.fault = verify(batch, self.mesh, self.suite, self._epochs)
+        if self.fault:
+            return Verdict.INVALID
+        self._remember(batch)
+        if batch.body is None and batch.head.expires_ms > expiry_ms:
+            return Verdict.STRIPPED
+        self.fault = self.holdings.fault(batch)
+        if self.fault:
+            return Verdict.FORKED
+        self.holdings.receive(batch)
+        self.incoming.append((batch, link))
+        return Verdict.TAKEN
+
+    def _remember(self, batch: Batch) -> None:
+        """Bound the epochs whose proof is remembered."""
+        key = batch.log.node, batch.log.epoch
+        if len(self._known) < len(self._epochs):
+            self._known.append(key)
+            if len(self._known) > EPOCHS_KNOWN_MAX:
+                del self._epochs[self._known.popleft()]
+
+    @property
+    def has_room(self) -> bool:
+        """Whether another append may begin."""
+        return len(self.pending) < self.pending_max
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is on its way to the disk."""
+        return not self.pending and not self.incoming
+
+    def append(
+        self, own: list[Batch], members: tuple[bytes, ...], strip_before_ms: int, forget: tuple[LogId, ...]
+    ) -> Append | None:
+        """Put all that waits into one append; None if nothing does."""
+        if not (own or self.incoming or members or strip_before_ms or forget):
+            return None
+        entries: tuple[tuple[Batch, LinkId | None], ...] = (*((batch, None) for batch in own), *self.incoming)
+        self.incoming = []
+        self.appends += 1
+        self.pending[self.appends] = entries
+        batches = tuple(batch for batch, _ in entries)
+        marks = []
+        for log in dict.fromkeys(batch.log for batch in batches):
+            held = self.holdings.received[log]
+            marks.append(LogMarks(log, tuple(held.runs), held.stamp, held.expires_ms))
+        channels = tuple(
+            (channel, batch.log, batch.first)
+            for batch in batches
+            for channel in dict.fromkeys(record.channel for record in batch.records())
+        )
+        names = self.holdings.named()
+        return Append(self.appends, batches, Marks(tuple(marks), names, channels, members, strip_before_ms, forget))
+
+    def on_stored(self, append: int) -> tuple[tuple[Batch, LinkId | None], ...]:
+        """An append is durable: what it held, and who sent it (None: it was sealed here)."""
+        entries = self.pending.pop(append)
+        for batch, _ in entries:
+            self.holdings.store(batch)
+        return entries
+
+    def on_failed(self, append: int, until_us: int) -> list[tuple[Batch, LinkId | None]]:
+        """An append was not made: all that is pending or waits was never here; nothing if that is known already."""
+        if append not in self.pending:
+            return []
+        self.blocked_until_us = until_us
+        entries = [entry for entries in self.pending.values() for entry in entries] + list(self.incoming)
+        self.pending.clear()
+        self.incoming = []
+        for batch, _ in reversed(entries):
+            self.holdings.take_back(batch)
+        return entries
+
+    def check(self) -> None:
+        """Assert the invariants."""
+        assert len(self.pending) <= self.pending_max
+        waiting = [b for entries in self.pending.values() for b, _ in entries] + [b for b, _ in self.incoming]
+        assert {(b.log, b.first) for b in waiting} == self.holdings.pending.keys()

@@ -1,0 +1,160 @@
+"""The address book: where peers may be, and when each is dialled next.
+
+Every address is dialled until its node is linked, all in parallel, each with a back-off of full jitter (a wait drawn
+from zero to a ceiling that doubles). The ceiling is low for peers that were linked within the last hour, so that a
+healed cut is noticed: 3 s in the region, 15 s beyond. Nothing that an operator named is ever forgotten.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from mesh.effects import Dial, Outcome, SetTimer, Timer
+from mesh.errors import require
+from mesh.peers import Peers
+from mesh.rng import Rng
+from mesh.types import US_PER_MS, Address, NodeId, Now
+
+DIAL = "links.dial"
+LASTING_SOURCES = ("seed", "cli")
+"""Addresses from these are kept however long they fail."""
+
+
+@dataclass(frozen=True, slots=True)
+class AddressConfig:
+    """When to dial again."""
+
+    backoff_first_ms: int = 200
+    backoff_known_ms: int = 3_000
+    """The longest wait before a peer of our region that was linked within the last hour is dialled again."""
+    backoff_known_far_ms: int = 15_000
+    """The same for a peer of another region."""
+    backoff_max_ms: int = 60_000
+    known_for_ms: int = 3_600_000
+    addresses_max: int = 1_024
+
+    def __post_init__(self) -> None:
+        """Refuse what makes no sense."""
+        require(0 < self.backoff_first_ms <= self.backoff_known_ms <= self.backoff_known_far_ms, "back-offs must rise")
+        require(self.backoff_known_far_ms <= self.backoff_max_ms, "back-offs must rise")
+        require(self.known_for_ms > 0 and self.addresses_max >= 1, "known_for_ms and addresses_max: positive")
+
+
+@dataclass(slots=True)
+class Place:
+    """An address, and how dialling it went. Times are monotonic microseconds."""
+
+    address: Address
+    source: str
+    node: NodeId | None = None
+    failures: int = 0
+    due_us: int = 0
+    dialing: bool = False
+    is_self: bool = False
+    known_until_us: int = 0
+    near: bool = False
+
+
+@dataclass
+class AddressBook:
+    """All addresses, and one timer for the next dial."""
+
+    config: AddressConfig
+    peers: Peers
+    rng: Rng
+    own: Address | None = None
+    places: dict[Address, Place] = field(default_factory=dict)
+    closed: bool = False
+
+    def on_found(self, node: NodeId | None, address: Address, source: str, now: Now) -> list[Outcome]:
+        """Somebody may be at an address: dial it now, unless that node is linked or the address is ours."""
+        if address == self.own or not 0 < address.port < 65_536:
+            return []
+        place = self.places.get(address)
+        if place is None:
+            if len(self.places) >= self.config.addresses_max and not self._make_room():
+                return []
+            place = self.places[address] = Place(address, source, due_us=now.mono_us)
+        elif node is not None and node != place.node:
+            place.is_self, place.failures, place.due_us = False, 0, now.mono_us
+        if source in LASTING_SOURCES:
+            place.source = source
+        place.node = node or place.node
+        return self._plan(now)
+
+    def _make_room(self) -> bool:
+        """Forget the address that failed most often, if it may be forgotten and has failed at all."""
+        fading = [p for p in self.places.values() if p.source not in LASTING_SOURCES and not p.dialing]
+        worst = max(fading, key=lambda p: (p.failures, p.address), default=None)
+        if worst is None or worst.failures == 0:
+            return False
+        del self.places[worst.address]
+        return True
+
+    def _wanted(self, place: Place) -> bool:
+        if place.dialing or place.is_self or self.closed:
+            return False
+        return place.node is None or not self.peers.linked(place.node)
+
+    def _plan(self, now: Now) -> list[Outcome]:
+        due = [place.due_us for place in self.places.values() if self._wanted(place)]
+        return [SetTimer(Timer(DIAL), max(min(due), now.mono_us) if due else None)]
+
+    def on_timer(self, now: Now) -> list[Outcome]:
+        """Dial whatever is due, all at once."""
+        outcomes: list[Outcome] = []
+        for place in self.places.values():
+            if self._wanted(place) and place.due_us <= now.mono_us:
+                place.dialing = True
+                outcomes.append(Dial(place.address))
+        return [*outcomes, *self._plan(now)]
+
+    def _back_off(self, place: Place, now: Now) -> None:
+        config = self.config
+        ceiling = config.backoff_max_ms
+        if now.mono_us < place.known_until_us:
+            ceiling = config.backoff_known_ms if place.near else config.backoff_known_far_ms
+        ceiling = min(ceiling, config.backoff_first_ms << min(place.failures, 20))
+        place.failures += 1
+        place.due_us = now.mono_us + self.rng.between(1, ceiling * US_PER_MS)
+
+    def on_failed(self, address: Address, now: Now) -> list[Outcome]:
+        """A dial came to nothing, or what answered was nobody we want."""
+        place = self.places.get(address)
+        if place is None:
+            return []
+        place.dialing = False
+        self._back_off(place, now)
+        return self._plan(now)
+
+    def on_self(self, address: Address | None) -> None:
+        """The address turned out to be our own."""
+        if address in self.places:
+            self.places[address].is_self = True
+
+    def on_answered(self, address: Address | None, node: NodeId, now: Now) -> list[Outcome]:
+        """A node is linked; `address` is where it was dialled, if it was."""
+        place = self.places.get(address) if address is not None else None
+        if place is not None:
+            place.node, place.dialing, place.failures = node, False, 0
+            place.due_us = now.mono_us + self.rng.between(1, self.config.backoff_first_ms * US_PER_MS)
+        for other in self.places.values():
+            if other.node == node:
+                other.failures = 0
+        return self._plan(now)
+
+    def on_lost(self, address: Address | None, node: NodeId, near: bool, now: Now) -> list[Outcome]:
+        """A linked node is gone: dial it again soon, wherever it may be."""
+        for place in self.places.values():
+            if place.node == node or place.address == address:
+                place.known_until_us = now.mono_us + self.config.known_for_ms * US_PER_MS
+                place.near = near
+                if place.address == address:
+                    place.dialing = False
+                self._back_off(place, now)
+        return self._plan(now)
+
+    def close(self) -> list[Outcome]:
+        """Dial no more: the node stops."""
+        self.closed = True
+        return [SetTimer(Timer(DIAL), None)]

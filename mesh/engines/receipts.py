@@ -1,0 +1,204 @@
+"""Receipts: what publishers are told about durability.
+
+Every node tells every linked node, per log, through which position it has fsynced without a hole: a cumulative count
+that is merged by maximum, told again in every repair, so that the next one heals a lost one. A publish that was placed
+in a log (`Placed`) is told `local` when *this* node has stored it, and again as more nodes and regions have, until
+what its publisher asked for is reached. A node speaks for itself only.
+
+Invariants, checked by `check`: what waits is bounded; a publish that waits for its first receipt was not told.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+
+from mesh.effects import Count, Outcome, Placed, Send, Tell
+from mesh.errors import require
+from mesh.frames import Stored
+from mesh.log.holdings import Holdings
+from mesh.operations import Receipt
+from mesh.peers import Peers
+from mesh.types import LinkId, LogId, NodeId, SessionId
+
+PAGE_LOGS = 1_024
+
+
+@dataclass(frozen=True, slots=True)
+class ReceiptConfig:
+    """Durability levels."""
+
+    waiting_max: int = 262_144
+    """Runs of publishes whose receipts may still rise; beyond, the oldest are told no more. A retry asks again."""
+
+    def __post_init__(self) -> None:
+        """Refuse what makes no sense."""
+        require(self.waiting_max >= 1, "waiting_max: at least 1")
+
+
+@dataclass(slots=True)
+class Waiting:
+    """Publishes `first..last` of a session, at positions of at most `from_position..to_position` of a log."""
+
+    session: SessionId
+    first: int
+    last: int
+    from_position: int
+    to_position: int
+    copies: int
+    regions: int
+    told: tuple[int, int] = (0, 0)
+
+
+@dataclass
+class Receipts:
+    """Who has stored what, and who waits to hear of it."""
+
+    config: ReceiptConfig
+    own: NodeId
+    region: str
+    holdings: Holdings
+    peers: Peers
+    waiting: dict[LogId, deque[Waiting]] = field(default_factory=dict)
+    count: int = 0
+    elsewhere: dict[LogId, dict[NodeId, int]] = field(default_factory=dict)
+    """For each log, through which position each other node has told us that it has stored."""
+    regions: dict[NodeId, str] = field(default_factory=dict)
+    moved: set[LogId] = field(default_factory=set)
+    """Logs whose frontier here moved since we last told."""
+    risen: set[LogId] = field(default_factory=set)
+    """Logs for which somebody's count rose since publishers were last told."""
+
+    def on_placed(self, p: Placed) -> list[Outcome]:
+        """Publishes stand in a log: tell of them as their durability rises to what their publisher wants."""
+        queue = self.waiting.setdefault(p.log, deque())
+        queue.append(Waiting(p.session, p.first, p.last, p.from_position, p.to_position, p.copies, p.regions))
+        self.count += 1
+        self.risen.add(p.log)
+        dropped = 0
+        while self.count > self.config.waiting_max:
+            fullest = max(self.waiting.values(), key=len)
+            fullest.popleft()
+            self.count -= 1
+            dropped += 1
+        return [Count("receipts_dropped_total", dropped)] if dropped else []
+
+    def on_stored_here(self, log: LogId) -> None:
+        """This node has stored more of a log."""
+        self.moved.add(log)
+        self.risen.add(log)
+
+    def on_stored_there(self, link: LinkId, frame: Stored) -> None:
+        """A peer tells what it has stored; what it says of other nodes is not believed."""
+        peer = self.peers.get(link)
+        if peer is None or peer.node != frame.node or peer.node == self.own:
+            return
+        self.regions[peer.node] = peer.region
+        for log, through in frame.through:
+            counts = self.elsewhere.get(log)
+            if counts is None:
+                if log not in self.holdings.received and log not in self.waiting:
+                    continue
+                counts = self.elsewhere[log] = {}
+            if through > counts.get(peer.node, 0):
+                counts[peer.node] = through
+                self.risen.add(log)
+
+    def on_take_back(self, log: LogId, first: int, last: int) -> list[Waiting]:
+        """A batch was taken back: forget the publishes in it, and return those whose outcome is unknown now."""
+        queue = self.waiting.get(log, deque())
+        gone = [w for w in queue if w.from_position <= last and first <= w.to_position and w.told == (0, 0)]
+        kept = deque(w for w in queue if w not in gone)
+        self.count += len(kept) - len(queue)
+        if kept:
+            self.waiting[log] = kept
+        else:
+            self.waiting.pop(log, None)
+        return gone
+
+    def tell_publishers(self) -> list[Outcome]:
+        """Tell publishers what has risen, those that follow one another in one receipt."""
+        outcomes: list[Outcome] = []
+        for log in sorted(self.risen):
+            queue = self.waiting.get(log)
+            if not queue:
+                continue
+            receipts = self._rise(log, queue)
+            if not queue:
+                del self.waiting[log]
+            outcomes += [Tell((session,), receipt) for session, receipt in receipts]
+        self.risen.clear()
+        return outcomes
+
+    def _rise(self, log: LogId, queue: deque[Waiting]) -> list[tuple[SessionId, Receipt]]:
+        stored = self.holdings.stored_of(log)
+        counts = sorted(self.elsewhere.get(log, {}).items())
+        receipts: list[tuple[SessionId, Receipt]] = []
+        rest: deque[Waiting] = deque()
+        for waiting in queue:
+            if waiting.told == (0, 0) and not stored.covers(waiting.from_position, waiting.to_position):
+                rest.append(waiting)
+                continue
+            holders = [node for node, through in counts if through >= waiting.to_position]
+            level = (1 + len(holders), len({self.region, *(self.regions[node] for node in holders)}))
+            if level > waiting.told:
+                waiting.told = level
+                _tell(receipts, waiting, level, log)
+            if level[0] < waiting.copies or level[1] < waiting.regions:
+                rest.append(waiting)
+            else:
+                self.count -= 1
+        queue.clear()
+        queue.extend(rest)
+        return receipts
+
+    def tell_peers(self, links: tuple[LinkId, ...] | None = None) -> list[Outcome]:
+        """Tell peers how far we have stored: to all, the logs that moved; to `links`, every log."""
+        if links is None:
+            links, logs = tuple(peer.link for peer in self.peers), sorted(self.moved)
+            self.moved.clear()
+        else:
+            logs = sorted(self.holdings.stored)
+        if not links or not logs:
+            return []
+        through = [(log, self.holdings.stored_of(log).frontier) for log in logs]
+        through = [(log, last) for log, last in through if last]
+        pages = [tuple(through[i : i + PAGE_LOGS]) for i in range(0, len(through), PAGE_LOGS)]
+        return [Send(links, Stored(self.own, self.region, page)) for page in pages]
+
+    def on_session_closed(self, session: SessionId) -> None:
+        """Nobody hears what a session waited for; retries ask again."""
+        for log in list(self.waiting):
+            kept = deque(w for w in self.waiting[log] if w.session != session)
+            self.count += len(kept) - len(self.waiting[log])
+            if kept:
+                self.waiting[log] = kept
+            else:
+                del self.waiting[log]
+
+    def on_forget(self, log: LogId) -> None:
+        """A log has wholly expired."""
+        self.elsewhere.pop(log, None)
+
+    def copies(self, log: LogId, position: int) -> int:
+        """On how many nodes a position is known to be stored, this one included."""
+        here = self.holdings.stored_of(log).covers(position, position)
+        return here + sum(through >= position for through in self.elsewhere.get(log, {}).values())
+
+    def check(self) -> None:
+        """Assert the invariants."""
+        assert self.count == sum(len(queue) for queue in self.waiting.values()) <= self.config.waiting_max
+        for log, queue in self.waiting.items():
+            for waiting in queue:
+                told = waiting.told != (0, 0)
+                assert not told or self.holdings.stored_of(log).covers(waiting.from_position, waiting.to_position)
+
+
+def _tell(receipts: list[tuple[SessionId, Receipt]], waiting: Waiting, level: tuple[int, int], log: LogId) -> None:
+    """Add a receipt, joined to the one before where it goes on."""
+    session, before = receipts[-1] if receipts else (None, None)
+    joins = before is not None and session == waiting.session and before.last + 1 == waiting.first
+    if before is not None and joins and (before.copies, before.regions) == level:
+        receipts[-1] = waiting.session, Receipt(before.first, waiting.last, *level, log, waiting.to_position)
+    else:
+        receipts.append((waiting.session, Receipt(waiting.first, waiting.last, *level, log, waiting.to_position)))

@@ -1,0 +1,336 @@
+"""Repair: two nodes find out what the other has and fetch what they miss.
+
+A session asks a peer whether both have *stored* the same (8 bytes). If not, the peer sends its version vector, only
+the logs that changed since it last did on this link, and asks for ours; so each keeps, for every link, a picture of
+what the other end has. What a peer has, and we have not received nor asked of another, we want: oldest first within a
+log, the log with the newest stamp first. An aborted session leaves intervals, and the next needs less.
+
+When: a link comes up, speaks again, has credit again; something announced did not come; rows were lost; and by the
+clock, ±50 %, more rarely while nothing differs (Demers et al., *Epidemic Algorithms*, 1987).
+
+Names are compared where both hold a run to the same end: another name there is a fork, which is reported.
+
+Invariants, checked by `check`: a position is asked of at most one peer at a time; sessions are bounded.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from mesh.clocks.vector import IntervalSet, VersionVector
+from mesh.codes import Code
+from mesh.effects import Count, Outcome, Report, Send, SetTimer, Timer
+from mesh.errors import require
+from mesh.frames import Busy, LogState, NotFound, RepairEqual, RepairHello, Vector, Want
+from mesh.log.batch import BATCH_BYTES_MAX
+from mesh.log.holdings import Holdings
+from mesh.peers import Peer, Peers
+from mesh.rng import Rng
+from mesh.types import US_PER_MS, LinkId, LogId, Now
+
+DUE = "repair.due"
+STALL = "repair.stall"
+PAGE_LOGS = 1_024
+PAGE_RUNS = 2_048
+
+
+@dataclass(frozen=True, slots=True)
+class RepairConfig:
+    """Anti-entropy: when, with whom, how much at a time."""
+
+    near_ms: int = 5_000
+    """Compare with a peer of the region so often, ± half; grows by half while nothing differs (protocol.md, 8) ..."""
+    near_max_ms: int = 60_000
+    """... up to this."""
+    far_ms: int = 20_000
+    far_max_ms: int = 300_000
+    stall_ms: int = 5_000
+    """A session without any progress for so long is given up; the next one needs less."""
+    want_bytes: int = 1 << 18
+    """What is read from the disk for a peer at a time."""
+    wants_max: int = 64
+    """Wants of one peer that may stand, in pages of ranges; beyond, `Busy`."""
+    busy_retry_ms: int = 1_000
+    want_positions_max: int = 65_536
+    """Positions asked of one peer at a time, so that several share the work."""
+    incomplete_alarm: int = 3
+
+    def __post_init__(self) -> None:
+        """Refuse what makes no sense."""
+        require(0 < self.near_ms <= self.near_max_ms and 0 < self.far_ms <= self.far_max_ms, "intervals must rise")
+        require(self.wants_max >= 1 and self.stall_ms > 0 and self.busy_retry_ms > 0, "limits are positive")
+        require(self.want_positions_max >= 1 and self.incomplete_alarm >= 1, "limits are positive")
+        require(self.want_bytes >= BATCH_BYTES_MAX, "want_bytes must hold a batch")
+
+
+@dataclass(slots=True)
+class Partner:
+    """What is known of the other end of a link."""
+
+    interval_ms: int
+    theirs: VersionVector = field(default_factory=VersionVector)
+    missing: VersionVector = field(default_factory=VersionVector)
+    """What it has and we have not received."""
+    asked: VersionVector = field(default_factory=VersionVector)
+    """What we have asked it for; a part of `missing`."""
+    stamps: dict[LogId, int] = field(default_factory=dict)
+    session: int = 0
+    active: bool = False
+    """A session of ours is under way."""
+    told_revision: int = 0
+    incomplete: int = 0
+
+
+@dataclass
+class Repair:
+    """Sessions with every linked peer."""
+
+    config: RepairConfig
+    holdings: Holdings
+    peers: Peers
+    rng: Rng
+    partners: dict[LinkId, Partner] = field(default_factory=dict)
+
+    # --- when --------------------------------------------------------------------------------------------------------
+
+    def on_peer_up(self, link: LinkId, now: Now) -> list[Outcome]:
+        """A link stands: compare at once."""
+        peer = self.peers.get(link)
+        if peer is None:
+            return []
+        self.partners[link] = Partner(self._least_ms(peer))
+        return self.compare(link, now)
+
+    def _least_ms(self, peer: Peer) -> int:
+        return self.config.near_ms if peer.near else self.config.far_ms
+
+    def on_peer_down(self, link: LinkId, now: Now) -> list[Outcome]:
+        """A link is gone: what was asked of it is asked of others."""
+        if self.partners.pop(link, None) is None:
+            return []
+        timers: list[Outcome] = [SetTimer(Timer(DUE, (link,)), None), SetTimer(Timer(STALL, (link,)), None)]
+        return timers + [outcome for other in self.partners for outcome in self._want(other, now)]
+
+    def compare(self, link: LinkId, now: Now) -> list[Outcome]:
+        """Begin a session with a peer, or let the one under way go on."""
+        partner = self.partners.get(link)
+        if partner is None:
+            return []
+        if partner.active:
+            return self._want(link, now)
+        partner.active = True
+        partner.session += 1
+        return [
+            Send((link,), RepairHello(partner.session, self.holdings.digest)),
+            Count("repair_sessions_total"),
+            SetTimer(Timer(STALL, (link,)), now.mono_us + self.config.stall_ms * US_PER_MS),
+        ]
+
+    def compare_all(self, now: Now) -> list[Outcome]:
+        """Something is missing and nobody sends it: compare with everyone."""
+        return [outcome for link in list(self.partners) for outcome in self.compare(link, now)]
+
+    def on_due_timer(self, link: LinkId, now: Now) -> list[Outcome]:
+        """The clock says that it is time to compare."""
+        return self.compare(link, now)
+
+    def _finish(self, link: LinkId, partner: Partner, now: Now, *, differed: bool) -> list[Outcome]:
+        """A session is over: plan the next, sooner if it found something."""
+        peer = self.peers.get(link)
+        assert peer is not None
+        least_ms = self._least_ms(peer)
+        most_ms = self.config.near_max_ms if peer.near else self.config.far_max_ms
+        partner.interval_ms = least_ms if differed else min(partner.interval_ms * 3 // 2, most_ms)
+        partner.active = False
+        wait_us = self.rng.between(partner.interval_ms // 2, partner.interval_ms * 3 // 2) * US_PER_MS
+        return [SetTimer(Timer(STALL, (link,)), None), SetTimer(Timer(DUE, (link,)), now.mono_us + wait_us)]
+
+    def on_stall_timer(self, link: LinkId, now: Now) -> list[Outcome]:
+        """A session made no progress: give it up, let others be asked, and say so if it goes on like this."""
+        partner = self.partners.get(link)
+        if partner is None or not partner.active:
+            return []
+        partner.incomplete += 1
+        partner.asked = VersionVector()
+        outcomes = self._finish(link, partner, now, differed=True)
+        outcomes.append(Count("repair_incomplete_total"))
+        if partner.incomplete % self.config.incomplete_alarm == 0:
+            peer = self.peers.get(link)
+            assert peer is not None
+            about = {"peer": peer.node.hex()[:16], "missing": partner.missing.count}
+            outcomes.append(Report(Code.REPAIR_STALLED, about))
+        for other in self.partners:
+            if other != link:
+                outcomes += self._want(other, now)
+        return outcomes
+
+    # --- what --------------------------------------------------------------------------------------------------------
+
+    def on_repair_hello(self, link: LinkId, frame: RepairHello) -> list[Outcome]:
+        """A peer asks whether both have the same: say so, or say what we have and ask for its vector."""
+        partner = self.partners.get(link)
+        if partner is None:
+            return []
+        if frame.digest == self.holdings.digest:
+            return [Send((link,), RepairEqual(frame.session))]
+        return self._tell_vector(link, partner, frame.session, answer=True)
+
+    def _tell_vector(self, link: LinkId, partner: Partner, session: int, *, answer: bool) -> list[Outcome]:
+        """Send the logs that changed since we last did on this link, in pages."""
+        states = [self._state_of(log) for log in self.holdings.changed_since(partner.told_revision)]
+        partner.told_revision = self.holdings.revision
+        pages: list[list[LogState]] = [[]]
+        runs = 0
+        for state in states:
+            if len(pages[-1]) >= PAGE_LOGS or (pages[-1] and runs + len(state.runs) > PAGE_RUNS):
+                pages.append([])
+                runs = 0
+            pages[-1].append(state)
+            runs += len(state.runs)
+        last = len(pages) - 1
+        return [
+            Send((link,), Vector(session, tuple(page), i < last, answer and i == last)) for i, page in enumerate(pages)
+        ]
+
+    def _state_of(self, log: LogId) -> LogState:
+        held = self.holdings.stored.get(log)
+        if held is None:
+            return LogState(log, 0, ())
+        runs = held.runs[:PAGE_RUNS]  # what lies beyond is told once the first holes have filled
+        return LogState(log, held.stamp, tuple((run.first, run.last, run.head) for run in runs))
+
+    def on_equal(self, link: LinkId, frame: RepairEqual, now: Now) -> list[Outcome]:
+        """Both have stored the same."""
+        partner = self.partners.get(link)
+        if partner is None or not partner.active or frame.session != partner.session:
+            return []
+        partner.incomplete = 0
+        return self._finish(link, partner, now, differed=False)
+
+    def on_vector(self, link: LinkId, frame: Vector, now: Now) -> list[Outcome]:
+        """A page of what a peer has: want what we miss, and answer with ours if it asks."""
+        partner = self.partners.get(link)
+        if partner is None:
+            return []
+        outcomes: list[Outcome] = []
+        for state in frame.logs:
+            if state.log in self.holdings.gone:
+                continue
+            theirs = IntervalSet((first, last) for first, last, _ in state.runs)
+            partner.theirs.replace(state.log, theirs)
+            partner.missing.replace(state.log, theirs.minus(self.holdings.received_of(state.log)))
+            if state.log not in partner.missing:
+                partner.asked.forget(state.log)
+            partner.stamps[state.log] = state.stamp
+            outcomes += self._compare_names(link, state)
+        if frame.answer:
+            outcomes += self._tell_vector(link, partner, frame.session, answer=False)
+        if not frame.more:
+            outcomes += self._want(link, now)
+            if partner.active and not partner.missing:
+                partner.incomplete = 0
+                outcomes += self._finish(link, partner, now, differed=True)
+        return outcomes
+
+    def _compare_names(self, link: LinkId, state: LogState) -> list[Outcome]:
+        """Another name at the end of a run that both hold: two histories of one log."""
+        held = self.holdings.stored.get(state.log)
+        if held is None or state.log in self.holdings.forked:
+            return []
+        ours = {run.last: run.head for run in held.runs}
+        for _, last, head in state.runs:
+            if ours.get(last, head) not in (head, b""):
+                self.holdings.forked.add(state.log)
+                about = {"node": state.log.node.hex()[:16], "epoch": state.log.epoch, "position": last, "link": link}
+                return [Report(Code.LOG_FORKED, about)]
+        return []
+
+    # --- fetching ----------------------------------------------------------------------------------------------------
+
+    def _want(self, link: LinkId, now: Now) -> list[Outcome]:
+        """Ask a peer for what it has, we miss, and nobody was asked for, as far as its share goes."""
+        partner = self.partners[link]
+        if not partner.missing:
+            return []
+        room = self.config.want_positions_max - partner.asked.count
+        if room < self.config.want_positions_max // 2 and partner.asked:
+            return []
+        ranges: list[tuple[LogId, int, int]] = []
+        for log in sorted(partner.missing.logs(), key=lambda log: (-partner.stamps.get(log, 0), log)):
+            if log in self.holdings.forked:
+                continue
+            free = partner.missing.get(log)
+            for other in self.partners.values():
+                if log in other.asked:
+                    free = free.minus(other.asked.get(log))
+            for first, last in free:
+                if room <= 0 or len(ranges) >= PAGE_LOGS:
+                    break
+                end = min(last, first + room - 1)
+                ranges.append((log, first, end))
+                partner.asked.add(log, first, end)
+                room -= end - first + 1
+        if not ranges:
+            return []
+        if not partner.active:  # a vector came unasked, in a session of the peer's
+            partner.active = True
+            partner.session += 1
+        stall = SetTimer(Timer(STALL, (link,)), now.mono_us + self.config.stall_ms * US_PER_MS)
+        return [Send((link,), Want(tuple(ranges))), stall]
+
+    def on_received(self, log: LogId, first: int, last: int, now: Now) -> list[Outcome]:
+        """A batch came, from wherever: nobody needs to be asked for it. Sessions that wanted it have progressed."""
+        outcomes: list[Outcome] = []
+        for link, partner in self.partners.items():
+            if not partner.missing.get(log).touches(first, last):
+                continue
+            partner.missing.remove(log, first, last)
+            partner.asked.remove(log, first, last)
+            if not partner.active:
+                continue
+            if not partner.missing:
+                partner.incomplete = 0
+                outcomes += self._finish(link, partner, now, differed=True)
+                continue
+            outcomes.append(SetTimer(Timer(STALL, (link,)), now.mono_us + self.config.stall_ms * US_PER_MS))
+            outcomes += self._want(link, now)
+        return outcomes
+
+    def on_not_found(self, link: LinkId, frame: NotFound | Busy, now: Now) -> list[Outcome]:
+        """A peer cannot give what it was asked for: ask others, and believe its vector no longer on this."""
+        partner = self.partners.get(link)
+        if partner is None:
+            return []
+        for log, first, last in frame.ranges:
+            partner.asked.remove(log, first, last)
+            if isinstance(frame, NotFound):
+                partner.missing.remove(log, first, last)
+                partner.theirs.remove(log, first, last)
+        outcomes: list[Outcome] = []
+        if isinstance(frame, Busy):
+            return outcomes  # the stall timer asks again
+        for other in self.partners:
+            outcomes += self._want(other, now)
+        if partner.active and not partner.missing:
+            outcomes += self._finish(link, partner, now, differed=True)
+        return outcomes
+
+    def on_lost(self, log: LogId, first: int, last: int) -> None:
+        """We no longer have a range that we had: peers that have it are missing it to us again."""
+        for partner in self.partners.values():
+            for lo, hi in partner.theirs.get(log).within(first, last):
+                partner.missing.add(log, lo, hi)
+
+    def can_fill(self, log: LogId, first: int, last: int) -> bool:
+        """Whether any linked peer says that it has any of a range."""
+        return any(partner.theirs.get(log).touches(first, last) for partner in self.partners.values())
+
+    def check(self) -> None:
+        """Assert that nothing is asked of two peers, and that only what is missing is asked for."""
+        asked = VersionVector()
+        for link, partner in self.partners.items():
+            assert link in self.peers
+            assert not partner.asked.difference(partner.missing), link
+            before = asked.count
+            asked.merge(partner.asked)
+            assert asked.count == before + partner.asked.count

@@ -1,0 +1,500 @@
+"""A node: composes the engines, and says who hears what.
+
+`tick` takes all that has happened and returns what the host must do, in order. Timers that are due come first, then the
+events, then the node settles once: one append, one push for each new batch, one delivery for each group of readers.
+The node never blocks, and never raises because of what a peer, a client or a disk did.
+
+The path of a batch: a publish is gathered (`intake`) and sealed, or a peer's batch is verified (`journal`); it is
+*received*, pushed or announced (`dissemination`), and appended; `Stored` makes it deliverable (`delivery`),
+acknowledged (`receipts`) and part of what is compared (`repair`).
+"""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from mesh import effects as e
+from mesh import frames as f
+from mesh import operations as o
+from mesh.certificates import Identity
+from mesh.clocks.hybrid import SKEW_MAX_MS, ClockGuard, HybridClock
+from mesh.codes import Code
+from mesh.config import NodeConfig
+from mesh.crypto import Suite
+from mesh.effects import Effect, Event, Outcome
+from mesh.engines import delivery, dissemination, links, repair, sessions
+from mesh.engines.delivery import Delivery, Histories
+from mesh.engines.dissemination import Dissemination
+from mesh.engines.intake import Intake
+from mesh.engines.journal import Journal, Verdict
+from mesh.engines.links import AddressBook, Links
+from mesh.engines.receipts import Receipts
+from mesh.engines.repair import Repair
+from mesh.engines.roster import Roster
+from mesh.engines.serving import Serving
+from mesh.engines.sessions import Sessions
+from mesh.errors import UsageError
+from mesh.log.batch import Batch
+from mesh.log.holdings import Holdings
+from mesh.peers import Peers
+from mesh.rng import Rng
+from mesh.status import holdings_status, links_status, sessions_status
+from mesh.timers import Timers
+from mesh.types import US_PER_MS, LinkId, LogId, Now, SessionId, node_text
+
+EXPIRE = "node.expire"
+RECOVER = "node.recover"
+DRAIN = "node.drain"
+LIFE_SHIFT = 20
+"""A life is numbered by the wall clock (ms) and so many random bits: never by a counter that was loaded."""
+
+
+class Node:
+    """One node of a mesh: deterministic, without input or output of its own."""
+
+    def __init__(self, config: NodeConfig, identity: Identity, suite: Suite) -> None:
+        """Build a node that waits for `Started`."""
+        self.config = config
+        self.identity = identity
+        self.suite = suite
+        self.started = False
+        self.life = 0
+        self.guard = ClockGuard()
+        self.clock = HybridClock()
+        self.peers = Peers()
+        self.holdings = Holdings(config.delivery.recent_bytes)
+        self._timers = Timers()
+        self._effects: list[Effect] = []
+        self._draining = self._drained = False
+        self._doubted = False
+        self._strip_before_ms = 0
+        self._forget: tuple[LogId, ...] = ()
+        self._ahead: set[bytes] = set()
+
+    # --- the boundary ------------------------------------------------------------------------------------------------
+
+    def tick(self, events: list[Event], now: Now) -> list[Effect]:
+        """Take what has happened since the last tick; return what must be done, in order."""
+        self._effects = []
+        self.guard.on_now(now)
+        if self.started:
+            for timer in self._timers.due(now.mono_us):
+                if self._timers.take(timer, now.mono_us):
+                    self._run(self._on_timer(timer, now), now)
+        for event in events:
+            if self.started == isinstance(event, e.Started):
+                raise UsageError("a node is started once, by its first event")
+            self._run(self._on_event(event, now), now)
+        if self.started:
+            self._settle(now)
+        effects, self._effects = self._effects, []
+        return effects
+
+    def deadline_us(self) -> int | None:
+        """When the host must come back with `Wakeup`, if nothing happens before (monotonic µs)."""
+        return self._timers.next_us()
+
+    def check(self) -> None:
+        """Assert the invariants of every engine. Called by tests and simulations after each tick."""
+        assert self.started
+        links, roster, intake, journal = self.links.check, self.roster.check, self.intake.check, self.journal.check
+        spread = self.dissemination.check, self.serving.check, self.repair.check, self.receipts.check
+        seats = self.sessions.check, self.delivery.check, self.histories.check, self.holdings.check
+        for check in (links, roster, intake, journal, *spread, *seats):
+            check()
+
+    # --- timers ------------------------------------------------------------------------------------------------------
+
+    def _on_timer(self, timer: e.Timer, now: Now) -> list[Outcome]:
+        key = timer.key
+        match timer.kind:
+            case links.GREETING:
+                return self.links.on_greeting_timer(key[0], now)
+            case links.ALIVE:
+                return self.links.on_alive_timer(now)
+            case links.DIAL:
+                return self.book.on_timer(now)
+            case dissemination.ANNOUNCE:
+                return self.dissemination.on_announce_timer()
+            case dissemination.GRAFT:
+                return self.dissemination.on_graft_timer(key[0], key[1], now)
+            case repair.DUE:
+                return self.repair.on_due_timer(key[0], now)
+            case repair.STALL:
+                return self.repair.on_stall_timer(key[0], now)
+            case sessions.ATTACH:
+                return self.sessions.on_attach_timer(key[0])
+            case delivery.HOLE:
+                return self.delivery.on_hole_timer(key[0], now)
+            case delivery.COVERAGE:
+                return self.delivery.on_coverage_timer()
+            case "node.expire":
+                return self._expire(now)
+            case "node.recover":
+                return self.repair.compare_all(now)
+            case "node.drain":
+                return self._finish()
+            case _:
+                raise AssertionError(f"a timer that nobody knows: {timer}")
+
+    # --- who hears what ----------------------------------------------------------------------------------------------
+
+    def _run(self, outcomes: list[Outcome], now: Now) -> None:
+        """Pass effects on to the host, and facts to whoever must hear them."""
+        for outcome in outcomes:
+            match outcome:
+                case e.Send(to):
+                    self.links.on_sent(to, now)
+                    self._effects.append(outcome)
+                case e.Dial() | e.Hangup() | e.Append() | e.Load() | e.Tell() | e.Count() | e.Report() | e.Drained():
+                    self._effects.append(outcome)
+                case e.SetTimer():
+                    self._timers.set(outcome)
+                case e.Placed():
+                    self._run(self.receipts.on_placed(outcome), now)
+                case e.PeerUp(link):
+                    self._run(self.roster.on_peer_up(link), now)
+                    self._run(self.repair.on_peer_up(link, now), now)
+                    self._run(self.receipts.tell_peers((link,)), now)
+                case e.PeerDown(link):
+                    self.dissemination.on_peer_down(link)
+                    self.serving.on_peer_down(link)
+                    self._run(self.repair.on_peer_down(link, now), now)
+                    for node in [n for n in self.guard.offsets if not self.peers.linked(n)]:
+                        self.guard.forget(node)
+                case e.PeerBack(link):
+                    self._run(self.repair.compare(link, now), now)
+                    self._run(self.receipts.tell_peers((link,)), now)
+                case e.CreditCame(link):
+                    self._run(self.serving.on_credit(link), now)
+                case e.RepairDue():
+                    self._run(self.repair.compare_all(now), now)
+                case _:
+                    assert_never(outcome)
+
+    def _on_event(self, event: Event, now: Now) -> list[Outcome]:
+        match event:
+            case e.FrameReceived():
+                return self._on_frame(event.link, event.frame, event.size, now)
+            case e.Requested(session, operation):
+                return self._on_request(session, operation, now)
+            case e.Stored():
+                return self._on_stored(event)
+            case e.Loaded():
+                return self._on_loaded(event, now)
+            case e.StoreFailed():
+                return self._on_store_failed(event, now)
+            case e.DiskSpace(free_bytes):
+                self.intake.on_space(free_bytes)
+                return []
+            case e.RowsCorrupt(ranges):
+                return self._on_corrupt(ranges)
+            case e.SessionOpened(session, client_at):
+                return self.sessions.on_opened(session, client_at, now)
+            case e.SessionClosed(session):
+                return self._on_session_closed(session)
+            case e.LinkUp():
+                return self.links.on_link_up(event, now)
+            case e.LinkDown(link):
+                return self.links.on_link_down(link, now)
+            case e.DialFailed(address):
+                return self.book.on_failed(address, now)
+            case e.LinkBroken(link, code, about):
+                return self.links.on_broken(link, code, about, now)
+            case e.AddressFound(node, address, source):
+                return [] if node == self.identity.node else self.book.on_found(node, address, source, now)
+            case e.Wakeup():
+                return []
+            case e.Draining(until_us):
+                return self._drain(until_us)
+            case e.Started():
+                return self._start(event, now)
+            case _:
+                assert_never(event)
+
+    def _on_frame(self, link: LinkId, frame: f.Frame, size: int, now: Now) -> list[Outcome]:
+        outcomes = self.links.on_frame(link, frame, now)
+        if link not in self.links.links:
+            return outcomes
+        self._run(outcomes, now)
+        if isinstance(frame, f.Push):
+            return self._on_push(link, frame.batch, now)
+        outcomes = self.links.on_control(link, size, now)
+        if isinstance(frame, f.Hello) and not outcomes:
+            return self._on_hello(link, frame, now)
+        peer = self.links.reading(link)
+        if outcomes or peer is None:
+            return outcomes
+        return self._on_control(link, peer.link, frame, now)
+
+    def _on_hello(self, link: LinkId, frame: f.Hello, now: Now) -> list[Outcome]:
+        outcomes = self.links.on_hello(link, frame, now)
+        peer = self.links.reading(link) if link in self.links.links else None
+        if peer is not None:
+            self.guard.observe(peer.node, frame.wall_ms, now)
+            outcomes += self.roster.on_hello(link, frame.certificate, now.wall_ms)
+        return outcomes
+
+    def _on_control(self, came_on: LinkId, link: LinkId, frame: f.Frame, now: Now) -> list[Outcome]:
+        """Route a frame; `link` is where the peer is answered, `came_on` where it spoke."""
+        match frame:
+            case f.Alive(wall_ms):
+                peer = self.peers.get(link)
+                if peer is not None:
+                    self.guard.observe(peer.node, wall_ms, now)
+                return []
+            case f.Credit():
+                return self.links.on_credit(came_on, frame)
+            case f.Members(_, addresses):
+                outcomes = self.roster.on_members(link, frame, now.wall_ms)
+                for node, address in addresses:
+                    if node != self.identity.node:
+                        outcomes += self.book.on_found(node, address, "member", now)
+                return outcomes
+            case f.IHave():
+                return self.dissemination.on_ihave(link, frame, now)
+            case f.Graft(ranges):
+                return self.serving.ask(link, ranges, f.Lane.LIVE)
+            case f.Want(ranges):
+                return self.serving.ask(link, ranges, f.Lane.BACKFILL)
+            case f.NotFound(ranges):
+                for log, first, last in ranges:
+                    self.dissemination.on_not_found(link, log, first, last)
+                return self.repair.on_not_found(link, frame, now)
+            case f.Busy():
+                return self.repair.on_not_found(link, frame, now)
+            case f.Stored():
+                self.receipts.on_stored_there(link, frame)
+                return []
+            case f.RepairHello():
+                return [*self.receipts.tell_peers((link,)), *self.repair.on_repair_hello(link, frame)]
+            case f.RepairEqual():
+                return self.repair.on_equal(link, frame, now)
+            case f.Vector():
+                return self.repair.on_vector(link, frame, now)
+            case f.Hello() | f.Push():
+                raise AssertionError("these were routed before")
+            case _:
+                assert_never(frame)
+
+    def _on_push(self, link: LinkId, batch: Batch, now: Now) -> list[Outcome]:
+        """A peer's batch: taken, or its room is free again at once."""
+        outcomes = self.links.on_batch(link, batch.size, now)
+        peer = self.links.reading(link) if link in self.links.links else None
+        if peer is None:
+            return outcomes
+        verdict = self.journal.on_push(link, batch, self.guard.expiry_ms(), now)
+        if verdict is Verdict.TAKEN:
+            outcomes += self._observe(batch, now)
+            outcomes += self.dissemination.on_received(batch, peer.link, now)
+            return outcomes + self.repair.on_received(batch.log, batch.first, batch.last, now)
+        outcomes.append(e.Count(f"batches_refused_total/{verdict.value}"))
+        outcomes += self.links.on_batch_done(link, batch.size)
+        if verdict is Verdict.INVALID:
+            outcomes += self.links.on_broken(link, Code.BATCH_INVALID, self.journal.fault, now)
+        if verdict is Verdict.FORKED and batch.log not in self.holdings.forked:
+            self.holdings.forked.add(batch.log)
+            about = {"node": batch.log.node.hex()[:16], "epoch": batch.log.epoch, "position": batch.first}
+            outcomes.append(e.Report(Code.LOG_FORKED, {**about, "why": self.journal.fault}))
+        return outcomes
+
+    def _observe(self, batch: Batch, now: Now) -> list[Outcome]:
+        """Let our clock follow a stamp, unless that lies in the future: then say so, once for each node."""
+        if self.clock.observe(batch.head.stamp, self.guard.wall_ms(now)) or batch.log.node in self._ahead:
+            return []
+        self._ahead.add(batch.log.node)
+        return [e.Report(Code.STAMP_AHEAD, {"node": batch.log.node.hex()[:16]})]
+
+    def _on_request(self, session: SessionId, operation: object, now: Now) -> list[Outcome]:
+        refusal = self.sessions.admit(session, operation)  # type: ignore[arg-type]  # the event types it
+        if refusal is not None:
+            if isinstance(operation, o.Attach) and session in self.sessions.sessions:
+                seat = self.sessions.sessions[session]
+                self.intake.on_attached(session, seat.client, seat.incarnation)
+            return refusal
+        match operation:
+            case o.Publish():
+                return self.intake.publish(session, operation, now)
+            case o.Subscribe():
+                return self.delivery.subscribe(session, operation)
+            case o.Unsubscribe(subscription):
+                return self.delivery.unsubscribe(session, subscription)
+            case o.CreditGrant():
+                return self.delivery.on_credit(session, operation)
+            case o.History():
+                return self.histories.ask(session, operation, self.guard.expiry_ms())
+            case o.Inspect(request):
+                return [e.Tell((session,), o.Status(request, self._status(now)))]
+            case _:
+                raise AssertionError(f"an operation that nobody knows: {operation}")
+
+    def _status(self, now: Now) -> dict[str, object]:
+        """What the node says of itself."""
+        return {
+            "node": node_text(self.identity.node),
+            "region": self.identity.region,
+            "version": self.config.version,
+            "life": str(self.life),
+            "epoch": str(self.intake.epoch.number) if self.intake.epoch else "",
+            "members": len(self.roster.members),
+            **links_status(self.peers, self.repair),
+            **holdings_status(self.holdings),
+            **sessions_status(self.sessions, self.delivery),
+            "appends_pending": len(self.journal.pending),
+            "publishes_waiting": len(self.intake.gathered),
+            "disk_free_bytes": self.intake.free_bytes,
+            "clock_trusted": self.guard.trusted(now),
+            "draining": self.intake.draining,
+        }
+
+    def _on_session_closed(self, session: SessionId) -> list[Outcome]:
+        self.intake.on_session_closed(session)
+        self.receipts.on_session_closed(session)
+        self.histories.on_session_closed(session)
+        return [*self.sessions.on_closed(session), *self.delivery.on_session_closed(session)]
+
+    # --- the disk ----------------------------------------------------------------------------------------------------
+
+    def _on_stored(self, event: e.Stored) -> list[Outcome]:
+        self.intake.on_space(event.free_bytes)
+        outcomes: list[Outcome] = []
+        for batch, link in self.journal.on_stored(event.append):
+            self.delivery.on_stored(batch.log, batch.first, batch.last)
+            self.receipts.on_stored_here(batch.log)
+            if link is not None:
+                outcomes += self.links.on_batch_done(link, batch.size)
+        return outcomes
+
+    def _on_store_failed(self, event: e.StoreFailed, now: Now) -> list[Outcome]:
+        """An append failed: what it held was never here; publishers are told that the outcome is unknown."""
+        self.intake.on_space(event.free_bytes)
+        until_us = now.mono_us + self.config.intake.disk_retry_ms * US_PER_MS
+        entries = self.journal.on_failed(event.append, until_us)
+        if not entries:
+            return []
+        outcomes = self.intake.on_append_failed(now)
+        for batch, link in entries:
+            for gone in self.receipts.on_take_back(batch.log, batch.first, batch.last):
+                self.intake.hold_back(gone.session, gone.first)
+                text = "it was sealed, but could not be written here"
+                retry_ms = self.config.intake.disk_retry_ms
+                refused = o.Refused(Code.OUTCOME_UNKNOWN, text, 0, gone.first, gone.last, retry_ms)
+                outcomes.append(e.Tell((gone.session,), refused))
+            self.repair.on_lost(batch.log, batch.first, batch.last)
+            if link is not None:
+                outcomes += self.links.on_batch_done(link, batch.size)
+        code = Code.DISK_FULL if "full" in event.why.lower() else Code.APPEND_FAILED
+        outcomes.append(e.Report(code, {"why": event.why, "free_bytes": event.free_bytes}))
+        return [*outcomes, e.SetTimer(e.Timer(RECOVER), until_us + 1)]
+
+    def _on_loaded(self, event: e.Loaded, now: Now) -> list[Outcome]:
+        outcomes = self._on_corrupt(event.corrupt) if event.corrupt else []
+        match event.request % 4:
+            case 1:
+                return outcomes + self.serving.on_loaded(event)
+            case 2:
+                return outcomes + self.delivery.on_loaded(event, now)
+            case _:
+                return outcomes + self.histories.on_loaded(event)
+
+    def _on_corrupt(self, ranges: tuple[tuple[LogId, int, int], ...]) -> list[Outcome]:
+        """The disk found damaged rows and dropped them: they are not ours any more, and wanted again."""
+        outcomes: list[Outcome] = []
+        for log, first, last in ranges:
+            self.holdings.lose(log, first, last)
+            self.delivery.on_lost(log, first, last)
+            self.repair.on_lost(log, first, last)
+            about = {"node": log.node.hex()[:16], "epoch": log.epoch, "first": first, "last": last}
+            outcomes.append(e.Report(Code.ROWS_CORRUPT, about))
+        return [*outcomes, e.RepairDue()] if ranges else outcomes
+
+    # --- settling ----------------------------------------------------------------------------------------------------
+
+    def _settle(self, now: Now) -> None:
+        """What a tick does once: seal, push, append; then tell what has become durable."""
+        if self.journal.has_room:
+            own, outcomes = self.intake.seal(now, self.guard.wall_ms(now))
+            self._run(outcomes, now)
+            self._run(self.dissemination.push(own, now), now)
+            append = self.journal.append(own, self.roster.take_learnt(), self._strip_before_ms, self._forget)
+            self._strip_before_ms, self._forget = 0, ()
+            if append is not None:
+                self._effects.append(append)
+        self._run(self.receipts.tell_publishers(), now)
+        self._run(self.receipts.tell_peers(), now)
+        self._run(self.delivery.settle(now, self.guard.expiry_ms()), now)
+        doubted = not self.guard.trusted(now)
+        if doubted and not self._doubted:
+            about = {"wall_ms": now.wall_ms, "median_ms": self.guard.median_ms(now)}
+            self._effects.append(e.Report(Code.CLOCK_DOUBTED, about))
+        self._doubted = doubted
+        if self._draining and not self._drained and self.journal.idle and not self.intake.gathered:
+            self._run(self._finish(), now)
+
+    def _expire(self, now: Now) -> list[Outcome]:
+        """Drop from the disk what has been dead for longer than clocks may differ."""
+        dead_ms = self.guard.expiry_ms() - SKEW_MAX_MS
+        if dead_ms > 0:
+            self._strip_before_ms = dead_ms
+            self.holdings.names.expire(dead_ms)
+            current = self.intake.epoch.number if self.intake.epoch else -1
+            gone = [log for log in self.holdings.dead(dead_ms) if log != (self.identity.node, current, log.space)]
+            for log in gone:
+                self.holdings.forget(log)
+                self.delivery.on_forget(log)
+                self.receipts.on_forget(log)
+            self._forget = (*self._forget, *gone)
+        return [e.SetTimer(e.Timer(EXPIRE), now.mono_us + self.config.expire_every_ms * US_PER_MS)]
+
+    # --- beginning and end -------------------------------------------------------------------------------------------
+
+    def _start(self, event: e.Started, now: Now) -> list[Outcome]:
+        config, recovered, identity = self.config, event.recovered, self.identity
+        rng = Rng(event.entropy)
+        self.life = (now.wall_ms << LIFE_SHIFT) | rng.below(1 << LIFE_SHIFT)
+        holdings, peers = self.holdings, self.peers
+        for marks in recovered.logs:
+            holdings.recover(marks.log, marks.runs, marks.stamp, marks.expires_ms)
+            self.clock.observe(marks.stamp, now.wall_ms)
+        holdings.recover_names(recovered.names)
+        self.book = AddressBook(config.addresses, peers, rng.fork("addresses"), config.advertise)
+        self.links = Links(config.links, identity, self.suite, peers, self.book, self.life, config.advertise)
+        self.roster = Roster(identity, self.suite, peers)
+        self.roster.recover(recovered.members, now.wall_ms)
+        self.journal = Journal(
+            identity.mesh, self.suite, holdings, self.roster.members.__contains__, config.intake.appends_pending_max
+        )
+        intake_rng = rng.fork("intake")
+        self.intake = Intake(
+            config.intake, identity, self.suite, holdings, self.clock, intake_rng, event.free_bytes, life=self.life
+        )
+        self.dissemination = Dissemination(config.dissemination, holdings, peers)
+        wants = config.repair
+        self.serving = Serving(wants.want_bytes, wants.wants_max, wants.busy_retry_ms, holdings, peers)
+        self.repair = Repair(config.repair, holdings, peers, rng.fork("repair"))
+        self.receipts = Receipts(config.receipts, identity.node, identity.region, holdings, peers)
+        self.sessions = Sessions(config.sessions, identity.node, identity.region, config.version, config.gateways)
+        self.delivery = Delivery(config.delivery, holdings, self.repair.can_fill)
+        self.delivery.recover()
+        self.histories = Histories(holdings, self.delivery.twins, config.delivery.load_bytes)
+        self.started = True
+        outcomes: list[Outcome] = [e.SetTimer(e.Timer(EXPIRE), now.mono_us + config.expire_every_ms * US_PER_MS)]
+        for log, first, last in recovered.corrupt:
+            about = {"node": log.node.hex()[:16], "epoch": log.epoch, "first": first, "last": last}
+            outcomes.append(e.Report(Code.ROWS_CORRUPT, about))
+        for seed in config.seeds:
+            outcomes += self.book.on_found(None, seed, "seed", now)
+        return outcomes
+
+    def _drain(self, until_us: int) -> list[Outcome]:
+        """Take nothing new, finish what is under way, and end at the latest at `until_us`."""
+        if self._draining:
+            return []
+        self._draining = self.intake.draining = True
+        return [*self.sessions.drain(), *self.book.close(), e.SetTimer(e.Timer(DRAIN), until_us)]
+
+    def _finish(self) -> list[Outcome]:
+        if self._drained:
+            return []
+        self._drained = True
+        return [*self.sessions.dismiss(), *self.links.drain(), e.Drained()]
