@@ -50,6 +50,7 @@ from mesh.types import US_PER_MS, LogId, Now, SessionId, channel_fault
 MS_PER_DAY = 86_400_000
 RECORD_OVERHEAD_BYTES = 64
 """What a record's fixed fields take, rounded up; with it a draft's size is bounded without encoding it."""
+SEQUENCE_MAX = 1 << 53
 HOUR_US = 3_600_000_000
 
 
@@ -121,8 +122,8 @@ def draft_fault(draft: Draft, ttl_max_ms: int) -> tuple[Code, str] | None:
             return Code.RECORD_TOO_LARGE, f"a message takes at most {RECORD_BYTES_MAX} bytes, this one takes {size}"
     if draft.ttl_ms > ttl_max_ms:
         return Code.FIELD_INVALID, f"a message lives at most {ttl_max_ms} ms, this one asks for {draft.ttl_ms}"
-    if draft.sequence < 1:
-        return Code.FIELD_INVALID, "sequences start at 1"
+    if not 0 < draft.sequence < SEQUENCE_MAX:
+        return Code.FIELD_INVALID, "sequences start at 1 and end at 2^53"
     return None
 
 

@@ -141,6 +141,8 @@ class Sessions:
         if not 0 < size <= self.config.publisher_bytes_max:
             text = f"a client's name has 1 to {self.config.publisher_bytes_max} bytes, found {size}"
             return [_refuse(seat.session, operation, Code.FIELD_INVALID, text)]
+        if operation.incarnation >= 1 << 63:
+            return [_refuse(seat.session, operation, Code.FIELD_INVALID, "an incarnation lies below 2^63")]
         seat.client, seat.incarnation, seat.attached = operation.client, operation.incarnation, True
         attached = Attached(self.node, self.region, self.version, self.gateways)
         return [SetTimer(Timer(ATTACH, (seat.session,)), None), Tell((seat.session,), attached)]

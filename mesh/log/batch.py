@@ -32,6 +32,9 @@ HEADER_BYTES_MAX = 512
 BODY_BYTES_MAX = RECORD_BYTES_MAX + BATCH_BYTES_MAX
 CODEC_PLAIN, CODEC_ZLIB = 0, 1
 COMPRESS_BYTES_MIN = 256
+NUMBER_MAX = 1 << 63
+"""Numbers lie below it, so that every store can hold them."""
+POSITION_MAX = 1 << 53
 NO_NAME = bytes(NAME_BYTES)
 """The previous name in a log's first batch."""
 OVERHEAD_BYTES = 512
@@ -208,12 +211,12 @@ def decode_header(header: bytes) -> Header:
         raise DecodeError("a header has another format")
     node, epoch, space, first, count, stamp, expires_ms, floor, previous, body_hash, codec = fields[1:]
     numbers = (epoch, first, count, stamp, expires_ms, floor, codec)
-    if any(type(number) is not int or not 0 <= number < 1 << 64 for number in numbers):
+    if any(type(number) is not int or not 0 <= number < NUMBER_MAX for number in numbers):
         raise DecodeError("a header's numbers are invalid")
     names = ((node, NODE_ID_BYTES), (previous, NAME_BYTES), (body_hash, NAME_BYTES))
     if any(type(value) is not bytes or len(value) != size for value, size in names) or type(space) is not str:
         raise DecodeError("a header's names are invalid")
-    if first < 1 or not 0 < count <= BATCH_RECORDS_MAX or codec not in (CODEC_PLAIN, CODEC_ZLIB):
+    if not 0 < first < POSITION_MAX or not 0 < count <= BATCH_RECORDS_MAX or codec not in (CODEC_PLAIN, CODEC_ZLIB):
         raise DecodeError("a header's place or codec is invalid")
     log = LogId(NodeId(node), epoch, space)
     return Header(log, first, count, stamp, expires_ms, floor, previous, body_hash, codec)

@@ -110,7 +110,7 @@ def decode_records(body: bytes, count: int) -> list[Record]:
 
 
 def _is_count(value: object) -> bool:
-    return type(value) is int and 0 <= value < 1 << 64
+    return type(value) is int and 0 <= value < 1 << 63
 
 
 def typed_record(fields: Any, raw: bytes) -> Record:

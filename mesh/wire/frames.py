@@ -26,6 +26,8 @@ PAGE_LOGS_MAX = 1024
 """Logs in one page of a vector, a want or a cursor (MessagePack arrays end at 4,096: traps.md)."""
 PAGE_INTERVALS_MAX = 2048
 NUMBER_MAX = 1 << 64
+INTERVAL_MAX = 1 << 53
+"""Positions lie below it."""
 TEXT_BYTES_MAX = 1024
 
 _pack = msgpack.Packer(autoreset=True, use_bin_type=True).pack
@@ -111,7 +113,7 @@ def log_id(value: Any) -> LogId:
 
 def interval(first: Any, last: Any) -> tuple[int, int]:
     """A closed run of positions. Raises `DecodeError`."""
-    if not 0 < number(first) <= number(last):
+    if not 0 < number(first) <= number(last) < INTERVAL_MAX:
         raise DecodeError("a range runs from a first to a last")
     return first, last
 
