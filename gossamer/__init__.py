@@ -12,8 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    # The SDK is planned. Once it exists, mypy reports these comments as unused: delete them then.
-    from nodes.sdk import (  # type: ignore[import-not-found]
+    from nodes.sdk import (
         Client,
         Gap,
         GossamerError,

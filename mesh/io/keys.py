@@ -136,7 +136,7 @@ def read_key(path: Path) -> bytes:
     return seed
 
 
-class DataLock:
+class FolderLock:
     """Holds a data directory: two processes on one store would each believe that they own it."""
 
     def __init__(self, folder: Path) -> None:

@@ -1,0 +1,158 @@
+"""The outbox: publishes that are not yet as durable as was asked for, in order, under their names.
+
+A publish stays until a receipt says that it has reached its level. After a reconnection, to whatever gateway, all that
+stay are sent again under the names that they were first tried with, so that none is lost and none doubled. A refusal
+for now stops the sending at that publish until its time has come, so that order is kept.
+
+Invariants, checked by `check`: sequences rise; what is sent is a prefix of what waits; bytes are counted.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+
+from mesh.operations import Draft, Publish, Receipt
+
+DRAFT_OVERHEAD_BYTES = 64
+PUBLISH_DRAFTS_MAX = 1_024
+PUBLISH_BYTES_MAX = 256 << 10
+"""An operation holds so many drafts and bytes, unless one draft is larger."""
+
+
+@dataclass(slots=True)
+class Held:
+    """A publish in the outbox."""
+
+    draft: Draft
+    copies: int
+    regions: int
+    reached: tuple[int, int] = (0, 0)
+
+    @property
+    def size(self) -> int:
+        """What it takes of the outbox, in bytes."""
+        return len(self.draft.payload) + len(self.draft.channel) + DRAFT_OVERHEAD_BYTES
+
+    @property
+    def is_done(self) -> bool:
+        """Whether it has reached the level that was asked for."""
+        return self.reached[0] >= self.copies and self.reached[1] >= self.regions
+
+
+class Outbox:
+    """Publishes in order. `next_sequence` is the next one's."""
+
+    def __init__(self, messages_max: int, bytes_max: int, window_bytes: int) -> None:
+        """Hold so much, and have at most `window_bytes` under way without a first receipt."""
+        self._messages_max = messages_max
+        self._bytes_max = bytes_max
+        self._window_bytes = window_bytes
+        self._held: dict[int, Held] = {}
+        self._unsent: deque[int] = deque()
+        self._in_flight: dict[int, int] = {}
+        self.bytes = 0
+        self.flight_bytes = 0
+        self.next_sequence = 1
+        self.paused_until_us = 0
+
+    def __len__(self) -> int:
+        return len(self._held)
+
+    def has_room(self, size: int) -> bool:
+        """Whether another publish of so many payload bytes fits."""
+        return len(self._held) < self._messages_max and self.bytes + size <= self._bytes_max
+
+    def put(self, draft: Draft, copies: int, regions: int) -> int:
+        """Keep a publish under the next sequence, and return that."""
+        sequence = self.next_sequence
+        self.next_sequence += 1
+        held = Held(draft._replace(sequence=sequence), copies, regions)
+        self._held[sequence] = held
+        self._unsent.append(sequence)
+        self.bytes += held.size
+        return sequence
+
+    def resend_all(self) -> None:
+        """A new session begins: everything that stays is sent again."""
+        self._unsent = deque(sorted(self._held))
+        self._in_flight.clear()
+        self.flight_bytes = 0
+        self.paused_until_us = 0
+
+    def take(self, mono_us: int) -> list[Publish]:
+        """What may be sent now, in order, as few operations as possible."""
+        operations: list[Publish] = []
+        drafts: list[Draft] = []
+        level, size = (0, 0), 0
+        while self._unsent and self.flight_bytes < self._window_bytes and mono_us >= self.paused_until_us:
+            sequence = self._unsent.popleft()
+            held = self._held.get(sequence)
+            if held is None:
+                continue
+            full = len(drafts) >= PUBLISH_DRAFTS_MAX or size + held.size > PUBLISH_BYTES_MAX
+            if drafts and (full or level != (held.copies, held.regions) or drafts[-1].sequence + 1 != sequence):
+                operations.append(Publish(tuple(drafts), *level))
+                drafts, size = [], 0
+            level = held.copies, held.regions
+            drafts.append(held.draft)
+            size += held.size
+            self._in_flight[sequence] = held.size
+            self.flight_bytes += held.size
+        if drafts:
+            operations.append(Publish(tuple(drafts), *level))
+        return operations
+
+    def on_receipt(self, receipt: Receipt) -> bool:
+        """A receipt came: what has reached its level is done. Whether it told anything new."""
+        news = False
+        for sequence in range(receipt.first, min(receipt.last, self.next_sequence - 1) + 1):
+            self._landed(sequence)
+            held = self._held.get(sequence)
+            if held is None:
+                continue
+            reached = max(held.reached[0], receipt.copies), max(held.reached[1], receipt.regions)
+            news = news or reached != held.reached
+            held.reached = reached
+            if held.is_done:
+                self._forget(sequence)
+        return news
+
+    def _landed(self, sequence: int) -> None:
+        self.flight_bytes -= self._in_flight.pop(sequence, 0)
+
+    def _forget(self, sequence: int) -> None:
+        held = self._held.pop(sequence, None)
+        if held is not None:
+            self.bytes -= held.size
+
+    def on_refused(self, first: int, last: int, retry_us: int | None) -> list[int]:
+        """Publishes were refused: for now (they are sent again, in order, after `retry_us`), or for good (returned)."""
+        refused = [s for s in range(first, min(last, self.next_sequence - 1) + 1) if s in self._held]
+        for sequence in refused:
+            self._landed(sequence)
+        if retry_us is None:
+            for sequence in refused:
+                self._forget(sequence)
+            return refused
+        self._unsent = deque(sorted({*self._unsent, *refused}))
+        self.paused_until_us = max(self.paused_until_us, retry_us)
+        return []
+
+    def drop(self, sequence: int) -> None:
+        """Nobody waits for this publish any more: it was told `local`, and more is not awaited."""
+        held = self._held.get(sequence)
+        if held is not None and held.reached[0] > 0:
+            self._landed(sequence)
+            self._forget(sequence)
+
+    @property
+    def wakes_us(self) -> int | None:
+        """When sending may go on, if it pauses."""
+        return self.paused_until_us if self._unsent and self.paused_until_us else None
+
+    def check(self) -> None:
+        """Assert the invariants."""
+        assert self.bytes == sum(held.size for held in self._held.values())
+        assert self.flight_bytes == sum(self._in_flight.values())
+        assert list(self._held) == sorted(self._held)

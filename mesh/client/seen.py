@@ -1,0 +1,52 @@
+"""Names that a subscription has seen, so that a message which stands in two logs is shown once.
+
+Nodes leave out what they know to be a copy; but a client that moved may be ahead of its new node, and only it knows
+what it was shown. It remembers runs of sequences for the publishers that it last heard; beyond the limit the oldest go, and
+that *once* is at risk is reported.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+from mesh.clocks.vector import IntervalSet
+from mesh.log.record import Record
+
+RUNS_MAX = 65_536
+
+
+class Seen:
+    """Runs of seen sequences by publisher and incarnation, the least recently heard first."""
+
+    def __init__(self, runs_max: int = RUNS_MAX) -> None:
+        """Remember so many runs."""
+        self._runs_max = runs_max
+        self._seen: OrderedDict[tuple[str, int], IntervalSet] = OrderedDict()
+        self._last: dict[tuple[str, int], dict[str, int]] = {}
+        self.runs = 0
+        self.forgot = False
+        """Names were forgotten: a duplicate might be shown."""
+
+    def note(self, record: Record) -> tuple[bool, bool]:
+        """Whether a message is new; and whether it comes late, after its successor in its channel."""
+        key = record.publisher, record.incarnation
+        seen = self._seen.get(key)
+        if seen is None:
+            seen = self._seen[key] = IntervalSet()
+            self._last[key] = {}
+        else:
+            self._seen.move_to_end(key)
+        if record.sequence in seen:
+            return False, False
+        before = len(seen)
+        seen.add(record.sequence, record.sequence)
+        self.runs += len(seen) - before
+        last = self._last[key]
+        newest = last.get(record.channel, 0)
+        last[record.channel] = max(newest, record.sequence)
+        while self.runs > self._runs_max and len(self._seen) > 1:
+            gone, runs = self._seen.popitem(last=False)
+            del self._last[gone]
+            self.runs -= len(runs)
+            self.forgot = True
+        return True, record.sequence < newest

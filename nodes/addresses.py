@@ -1,0 +1,32 @@
+"""Addresses as people write them: `host:port`, `[::1]:7421`, `:7421`."""
+
+from __future__ import annotations
+
+import ipaddress
+
+from mesh.codes import Code
+from mesh.errors import HostError
+from mesh.types import Address
+
+
+def parse_address(text: str, *, port: int | None = None, what: str = "an address") -> Address:
+    """Read an address; `port` stands in where there is none. Raises `HostError` (CONFIG_INVALID)."""
+    host, colon, number = text.strip().rpartition(":")
+    if not colon or (":" in host and not host.startswith("[")):
+        host, number = text.strip(), ""
+    host = host.removeprefix("[").removesuffix("]") or "0.0.0.0"  # noqa: S104  # `:7421` means every interface
+    if not number and port is not None:
+        return Address(host, port)
+    if not number.isascii() or not number.isdigit() or int(number) > 65_535:
+        raise HostError(Code.CONFIG_INVALID, f"{what} is host:port, found {text!r}")
+    return Address(host, int(number))
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach a host."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

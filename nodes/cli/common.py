@@ -1,0 +1,65 @@
+"""What verbs share: how they end, and the flags that several have."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import Callable, Coroutine
+from typing import Any, NoReturn, TypeVar
+
+import click
+
+from mesh.codes import EXPLANATIONS, Code
+from mesh.errors import HostError
+
+FAILED, MISUSED, TIMED_OUT = 1, 2, 3
+T = TypeVar("T")
+Decorated = TypeVar("Decorated", bound=Callable[..., Any])
+
+
+def fail(code: str, text: str, *, status: int = FAILED) -> NoReturn:
+    """End with one line: the code, what happened, and what to do."""
+    explanation = EXPLANATIONS.get(Code(code)) if code in set(Code) else None
+    remedy = f" {explanation.remedy}" if explanation else ""
+    click.echo(f"gossamer: {code} {text}.{remedy}".replace("..", "."), err=True)
+    raise SystemExit(status)
+
+
+def gateway_flags(function: Decorated) -> Decorated:
+    """`--gateway`, `--json`: for verbs that are clients."""
+    function = click.option(
+        "--gateway",
+        "-g",
+        "gateways",
+        multiple=True,
+        metavar="A",
+        help="Gateway to attach to; several may be given. [localhost]",
+    )(function)
+    return click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")(function)
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    """Run a client's work; its errors are one line and an exit status."""
+    from nodes.sdk.messages import GossamerError
+
+    try:
+        return asyncio.run(work)
+    except GossamerError as error:
+        status = TIMED_OUT if error.code == Code.WAIT_TIMED_OUT else FAILED
+        misuse = error.code in (Code.CHANNEL_INVALID, Code.PATTERN_INVALID, Code.FIELD_INVALID)
+        fail(error.code, error.text, status=MISUSED if misuse else status)
+    except HostError as error:
+        fail(error.code, str(error))
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
+    except BrokenPipeError:
+        # who read us has enough: end quietly, and let the interpreter's last flush go nowhere
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(0) from None
+
+
+def line(value: dict[str, Any]) -> str:
+    """One JSON object as a line."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

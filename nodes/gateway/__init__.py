@@ -1,0 +1,1 @@
+"""Gateways: one thin adapter per client protocol, over the same sessions."""

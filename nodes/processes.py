@@ -1,0 +1,118 @@
+"""Nodes as child processes: for `gossamer dev`, the demo and tests. Each is started, watched and ended by its id."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import sys
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mesh.codes import Code
+from mesh.errors import HostError
+
+READY_S = 20.0
+STOP_S = 6.0
+PDEATHSIG_CODE = "from nodes.processes import run_child; run_child()"
+
+
+@dataclass
+class NodeProcess:
+    """A node that runs in a process of its own."""
+
+    name: str
+    arguments: list[str]
+    environment: Mapping[str, str] = field(default_factory=dict)
+    stderr: Path | None = None
+    process: asyncio.subprocess.Process | None = None
+    ready: dict[str, Any] = field(default_factory=dict)
+
+    async def start(self) -> dict[str, Any]:
+        """Start it and wait until it is ready. Raises `HostError` with its last words if it does not come up."""
+        sink = self.stderr.open("ab") if self.stderr is not None else tempfile.TemporaryFile()  # noqa: SIM115  # closed below
+        try:
+            self.process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-c",
+                PDEATHSIG_CODE,
+                "node",
+                "--json",
+                *self.arguments,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=sink,
+                env={**os.environ, **self.environment, "GOSSAMER_PARENT": str(os.getpid())},
+                start_new_session=True,
+            )
+            assert self.process.stdout is not None
+            try:
+                async with asyncio.timeout(READY_S):
+                    line = await self.process.stdout.readline()
+            except TimeoutError:
+                line = b""
+            if not line:
+                await self.stop()
+                sink.seek(0) if self.stderr is None else None
+                words = (self.stderr.read_bytes() if self.stderr is not None else sink.read()).decode(
+                    "utf-8", "replace"
+                )
+                last = words.strip().splitlines()[-1:] or ["it said nothing"]
+                raise HostError(Code.GATEWAY_UNREACHABLE, f"the node {self.name} did not start: {last[0][:500]}")
+        finally:
+            sink.close()
+        self.ready = json.loads(line)
+        return self.ready
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        assert self.process is not None
+        return self.process.pid
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it has not ended."""
+        return self.process is not None and self.process.returncode is None
+
+    async def kill(self) -> None:
+        """End it without a word (SIGKILL)."""
+        if self.process is not None and self.process.returncode is None:
+            self.process.send_signal(signal.SIGKILL)
+            await self.process.wait()
+
+    async def stop(self) -> int:
+        """Ask it to end in good order, and return its exit status; after `STOP_S` it is killed."""
+        process = self.process
+        if process is None:
+            return 0
+        if process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                process.send_signal(signal.SIGTERM)
+            try:
+                async with asyncio.timeout(STOP_S):
+                    await process.wait()
+            except TimeoutError:
+                await self.kill()
+        return process.returncode or 0
+
+
+def run_child() -> None:
+    """The child: ends when its parent does, whatever becomes of that; then it is the command."""
+    if sys.platform == "linux":
+        import ctypes
+
+        ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
+        if os.getppid() != int(os.environ.get("GOSSAMER_PARENT", os.getppid())):
+            raise SystemExit(1)
+    from click import Command
+
+    from nodes.cli.node import node
+
+    assert isinstance(node, Command)
+    node.main(sys.argv[2:], prog_name="gossamer node")
