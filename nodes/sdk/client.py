@@ -41,6 +41,7 @@ from mesh.operations import (
 from mesh.rng import Rng
 from mesh.types import channel_fault, log_text
 from mesh.wire.operations import decode_node, encode_operation
+from nodes.sdk.channel import Channel
 from nodes.sdk.cursor import Cursor
 from nodes.sdk.messages import GossamerError, Message, Receipt, WaitTimedOutError, level_of, payload_of
 from nodes.sdk.since import since_of
@@ -374,9 +375,7 @@ class Client:
 
         Raises `WaitTimedOutError` after `timeout` seconds; the message stays and is sent all the same.
         """
-        while not self._machine.outbox.has_room(1 << 20) and self._machine.state != CLOSED:
-            self._room.clear()
-            await self._room.wait()
+        await self.room()
         future = self.post(channel, data, durability=durability, headers=headers, ttl_ms=ttl_ms)
         sequence = next(reversed(self._waiting))
         try:
@@ -429,16 +428,14 @@ class Client:
             self._apply(self._machine.unsubscribe(number))
 
         def consumed(messages: int, size: int) -> None:
-            self._apply_quietly(self._machine.consumed(number, messages, size))
+            effects = self._machine.consumed(number, messages, size)
+            if effects:
+                self._apply(effects)
 
         subscription = Subscription(number, consumed, end)
         self._subscriptions[number] = subscription
         self._apply(effects)
         return subscription
-
-    def _apply_quietly(self, effects: list[ClientEffect]) -> None:
-        if effects:
-            self._apply(effects)
 
     async def history(
         self,
@@ -501,41 +498,3 @@ class Client:
                 return
             self._event_arrived.clear()
             await self._event_arrived.wait()
-
-
-class Channel:
-    """One channel of a client."""
-
-    def __init__(self, client: Client, name: str) -> None:
-        """Use `Client.channel`."""
-        fault = channel_fault(name)
-        if fault:
-            raise GossamerError(Code.CHANNEL_INVALID, f"{fault}: {name!r}")
-        self.client = client
-        self.name = name
-
-    async def publish(
-        self,
-        data: object,
-        *,
-        durability: str = "local",
-        timeout: float | None = None,
-        headers: Mapping[str, str] | None = None,
-        ttl_ms: int = 0,
-    ) -> Receipt:
-        """Publish here; see `Client.publish`."""
-        return await self.client.publish(
-            self.name, data, durability=durability, timeout=timeout, headers=headers, ttl_ms=ttl_ms
-        )
-
-    def subscribe(
-        self, *, since: object = None, policy: str = "all", cursor: Cursor | str | None = None
-    ) -> Subscription:
-        """Subscribe to this channel; see `Client.subscribe`."""
-        return self.client.subscribe(self.name, since=since, policy=policy, cursor=cursor)
-
-    def history(
-        self, *, limit: int | None = 100, since: object = None, backwards: bool = False
-    ) -> AsyncIterator[Message]:
-        """The past of this channel; see `Client.history`."""
-        return self.client.history(self.name, limit=limit, since=since, backwards=backwards)
