@@ -230,3 +230,32 @@ def gather(
         NodeSettings(**sections["node"]), GatewaySettings(**sections["gateway"]), LogSettings(**sections["log"])
     )
     return settings, origins
+
+
+JSON_TYPES: dict[Any, dict[str, Any]] = {
+    bool: {"type": "boolean"},
+    int: {"type": "integer"},
+    str: {"type": "string"},
+}
+
+
+def json_schema() -> dict[str, Any]:
+    """The settings file as a JSON Schema (draft 2020-12)."""
+    sections: dict[str, Any] = {}
+    for key in keys().values():
+        section, _, name = key.path.partition(".")
+        about = dict(JSON_TYPES.get(key.kind, {"type": "array", "items": {"type": "string"}}))
+        if key.path in CHOICES:
+            about["enum"] = list(CHOICES[key.path])
+        if key.kind is int:
+            about["minimum"] = LEAST.get(key.path, 0)
+        default = list(key.default) if isinstance(key.default, tuple) else key.default
+        table = sections.setdefault(section, {"type": "object", "additionalProperties": False, "properties": {}})
+        table["properties"][name] = {"description": key.about, "default": default, **about}
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "Settings of a Gossamer node",
+        "type": "object",
+        "additionalProperties": False,
+        "properties": sections,
+    }

@@ -446,7 +446,7 @@ class Client:
         backwards: bool = False,
     ) -> AsyncIterator[Message]:
         """Messages of the past, in one order, at one cut: the newest first if `backwards`. None: without limit."""
-        since_ms, until_ms = since_of(since), since_of(until)
+        since_ms, until_ms = since_of(None if since == "all" else since), since_of(until)
         if isinstance(since_ms, VersionVector) or isinstance(until_ms, VersionVector):
             raise GossamerError(Code.FIELD_INVALID, "history is bounded by times, not by cursors")
         page = History(0, patterns, 100, since_ms or 0, UNTIL_ALWAYS_MS if until_ms is None else until_ms, backwards)
