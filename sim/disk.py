@@ -42,6 +42,8 @@ class Disk:
     clean: bool = False
     forget_intervals: bool = False
     """A safeguard turned off: rows are kept, intervals are not (for tests that must fail)."""
+    flipped: set[tuple[LogId, int]] = field(default_factory=set)
+    """Rows with a flipped bit that nobody has read yet."""
 
     def write(self, append: Append) -> None:
         """Make an append durable, all of it at once."""
@@ -58,8 +60,10 @@ class Disk:
             for key, batch in self._all():
                 if batch.body is not None and batch.head.expires_ms <= marks.strip_before_ms:
                     self.rows[key] = msgpack.packb(batch.stripped().parts())
+                    self.flipped.discard(key)
         for log in marks.forget_logs:
             self.rows = {key: row for key, row in self.rows.items() if key[0] != log}
+            self.flipped = {key for key in self.flipped if key[0] != log}
             self.marks.pop(log, None)
             self.names = {key: run for key, run in self.names.items() if run.log != log}
 
@@ -93,6 +97,14 @@ class Disk:
         parts = msgpack.unpackb(self.rows[log, first])
         parts[1] = bytes([parts[1][0] ^ 1]) + parts[1][1:]
         self.rows[log, first] = msgpack.packb(parts)
+        self.flipped.add((log, first))
+
+    def scrub(self) -> tuple[tuple[LogId, int, int], ...]:
+        """Read everything: rows that fail their check are deleted, and named."""
+        found = [(key, self._read(key)) for key in sorted(self.flipped)]
+        for key, batch in found:
+            self._delete(key, batch)
+        return tuple((batch.log, batch.first, batch.last) for _, batch in found)
 
     def load(self, load: Load) -> Loaded:
         """Answer a query; rows that fail their check are deleted, and named."""
@@ -119,6 +131,7 @@ class Disk:
 
     def _delete(self, key: tuple[LogId, int], batch: Batch) -> None:
         del self.rows[key]
+        self.flipped.discard(key)
         held = self.derived().get(batch.log)
         if held is None:
             self.marks.pop(batch.log, None)

@@ -36,6 +36,7 @@ from mesh.effects import (
     Load,
     Report,
     Requested,
+    RowsCorrupt,
     Send,
     SessionClosed,
     SessionOpened,
@@ -307,6 +308,12 @@ class World:
         """The disk's free space changes."""
         machine.disk.free_bytes, machine.disk.full = free_bytes, free_bytes == 0
         self.hear(machine, DiskSpace(free_bytes))
+
+    def scrub(self, machine: Machine) -> None:
+        """The store's background check comes to its end."""
+        found = machine.disk.scrub()
+        if found:
+            self.hear(machine, RowsCorrupt(found))
 
     # --- links -------------------------------------------------------------------------------------------------------
 

@@ -145,17 +145,21 @@ class Client:
         patterns: tuple[str, ...],
         *,
         cursor: VersionVector | None = None,
+        seen: Seen | None = None,
         since_ms: int | None = None,
         policy: SlowPolicy = SlowPolicy.ALL,
     ) -> tuple[int, list[ClientEffect]]:
-        """Begin a subscription; its number is returned. Raises `UsageError` for a pattern that can never do."""
+        """Begin a subscription; its number is returned. `cursor` and `seen` are where an earlier one left off.
+
+        Raises `UsageError` for a pattern that can never do.
+        """
         for pattern in patterns:
             fault = pattern_fault(pattern)
             if fault:
                 raise UsageError(fault)
         number, self._next_number = self._next_number, self._next_number + 1
         kept = cursor.copy() if cursor is not None else None
-        subscription = Subscription(number, patterns, policy, since_ms, kept, Seen(self.config.names_max))
+        subscription = Subscription(number, patterns, policy, since_ms, kept, seen.copy() if seen else Seen(self.config.names_max))
         self.subscriptions[number] = subscription
         return number, [self._subscribe(subscription)] if self.state == ATTACHED else []
 
@@ -193,6 +197,11 @@ class Client:
         """All that a subscription was told; None before it stands."""
         subscription = self.subscriptions.get(number)
         return None if subscription is None or subscription.cursor is None else subscription.cursor.copy()
+
+    def seen(self, number: int) -> Seen | None:
+        """The names that a subscription was shown, to be kept beside its cursor; None if there is none."""
+        subscription = self.subscriptions.get(number)
+        return None if subscription is None else subscription.seen.copy()
 
     def close(self) -> list[ClientEffect]:
         """End; nothing is sent any more."""

@@ -2,14 +2,17 @@
 
 Nodes leave out what they know to be a copy; but a client that moved may be ahead of its new node, and only it knows
 what it was shown. It remembers runs of sequences for the publishers that it last heard; beyond the limit the oldest go, and
-that *once* is at risk is reported.
+that *once* is at risk is reported. What is remembered is kept beside a cursor (`parts`), so that a process which starts
+again from it knows what the one before it was shown.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
+from typing import Any
 
 from mesh.clocks.vector import IntervalSet
+from mesh.errors import DecodeError
 from mesh.log.record import Record
 
 RUNS_MAX = 65_536
@@ -50,3 +53,42 @@ class Seen:
             self.runs -= len(runs)
             self.forgot = True
         return True, record.sequence < newest
+
+    def copy(self) -> Seen:
+        """A memory of its own with the same names."""
+        twin = Seen(self._runs_max)
+        twin._seen = OrderedDict((key, runs.copy()) for key, runs in self._seen.items())
+        twin._last = {key: dict(last) for key, last in self._last.items()}
+        twin.runs = self.runs
+        return twin
+
+    def parts(self) -> list[list[Any]]:
+        """Plain lists that `from_parts` reads, the most recently heard publisher first."""
+        return [
+            [publisher, incarnation, [[first, last] for first, last in runs], dict(self._last[publisher, incarnation])]
+            for (publisher, incarnation), runs in reversed(self._seen.items())
+        ]
+
+    @classmethod
+    def from_parts(cls, parts: Any, runs_max: int = RUNS_MAX) -> Seen:
+        """Read what `parts` gave. Raises `DecodeError`."""
+        twin = cls(runs_max)
+        try:
+            for publisher, incarnation, runs, last in reversed(parts):
+                key = _typed(publisher, str), _typed(incarnation, int)
+                seen = twin._seen[key] = IntervalSet()
+                for low, high in runs:
+                    if not 0 < _typed(low, int) <= _typed(high, int):
+                        raise ValueError("runs rise from 1")
+                    seen.add(low, high)
+                twin._last[key] = {_typed(channel, str): _typed(newest, int) for channel, newest in last.items()}
+                twin.runs += len(seen)
+        except (TypeError, ValueError, AttributeError) as error:
+            raise DecodeError(f"names that were seen do not decode: {error}", 0) from error
+        return twin
+
+
+def _typed(value: Any, kind: type) -> Any:
+    if type(value) is not kind:
+        raise TypeError(f"{kind.__name__} expected")
+    return value

@@ -1,0 +1,221 @@
+"""Applications in a world: the client's real machine, what it published, and what it was shown.
+
+An `App` runs `mesh.client.Client` over simulated connections to gateways, which are named by their machine. It keeps a
+*ledger* of what it published and how durable it was told that is, and for each subscription a *diary* of what it was
+shown, in order; `sim.checkers` holds the one against the other. An application reads as fast as it likes: `reads`
+turned off takes nothing any more, so that its credit runs out and it falls behind.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from mesh.client import Client, ClientConfig
+from mesh.client import effects as fx
+from mesh.client.effects import ClientEffect
+from mesh.clocks.vector import VersionVector
+from mesh.log.record import Record
+from mesh.operations import Draft, Goodbye, NodeOperation, SlowPolicy
+from mesh.types import LogId, SessionId
+from sim.world import Machine, World
+
+CONNECT_US = 1_000
+"""What it takes to reach a gateway beside the application."""
+
+
+@dataclass(slots=True)
+class Entry:
+    """A publish in the ledger. `level` is the highest that was told: copies and regions; (0, 0): nothing was."""
+
+    channel: str
+    payload: bytes
+    level: tuple[int, int] = (0, 0)
+    refused: str = ""
+    mortal: bool = False
+    """It was given a time to live of its own, and may have expired before it was shown."""
+
+
+@dataclass(slots=True)
+class Shown:
+    """A message in a diary."""
+
+    log: LogId
+    position: int
+    record: Record
+    late: bool
+
+
+@dataclass
+class Diary:
+    """What a subscription was shown, in order, and what it was told is missing."""
+
+    patterns: tuple[str, ...]
+    shown: list[Shown] = field(default_factory=list)
+    missed: list[fx.Missed] = field(default_factory=list)
+    began: bool = False
+
+
+@dataclass
+class App:
+    """An application with one client. `gateways` are names of machines, tried in order."""
+
+    world: World
+    name: str
+    gateways: list[str]
+    config: ClientConfig = field(default_factory=ClientConfig)
+    life: int = 0
+    """How often its process was started; each life has an incarnation of its own."""
+    ledger: dict[tuple[str, int, int], Entry] = field(default_factory=dict)
+    diaries: dict[int, Diary] = field(default_factory=dict)
+    reads: bool = True
+    unread: list[tuple[int, int]] = field(default_factory=list)
+    """What it has not taken: the subscription and the bytes of each message."""
+    states: list[str] = field(default_factory=list)
+    session: SessionId | None = None
+    home: Machine | None = None
+
+    def __post_init__(self) -> None:
+        """Begin to connect."""
+        self._open()
+
+    def _open(self) -> None:
+        self.life += 1
+        rng = self.world.rng.fork(f"app/{self.name}/{self.life}")
+        self.client = Client(self.config, self.name, 1 + rng.below(1 << 62), list(self.gateways), rng)
+        self._alarm_us = -1
+        self._run(self.client.start(self.world.now_us))
+
+    # --- wishes ------------------------------------------------------------------------------------------------------
+
+    def publish(
+        self, channel: str, payload: bytes, *, copies: int = 1, regions: int = 1, ttl_ms: int = 0
+    ) -> tuple[str, int, int]:
+        """Publish a message; its name is returned, under which it stands in the ledger."""
+        sequence = self.client.publish(Draft(channel, 0, payload, 0, ttl_ms), copies, regions)
+        name = (self.name, self.client.incarnation, sequence)
+        self.ledger[name] = Entry(channel, payload, mortal=ttl_ms > 0)
+        self._run(self.client.flush(self.world.now_us))
+        return name
+
+    def subscribe(
+        self,
+        *patterns: str,
+        cursor: VersionVector | None = None,
+        since_ms: int | None = None,
+        policy: SlowPolicy = SlowPolicy.ALL,
+    ) -> int:
+        """Subscribe; without a cursor or a time, from now. The number of its diary is returned."""
+        number, effects = self.client.subscribe(patterns, cursor=cursor, since_ms=since_ms, policy=policy)
+        self.diaries[number] = Diary(patterns)
+        self._run(effects)
+        return number
+
+    def take_all(self) -> None:
+        """Read on, beginning with all that was not taken."""
+        self.reads = True
+        unread, self.unread = self.unread, []
+        for number, size in unread:
+            self._run(self.client.consumed(number, 1, size))
+
+    def drop(self) -> None:
+        """Lose the connection, without a word to either side's application."""
+        self._disconnect("dropped")
+
+    def kill(self) -> None:
+        """End the process and start it again: another incarnation, the same diaries, cursors as they were kept."""
+        kept = {number: (self.client.cursor(number), self.client.seen(number)) for number in self.diaries}
+        old = self.diaries
+        self._hang_up()
+        self._open()
+        self.diaries = {}
+        for number, diary in sorted(old.items()):
+            cursor, seen = kept[number]
+            again, effects = self.client.subscribe(diary.patterns, cursor=cursor, seen=seen)
+            self.diaries[again] = diary
+            self._run(effects)
+
+    def move(self, *gateways: str) -> None:
+        """Go to other gateways, as the same process."""
+        self.gateways = list(gateways)
+        self.client._known = list(gateways)  # what an application does by connecting with another list
+        self._disconnect("moved")
+
+    # --- the connection ----------------------------------------------------------------------------------------------
+
+    def _run(self, effects: list[ClientEffect]) -> None:
+        for effect in effects:
+            self._perform(effect)
+        self.client.check()
+        deadline_us = self.client.deadline_us()
+        if deadline_us is not None and deadline_us != self._alarm_us:
+            self._alarm_us = deadline_us
+            life = self.life
+            self.world.at(deadline_us, lambda: self._ring(life, deadline_us))
+
+    def _ring(self, life: int, deadline_us: int) -> None:
+        if life == self.life and deadline_us == self._alarm_us:
+            self._alarm_us = -1
+            self._run(self.client.on_timer(self.world.now_us))
+
+    def _perform(self, effect: ClientEffect) -> None:
+        match effect:
+            case fx.Connect(gateway, at_us):
+                life = self.life
+                self.world.at(at_us + CONNECT_US, lambda: self._connect(life, gateway))
+            case fx.Disconnect():
+                self._disconnect("closed")
+            case fx.Transmit(operation):
+                if self.session is not None and self.home is not None:
+                    self.world.request(self.home, self.session, operation)
+            case fx.Delivered(number, log, _, position, record, late):
+                self.diaries[number].shown.append(Shown(log, position, record, late))
+                if self.reads:
+                    self._run(self.client.consumed(number, 1, len(record.payload)))
+                else:
+                    self.unread.append((number, len(record.payload)))
+            case fx.Missed(number):
+                self.diaries[number].missed.append(effect)
+            case fx.Reached(receipt):
+                for sequence in range(receipt.first, receipt.last + 1):
+                    entry = self.ledger.get((self.name, self.client.incarnation, sequence))
+                    if entry is not None:
+                        copies, regions = entry.level
+                        entry.level = max(copies, receipt.copies), max(regions, receipt.regions)
+            case fx.Rejected(what, number, code):
+                name = (self.name, self.client.incarnation, number)
+                if what == "publish" and name in self.ledger:
+                    self.ledger[name].refused = code
+            case fx.Began(number):
+                self.diaries[number].began = True
+            case fx.Changed(state, gateway, why):
+                self.states.append(f"{state} {gateway} {why}".rstrip())
+            case fx.Covered() | fx.Answered():
+                pass
+
+    def _connect(self, life: int, gateway: str) -> None:
+        if life != self.life:
+            return
+        machine = self.world.machines[gateway]
+        if machine.node is None:
+            self._run(self.client.on_disconnected("refused", self.world.now_us))
+            return
+        self.home = machine
+        self.session = self.world.connect(machine, lambda operation: self._hear(life, operation))
+        self._run(self.client.on_connected(self.world.now_us))
+
+    def _hear(self, life: int, operation: NodeOperation) -> None:
+        if life != self.life or self.session is None:
+            return
+        self._run(self.client.on_operation(operation, self.world.now_us))
+        if isinstance(operation, Goodbye):
+            self._disconnect("the node said goodbye")
+
+    def _hang_up(self) -> bool:
+        session, home, self.session = self.session, self.home, None
+        if session is not None and home is not None:
+            self.world.disconnect(home, session)
+        return session is not None
+
+    def _disconnect(self, why: str) -> None:
+        if self._hang_up():
+            self._run(self.client.on_disconnected(why, self.world.now_us))
