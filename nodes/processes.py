@@ -30,6 +30,8 @@ class NodeProcess:
     arguments: list[str]
     environment: Mapping[str, str] = field(default_factory=dict)
     stderr: Path | None = None
+    launcher: str = PDEATHSIG_CODE
+    """The program that becomes the node, given the command's arguments."""
     process: asyncio.subprocess.Process | None = None
     ready: dict[str, Any] = field(default_factory=dict)
 
@@ -40,7 +42,7 @@ class NodeProcess:
             self.process = await asyncio.create_subprocess_exec(
                 sys.executable,
                 "-c",
-                PDEATHSIG_CODE,
+                self.launcher,
                 "node",
                 "--json",
                 *self.arguments,
