@@ -118,15 +118,18 @@ def _lost(books: Books, facts: Facts) -> Iterator[Broken]:
     nowhere = missing - facts.held if facts.held is not None else set()
     if nowhere:
         region = books.entries[min(nowhere)].acknowledged_via
-        text = f"{len(nowhere)} messages were acknowledged as fsynced at {region}, and no node has them"
+        one = len(nowhere) == 1
+        were, them = ("message was", "it") if one else ("messages were", "them")
+        text = f"{len(nowhere):,} {were} acknowledged as fsynced at {region}, and no node has {them}"
         yield Broken("Durable before acknowledged", f"{text} (the first: {_text(min(nowhere))})")
     behind = [diary for diary in books.diaries.values() if diary.missing]
     if behind:
         worst = max(behind, key=lambda diary: len(diary.missing))
-        text = f"{len(missing)} acknowledged messages did not reach {len(behind)} of {len(books.diaries)} subscribers"
+        what = "message" if len(missing) == 1 else "messages"
+        text = f"{len(missing):,} acknowledged {what} did not reach {len(behind)} of {len(books.diaries)} subscribers"
         yield Broken(
             "Nothing lost",
-            f"{text}; {worst.subscriber} lacks {len(worst.missing)} (the first: {_text(min(worst.missing))})",
+            f"{text}; {worst.subscriber} lacks {len(worst.missing):,} (the first: {_text(min(worst.missing))})",
         )
 
 
@@ -210,7 +213,7 @@ def conditions(books: Books, facts: Facts) -> tuple[list[str], list[str]]:
     unmet: list[str] = []
 
     def need(number: int, least: int, what: str) -> None:
-        (happened if number >= least else unmet).append(f"{what}: {number} (at least {least})")
+        (happened if number >= least else unmet).append(f"{what}: {number:,} (at least {least:,})")
 
     def must(held: bool, what: str) -> None:
         (happened if held else unmet).append(what)

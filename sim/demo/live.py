@@ -104,7 +104,7 @@ def _alarm(title: str, cell: str) -> str:
 
 
 def _node(node: NodeView) -> Text:
-    state = ("up", "green") if node.up else ("killed", "bold red")
+    state = ("up    ", "green") if node.up else ("killed", "bold red")
     return Text.assemble((node.region, "bold"), f"  {node.node:8}  pid {node.pid:<7} ", state)
 
 

@@ -73,8 +73,9 @@ class Play:
 
     async def run(self) -> Verdict:
         """Perform, and judge. Raises what breaks it; whoever calls closes the stage."""
+        self._say("starting", "three nodes start, in eu, us and ap")
         await self.stage.open()
-        self._say("started", "three nodes run, each behind proxies", nodes={r: self._pid(r) for r in REGIONS})
+        self._say("started", "they are linked, each behind proxies", nodes={r: self._pid(r) for r in REGIONS})
         async with asyncio.TaskGroup() as group:
             showing = group.create_task(self._show())
             standing = [self._begin(group, name) for name in self.subscribers]
