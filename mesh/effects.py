@@ -23,7 +23,7 @@ from mesh.types import Address, LinkId, LogId, NodeId, SessionId
 
 @dataclass(frozen=True, slots=True)
 class LogMarks:
-    """What is held of a log after an append: all its runs, its newest stamp and its latest expiry."""
+    """What a store holds of a log: all its runs, its newest stamp and its latest expiry."""
 
     log: LogId
     runs: tuple[Run, ...]
@@ -33,9 +33,12 @@ class LogMarks:
 
 @dataclass(frozen=True, slots=True)
 class Marks:
-    """What an append writes beside its batches, in the same transaction."""
+    """What an append writes beside its batches, in the same transaction.
 
-    logs: tuple[LogMarks, ...] = ()
+    The intervals of their logs change in it, too: the store adds the batches to them itself, for only it knows at that
+    moment which rows it has (a damaged one may just have been dropped).
+    """
+
     names: tuple[NameRun, ...] = ()
     channels: tuple[tuple[str, LogId, int], ...] = ()
     """One row for each distinct channel of each batch: channel, log, the batch's first position."""

@@ -120,7 +120,7 @@ class RepairEqual:
 
 @dataclass(frozen=True, slots=True)
 class LogState:
-    """What the sender has stored of a log: its runs, each with the name of its last batch."""
+    """What the sender has stored of a log: its runs, each with the name of its last batch (empty: a damaged row took it)."""
 
     log: LogId
     stamp: int

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from mesh.log.record import Record
 from mesh.types import pattern_matches
 from sim.workload import App, Diary, Entry
 
@@ -24,6 +25,11 @@ class Breach:
     about: str
 
 
+def name_of(record: Record) -> Name:
+    """A message's name, as ledgers have it."""
+    return record.publisher, record.incarnation, record.sequence
+
+
 def whole_ledger(apps: Iterable[App]) -> Ledger:
     """What all applications published."""
     return {name: entry for app in apps for name, entry in app.ledger.items()}
@@ -31,7 +37,7 @@ def whole_ledger(apps: Iterable[App]) -> Ledger:
 
 def nothing_lost(ledger: Ledger, diary: Diary) -> list[Breach]:
     """What was acknowledged and matches was shown. For a subscription from the beginning, when all is quiet."""
-    shown = {shown.record.name for shown in diary.shown}
+    shown = {name_of(shown.record) for shown in diary.shown}
     return [
         Breach("nothing lost", f"{name} on {entry.channel} was acknowledged at {entry.level} and never shown")
         for name, entry in ledger.items()
@@ -44,11 +50,11 @@ def nothing_invented(ledger: Ledger, diary: Diary) -> list[Breach]:
     breaches = []
     for shown in diary.shown:
         record = shown.record
-        entry = ledger.get(tuple(record.name))
+        entry = ledger.get(name_of(record))
         if entry is None or (entry.channel, entry.payload) != (record.channel, record.payload):
-            breaches.append(Breach("nothing invented", f"{tuple(record.name)} was shown, and never published so"))
+            breaches.append(Breach("nothing invented", f"{name_of(record)} was shown, and never published so"))
         elif entry.refused:
-            breaches.append(Breach("nothing invented", f"{tuple(record.name)} was refused, and shown"))
+            breaches.append(Breach("nothing invented", f"{name_of(record)} was refused, and shown"))
         elif not _matches(diary, record.channel):
             breaches.append(Breach("nothing invented", f"{record.channel} matches none of {diary.patterns}"))
     return breaches
@@ -59,7 +65,7 @@ def once(diary: Diary) -> list[Breach]:
     seen: set[Name] = set()
     breaches = []
     for shown in diary.shown:
-        name = tuple(shown.record.name)
+        name = name_of(shown.record)
         if name in seen:
             breaches.append(Breach("once", f"{name} was shown twice, the second time at {shown.position}"))
         seen.add(name)
@@ -75,7 +81,7 @@ def in_order(diary: Diary) -> list[Breach]:
         key = record.publisher, record.incarnation, record.channel
         before = newest.get(key, 0)
         if record.sequence < before and not shown.late:
-            breaches.append(Breach("in order", f"{tuple(record.name)} came after {before} and was not marked late"))
+            breaches.append(Breach("in order", f"{name_of(record)} came after {before} and was not marked late"))
         newest[key] = max(before, record.sequence)
     return breaches
 

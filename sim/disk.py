@@ -36,7 +36,8 @@ class Disk:
     full: bool = False
     """Appends fail, reads go on."""
     rows: dict[tuple[LogId, int], bytes] = field(default_factory=dict)
-    marks: dict[LogId, LogMarks] = field(default_factory=dict)
+    held: dict[LogId, Log] = field(default_factory=dict)
+    """The intervals, kept beside the rows."""
     names: dict[tuple[object, ...], NameRun] = field(default_factory=dict)
     members: list[bytes] = field(default_factory=list)
     clean: bool = False
@@ -49,10 +50,9 @@ class Disk:
         """Make an append durable, all of it at once."""
         for batch in append.batches:
             self.rows[batch.log, batch.first] = msgpack.packb(batch.parts())
+            if not self.forget_intervals:
+                self.held.setdefault(batch.log, Log(batch.log)).add(batch)
         marks = append.marks
-        if not self.forget_intervals:
-            for mark in marks.logs:
-                self.marks[mark.log] = mark
         for run in marks.names:
             self.names[run.publisher, run.incarnation, run.log, run.first, run.from_position] = run
         self.members += marks.members
@@ -64,7 +64,7 @@ class Disk:
         for log in marks.forget_logs:
             self.rows = {key: row for key, row in self.rows.items() if key[0] != log}
             self.flipped = {key for key in self.flipped if key[0] != log}
-            self.marks.pop(log, None)
+            self.held.pop(log, None)
             self.names = {key: run for key, run in self.names.items() if run.log != log}
 
     def _all(self, log: LogId | None = None) -> list[tuple[tuple[LogId, int], Batch]]:
@@ -85,10 +85,10 @@ class Disk:
 
     def recover(self) -> Recovered:
         """What a node finds when it starts again. Asserts that marks and rows agree."""
-        derived = self.derived()
-        runs = {log: held.runs for log, held in derived.items()}
-        assert runs == {log: list(mark.runs) for log, mark in self.marks.items()}, "intervals differ from the rows"
-        logs = tuple(mark for _, mark in sorted(self.marks.items()))
+        derived = {log: held.runs for log, held in self.derived().items()}
+        assert derived == {log: held.runs for log, held in self.held.items()}, "intervals differ from the rows"
+        kept = sorted(self.held.items())
+        logs = tuple(LogMarks(log, tuple(held.runs), held.stamp, held.expires_ms) for log, held in kept)
         clean, self.clean = self.clean, False
         return Recovered(logs, tuple(self.names.values()), tuple(self.members), (), clean)
 
@@ -134,9 +134,9 @@ class Disk:
         self.flipped.discard(key)
         held = self.derived().get(batch.log)
         if held is None:
-            self.marks.pop(batch.log, None)
+            self.held.pop(batch.log, None)
         else:
-            self.marks[batch.log] = LogMarks(batch.log, tuple(held.runs), held.stamp, held.expires_ms)
+            self.held[batch.log] = held
 
     def _since(self, query: Since) -> tuple[tuple[LogId, int], ...]:
         first: dict[LogId, int] = {}

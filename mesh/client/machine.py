@@ -159,7 +159,9 @@ class Client:
                 raise UsageError(fault)
         number, self._next_number = self._next_number, self._next_number + 1
         kept = cursor.copy() if cursor is not None else None
-        subscription = Subscription(number, patterns, policy, since_ms, kept, seen.copy() if seen else Seen(self.config.names_max))
+        subscription = Subscription(
+            number, patterns, policy, since_ms, kept, seen.copy() if seen else Seen(self.config.names_max)
+        )
         self.subscriptions[number] = subscription
         return number, [self._subscribe(subscription)] if self.state == ATTACHED else []
 

@@ -78,14 +78,18 @@ class Seen:
                 key = _typed(publisher, str), _typed(incarnation, int)
                 seen = twin._seen[key] = IntervalSet()
                 for low, high in runs:
-                    if not 0 < _typed(low, int) <= _typed(high, int):
-                        raise ValueError("runs rise from 1")
-                    seen.add(low, high)
+                    seen.add(*_run(low, high))
                 twin._last[key] = {_typed(channel, str): _typed(newest, int) for channel, newest in last.items()}
                 twin.runs += len(seen)
         except (TypeError, ValueError, AttributeError) as error:
             raise DecodeError(f"names that were seen do not decode: {error}", 0) from error
         return twin
+
+
+def _run(low: Any, high: Any) -> tuple[int, int]:
+    if not 0 < _typed(low, int) <= _typed(high, int):
+        raise ValueError("runs rise from 1")
+    return low, high
 
 
 def _typed(value: Any, kind: type) -> Any:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from mesh.crypto import Suite
-from mesh.effects import Append, LogMarks, Marks
+from mesh.effects import Append, Marks
 from mesh.log.batch import Batch, verify
 from mesh.log.holdings import Holdings
 from mesh.types import LinkId, LogId, NodeId, Now
@@ -111,17 +111,13 @@ class Journal:
         self.appends += 1
         self.pending[self.appends] = entries
         batches = tuple(batch for batch, _ in entries)
-        marks = []
-        for log in dict.fromkeys(batch.log for batch in batches):
-            held = self.holdings.received[log]
-            marks.append(LogMarks(log, tuple(held.runs), held.stamp, held.expires_ms))
         channels = tuple(
             (channel, batch.log, batch.first)
             for batch in batches
             for channel in dict.fromkeys(record.channel for record in batch.records())
         )
         names = self.holdings.named()
-        return Append(self.appends, batches, Marks(tuple(marks), names, channels, members, strip_before_ms, forget))
+        return Append(self.appends, batches, Marks(names, channels, members, strip_before_ms, forget))
 
     def on_stored(self, append: int) -> tuple[tuple[Batch, LinkId | None], ...]:
         """An append is durable: what it held, and who sent it (None: it was sealed here)."""
@@ -138,8 +134,7 @@ class Journal:
         entries = [entry for entries in self.pending.values() for entry in entries] + list(self.incoming)
         self.pending.clear()
         self.incoming = []
-        for batch, _ in reversed(entries):
-            self.holdings.take_back(batch)
+        self.holdings.take_back(*(batch for batch, _ in entries))
         return entries
 
     def check(self) -> None:

@@ -24,6 +24,7 @@ from mesh.errors import require
 from mesh.frames import Busy, LogState, NotFound, RepairEqual, RepairHello, Vector, Want
 from mesh.log.batch import BATCH_BYTES_MAX
 from mesh.log.holdings import Holdings
+from mesh.log.log import UNKNOWN_NAME
 from mesh.peers import Peer, Peers
 from mesh.rng import Rng
 from mesh.types import US_PER_MS, LinkId, LogId, Now
@@ -218,9 +219,10 @@ class Repair:
                 continue
             theirs = IntervalSet((first, last) for first, last, _ in state.runs)
             partner.theirs.replace(state.log, theirs)
-            partner.missing.replace(state.log, theirs.minus(self.holdings.received_of(state.log)))
-            if state.log not in partner.missing:
-                partner.asked.forget(state.log)
+            missing = theirs.minus(self.holdings.received_of(state.log))
+            partner.missing.replace(state.log, missing)
+            asked = partner.asked.get(state.log)
+            partner.asked.replace(state.log, asked.minus(asked.minus(missing)))  # it may have lost what we asked for
             partner.stamps[state.log] = state.stamp
             outcomes += self._compare_names(link, state)
         if frame.answer:
@@ -239,7 +241,8 @@ class Repair:
             return []
         ours = {run.last: run.head for run in held.runs}
         for _, last, head in state.runs:
-            if ours.get(last, head) not in (head, b""):
+            known = ours.get(last, UNKNOWN_NAME)
+            if UNKNOWN_NAME not in (known, head) and known != head:
                 self.holdings.forked.add(state.log)
                 about = {"node": state.log.node.hex()[:16], "epoch": state.log.epoch, "position": last, "link": link}
                 return [Report(Code.LOG_FORKED, about)]

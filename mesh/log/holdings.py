@@ -170,14 +170,17 @@ class Holdings:
         self.recent.keep(batch)
         self._revise(log)
 
-    def take_back(self, batch: Batch) -> None:
-        """The append of a received batch failed: it was never here."""
-        log = batch.log
-        self.received[log].remove(batch)
-        if not self.received[log].runs:
-            del self.received[log]
-        del self.pending[log, batch.first]
-        self.names.forget(batch)
+    def take_back(self, *batches: Batch) -> None:
+        """The appends of received batches failed: they were never here. Given in the order in which they were received."""
+        for batch in reversed(batches):
+            log = batch.log
+            self.received[log].remove(batch)
+            if not self.received[log].runs:
+                del self.received[log]
+            del self.pending[log, batch.first]
+            self.names.forget(batch)
+        for batch in batches:  # only now is it known how far the names that are left can reach
+            self.names.tighten(batch, self.received_of(batch.log))
         self._named.clear()
 
     def lose(self, log: LogId, first: int, last: int) -> None:

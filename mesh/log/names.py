@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from mesh.clocks.vector import IntervalSet
 from mesh.log.batch import Batch
 from mesh.types import LogId
 
@@ -50,6 +51,16 @@ def _runs_of(batch: Batch) -> list[NameRun]:
 def _follows(run: NameRun, new: NameRun) -> bool:
     """Whether a new run of the same publisher's incarnation goes on where another ends."""
     return run.log == new.log and run.to_position < new.from_position and run.last + 1 == new.first
+
+
+def _without(run: NameRun, gone: NameRun, batch: Batch) -> list[NameRun]:
+    """What is left of a run without the names of a batch: they lay in it whole, and what is left lies beside the batch."""
+    inside = run.log == gone.log and run.first <= gone.first and gone.last <= run.last
+    if not inside or not run.from_position <= gone.from_position <= run.to_position:
+        return [run]
+    left = run._replace(last=gone.first - 1, to_position=batch.first - 1)
+    right = run._replace(first=gone.last + 1, from_position=batch.last + 1)
+    return [part for part in (left, right) if part.first <= part.last]
 
 
 class NameIndex:
@@ -101,25 +112,23 @@ class NameIndex:
 
     def forget(self, batch: Batch) -> None:
         """Take the names of a batch out again: its append failed."""
-        for position, record in enumerate(batch.records(), batch.first):
-            self._forget_one((record.publisher, record.incarnation), record.sequence, batch.log, position)
+        for gone in _runs_of(batch):
+            key = gone.publisher, gone.incarnation
+            rest = [part for run in self._runs.get(key, ()) for part in _without(run, gone, batch)]
+            if rest:
+                self._runs[key] = rest
+            else:
+                self._runs.pop(key, None)
+                self.movers.discard(key)
 
-    def _forget_one(self, key: tuple[str, int], sequence: int, log: LogId, position: int) -> None:
-        rest: list[NameRun] = []
-        for run in self._runs.get(key, ()):
-            inside = run.first <= sequence <= run.last and run.from_position <= position <= run.to_position
-            if run.log != log or not inside:
-                rest.append(run)
-                continue
-            if run.first < sequence:
-                rest.append(run._replace(last=sequence - 1, to_position=position - 1))
-            if sequence < run.last:
-                rest.append(run._replace(first=sequence + 1, from_position=position + 1))
-        if rest:
-            self._runs[key] = rest
-        else:
-            self._runs.pop(key, None)
-            self.movers.discard(key)
+    def tighten(self, gone: Batch, held: IntervalSet) -> None:
+        """Let the runs that a batch was taken out of end, and begin, at positions that are still held of its log."""
+        for key in dict.fromkeys((record.publisher, record.incarnation) for record in gone.records()):
+            for index, run in enumerate(self._runs.get(key, ())):
+                within = held.within(run.from_position, run.to_position) if run.log == gone.log else []
+                if within:
+                    ends = {"from_position": within[0][0], "to_position": within[-1][1]}
+                    self._runs[key][index] = run._replace(**ends)
 
     def expire(self, wall_ms: int) -> int:
         """Forget incarnations of which nothing is alive; return how many."""

@@ -17,6 +17,7 @@ from mesh.clocks.vector import IntervalSet, VersionVector
 from mesh.crypto import NAME_BYTES, SIGNATURE_BYTES
 from mesh.errors import DecodeError
 from mesh.log.batch import batch_from_parts
+from mesh.log.log import UNKNOWN_NAME
 from mesh.log.record import NESTING_MAX, unpacker
 from mesh.types import NODE_ID_BYTES, Address, LogId, NodeId
 
@@ -142,7 +143,7 @@ def _ranges_parts(ranges: tuple[tuple[LogId, int, int], ...]) -> list[Any]:
 
 def _run(value: Any) -> tuple[int, int, bytes]:
     first, last, head = array(value, 3, 3)
-    return *interval(first, last), blob(head, NAME_BYTES)
+    return *interval(first, last), UNKNOWN_NAME if head == UNKNOWN_NAME else blob(head, NAME_BYTES)
 
 
 def _log_state(value: Any) -> f.LogState:

@@ -164,6 +164,11 @@ class LogNumbers:
             self._keep(number, log)
         return log
 
+    def all(self) -> list[LogId]:
+        """Every log that is kept."""
+        rows = self._connection.execute("SELECT node, epoch, space FROM logs").fetchall()
+        return sorted(LogId(NodeId(node), epoch, space) for node, epoch, space in rows)
+
     def _keep(self, number: int, log: LogId) -> int:
         self._numbers[log] = number
         self._logs[number] = log

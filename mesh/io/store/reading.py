@@ -7,12 +7,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from mesh.clocks.hybrid import stamp_of
+from mesh.clocks.vector import IntervalSet
 from mesh.effects import Load, Loaded, LogMarks, OfChannels, OfNames, Ranges, Recovered, Since
 from mesh.io.store.database import BATCH_COLUMNS, LogNumbers, batch_of, row_check
-from mesh.io.store.writing import Writer, marks_of
+from mesh.io.store.writing import Writer, intervals_of
 from mesh.log.batch import Batch
 from mesh.log.names import NameRun
-from mesh.types import LogId, NodeId, pattern_matches
+from mesh.types import LogId, pattern_matches
 
 Range = tuple[LogId, int, int]
 
@@ -22,8 +23,10 @@ class Findings:
     """What a read brought: batches, and what turned out to be damaged."""
 
     batches: list[Batch] = field(default_factory=list)
-    damaged: list[Range] = field(default_factory=list)
-    reindex: list[LogId] = field(default_factory=list)
+    damaged: set[LogId] = field(default_factory=set)
+    """Logs of which a batch failed its check, or is not there though the intervals say so."""
+    reindex: set[LogId] = field(default_factory=set)
+    """Logs of which a row of names or channels failed its check."""
     complete: bool = True
     size: int = 0
 
@@ -37,7 +40,14 @@ class Reader:
         self._numbers = LogNumbers(connection)
 
     def load(self, load: Load) -> tuple[Loaded, Findings]:
-        """Answer a query. The findings name what a writer has to mend."""
+        """Answer a query, from one state of the file. The findings name what a writer has to mend."""
+        self._connection.execute("BEGIN")
+        try:
+            return self._load(load)
+        finally:
+            self._connection.execute("COMMIT")
+
+    def _load(self, load: Load) -> tuple[Loaded, Findings]:
         query = load.query
         if isinstance(query, Since):
             return Loaded(load.request, positions=self._since(query)), Findings()
@@ -51,9 +61,7 @@ class Reader:
         for log, row in rows:
             batch = batch_of(row)
             if batch is None:
-                first, last = row[1], row[2]
-                assert isinstance(first, int) and isinstance(last, int)
-                found.damaged.append((log, first, last))
+                found.damaged.add(log)
                 continue
             if isinstance(query, OfChannels) and not _concerns(batch, query.patterns):
                 continue
@@ -62,7 +70,30 @@ class Reader:
                 break
             found.batches.append(batch)
             found.size += batch.size
-        return Loaded(load.request, tuple(found.batches), tuple(found.damaged), found.complete), found
+        if isinstance(query, Ranges) and self._vanished(query, found):
+            found.damaged.add(query.log)
+        return Loaded(load.request, tuple(found.batches), (), found.complete), found
+
+    def _vanished(self, query: Ranges, found: Findings) -> bool:
+        """Whether the intervals hold something of the ranges that was not found: a row's own place was damaged."""
+        held = self._intervals(query.log)
+        if held is None:
+            return True
+        for batch in found.batches:
+            held.remove(batch.first, batch.last)
+        end = query.ranges[-1][1] if found.complete else found.batches[-1].last
+        return any(held.touches(first, min(last, end)) for first, last in query.ranges if first <= end)
+
+    def _intervals(self, log: LogId) -> IntervalSet | None:
+        """What the file says is held of a log, as a set of one's own; None where that is damaged."""
+        row = self._connection.execute(
+            "SELECT runs, stamp, expires_ms, row_check FROM logs WHERE node=? AND epoch=? AND space=?",
+            (log.node, log.epoch, log.space),
+        ).fetchone()
+        if row is None:
+            return IntervalSet()
+        held = intervals_of(row, log)
+        return None if held is None else held.positions
 
     def _of_ranges(self, log: LogId, ranges: Iterable[tuple[int, int]]) -> Iterator[tuple[LogId, tuple[object, ...]]]:
         number = self._numbers.find(log)
@@ -96,7 +127,7 @@ class Reader:
             )
             for *columns, check in rows:
                 if row_check(*columns) != check:
-                    found.reindex.append(query.log)
+                    found.reindex.add(query.log)
                 firsts.add(columns[2])
         for first in sorted(firsts, reverse=query.backwards):
             row = self._connection.execute(
@@ -115,7 +146,7 @@ class Reader:
             if log is None:
                 continue
             if row_check(*columns) != check:
-                found.reindex.append(log)
+                found.reindex.add(log)
             first, start, last, end = columns[3], columns[4], columns[5], columns[6]
             low = start + max(query.first - first, 0)
             high = end - max(last - query.last, 0)
@@ -130,22 +161,54 @@ class Reader:
 
     # --- checking ----------------------------------------------------------------------------------------------------
 
-    def check(self, log: LogId, after: int, rows_max: int) -> tuple[int, list[Range]]:
-        """Read the next batches of a log: how far they were whole, and what was damaged. 0 if there are none."""
-        number = self._numbers.find(log)
-        through, damaged = 0, []
-        if number is not None:
-            sql = f"SELECT {BATCH_COLUMNS} FROM batches WHERE log=? AND first>? ORDER BY first LIMIT ?"
-            for row in self._connection.execute(sql, (number, after, rows_max)):
-                through = row[2]
-                if batch_of(row) is None:
-                    damaged.append((log, row[1], row[2]))
-        return through, damaged
+    def check(self, log: LogId, after: int, rows_max: int) -> tuple[int, Findings]:
+        """Read the next batches of a log, with their channels: how far, and what was damaged. 0 if there are none."""
+        self._connection.execute("BEGIN")
+        try:
+            return self._check(log, after, rows_max)
+        finally:
+            self._connection.execute("COMMIT")
 
-    def logs(self) -> list[tuple[LogId, int]]:
-        """All logs, each with its verified mark."""
-        rows = self._connection.execute("SELECT node, epoch, space, verified FROM logs ORDER BY log").fetchall()
-        return [(LogId(NodeId(node), epoch, space), verified) for node, epoch, space, verified in rows]
+    def _check(self, log: LogId, after: int, rows_max: int) -> tuple[int, Findings]:
+        found = Findings()
+        number = self._numbers.find(log)
+        held = self._intervals(log)
+        if number is None:
+            return 0, found
+        if held is None:
+            found.damaged.add(log)
+            held = IntervalSet()
+        sql = f"SELECT {BATCH_COLUMNS} FROM batches WHERE log=? AND first>? ORDER BY first LIMIT ?"
+        rows = self._connection.execute(sql, (number, after, rows_max)).fetchall()
+        for row in rows:
+            batch = batch_of(row)
+            if batch is None:
+                found.damaged.add(log)
+                continue
+            held.remove(batch.first, batch.last)
+            if not self._indexed(number, batch):
+                found.reindex.add(log)
+        through = rows[-1][2] if rows else held.last
+        if through <= after or not isinstance(through, int):
+            return 0, found
+        if held.touches(after + 1, through):
+            found.damaged.add(log)
+        return through, found
+
+    def _indexed(self, number: int, batch: Batch) -> bool:
+        """Whether the channel index names a batch under each of its channels."""
+        for channel in () if batch.body is None else dict.fromkeys(record.channel for record in batch.records()):
+            key = (channel, number, batch.first)
+            row = self._connection.execute(
+                "SELECT row_check FROM channels WHERE channel=? AND log=? AND first=?", key
+            ).fetchone()
+            if row is None or row[0] != row_check(*key):
+                return False
+        return True
+
+    def logs(self) -> list[LogId]:
+        """All logs."""
+        return self._numbers.all()
 
 
 def _concerns(batch: Batch, patterns: tuple[str, ...]) -> bool:
@@ -159,7 +222,7 @@ def _concerns(batch: Batch, patterns: tuple[str, ...]) -> bool:
 def recover(connection: sqlite3.Connection, writer: Writer, *, clean: bool) -> Recovered:
     """What the store holds. After a clean stop its marks are trusted, else all beyond the verified marks is checked.
 
-    Intervals are derived from the rows and written anew where they differ; damaged rows are deleted and named.
+    Intervals whose row is damaged are derived from the batches; damaged batches are dropped and named.
     """
     numbers = LogNumbers(connection)
     corrupt: list[Range] = []
@@ -168,29 +231,14 @@ def recover(connection: sqlite3.Connection, writer: Writer, *, clean: bool) -> R
     for number, *marked, verified in rows:
         log = numbers.log(number)
         assert log is not None
-        mark = marks_of(tuple(marked), log)
-        if not clean or mark is None:
-            corrupt += _delete_damaged(connection, writer, log, number, verified if mark is not None else 0)
-            held = writer.derive(log, number)
-            derived = LogMarks(log, tuple(held.runs), held.stamp, held.expires_ms)
-            if mark is None or mark.runs != derived.runs:
-                writer.rewrite_marks(derived)
-                mark = derived
-        logs.append(mark)
+        held = intervals_of(tuple(marked), log)
+        if held is None or not clean:
+            corrupt += writer.mend(log, verified if held is not None else 0)
+            held = writer.held(log)
+        logs.append(LogMarks(log, tuple(held.runs), held.stamp, held.expires_ms))
     names = _names(connection, numbers, writer)
     members = tuple(row[0] for row in connection.execute("SELECT certificate FROM members ORDER BY certificate"))
     return Recovered(tuple(sorted(logs, key=lambda mark: mark.log)), names, members, tuple(corrupt), clean)
-
-
-def _delete_damaged(
-    connection: sqlite3.Connection, writer: Writer, log: LogId, number: int, verified: int
-) -> list[Range]:
-    sql = f"SELECT {BATCH_COLUMNS} FROM batches WHERE log=? AND last>? ORDER BY first"
-    rows = connection.execute(sql, (number, verified))
-    damaged = [(log, row[1], row[2]) for row in rows if batch_of(row) is None]
-    if damaged:
-        writer.delete(log, [first for _, first, _ in damaged])
-    return damaged
 
 
 def _names(connection: sqlite3.Connection, numbers: LogNumbers, writer: Writer) -> tuple[NameRun, ...]:
@@ -207,9 +255,9 @@ def _read_names(connection: sqlite3.Connection, numbers: LogNumbers) -> tuple[tu
     for *columns, check in connection.execute("SELECT * FROM names"):
         publisher, incarnation, number, first, start, last, end, expires_ms = columns
         log = numbers.log(number)
+        if row_check(*columns) != check:  # whose it was cannot be told: its log's number may be what was damaged
+            return (), set(numbers.all())
         if log is None:
             continue
-        if row_check(*columns) != check:
-            damaged.add(log)
         runs.append(NameRun(publisher, incarnation, first, last, log, start, end, expires_ms))
     return tuple(runs), damaged

@@ -14,14 +14,17 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from mesh.codes import Code
 from mesh.effects import Append, Load, Loaded, RowsCorrupt, Stored, StoreFailed
 from mesh.errors import HostError
 from mesh.io.store.database import connect, open_database
-from mesh.io.store.reading import Findings, Reader, recover
+from mesh.io.store.reading import Findings, Range, Reader, recover
 from mesh.io.store.writing import Writer, is_fsync_failure
+from mesh.types import LogId
 
 VERIFY_ROWS = 64
 """Rows that the background check reads at a time ..."""
@@ -29,6 +32,8 @@ VERIFY_PAUSE_S = 0.05
 """... with a pause between."""
 VERIFY_EVERY_S = 30.0
 """How often it looks for more."""
+VERIFY_AGAIN_S = 86_400.0
+"""When it begins anew."""
 
 Answer = Stored | StoreFailed | Loaded | RowsCorrupt
 Task = Callable[[], None]
@@ -59,6 +64,8 @@ class Store:
         self._answer: Callable[[Answer], None] = lambda _: None
         self._fatal: Callable[[HostError], None] = lambda _: None
         self._closing = threading.Event()
+        self._checked: dict[LogId, int] = {}
+        """How far the background check has come in each log."""
         self._threads: list[threading.Thread] = []
 
     def start(self, answer: Callable[[Answer], None], fatal: Callable[[HostError], None]) -> None:
@@ -118,47 +125,48 @@ class Store:
 
     def _load(self, load: Load) -> None:
         loaded, findings = self._reader.load(load)
-        self._mend(findings, lambda: self._answer(loaded))
+        self._mend(findings, lambda corrupt: self._answer(replace(loaded, corrupt=corrupt)))
 
-    def _mend(self, findings: Findings, then: Task) -> None:
-        """Have what is damaged deleted before anybody is told, so that it is not found again."""
+    def _mend(self, findings: Findings, then: Callable[[tuple[Range, ...]], None]) -> None:
+        """Have what is damaged dropped before anybody is told, so that it is not found again; `then` hears what was lost."""
         if not findings.damaged and not findings.reindex:
-            then()
+            then(())
             return
 
         def mend() -> None:
-            for log, first, _ in findings.damaged:
-                self.writer.delete(log, [first])
-            for log in dict.fromkeys(findings.reindex):
+            lost = tuple(lost for log in sorted(findings.damaged) for lost in self.writer.mend(log))
+            for log in sorted(findings.reindex):
                 self.writer.reindex(log)
-            then()
+            then(lost)
 
         self._appends.put(mend)
 
     # --- the background check ----------------------------------------------------------------------------------------
 
     def _verify(self) -> None:
-        """Read everything, slowly, over and over; keep how far it was whole."""
+        """Read everything, slowly, from the beginning in each life and again every day; keep how far it was whole."""
+        again_s = time.monotonic() + VERIFY_AGAIN_S
         while not self._closing.wait(VERIFY_PAUSE_S):
             busy = self.verify_some()
+            if time.monotonic() >= again_s:
+                again_s = time.monotonic() + VERIFY_AGAIN_S
+                self._checked.clear()
             if not busy and self._closing.wait(VERIFY_EVERY_S):
                 return
 
     def verify_some(self) -> bool:
-        """Check the next rows of every log that has any beyond its mark; whether there were any."""
+        """Check the next rows of every log that has any which were not checked; whether there were any."""
         found = threading.Event()
         busy = [False]
 
         def check() -> None:
-            for log, verified in self._reader.logs():
-                through, damaged = self._reader.check(log, verified, VERIFY_ROWS)
-                if not through:
-                    continue
-                busy[0] = True
-                self._appends.put(lambda log=log, through=through: self.writer.verified(log, through))  # type: ignore[misc]
-                if damaged:
-                    told = RowsCorrupt(tuple(damaged))
-                    self._mend(Findings(damaged=damaged), lambda told=told: self._answer(told))  # type: ignore[misc]
+            for log in self._reader.logs():
+                through, findings = self._reader.check(log, self._checked.get(log, 0), VERIFY_ROWS)
+                if through:
+                    busy[0] = True
+                    self._checked[log] = through
+                    self._appends.put(partial(self.writer.verified, log, through))
+                self._mend(findings, self._tell_lost)
             found.set()
 
         self._loads.put(check)
@@ -166,6 +174,10 @@ class Store:
             if self._closing.is_set():
                 return False
         return busy[0]
+
+    def _tell_lost(self, lost: tuple[Range, ...]) -> None:
+        if lost:
+            self._answer(RowsCorrupt(lost))
 
     # --- the end -----------------------------------------------------------------------------------------------------
 

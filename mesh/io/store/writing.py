@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import TypeVar
 
 import msgpack
 
-from mesh.effects import Append, LogMarks
+from mesh.clocks.vector import IntervalSet
+from mesh.effects import Append
 from mesh.io.store.database import BATCH_COLUMNS, LogNumbers, batch_of, batch_row, row_check
+from mesh.log.batch import Batch
 from mesh.log.log import Log, Run
 from mesh.log.names import NameIndex, NameRun
 from mesh.types import LogId
 
+T = TypeVar("T")
 ALL_BATCHES = f"SELECT {BATCH_COLUMNS} FROM batches WHERE log=? ORDER BY first"
 FSYNC_FAILURES = {sqlite3.SQLITE_IOERR_FSYNC, sqlite3.SQLITE_IOERR_DIR_FSYNC}
 """After one of these nothing that the system says about the data can be believed."""
@@ -30,12 +34,14 @@ def runs_packed(runs: Iterable[Run]) -> bytes:
 
 
 class Writer:
-    """Writes on one connection, from one thread."""
+    """Writes on one connection, from one thread. It alone keeps the intervals, in the transaction of their rows."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         """Write on this connection."""
         self._connection = connection
         self._numbers = LogNumbers(connection)
+        self._held: dict[LogId, Log] = {}
+        """The intervals of the logs that were written to, as the last transaction left them."""
         self.keep_intervals = True
         """A safeguard, turned off only by the test that must then fail."""
 
@@ -43,26 +49,30 @@ class Writer:
         """Make an append durable, all of it or nothing. Raises `sqlite3.Error`, and has left nothing behind then."""
         self._transaction(lambda: self._write(append))
 
-    def _transaction(self, work: object) -> None:
+    def _transaction(self, work: Callable[[], T]) -> T:
         connection = self._connection
-        assert callable(work)
         try:
             connection.execute("BEGIN IMMEDIATE")
-            work()
+            done = work()
             connection.execute("COMMIT")
         except BaseException:
             self._numbers.clear()
+            self._held.clear()
             if connection.in_transaction:  # SQLITE_FULL and its kin have rolled back by themselves
                 connection.execute("ROLLBACK")
             raise
+        return done
 
     def _write(self, append: Append) -> None:
         marks = append.marks
-        for mark in marks.logs:
-            self._write_marks(mark)
+        for log, batches in _by_log(append.batches).items():
+            held = self._held_of(log)
+            for batch in batches:
+                held.add(batch)
+            self._write_intervals(held)
         execute = self._connection.executemany
         execute(
-            f"INSERT INTO batches({BATCH_COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?,?,?)",
+            f"INSERT OR REPLACE INTO batches({BATCH_COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?,?,?)",
             [batch_row(self._number(batch.log), batch) for batch in append.batches],
         )
         self._write_names(marks.names)
@@ -82,8 +92,22 @@ class Writer:
         assert number is not None, log
         return number
 
-    def _write_marks(self, mark: LogMarks) -> None:
-        log = mark.log
+    def _held_of(self, log: LogId) -> Log:
+        """The intervals of a log; those of a damaged row are derived from the batches."""
+        held = self._held.get(log)
+        if held is None:
+            number = self._numbers.find(log)
+            if number is None:
+                held = Log(log)
+            else:
+                columns = "runs, stamp, expires_ms, row_check"
+                row = self._connection.execute(f"SELECT {columns} FROM logs WHERE log=?", (number,)).fetchone()
+                held = intervals_of(row, log) or self.derive(log, number)
+            self._held[log] = held
+        return held
+
+    def _write_intervals(self, held: Log) -> None:
+        log = held.id
         if self._numbers.find(log) is None:
             self._connection.execute(
                 "INSERT INTO logs(node, epoch, space, runs, stamp, expires_ms, row_check) VALUES (?,?,?,?,0,0,?)",
@@ -91,11 +115,11 @@ class Writer:
             )
         if not self.keep_intervals:
             return
-        runs = runs_packed(mark.runs)
-        check = _log_check(log, runs, mark.stamp, mark.expires_ms)
+        runs = runs_packed(held.runs)
+        check = _log_check(log, runs, held.stamp, held.expires_ms)
         self._connection.execute(
             "UPDATE logs SET runs=?, stamp=?, expires_ms=?, row_check=? WHERE log=?",
-            (runs, mark.stamp, mark.expires_ms, check, self._number(log)),
+            (runs, held.stamp, held.expires_ms, check, self._number(log)),
         )
 
     def _write_names(self, runs: Iterable[NameRun]) -> None:
@@ -113,21 +137,34 @@ class Writer:
         for table in ("batches", "names", "channels", "logs"):
             self._connection.execute(f"DELETE FROM {table} WHERE log=?", (number,))
         self._numbers.clear()
+        self._held.pop(log, None)
 
     # --- mending -----------------------------------------------------------------------------------------------------
 
-    def delete(self, log: LogId, firsts: Iterable[int]) -> None:
-        """Drop damaged batches, and say anew what is held of their log."""
-        number = self._numbers.find(log)
-        if number is not None:
-            self._transaction(lambda: self._delete(log, number, tuple(firsts)))
+    def mend(self, log: LogId, after: int = 0) -> list[tuple[LogId, int, int]]:
+        """Drop a log's damaged batches behind a position, say anew what is held, and return what is held no more.
 
-    def _delete(self, log: LogId, number: int, firsts: tuple[int, ...]) -> None:
-        self._connection.executemany(
-            "DELETE FROM batches WHERE log=? AND first=?", [(number, first) for first in firsts]
-        )
-        held = self.derive(log, number)
-        self._write_marks(LogMarks(log, tuple(held.runs), held.stamp, held.expires_ms))
+        What was lost follows from the intervals before and after, not from the damaged row, whose columns say nothing.
+        """
+        number = self._numbers.find(log)
+        return [] if number is None else self._transaction(lambda: self._mend(log, number, after))
+
+    def _mend(self, log: LogId, number: int, after: int) -> list[tuple[LogId, int, int]]:
+        held = self._held_of(log)
+        gone = IntervalSet(held.positions.within(after + 1, max(held.positions.last, after + 1)))
+        damaged: list[tuple[int]] = []
+        sql = f"SELECT rowid, {BATCH_COLUMNS} FROM batches WHERE log=? AND first>?"
+        for rowid, *row in self._connection.execute(sql, (number, after)):
+            batch = batch_of(tuple(row))
+            if batch is None:
+                damaged.append((rowid,))
+            else:
+                gone.remove(batch.first, batch.last)
+        self._connection.executemany("DELETE FROM batches WHERE rowid=?", damaged)
+        for first, last in gone:
+            held.lose(first, last)
+        self._write_intervals(held)
+        return [(log, first, last) for first, last in gone]
 
     def derive(self, log: LogId, number: int) -> Log:
         """What the rows of a log say is held; damaged rows are left out."""
@@ -176,20 +213,27 @@ class Writer:
                 "UPDATE logs SET verified=? WHERE log=? AND verified<?", (through, number, through)
             )
 
-    def rewrite_marks(self, mark: LogMarks) -> None:
-        """Say anew what is held of a log."""
-        self._transaction(lambda: self._write_marks(mark))
+    def held(self, log: LogId) -> Log:
+        """What is held of a log. Read only."""
+        return self._held_of(log)
+
+
+def _by_log(batches: Iterable[Batch]) -> dict[LogId, list[Batch]]:
+    found: dict[LogId, list[Batch]] = {}
+    for batch in batches:
+        found.setdefault(batch.log, []).append(batch)
+    return found
 
 
 def _log_check(log: LogId, runs: bytes, stamp: int, expires_ms: int) -> bytes:
     return row_check(log.node, log.epoch, log.space, runs, stamp, expires_ms)
 
 
-def marks_of(row: tuple[object, ...], log: LogId) -> LogMarks | None:
+def intervals_of(row: tuple[object, ...], log: LogId) -> Log | None:
     """What is held of a log, from its row (runs, stamp, expires_ms, row_check); None if the row is damaged."""
     runs, stamp, expires_ms, check = row
     if not isinstance(runs, bytes) or not isinstance(stamp, int) or not isinstance(expires_ms, int):
         return None
     if _log_check(log, runs, stamp, expires_ms) != check:
         return None
-    return LogMarks(log, tuple(Run(*run) for run in msgpack.unpackb(runs)), stamp, expires_ms)
+    return Log(log, tuple(Run(*run) for run in msgpack.unpackb(runs)), stamp, expires_ms)
