@@ -127,8 +127,8 @@ class NameIndex:
             for index, run in enumerate(self._runs.get(key, ())):
                 within = held.within(run.from_position, run.to_position) if run.log == gone.log else []
                 if within:
-                    ends = {"from_position": within[0][0], "to_position": within[-1][1]}
-                    self._runs[key][index] = run._replace(**ends)
+                    (start, _), (_, end) = within[0], within[-1]
+                    self._runs[key][index] = run._replace(from_position=start, to_position=end)
 
     def expire(self, wall_ms: int) -> int:
         """Forget incarnations of which nothing is alive; return how many."""
