@@ -96,11 +96,11 @@ class NotFound:
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """Receipts: per log, `node` in `region` has fsynced all positions through this one. Merged by maximum."""
+    """Receipts: `node` in `region` has fsynced these positions: all that it has of each log named. Merged by union."""
 
     node: NodeId
     region: str
-    through: tuple[tuple[LogId, int], ...]
+    ranges: tuple[tuple[LogId, int, int], ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """Receipts: what publishers are told about durability.
 
-Every node tells every linked node, per log, through which position it has fsynced without a hole: a cumulative count
-that is merged by maximum, told again in every repair, so that the next one heals a lost one. A publish that was placed
+Every node tells every linked node, per log, what it has fsynced: its runs, one but where a hole never filled. They are
+merged by union and told again in every repair, so that the next one heals a lost one. A publish that was placed
 in a log (`Placed`) is told `local` when *this* node has stored it, and again as more nodes and regions have, until
 what its publisher asked for is reached. A node speaks for itself only.
 
@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 
+from mesh.clocks.vector import IntervalSet
 from mesh.effects import Count, Outcome, Placed, Send, Tell
 from mesh.errors import require
 from mesh.frames import Stored
@@ -21,7 +22,7 @@ from mesh.operations import Receipt
 from mesh.peers import Peers
 from mesh.types import LinkId, LogId, NodeId, SessionId
 
-PAGE_LOGS = 1_024
+PAGE_RANGES = 1_024
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +62,8 @@ class Receipts:
     peers: Peers
     waiting: dict[LogId, deque[Waiting]] = field(default_factory=dict)
     count: int = 0
-    elsewhere: dict[LogId, dict[NodeId, int]] = field(default_factory=dict)
-    """For each log, through which position each other node has told us that it has stored."""
+    elsewhere: dict[LogId, dict[NodeId, IntervalSet]] = field(default_factory=dict)
+    """For each log, what each other node has told us that it has stored."""
     regions: dict[NodeId, str] = field(default_factory=dict)
     moved: set[LogId] = field(default_factory=set)
     """Logs whose frontier here moved since we last told."""
@@ -94,14 +95,12 @@ class Receipts:
         if peer is None or peer.node != frame.node or peer.node == self.own:
             return
         self.regions[peer.node] = peer.region
-        for log, through in frame.through:
-            counts = self.elsewhere.get(log)
-            if counts is None:
-                if log not in self.holdings.received and log not in self.waiting:
-                    continue
-                counts = self.elsewhere[log] = {}
-            if through > counts.get(peer.node, 0):
-                counts[peer.node] = through
+        for log, first, last in frame.ranges:
+            if log not in self.holdings.received and log not in self.waiting:
+                continue
+            told = self.elsewhere.setdefault(log, {}).setdefault(peer.node, IntervalSet())
+            if not told.covers(first, last):
+                told.add(first, last)
                 self.risen.add(log)
 
     def on_take_back(self, log: LogId, first: int, last: int) -> list[Waiting]:
@@ -132,14 +131,14 @@ class Receipts:
 
     def _rise(self, log: LogId, queue: deque[Waiting]) -> list[tuple[SessionId, Receipt]]:
         stored = self.holdings.stored_of(log)
-        counts = sorted(self.elsewhere.get(log, {}).items())
+        there = list(self.elsewhere.get(log, {}).items())
         receipts: list[tuple[SessionId, Receipt]] = []
         rest: deque[Waiting] = deque()
         for waiting in queue:
             if waiting.told == (0, 0) and not stored.covers(waiting.from_position, waiting.to_position):
                 rest.append(waiting)
                 continue
-            holders = [node for node, through in counts if through >= waiting.to_position]
+            holders = [node for node, told in there if told.covers(waiting.from_position, waiting.to_position)]
             level = (1 + len(holders), len({self.region, *(self.regions[node] for node in holders)}))
             if level > waiting.told:
                 waiting.told = level
@@ -153,7 +152,7 @@ class Receipts:
         return receipts
 
     def tell_peers(self, links: tuple[LinkId, ...] | None = None) -> list[Outcome]:
-        """Tell peers how far we have stored: to all, the logs that moved; to `links`, every log."""
+        """Tell peers what we have stored: to all, of the logs that moved; to `links`, of every log."""
         if links is None:
             links, logs = tuple(peer.link for peer in self.peers), sorted(self.moved)
             self.moved.clear()
@@ -161,9 +160,8 @@ class Receipts:
             logs = sorted(self.holdings.stored)
         if not links or not logs:
             return []
-        through = [(log, self.holdings.stored_of(log).frontier) for log in logs]
-        through = [(log, last) for log, last in through if last]
-        pages = [tuple(through[i : i + PAGE_LOGS]) for i in range(0, len(through), PAGE_LOGS)]
+        ranges = [(log, first, last) for log in logs for first, last in self.holdings.stored_of(log)]
+        pages = [tuple(ranges[i : i + PAGE_RANGES]) for i in range(0, len(ranges), PAGE_RANGES)]
         return [Send(links, Stored(self.own, self.region, page)) for page in pages]
 
     def on_session_closed(self, session: SessionId) -> None:
@@ -179,11 +177,6 @@ class Receipts:
     def on_forget(self, log: LogId) -> None:
         """A log has wholly expired."""
         self.elsewhere.pop(log, None)
-
-    def copies(self, log: LogId, position: int) -> int:
-        """On how many nodes a position is known to be stored, this one included."""
-        here = self.holdings.stored_of(log).covers(position, position)
-        return here + sum(through >= position for through in self.elsewhere.get(log, {}).values())
 
     def check(self) -> None:
         """Assert the invariants."""

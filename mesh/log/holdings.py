@@ -150,7 +150,7 @@ class Holdings:
             held = self.received[log] = Log(log)
         held.add(batch)
         self.pending[log, batch.first] = batch
-        for run in self.names.note(batch):
+        for run in self.names.note(batch, held.positions):
             self._named[run.publisher, run.incarnation, run.log, run.first, run.from_position] = run
 
     def named(self) -> tuple[NameRun, ...]:
@@ -179,8 +179,9 @@ class Holdings:
                 del self.received[log]
             del self.pending[log, batch.first]
             self.names.forget(batch)
+        gone = VersionVector((b.log, IntervalSet([(b.first, b.last)])) for b in batches)
         for batch in batches:  # only now is it known how far the names that are left can reach
-            self.names.tighten(batch, self.received_of(batch.log))
+            self.names.tighten(batch, gone.get(batch.log))
         self._named.clear()
 
     def lose(self, log: LogId, first: int, last: int) -> None:

@@ -2,8 +2,9 @@
 
 For each publisher and incarnation a node keeps runs `first..last -> (log, positions)`, one for every copy. A run holds
 sequences that follow one another without a hole, at rising positions of one log; the positions between may belong to
-others, which is why a run says where a name *is at most*: `positions[1]` stored implies that the name is. Runs are
-what a disk keeps, too (`marks.names`), replaced by `(publisher, incarnation, log, first)` as they grow.
+others, which is why a run says where a name *is at most*; all of them are held, so that whoever waits until they are
+stored does not wait for what may never come. Runs are what a disk keeps, too (`marks.names`), replaced by
+`(publisher, incarnation, log, first)` as they grow.
 
 The index is bounded by retention: an incarnation is forgotten when all that it published has expired.
 """
@@ -48,9 +49,16 @@ def _runs_of(batch: Batch) -> list[NameRun]:
     return [NameRun(key[0], key[1], run[0], run[1], log, run[2], run[3], expires_ms) for key, run in found]
 
 
-def _follows(run: NameRun, new: NameRun) -> bool:
-    """Whether a new run of the same publisher's incarnation goes on where another ends."""
-    return run.log == new.log and run.to_position < new.from_position and run.last + 1 == new.first
+def _follows(run: NameRun, new: NameRun, held: IntervalSet) -> bool:
+    """Whether a new run of the same publisher's incarnation goes on where another ends, with no hole between."""
+    rises = run.log == new.log and run.to_position < new.from_position and run.last + 1 == new.first
+    return rises and held.covers(run.to_position, new.from_position)
+
+
+def _holds(run: NameRun, new: NameRun) -> bool:
+    """Whether a run has the names of another at the same places."""
+    names = run.log == new.log and run.first <= new.first and new.last <= run.last
+    return names and run.from_position <= new.from_position and new.to_position <= run.to_position
 
 
 def _without(run: NameRun, gone: NameRun, batch: Batch) -> list[NameRun]:
@@ -83,14 +91,16 @@ class NameIndex:
     def __len__(self) -> int:
         return len(self._runs)
 
-    def note(self, batch: Batch) -> list[NameRun]:
-        """Take in the names of a batch; return the runs that changed or came to be, for the disk."""
+    def note(self, batch: Batch, held: IntervalSet) -> list[NameRun]:
+        """Take in the names of a batch, given what is held of its log; return the runs that changed, for the disk."""
         changed: dict[tuple[str, int, int, int], NameRun] = {}
         for new in _runs_of(batch):
             runs = self._runs.get((new.publisher, new.incarnation), [])
-            if runs and _follows(runs[-1], new):
+            if runs and _follows(runs[-1], new, held):
                 expires_ms = max(runs[-1].expires_ms, new.expires_ms)
                 runs[-1] = runs[-1]._replace(last=new.last, to_position=new.to_position, expires_ms=expires_ms)
+            elif any(_holds(run, new) for run in runs):
+                continue  # it was lost from the disk and has come again
             else:
                 self._take(new)
             run = self._runs[new.publisher, new.incarnation][-1]
@@ -121,14 +131,14 @@ class NameIndex:
                 self._runs.pop(key, None)
                 self.movers.discard(key)
 
-    def tighten(self, gone: Batch, held: IntervalSet) -> None:
-        """Let the runs that a batch was taken out of end, and begin, at positions that are still held of its log."""
-        for key in dict.fromkeys((record.publisher, record.incarnation) for record in gone.records()):
+    def tighten(self, batch: Batch, gone: IntervalSet) -> None:
+        """Let the runs that a batch was taken out of neither begin nor end where all was taken back."""
+        for key in dict.fromkeys((record.publisher, record.incarnation) for record in batch.records()):
             for index, run in enumerate(self._runs.get(key, ())):
-                within = held.within(run.from_position, run.to_position) if run.log == gone.log else []
-                if within:
-                    (start, _), (_, end) = within[0], within[-1]
-                    self._runs[key][index] = run._replace(from_position=start, to_position=end)
+                if run.log == batch.log:
+                    kept = IntervalSet([(run.from_position, run.to_position)]).minus(gone)
+                    (start, _), *_ = kept
+                    self._runs[key][index] = run._replace(from_position=start, to_position=kept.last)
 
     def expire(self, wall_ms: int) -> int:
         """Forget incarnations of which nothing is alive; return how many."""

@@ -202,8 +202,8 @@ def _parts(frame: f.Frame) -> list[Any]:  # a table in the form of a match: one 
             return [7, _ranges_parts(ranges)]
         case f.NotFound(ranges):
             return [8, _ranges_parts(ranges)]
-        case f.Stored(node, region, through):
-            return [9, node, region, [[log_parts(log), last] for log, last in through]]
+        case f.Stored(node, region, ranges):
+            return [9, node, region, _ranges_parts(ranges)]
         case f.RepairHello(session, digest):
             return [10, session, digest]
         case f.RepairEqual(session):
@@ -241,14 +241,6 @@ def _members(p: list[Any]) -> f.Members:
     return f.Members(certificates, tuple(addresses))
 
 
-def _stored(p: list[Any]) -> f.Stored:
-    through = []
-    for item in array(p[2], 0, PAGE_LOGS_MAX):
-        log, last = array(item, 2, 2)
-        through.append((log_id(log), number(last)))
-    return f.Stored(NodeId(blob(p[0], NODE_ID_BYTES)), text(p[1]), tuple(through))
-
-
 def _vector(p: list[Any]) -> f.Vector:
     states = tuple(_log_state(item) for item in array(p[1], 0, PAGE_LOGS_MAX))
     return f.Vector(number(p[0]), states, flag(p[2]) if len(p) > 2 else False, flag(p[3]) if len(p) > 3 else False)
@@ -263,7 +255,7 @@ _DECODERS: dict[int, tuple[int, Callable[[list[Any]], f.Frame]]] = {
     6: (1, lambda p: f.IHave(_ranges(p[0]))),
     7: (1, lambda p: f.Graft(_ranges(p[0]))),
     8: (1, lambda p: f.NotFound(_ranges(p[0]))),
-    9: (3, _stored),
+    9: (3, lambda p: f.Stored(NodeId(blob(p[0], NODE_ID_BYTES)), text(p[1]), _ranges(p[2]))),
     10: (2, lambda p: f.RepairHello(number(p[0]), number(p[1]))),
     11: (1, lambda p: f.RepairEqual(number(p[0]))),
     12: (2, _vector),

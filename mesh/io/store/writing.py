@@ -187,13 +187,15 @@ class Writer:
         for table in ("names", "channels"):
             self._connection.execute(f"DELETE FROM {table} WHERE log=?", (number,))
         names = NameIndex()
+        held = IntervalSet()
         channels: list[tuple[str, int, int]] = []
         runs: dict[tuple[object, ...], NameRun] = {}
         for row in self._connection.execute(ALL_BATCHES, (number,)).fetchall():
             batch = batch_of(row)
             if batch is None:
                 continue
-            for run in names.note(batch):
+            held.add(batch.first, batch.last)
+            for run in names.note(batch, held):
                 runs[run.publisher, run.incarnation, run.first, run.from_position] = run
             channels += [(c, number, batch.first) for c in dict.fromkeys(r.channel for r in batch.records())]
         self._write_names(runs.values())
