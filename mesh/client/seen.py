@@ -9,6 +9,8 @@ again from it knows what the one before it was shown.
 from __future__ import annotations
 
 from collections import OrderedDict
+from itertools import islice
+from operator import itemgetter
 from typing import Any
 
 from mesh.clocks.vector import IntervalSet
@@ -16,6 +18,8 @@ from mesh.errors import DecodeError
 from mesh.log.record import Record
 
 RUNS_MAX = 65_536
+PARTS_MAX = 4_096
+"""What MessagePack readers take of an array or a map."""
 
 
 class Seen:
@@ -63,11 +67,13 @@ class Seen:
         return twin
 
     def parts(self) -> list[list[Any]]:
-        """Plain lists that `from_parts` reads, the most recently heard publisher first."""
-        return [
-            [publisher, incarnation, [[first, last] for first, last in runs], dict(self._last[publisher, incarnation])]
-            for (publisher, incarnation), runs in reversed(self._seen.items())
-        ]
+        """Plain lists that `from_parts` reads, the most recently heard publisher first, none longer than `PARTS_MAX`."""
+        parts: list[list[Any]] = []
+        for (publisher, incarnation), runs in islice(reversed(self._seen.items()), PARTS_MAX):
+            newest = sorted(self._last[publisher, incarnation].items(), key=itemgetter(1))[-PARTS_MAX:]
+            kept = [[first, last] for first, last in runs][-PARTS_MAX:]
+            parts.append([publisher, incarnation, kept, dict(newest)])
+        return parts
 
     @classmethod
     def from_parts(cls, parts: Any, runs_max: int = RUNS_MAX) -> Seen:

@@ -26,7 +26,6 @@ from mesh.client import ClientConfig
 from mesh.client import effects as fx
 from mesh.client.effects import ClientEffect
 from mesh.client.machine import ATTACHED, CLOSED
-from mesh.clocks.vector import VersionVector
 from mesh.codes import Code
 from mesh.errors import DecodeError, UsageError
 from mesh.operations import (
@@ -412,11 +411,13 @@ class Client:
     ) -> Subscription:
         """Subscribe to patterns: from now, or `since` a time ("1h", "all", a datetime, ms since 1970) or a cursor."""
         start = since_of(cursor if cursor is not None else since)
-        vector = start if isinstance(start, VersionVector) else None
+        vector, seen = (start.vector, start.seen) if isinstance(start, Cursor) else (None, None)
         since_ms = start if isinstance(start, int) else None
         try:
             slow = SlowPolicy(policy)
-            number, effects = self._machine.subscribe(patterns, cursor=vector, since_ms=since_ms, policy=slow)
+            number, effects = self._machine.subscribe(
+                patterns, cursor=vector, seen=seen, since_ms=since_ms, policy=slow
+            )
         except ValueError:
             names = ", ".join(p.value for p in SlowPolicy)
             raise GossamerError(Code.FIELD_INVALID, f"a policy is one of {names}, found {policy!r}") from None
@@ -432,7 +433,7 @@ class Client:
             if effects:
                 self._apply(effects)
 
-        subscription = Subscription(number, consumed, end)
+        subscription = Subscription(number, consumed, end, seen)
         self._subscriptions[number] = subscription
         self._apply(effects)
         return subscription
@@ -447,7 +448,7 @@ class Client:
     ) -> AsyncIterator[Message]:
         """Messages of the past, in one order, at one cut: the newest first if `backwards`. None: without limit."""
         since_ms, until_ms = since_of(None if since == "all" else since), since_of(until)
-        if isinstance(since_ms, VersionVector) or isinstance(until_ms, VersionVector):
+        if isinstance(since_ms, Cursor) or isinstance(until_ms, Cursor):
             raise GossamerError(Code.FIELD_INVALID, "history is bounded by times, not by cursors")
         page = History(0, patterns, 100, since_ms or 0, UNTIL_ALWAYS_MS if until_ms is None else until_ms, backwards)
         given = 0

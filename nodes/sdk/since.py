@@ -16,12 +16,12 @@ SPAN = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d|w)")
 FORMS = 'a span ("90s", "30m", "1h", "2d"), "all", an ISO date and time, ms since 1970, or a cursor'
 
 
-def since_of(value: object) -> int | VersionVector | None:
-    """Milliseconds since 1970, a cursor's vector, or None for now. Raises `GossamerError` (FIELD_INVALID)."""
+def since_of(value: object) -> int | Cursor | None:
+    """Milliseconds since 1970, a cursor, or None for now. Raises `GossamerError` (FIELD_INVALID)."""
     if value is None:
         return None
     if isinstance(value, Cursor):
-        return value.vector
+        return value
     if isinstance(value, dt.datetime):
         return int(value.timestamp() * 1_000)
     if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
@@ -31,13 +31,13 @@ def since_of(value: object) -> int | VersionVector | None:
     raise GossamerError(Code.FIELD_INVALID, f"from where is {FORMS}; found {value!r}")
 
 
-def _since_text(text: str) -> int | VersionVector | None:
+def _since_text(text: str) -> int | Cursor | None:
     if text in ("now", ""):
         return None
     if text == "all":
-        return VersionVector()
+        return Cursor(VersionVector())
     if text.startswith(PREFIX):
-        return Cursor.parse(text).vector
+        return Cursor.parse(text)
     span = SPAN.fullmatch(text)
     if span is not None:
         return max(time.time_ns() // 1_000_000 - int(float(span[1]) * UNIT_MS[span[2]]), 0)

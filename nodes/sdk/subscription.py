@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import Self
 
 from mesh.client.effects import Covered, Delivered, Missed
+from mesh.client.seen import Seen
 from mesh.clocks.vector import VersionVector
 from mesh.types import log_text
 from nodes.sdk.cursor import Cursor
@@ -24,14 +25,17 @@ Item = Delivered | Covered | Missed
 class Subscription:
     """Messages and gaps of some patterns. Iterate it; leave it by `async with`, or `close`."""
 
-    def __init__(self, number: int, consumed: Callable[[int, int], None], end: Callable[[], None]) -> None:
-        """Made by `Client.subscribe`."""
+    def __init__(
+        self, number: int, consumed: Callable[[int, int], None], end: Callable[[], None], seen: Seen | None = None
+    ) -> None:
+        """Made by `Client.subscribe`; `seen` is what was shown before the cursor that it begins with."""
         self.number = number
         self._consumed = consumed
         self._end = end
         self._items: deque[Item] = deque()
         self._arrived = asyncio.Event()
         self._cursor: VersionVector | None = None
+        self._seen = seen.copy() if seen is not None else Seen()
         self._fault: BaseException | None = None
         self._closed = False
         self.began = asyncio.Event()
@@ -64,7 +68,7 @@ class Subscription:
     @property
     def cursor(self) -> Cursor:
         """All that was taken. Valid on every node, for the whole retention."""
-        return Cursor(self._cursor if self._cursor is not None else VersionVector())
+        return Cursor(self._cursor if self._cursor is not None else VersionVector(), self._seen)
 
     def __aiter__(self) -> Subscription:
         return self
@@ -90,6 +94,7 @@ class Subscription:
             match item:
                 case Delivered(_, log, first, position, record, late):
                     cursor.add(log, first, position)
+                    self._seen.note(record)
                     self._consumed(1, len(record.payload))
                     return Message(log, position, record, late)
                 case Missed(_, log, first, last, reason, may_fill):
