@@ -6,6 +6,9 @@ import heapq
 
 from mesh.effects import SetTimer, Timer
 
+STALE_MAX = 1_024
+"""Entries on the heap that were moved or taken away, beyond as many as there are timers."""
+
 
 class Timers:
     """All timers of a node, on a heap by (time, order of setting)."""
@@ -21,6 +24,9 @@ class Timers:
         if wish.at_us is None:
             self._set.pop(wish.timer, None)
             return
+        if len(self._heap) > 2 * len(self._set) + STALE_MAX:  # what was moved or taken away stays on the heap till then
+            self._heap = [(at_us, number, timer) for timer, (at_us, number) in self._set.items()]
+            heapq.heapify(self._heap)
         self._count += 1
         self._set[wish.timer] = wish.at_us, self._count
         heapq.heappush(self._heap, (wish.at_us, self._count, wish.timer))

@@ -23,6 +23,8 @@ SessionId = NewType("SessionId", int)
 
 DEFAULT_SPACE = ""
 NODE_ID_BYTES = 32
+EPOCH_MAX = 1 << 63
+"""Epochs lie below it, so that every store can hold them."""
 CHANNEL_BYTES_MAX = 255
 CHANNEL_LEVELS_MAX = 16
 US_PER_MS = 1_000
@@ -71,7 +73,7 @@ def node_from_text(text: str) -> NodeId:
         raw = base64.b32decode(text.upper() + "=" * (-len(text) % 8))
     except ValueError:
         raw = b""
-    if len(raw) != NODE_ID_BYTES:
+    if len(raw) != NODE_ID_BYTES or node_text(NodeId(raw)) != text.lower():  # one identity, one text
         raise RemoteError(f"a node's identity is 52 base32 characters, found {text[:60]!r}")
     return NodeId(raw)
 
@@ -85,7 +87,7 @@ def log_from_text(text: str) -> LogId:
     """Read what `log_text` wrote. Raises `RemoteError` if it is no log."""
     node, _, rest = text.partition(".")
     epoch, dot, space = rest.partition(".")
-    if not dot or not epoch.isascii() or not epoch.isdigit():
+    if not dot or not epoch.isascii() or not epoch.isdigit() or len(epoch) > 19 or int(epoch) >= EPOCH_MAX:
         raise RemoteError(f"a log is written node.epoch.space, found {text[:80]!r}")
     return LogId(node_from_text(node), int(epoch), space)
 
@@ -110,9 +112,15 @@ def _levels_fault(text: str, what: str) -> str:
     return ""
 
 
-@lru_cache(maxsize=65_536)
 def channel_fault(channel: str) -> str:
     """Say what is wrong with a channel's name; empty if it is valid."""
+    if len(channel) > CHANNEL_BYTES_MAX:  # no cache keeps what a stranger made too long
+        return _levels_fault(channel, "channel")
+    return _channel_fault(channel)
+
+
+@lru_cache(maxsize=65_536)
+def _channel_fault(channel: str) -> str:
     fault = _levels_fault(channel, "channel")
     if fault:
         return fault
@@ -123,9 +131,15 @@ def channel_fault(channel: str) -> str:
     return ""
 
 
-@lru_cache(maxsize=4_096)
 def pattern_fault(pattern: str) -> str:
     """Say what is wrong with a pattern (as in MQTT: `+` one level, `#` the rest); empty if it is valid."""
+    if len(pattern) > CHANNEL_BYTES_MAX:
+        return _levels_fault(pattern, "pattern")
+    return _pattern_fault(pattern)
+
+
+@lru_cache(maxsize=4_096)
+def _pattern_fault(pattern: str) -> str:
     fault = _levels_fault(pattern, "pattern")
     if fault:
         return fault

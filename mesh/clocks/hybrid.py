@@ -99,7 +99,7 @@ class ClockGuard:
         clocks = sorted([now.wall_ms, *(offset + mono_ms for offset in self.offsets.values())])
         high = clocks[len(clocks) // 2]
         low = clocks[(len(clocks) - 1) // 2]
-        return min((low, high), key=lambda clock: (abs(clock - now.wall_ms), clock))
+        return min((low, high), key=lambda clock: abs(clock - now.wall_ms))
 
     def _agrees(self, now: Now) -> bool:
         if len(self.offsets) == 1:  # of two that differ, neither knows who is right
@@ -118,5 +118,8 @@ class ClockGuard:
         return self.median_ms(now)
 
     def expiry_ms(self) -> int:
-        """What expires up to this time is dead; it never goes back, and stands still while the clock is doubted."""
+        """What expires up to this time is dead. It stands still while the clock is doubted.
+
+        It goes back only to the others' median, once they have shown that ours was wrong.
+        """
         return self._expired_to_ms

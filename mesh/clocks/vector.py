@@ -32,10 +32,10 @@ class IntervalSet:
     __slots__ = ("_firsts", "_lasts")
 
     def __init__(self, runs: Iterable[tuple[int, int]] = ()) -> None:
-        """Build from closed runs `(first, last)` in any order; they may overlap."""
+        """Build from closed runs `(first, last)` in any order; they may overlap. Costs O(n log n)."""
         self._firsts: list[int] = []
         self._lasts: list[int] = []
-        for first, last in runs:
+        for first, last in sorted(runs):
             self.add(first, last)
 
     def add(self, first: int, last: int) -> None:

@@ -1,0 +1,255 @@
+"""The hybrid clock: stamps rise, follow causes, and do not follow a wrong clock; the guard that tells which is wrong."""
+
+from mesh.clocks.hybrid import COUNTER_MAX, SKEW_MAX_MS, ClockGuard, HybridClock, stamp_ms, stamp_of
+from mesh.types import Now
+from tests.samples import ANA, BEN, CY
+
+WALL = 1_800_000_000_000
+US = 1_000
+
+
+def now(mono_ms: int, wall_ms: int) -> Now:
+    return Now(mono_ms * US, wall_ms)
+
+
+def told(guard: ClockGuard, at: Now, *wall_ms: int) -> None:
+    """Ana, Ben and Cy, as many as there are times, say what their clocks show."""
+    for peer, shown in zip((ANA, BEN, CY), wall_ms, strict=False):
+        guard.observe(peer, shown, at)
+
+
+# --- the clock -------------------------------------------------------------------------------------------------------
+
+
+def test_a_stamp_holds_its_millisecond_and_the_least_counter() -> None:
+    assert stamp_of(5) == 5 << 16
+    assert stamp_ms(stamp_of(5) + COUNTER_MAX) == 5
+    assert stamp_ms(stamp_of(5) + COUNTER_MAX + 1) == 6
+
+
+def test_stamps_follow_the_wall_and_rise_where_it_stands_or_falls() -> None:
+    clock = HybridClock()
+
+    stamps = [clock.next(WALL), clock.next(WALL), clock.next(WALL - 9), clock.next(WALL + 1)]
+
+    assert stamps == [stamp_of(WALL), stamp_of(WALL) + 1, stamp_of(WALL) + 2, stamp_of(WALL + 1)]
+
+
+def test_reserved_stamps_are_nobody_elses() -> None:
+    clock = HybridClock()
+
+    assert clock.reserve(3, WALL) == stamp_of(WALL)
+    assert clock.next(WALL) == stamp_of(WALL) + 3
+    assert clock.reserve(1, WALL) == stamp_of(WALL) + 4
+    assert clock.high == stamp_of(WALL) + 4
+
+
+def test_an_effect_is_stamped_above_its_cause() -> None:
+    clock = HybridClock()
+
+    assert clock.observe(stamp_of(WALL + 500), WALL)
+
+    assert clock.next(WALL) == stamp_of(WALL + 500) + 1
+
+
+def test_a_stamp_of_the_past_does_not_pull_the_clock_back() -> None:
+    clock = HybridClock(stamp_of(WALL))
+
+    assert clock.observe(stamp_of(WALL - 10), WALL)
+
+    assert clock.high == stamp_of(WALL)
+
+
+def test_a_stamp_sixty_seconds_ahead_is_followed_and_one_beyond_is_not() -> None:
+    clock = HybridClock()
+
+    assert clock.observe(stamp_of(WALL + SKEW_MAX_MS) + COUNTER_MAX, WALL)
+    assert not clock.observe(stamp_of(WALL + SKEW_MAX_MS + 1), WALL)
+
+    assert clock.high == stamp_of(WALL + SKEW_MAX_MS) + COUNTER_MAX
+
+
+def test_a_high_water_runs_ahead_beyond_sixty_seconds() -> None:
+    clock = HybridClock(stamp_of(WALL + SKEW_MAX_MS) + COUNTER_MAX)
+
+    assert not clock.runs_ahead(WALL)
+    assert clock.runs_ahead(WALL - 1)
+
+
+# --- the guard -------------------------------------------------------------------------------------------------------
+
+
+def test_alone_a_clock_is_trusted_and_things_expire_by_it() -> None:
+    guard = ClockGuard()
+
+    guard.on_now(now(1, WALL))
+
+    assert guard.trusted(now(1, WALL))
+    assert guard.wall_ms(now(1, WALL)) == WALL
+    assert guard.expiry_ms() == WALL
+
+
+def test_before_any_tick_nothing_expires() -> None:
+    assert ClockGuard().expiry_ms() == 0
+
+
+def test_what_expired_stays_expired_where_the_clock_steps_back_a_little() -> None:
+    guard = ClockGuard()
+    guard.on_now(now(1, WALL))
+
+    guard.on_now(now(2, WALL + 1 - SKEW_MAX_MS))
+
+    assert guard.trusted(now(2, WALL + 1 - SKEW_MAX_MS))
+    assert guard.expiry_ms() == WALL
+
+
+def test_a_leap_against_the_monotonic_clock_stops_expiry_until_it_is_undone() -> None:
+    guard = ClockGuard()
+    guard.on_now(now(0, WALL))
+
+    leap = now(1_000, WALL + 1_000 + SKEW_MAX_MS + 1)
+    guard.on_now(leap)
+    assert not guard.trusted(leap)
+    assert guard.expiry_ms() == WALL
+    assert guard.wall_ms(leap) == leap.wall_ms  # there is no median, and no better time
+
+    guard.on_now(now(2_000, WALL + 2_000))
+    assert guard.trusted(now(2_000, WALL + 2_000))
+    assert guard.expiry_ms() == WALL + 2_000
+
+
+def test_a_leap_of_sixty_seconds_exactly_is_none_in_either_direction() -> None:
+    for leap_ms in (SKEW_MAX_MS, -SKEW_MAX_MS):
+        guard = ClockGuard()
+        guard.on_now(now(0, WALL))
+
+        guard.on_now(now(10, WALL + 10 + leap_ms))
+
+        assert guard.trusted(now(10, WALL + 10 + leap_ms))
+
+
+def test_slow_drift_is_no_leap() -> None:
+    guard = ClockGuard()
+
+    for minute in range(10):
+        at = now(minute * 60_000, WALL + minute * 100_000)
+        guard.on_now(at)
+        assert guard.trusted(at)
+
+
+def test_a_leap_that_the_neighbors_confirm_is_believed() -> None:
+    guard = ClockGuard()
+    guard.on_now(now(0, WALL))
+    after = now(1_000, WALL + 3_600_000)
+    told(guard, after, after.wall_ms, after.wall_ms)
+
+    guard.on_now(after)
+
+    assert guard.trusted(after)
+    assert guard.expiry_ms() == after.wall_ms
+
+
+def test_a_leap_that_the_neighbors_deny_is_not() -> None:
+    guard = ClockGuard()
+    guard.on_now(now(0, WALL))
+    after = now(1_000, WALL + 3_600_000)
+    told(guard, after, WALL + 1_000, WALL + 1_002)
+
+    guard.on_now(after)
+
+    assert not guard.trusted(after)
+    assert guard.wall_ms(after) == WALL + 1_002
+    assert guard.expiry_ms() == WALL
+
+
+def test_of_two_clocks_that_differ_neither_is_believed_and_each_stamps_by_its_own() -> None:
+    guard = ClockGuard()
+    at = now(5, WALL)
+    guard.on_now(at)
+    told(guard, at, WALL + SKEW_MAX_MS + 1)
+
+    guard.on_now(now(6, WALL + 1))
+
+    assert not guard.trusted(at)
+    assert guard.wall_ms(at) == WALL
+    assert guard.expiry_ms() == WALL
+
+
+def test_of_two_clocks_that_agree_within_sixty_seconds_both_are_trusted() -> None:
+    for offset in (SKEW_MAX_MS, -SKEW_MAX_MS):
+        guard = ClockGuard()
+        told(guard, now(5, WALL), WALL + offset)
+
+        assert guard.trusted(now(5, WALL))
+
+
+def test_a_clock_sixty_seconds_from_the_median_is_right_and_one_beyond_stamps_by_the_median() -> None:
+    for sign in (1, -1):
+        guard = ClockGuard()
+        told(guard, now(5, WALL), WALL + sign * SKEW_MAX_MS, WALL + sign * SKEW_MAX_MS)
+        assert guard.trusted(now(5, WALL))
+        assert guard.wall_ms(now(5, WALL)) == WALL
+
+        told(guard, now(5, WALL), WALL + sign * (SKEW_MAX_MS + 1), WALL + sign * (SKEW_MAX_MS + 1))
+        assert not guard.trusted(now(5, WALL))
+        assert guard.wall_ms(now(5, WALL)) == WALL + sign * (SKEW_MAX_MS + 1)
+
+
+def test_one_wrong_neighbor_of_two_does_not_matter() -> None:
+    guard = ClockGuard()
+    told(guard, now(5, WALL), WALL + 9_000_000, WALL + 20)
+
+    assert guard.median_ms(now(5, WALL)) == WALL + 20
+    assert guard.trusted(now(5, WALL))
+
+
+def test_of_an_even_count_the_middle_one_nearer_to_ours_is_the_median() -> None:
+    at = now(5, WALL)
+    ahead, behind = ClockGuard(), ClockGuard()
+    told(ahead, at, WALL + 100, WALL + 200, WALL + 300)
+    told(behind, at, WALL - 100, WALL - 200, WALL - 300)
+
+    assert ahead.median_ms(at) == WALL + 100
+    assert behind.median_ms(at) == WALL - 100
+
+
+def test_neighbors_clocks_run_on_between_their_frames() -> None:
+    guard = ClockGuard()
+    told(guard, now(1_000, WALL), WALL + 5, WALL + 7)
+
+    assert guard.median_ms(now(61_000, WALL)) == WALL + 60_005
+
+
+def test_a_neighbor_that_is_gone_has_no_say() -> None:
+    guard = ClockGuard()
+    told(guard, now(5, WALL), WALL + 100_000)
+    assert not guard.trusted(now(5, WALL))
+
+    guard.forget(ANA)
+    guard.forget(ANA)
+
+    assert guard.offsets == {}
+    assert guard.trusted(now(5, WALL))
+
+
+def test_what_a_wrong_clock_declared_dead_lives_again_once_two_neighbors_prove_it_wrong() -> None:
+    guard = ClockGuard()
+    wrong = now(0, WALL + 3_600_000)
+    guard.on_now(wrong)
+    assert guard.expiry_ms() == WALL + 3_600_000
+    told(guard, wrong, WALL, WALL + 10)
+
+    guard.on_now(wrong)
+
+    assert guard.expiry_ms() == WALL + 10
+
+
+def test_a_clock_that_is_slow_declares_nothing_dead_by_the_others() -> None:
+    guard = ClockGuard()
+    at = now(0, WALL)
+    guard.on_now(at)
+    told(guard, at, WALL + 3_600_000, WALL + 3_600_000)
+
+    guard.on_now(at)
+
+    assert guard.expiry_ms() == WALL

@@ -1,0 +1,168 @@
+"""Interval sets and version vectors: the corners that a random test might miss."""
+
+import pytest
+
+from mesh.clocks.vector import IntervalSet, Order, VersionVector
+from mesh.types import LogId
+from tests.samples import ANA, BEN
+
+LOG, OTHER = LogId(ANA, 1), LogId(BEN, 1)
+
+
+def test_runs_that_touch_are_joined_and_runs_with_one_between_them_are_not() -> None:
+    runs = IntervalSet([(1, 2), (6, 7), (4, 4)])
+
+    assert list(runs) == [(1, 2), (4, 4), (6, 7)]
+    runs.add(3, 3)
+
+    assert list(runs) == [(1, 4), (6, 7)]
+
+
+def test_one_removal_may_take_whole_runs_and_the_ends_of_others() -> None:
+    runs = IntervalSet([(1, 3), (5, 5), (7, 9)])
+
+    runs.remove(3, 7)
+
+    assert list(runs) == [(1, 2), (8, 9)]
+
+
+def test_removing_what_is_not_there_changes_nothing() -> None:
+    runs = IntervalSet([(1, 2), (8, 9)])
+
+    runs.remove(3, 7)
+
+    assert list(runs) == [(1, 2), (8, 9)]
+
+
+@pytest.mark.parametrize(("first", "last"), [(0, 1), (2, 1), (-1, 3)])
+def test_a_run_that_is_none_trips_an_assertion(first: int, last: int) -> None:
+    with pytest.raises(AssertionError):
+        IntervalSet().add(first, last)
+    with pytest.raises(AssertionError):
+        IntervalSet().remove(first, last)
+
+
+def test_nothing_is_missing_of_a_range_that_ends_before_it_begins() -> None:
+    assert IntervalSet([(1, 3)]).missing(4, 3) == []
+    assert IntervalSet([(1, 9)]).missing(3, 2) == []
+
+
+def test_the_frontier_ends_at_the_first_hole_and_is_zero_where_the_first_is_missing() -> None:
+    assert IntervalSet().frontier == 0
+    assert IntervalSet([(2, 9)]).frontier == 0
+    assert IntervalSet([(1, 4), (6, 9)]).frontier == 4
+
+
+def test_iterating_is_safe_while_the_set_changes() -> None:
+    runs = IntervalSet([(1, 1), (3, 3), (5, 5)])
+
+    for first, last in runs:
+        runs.remove(first, last)
+
+    assert list(runs) == []
+
+
+def test_sets_and_vectors_are_mutable_and_so_cannot_be_hashed() -> None:
+    for thing in (IntervalSet(), VersionVector()):
+        with pytest.raises(TypeError):
+            hash(thing)
+
+
+def test_sets_and_vectors_equal_only_their_like_and_show_what_they_hold() -> None:
+    runs = IntervalSet([(1, 2)])
+    vector = VersionVector([(LOG, runs)])
+
+    assert runs != [(1, 2)]
+    assert vector != {LOG: runs}
+    assert repr(runs) == "IntervalSet([(1, 2)])"
+    assert repr(vector) == f"VersionVector([({LOG!r}, IntervalSet([(1, 2)]))])"
+
+
+def test_a_check_trips_over_each_broken_invariant() -> None:
+    for firsts, lasts in [([0], [1]), ([3], [2]), ([1, 3], [2, 4]), ([5, 1], [6, 2]), ([1, 2], [4, 6])]:
+        runs = IntervalSet()
+        runs._firsts, runs._lasts = firsts, lasts
+        with pytest.raises(AssertionError):
+            runs.check()
+    vector = VersionVector()
+    vector._sets[LOG] = IntervalSet()
+    with pytest.raises(AssertionError):
+        vector.check()
+
+
+def test_a_check_passes_runs_with_one_number_between_them_from_the_first_on() -> None:
+    IntervalSet([(1, 1), (3, 3)]).check()
+    VersionVector([(LOG, IntervalSet([(1, 1)]))]).check()
+
+
+def test_a_log_named_twice_is_joined_and_an_empty_one_left_out() -> None:
+    vector = VersionVector([(LOG, IntervalSet([(1, 2)])), (OTHER, IntervalSet()), (LOG, IntervalSet([(3, 3)]))])
+
+    assert vector.items() == [(LOG, IntervalSet([(1, 3)]))]
+
+
+def test_a_log_of_which_nothing_is_left_vanishes() -> None:
+    vector = VersionVector([(LOG, IntervalSet([(1, 2)]))])
+
+    vector.remove(LOG, 1, 2)
+    vector.remove(OTHER, 1, 2)
+
+    assert vector == VersionVector()
+    assert LOG not in vector
+
+
+def test_replacing_by_nothing_forgets() -> None:
+    vector = VersionVector([(LOG, IntervalSet([(1, 2)]))])
+
+    vector.replace(LOG, IntervalSet())
+
+    assert len(vector) == 0
+
+
+def test_what_is_held_of_an_unknown_log_is_nothing_and_stays_so() -> None:
+    vector = VersionVector()
+
+    assert list(vector.get(LOG)) == []
+    vector.add(LOG, 1, 1)
+
+    assert list(vector.get(OTHER)) == []
+
+
+def test_a_merge_does_not_tie_two_vectors_together() -> None:
+    one, two = VersionVector(), VersionVector([(LOG, IntervalSet([(1, 1)]))])
+
+    one.merge(two)
+    one.add(LOG, 2, 2)
+
+    assert list(two.get(LOG)) == [(1, 1)]
+
+
+def test_holes_decide_how_vectors_stand() -> None:
+    full = VersionVector([(LOG, IntervalSet([(1, 5)]))])
+    holed = VersionVector([(LOG, IntervalSet([(1, 2), (4, 5)]))])
+    higher = VersionVector([(LOG, IntervalSet([(1, 2), (4, 6)]))])
+
+    assert full.compare(holed) is Order.AFTER
+    assert holed.compare(full) is Order.BEFORE
+    assert full.compare(higher) is Order.CONCURRENT
+    assert full.compare(full.copy()) is Order.EQUAL
+
+
+def test_many_runs_in_falling_order_cost_no_more_than_sorting_them() -> None:
+    """A stranger's cursor may name its runs in any order; joining them one by one would move all the others each time."""
+    moved = 0
+
+    class Counting(list[int]):
+        def __setitem__(self, key: object, value: object) -> None:
+            nonlocal moved
+            assert isinstance(key, slice)
+            moved += len(self) - key.start
+            super().__setitem__(key, value)  # type: ignore[index, assignment]
+
+    class Counted(IntervalSet):
+        def __setattr__(self, name: str, value: object) -> None:
+            super().__setattr__(name, Counting(value))  # type: ignore[call-overload]
+
+    runs = Counted((number, number) for number in range(2_000, 0, -2))
+
+    assert (len(runs), moved) == (1_000, 0)
