@@ -207,8 +207,10 @@ def decode_header(header: bytes) -> Header:
         fields = reader.unpack()
     except (msgpack.UnpackException, ValueError, RecursionError) as error:
         raise DecodeError(f"a header does not decode: {error or type(error).__name__}") from error
-    if type(fields) is not list or len(fields) != 12 or fields[0] != FORMAT or reader.tell() != len(header):
+    if type(fields) is not list or len(fields) != 12 or (type(fields[0]), fields[0]) != (int, FORMAT):
         raise DecodeError("a header has another format")
+    if reader.tell() != len(header):
+        raise DecodeError("bytes follow the header", reader.tell())
     node, epoch, space, first, count, stamp, expires_ms, floor, previous, body_hash, codec = fields[1:]
     numbers = (epoch, first, count, stamp, expires_ms, floor, codec)
     if any(type(number) is not int or not 0 <= number < NUMBER_MAX for number in numbers):
@@ -216,7 +218,7 @@ def decode_header(header: bytes) -> Header:
     names = ((node, NODE_ID_BYTES), (previous, NAME_BYTES), (body_hash, NAME_BYTES))
     if any(type(value) is not bytes or len(value) != size for value, size in names) or type(space) is not str:
         raise DecodeError("a header's names are invalid")
-    if not 0 < first < POSITION_MAX or not 0 < count <= BATCH_RECORDS_MAX or codec not in (CODEC_PLAIN, CODEC_ZLIB):
+    if not 0 < first <= POSITION_MAX - count or not 0 < count <= BATCH_RECORDS_MAX or codec > CODEC_ZLIB:
         raise DecodeError("a header's place or codec is invalid")
     log = LogId(NodeId(node), epoch, space)
     return Header(log, first, count, stamp, expires_ms, floor, previous, body_hash, codec)

@@ -22,6 +22,8 @@ TTL_MS_MAX = 400 * 86_400_000
 HEADERS_MAX = 64
 PUBLISHER_BYTES_MAX = 128
 NESTING_MAX = 8
+RECORD_NESTING_MAX = NESTING_MAX - 2
+"""A record lies in an array of records in an operation: what is deeper could be stored, and delivered to nobody."""
 
 CONTENT_BYTES, CONTENT_TEXT, CONTENT_JSON, CONTENT_MSGPACK = 0, 1, 2, 3
 CONTENT_MASK = 0b111
@@ -62,8 +64,9 @@ class Record(NamedTuple):
         return stamp_ms(self.stamp) + self.ttl_ms
 
     def same_message(self, other: Record) -> bool:
-        """Whether both agree in all that the publisher sent: everything but the stamp."""
-        return self[:4] == other[:4] and self[5:10] == other[5:10]
+        """Whether both agree in all that the publisher sent: all but the stamp, and the flags that a node sets."""
+        same_flags = not (self.flags ^ other.flags) & CONTENT_MASK
+        return same_flags and self[:4] == other[:4] and self.ttl_ms == other.ttl_ms and self[7:10] == other[7:10]
 
 
 _pack = msgpack.Packer(autoreset=True, use_bin_type=True).pack
@@ -90,6 +93,19 @@ def unpacker(size_max: int) -> msgpack.Unpacker:
     )
 
 
+def refuse_depth(value: Any, depth: int) -> None:
+    """Raise `DecodeError` for what is nested too deeply, and for extension types (an empty one passes the unpacker)."""
+    kind = type(value)
+    if kind is list or kind is dict:
+        if depth == 0:
+            raise DecodeError("nested too deeply")
+        for item in value if kind is list else value.values():
+            if type(item) is list or type(item) is dict or type(item) is msgpack.ExtType:
+                refuse_depth(item, depth - 1)
+    elif kind is msgpack.ExtType:
+        raise DecodeError("extension types are not used")
+
+
 def decode_records(body: bytes, count: int) -> list[Record]:
     """Decode exactly `count` records that lie back to back in `body`. Raises `DecodeError` for anything else."""
     reader = unpacker(len(body))
@@ -100,6 +116,8 @@ def decode_records(body: bytes, count: int) -> list[Record]:
         for _ in range(count):
             fields = reader.unpack()
             end = reader.tell()
+            if end - start > RECORD_BYTES_MAX:
+                raise DecodeError(f"a record is larger than {RECORD_BYTES_MAX} bytes", start)
             records.append(typed_record(fields, body[start:end]))
             start = end
     except (msgpack.UnpackException, ValueError, RecursionError) as error:
@@ -120,7 +138,7 @@ def typed_record(fields: Any, raw: bytes) -> Record:
     channel, publisher, incarnation, sequence, stamp, ttl_ms, flags, causes, headers, payload = fields[:10]
     if type(channel) is not str or channel_fault(channel):
         raise DecodeError("a record's channel is invalid")
-    if type(publisher) is not str or not publisher or len(publisher) > PUBLISHER_BYTES_MAX:
+    if type(publisher) is not str or not publisher or len(publisher.encode()) > PUBLISHER_BYTES_MAX:
         raise DecodeError("a record's publisher is invalid")
     if not (_is_count(incarnation) and _is_count(sequence) and _is_count(stamp) and _is_count(flags)):
         raise DecodeError("a record's numbers are invalid")
@@ -132,4 +150,6 @@ def typed_record(fields: Any, raw: bytes) -> Record:
         raise DecodeError(f"headers are at most {HEADERS_MAX} pairs of text")
     if sequence < 1:
         raise DecodeError("sequences start at 1")
+    if causes or len(fields) > 10:
+        refuse_depth(fields, RECORD_NESTING_MAX)
     return Record(channel, publisher, incarnation, sequence, stamp, ttl_ms, flags, causes, headers, payload, raw)

@@ -1,0 +1,355 @@
+"""Holdings: received in memory, stored on the disk, and what became of a batch in between."""
+
+import pytest
+
+from mesh.clocks.vector import IntervalSet, VersionVector
+from mesh.log import holdings as h
+from mesh.log.batch import NO_NAME, Batch
+from mesh.log.holdings import DEAD_LOG_MARGIN_MS, Holdings, RecentBatches
+from mesh.log.log import UNKNOWN_NAME, Run
+from mesh.log.names import NameRun
+from mesh.types import LogId
+from tests.samples import ANA, BEN, Writer
+
+
+def holding(*batches: Batch) -> Holdings:
+    """Holdings that have stored these batches."""
+    holdings = Holdings()
+    for batch in batches:
+        holdings.receive(batch)
+        holdings.store(batch)
+    holdings.named()
+    holdings.check()
+    return holdings
+
+
+# --- recent batches --------------------------------------------------------------------------------------------------
+
+
+def test_the_oldest_batches_go_when_the_limit_is_passed() -> None:
+    writer = Writer()
+    first, second, third = (writer.write(1) for _ in range(3))
+    recent = RecentBatches(first.size + second.size)
+
+    recent.keep(first)
+    recent.keep(second)
+    assert recent.get(first.log, 1) is first
+    recent.keep(third)
+
+    assert [recent.get(writer.log, n) for n in (1, 2, 3)] == [None, second, third]
+    assert recent.bytes == second.size + third.size
+
+
+def test_a_batch_that_is_kept_again_is_the_newest_and_counted_once() -> None:
+    writer = Writer()
+    first, second, third = (writer.write(1) for _ in range(3))
+    recent = RecentBatches(first.size + second.size)
+    for batch in (first, second, first):
+        recent.keep(batch)
+
+    recent.keep(third)
+
+    assert [recent.get(writer.log, n) for n in (1, 2, 3)] == [first, None, third]
+    assert recent.bytes == first.size + third.size
+
+
+def test_where_nothing_is_to_be_kept_nothing_is() -> None:
+    batch = Writer().write(1)
+    recent = RecentBatches(0)
+
+    recent.keep(batch)
+
+    assert (recent.get(batch.log, 1), recent.bytes) == (None, 0)
+
+
+def test_a_batch_is_let_go_once() -> None:
+    batch = Writer().write(1)
+    recent = RecentBatches(1 << 20)
+    recent.keep(batch)
+
+    recent.drop(batch.log, 1)
+    recent.drop(batch.log, 1)
+
+    assert (recent.get(batch.log, 1), recent.bytes) == (None, 0)
+
+
+def test_sixteen_mebibytes_are_kept_unless_told_otherwise() -> None:
+    assert Holdings().recent._bytes_max == 16 << 20
+    assert Holdings(5).recent._bytes_max == 5
+
+
+# --- the way of a batch ----------------------------------------------------------------------------------------------
+
+
+def test_a_batch_is_received_then_stored() -> None:
+    holdings, batch = Holdings(), Writer().write(3)
+    assert holdings.fault(batch) == ""
+
+    holdings.receive(batch)
+    holdings.check()
+    assert holdings.has(batch.log, 1, 3)
+    assert not holdings.has(batch.log, 1, 4)
+    assert list(holdings.received_of(batch.log)) == [(1, 3)]
+    assert list(holdings.stored_of(batch.log)) == []
+    assert (holdings.digest, holdings.revision) == (0, 0)
+    assert holdings.at_hand(batch.log, 1) is batch
+
+    holdings.store(batch)
+    holdings.check()
+    assert list(holdings.stored_of(batch.log)) == [(1, 3)]
+    assert holdings.stored_vector() == VersionVector([(batch.log, IntervalSet([(1, 3)]))])
+    assert (holdings.digest, holdings.revision) == (holdings.stored[batch.log].digest(), 1)
+    assert holdings.pending == {}
+    assert holdings.at_hand(batch.log, 1) is batch
+    assert holdings.at_hand(batch.log, 2) is None
+
+
+def test_of_a_log_that_nobody_named_nothing_is_held() -> None:
+    holdings, log = Holdings(), LogId(BEN, 5)
+
+    assert not holdings.has(log, 1, 1)
+    assert list(holdings.received_of(log)) == list(holdings.stored_of(log)) == []
+    assert holdings.at_hand(log, 1) is None
+    holdings.check()
+
+
+def test_a_batch_that_could_not_be_stored_was_never_here() -> None:
+    writer = Writer()
+    first, second = writer.write(2), writer.write(2)
+    holdings = holding(first)
+    holdings.receive(second)
+
+    holdings.take_back(second)
+
+    holdings.check()
+    assert list(holdings.received_of(writer.log)) == [(1, 2)]
+    assert holdings.names.find("pub", 7, 3) == []
+    assert holdings.named() == ()
+    assert holdings.fault(second) == ""
+    holdings.receive(second)
+    holdings.store(second)
+    holdings.check()
+    assert list(holdings.stored_of(writer.log)) == [(1, 4)]
+
+
+def test_a_log_of_which_nothing_could_be_stored_is_not_held() -> None:
+    holdings, batch = Holdings(), Writer().write(2)
+    holdings.receive(batch)
+
+    holdings.take_back(batch)
+
+    holdings.check()
+    assert (holdings.received, holdings.pending, len(holdings.names)) == ({}, {}, 0)
+
+
+def test_names_that_changed_are_told_once_as_they_stand_then() -> None:
+    writer = Writer()
+    first, second = writer.write(2), writer.write(2)
+    holdings = Holdings()
+
+    holdings.receive(first)
+    holdings.receive(second)
+
+    expires_ms = second.head.expires_ms
+    assert holdings.named() == (NameRun("pub", 7, 1, 4, writer.log, 1, 4, expires_ms),)
+    assert holdings.named() == ()
+
+
+def test_names_of_two_logs_are_told_apart() -> None:
+    holdings, ana, ben = Holdings(), Writer(ANA), Writer(BEN)
+
+    holdings.receive(ana.write(1))
+    holdings.receive(ben.write(1))
+
+    assert [run.log for run in holdings.named()] == [ana.log, ben.log]
+
+
+# --- what cannot be taken --------------------------------------------------------------------------------------------
+
+
+def test_a_batch_that_overlaps_or_does_not_chain_is_refused() -> None:
+    writer, clone = Writer(), Writer()
+    first, second = writer.write(2), writer.write(2)
+    holdings = holding(first)
+    clone.write(1, payload=b"other")
+    clone.write(1, payload=b"other")
+    other = clone.write(2)
+
+    assert holdings.fault(clone.batches[1]) == "it overlaps a batch that is held"
+    assert holdings.fault(other) == "it does not name the batch before it"
+    assert holdings.fault(second) == ""
+
+
+def test_the_first_batch_of_an_unknown_log_is_judged_too() -> None:
+    writer = Writer(position=0, head=b"x" * 32)
+
+    assert Holdings().fault(writer.write(1)) == "a first batch has none before it"
+
+
+def test_a_log_with_two_histories_takes_nothing_more() -> None:
+    writer = Writer()
+    holdings = holding(writer.write(1))
+
+    holdings.forked.add(writer.log)
+
+    assert holdings.fault(writer.write(1)) == "its log has two histories"
+
+
+# --- recovering and losing -------------------------------------------------------------------------------------------
+
+
+def test_what_a_store_held_is_received_and_stored() -> None:
+    holdings, batch = Holdings(), Writer().write(3)
+    run = Run(1, 3, NO_NAME, batch.name)
+    name = NameRun("pub", 7, 1, 3, batch.log, 1, 3, batch.head.expires_ms)
+
+    holdings.recover(batch.log, (run,), 5, 6)
+    holdings.recover(LogId(BEN, 1), (), 5, 6)
+    holdings.recover_names((name,))
+
+    holdings.check()
+    assert list(holdings.received) == list(holdings.stored) == [batch.log]
+    for held in (holdings.received[batch.log], holdings.stored[batch.log]):
+        assert (held.runs, held.stamp, held.expires_ms) == ([run], 5, 6)
+    assert holdings.received[batch.log] is not holdings.stored[batch.log]
+    assert holdings.names.find("pub", 7, 2) == [name]
+    assert holdings.digest == holding(batch).digest
+    assert holdings.changed_since(0) == [batch.log]
+
+
+def test_a_damaged_range_is_neither_stored_nor_received_and_is_wanted_again() -> None:
+    writer = Writer()
+    batches = [writer.write(1) for _ in range(3)]
+    holdings = holding(*batches)
+    whole = holdings.digest
+
+    holdings.lose(writer.log, 2, 2)
+
+    holdings.check()
+    assert list(holdings.stored_of(writer.log)) == list(holdings.received_of(writer.log)) == [(1, 1), (3, 3)]
+    assert holdings.stored[writer.log].runs[0].head == UNKNOWN_NAME
+    assert holdings.at_hand(writer.log, 2) is None
+    assert holdings.digest != whole
+    assert holdings.fault(batches[1]) == ""
+    holdings.receive(batches[1])
+    holdings.store(batches[1])
+    assert holdings.digest == whole
+
+
+def test_a_log_that_is_lost_whole_leaves_no_digest() -> None:
+    batch = Writer().write(2)
+    holdings = holding(batch)
+
+    holdings.lose(batch.log, 1, 2)
+    holdings.lose(batch.log, 1, 2)
+
+    holdings.check()
+    assert (holdings.stored, holdings.received, holdings.digest) == ({}, {}, 0)
+
+
+def test_losing_what_is_stored_leaves_what_waits() -> None:
+    writer = Writer()
+    first, second = writer.write(2), writer.write(2)
+    holdings = holding(first)
+    holdings.receive(second)
+
+    holdings.lose(writer.log, 1, 2)
+
+    holdings.check()
+    assert list(holdings.received_of(writer.log)) == [(3, 4)]
+    assert writer.log not in holdings.stored
+
+
+# --- changes and ends ------------------------------------------------------------------------------------------------
+
+
+def test_logs_are_told_by_their_latest_change() -> None:
+    ana, ben = Writer(ANA), Writer(BEN)
+    holdings = holding(ana.write(1), ben.write(1))
+    before = holdings.revision
+    assert before == 2
+    assert holdings.changed_since(0) == [ana.log, ben.log]
+    assert holdings.changed_since(1) == [ben.log]
+    assert holdings.changed_since(before) == []
+
+    batch = ana.write(1)
+    holdings.receive(batch)
+    holdings.store(batch)
+
+    assert holdings.changed_since(before) == [ana.log]
+    assert holdings.changed_since(0) == [ben.log, ana.log]
+
+
+def test_the_digest_is_the_sum_of_the_logs_modulo_2_to_the_64() -> None:
+    writers = [Writer(ANA, epoch=n) for n in range(1, 9)]
+
+    holdings = holding(*(writer.write(1) for writer in writers))
+
+    total = sum(held.digest() for held in holdings.stored.values())
+    assert total >> 64
+    assert holdings.digest == total % (1 << 64)
+
+
+def test_a_log_is_dead_two_hours_after_its_last_record_and_while_nothing_of_it_waits() -> None:
+    writer, ben = Writer(ANA), Writer(BEN)
+    first = writer.write(1)
+    holdings = holding(first, ben.write(1, ttl_ms=1))
+    dies_ms = first.head.expires_ms + DEAD_LOG_MARGIN_MS
+
+    assert holdings.dead(dies_ms - 1) == [ben.log]
+    assert holdings.dead(dies_ms) == sorted([writer.log, ben.log])
+    second = writer.write(1)
+    holdings.receive(second)
+
+    assert holdings.dead(dies_ms) == [ben.log]
+
+
+def test_a_log_that_has_vanished_is_gone_from_all_and_remembered() -> None:
+    batch, other = Writer(ANA).write(1), Writer(BEN).write(1)
+    holdings = holding(batch, other)
+
+    holdings.forget(batch.log)
+
+    holdings.check()
+    assert list(holdings.stored) == list(holdings.received) == [other.log]
+    assert list(holdings.gone) == [batch.log]
+    assert holdings.digest == holding(other).digest
+    assert holdings.changed_since(2) == [batch.log]
+
+
+def test_logs_that_were_never_here_can_vanish_and_the_oldest_are_no_longer_remembered(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(h, "GONE_MAX", 2)
+    holdings = Holdings()
+
+    for epoch in (1, 2, 3):
+        holdings.forget(LogId(ANA, epoch))
+
+    holdings.check()
+    assert list(holdings.gone) == [LogId(ANA, 2), LogId(ANA, 3)]
+
+
+# --- the check -------------------------------------------------------------------------------------------------------
+
+
+def test_a_check_trips_over_each_broken_invariant() -> None:
+    writer = Writer()
+    batch, more = writer.write(1), writer.write(1)
+
+    stored_only = holding(batch)
+    del stored_only.received[writer.log]
+    waiting_nowhere = holding(batch)
+    waiting_nowhere.pending[writer.log, 2] = more
+    unpended = holding(batch)
+    unpended.received[writer.log].add(more)
+    wrong_sum = holding(batch)
+    wrong_sum.digest += 1
+    broken_log = holding(batch)
+    broken_log.stored[writer.log].runs.clear()
+    broken_names = holding(batch)
+    broken_names.names._runs["x", 1] = []
+
+    for holdings in (stored_only, waiting_nowhere, unpended, wrong_sum, broken_log, broken_names):
+        with pytest.raises(AssertionError):
+            holdings.check()

@@ -1,0 +1,221 @@
+"""Names of messages: where each stands, in one run while nothing comes between, in one run for every copy."""
+
+import pytest
+
+from mesh.log.batch import Batch
+from mesh.log.names import NameIndex, NameRun
+from mesh.types import LogId
+from tests.samples import ANA, BEN, Writer, record
+
+
+def batch_of(writer: Writer, *names: tuple[str, int, int]) -> Batch:
+    """The next batch of a writer, with records of these names: publisher, incarnation, sequence."""
+    records = []
+    for publisher, incarnation, sequence in names:
+        writer._stamp += 1
+        records.append(record(sequence, publisher=publisher, incarnation=incarnation, stamp=writer._stamp))
+    return writer.seal(records)
+
+
+def run_of(batch: Batch, first: int, last: int, at: int, to: int, publisher: str = "p") -> NameRun:
+    return NameRun(publisher, 7, first, last, batch.log, at, to, batch.head.expires_ms)
+
+
+def p(*sequences: int) -> list[tuple[str, int, int]]:
+    return [("p", 7, sequence) for sequence in sequences]
+
+
+def test_sequences_that_follow_one_another_are_one_run_over_batches_too() -> None:
+    index, writer = NameIndex(), Writer()
+    first, second = batch_of(writer, *p(1, 2)), batch_of(writer, *p(3, 4))
+
+    assert index.note(first) == [run_of(first, 1, 2, 1, 2)]
+    assert index.note(second) == [run_of(second, 1, 4, 1, 4)]
+
+    index.check()
+    assert index.find("p", 7, 3) == [run_of(second, 1, 4, 1, 4)]
+    assert (index.find("p", 7, 5), index.find("p", 8, 3), index.find("q", 7, 3)) == ([], [], [])
+    assert (index.newest("p", 7), index.newest("p", 8)) == (4, 0)
+    assert len(index) == 1
+
+
+def test_the_positions_between_may_belong_to_others() -> None:
+    index, writer = NameIndex(), Writer()
+    batch = batch_of(writer, ("p", 7, 1), ("q", 7, 9), ("p", 7, 2), ("q", 7, 10), ("p", 8, 1))
+
+    noted = index.note(batch)
+
+    expires_ms = batch.head.expires_ms
+    assert noted == [
+        run_of(batch, 1, 2, 1, 3),
+        run_of(batch, 9, 10, 2, 4, "q"),
+        NameRun("p", 8, 1, 1, batch.log, 5, 5, expires_ms),
+    ]
+    index.check()
+
+
+def test_a_gap_or_a_step_back_begins_another_run() -> None:
+    index, writer = NameIndex(), Writer()
+    batch = batch_of(writer, *p(1, 3, 2, 2))
+
+    noted = index.note(batch)
+
+    assert noted == [run_of(batch, n, n, at, at) for n, at in ((1, 1), (3, 2), (2, 3), (2, 4))]
+    assert index.find("p", 7, 2) == noted[2:]
+
+
+def test_a_batch_that_comes_late_has_a_run_of_its_own() -> None:
+    index, writer = NameIndex(), Writer()
+    first, second = batch_of(writer, *p(1, 2)), batch_of(writer, *p(3, 4))
+    index.note(second)
+
+    assert index.note(first) == [run_of(first, 1, 2, 1, 2)]
+
+    assert index.find("p", 7, 1) == [run_of(first, 1, 2, 1, 2)]
+    assert index.newest("p", 7) == 4
+    assert not index.moved("p", 7)
+
+
+def test_a_later_batch_that_is_nearer_in_sequence_than_in_place_does_not_join() -> None:
+    index, writer = NameIndex(), Writer()
+    early, late = batch_of(writer, *p(5)), batch_of(writer, *p(4))
+    index.note(late)
+
+    assert index.note(early) == [run_of(early, 5, 5, 1, 1)]
+
+
+def test_the_latest_expiry_of_a_run_counts() -> None:
+    index, writer = NameIndex(), Writer()
+    writer._stamp += 1
+    long = writer.seal([record(1, publisher="p", stamp=writer._stamp, ttl_ms=9_000_000)])
+    writer._stamp += 1
+    short = writer.seal([record(2, publisher="p", stamp=writer._stamp, ttl_ms=5)])
+
+    index.note(long)
+    (run,) = index.note(short)
+
+    assert run.expires_ms == long.head.expires_ms > short.head.expires_ms
+
+
+def test_a_copy_in_another_log_makes_a_mover_and_both_are_found() -> None:
+    index, ana, ben = NameIndex(), Writer(ANA), Writer(BEN)
+    here, there = batch_of(ana, *p(1, 2)), batch_of(ben, *p(2, 3))
+
+    index.note(here)
+    assert not index.moved("p", 7)
+    index.note(there)
+
+    index.check()
+    assert index.moved("p", 7)
+    assert index.movers == {("p", 7)}
+    assert index.find("p", 7, 2) == [run_of(here, 1, 2, 1, 2), run_of(there, 2, 3, 1, 2)]
+    assert index.copies_elsewhere("p", 7, 2, here.log) == [run_of(there, 2, 3, 1, 2)]
+    assert index.copies_elsewhere("p", 7, 1, here.log) == []
+
+
+def test_what_was_taken_back_was_never_named() -> None:
+    index, writer = NameIndex(), Writer()
+    first, second = batch_of(writer, *p(1, 2)), batch_of(writer, *p(3, 4))
+    index.note(first)
+    index.note(second)
+
+    index.forget(second)
+    index.check()
+    assert index.find("p", 7, 2) == [run_of(first, 1, 2, 1, 2)]
+    assert index.find("p", 7, 3) == []
+    index.forget(first)
+
+    assert (len(index), index.newest("p", 7)) == (0, 0)
+    index.forget(first)
+    assert len(index) == 0
+
+
+def test_a_run_is_cut_where_a_batch_is_taken_out_of_its_middle() -> None:
+    index, writer = NameIndex(), Writer()
+    batches = [batch_of(writer, *p(n)) for n in (1, 2, 3)]
+    for batch in batches:
+        index.note(batch)
+
+    index.forget(batches[1])
+
+    index.check()
+    assert [index.find("p", 7, n) for n in (1, 2, 3)] == [
+        [run_of(batches[2], 1, 1, 1, 1)],
+        [],
+        [run_of(batches[2], 3, 3, 3, 3)],
+    ]
+
+
+def test_only_the_copy_at_its_own_place_is_forgotten() -> None:
+    index, ana, ben = NameIndex(), Writer(ANA), Writer(BEN)
+    here, there = batch_of(ana, *p(1)), batch_of(ben, *p(1))
+    again = batch_of(ana, *p(1))
+    for batch in (here, there, again):
+        index.note(batch)
+
+    index.forget(here)
+
+    assert index.find("p", 7, 1) == [run_of(there, 1, 1, 1, 1), run_of(again, 1, 1, 2, 2)]
+    index.forget(again)
+    index.forget(there)
+    assert index.movers == set()
+
+
+def test_an_incarnation_is_forgotten_when_nothing_of_it_is_alive() -> None:
+    index, ana, ben = NameIndex(), Writer(ANA), Writer(BEN)
+    ana._stamp += 1
+    short = ana.seal([record(1, publisher="p", stamp=ana._stamp, ttl_ms=5)])
+    long = batch_of(ben, *p(2))
+    other = ben.seal([record(1, publisher="q", stamp=ben._stamp + 1, ttl_ms=90_000_000)])
+    for batch in (short, long, other):
+        index.note(batch)
+
+    assert index.expire(long.head.expires_ms - 1) == 0
+    assert index.expire(long.head.expires_ms) == 1
+
+    assert (index.find("p", 7, 2), index.movers, len(index)) == ([], set(), 1)
+    assert index.expire(other.head.expires_ms) == 1
+    assert len(index) == 0
+
+
+def test_what_a_disk_held_goes_on_growing_in_whatever_order_it_came() -> None:
+    ana, ben = Writer(ANA), Writer(BEN)
+    first, other, second = batch_of(ana, *p(1, 2)), batch_of(ben, ("q", 7, 1)), batch_of(ana, *p(9, 10))
+    runs = [run_of(second, 9, 10, 3, 4), run_of(other, 1, 1, 1, 1, "q"), run_of(first, 1, 2, 1, 2)]
+
+    index = NameIndex(runs)
+
+    index.check()
+    assert index.find("p", 7, 1) == [runs[2]]
+    following = batch_of(ana, *p(11))
+    assert index.note(following) == [run_of(following, 9, 11, 3, 5)]
+    assert NameIndex([*runs, run_of(other, 1, 2, 1, 2)]).movers == {("p", 7)}
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        NameRun("p", 7, 0, 1, LogId(ANA, 1), 1, 2, 5),
+        NameRun("p", 7, 2, 1, LogId(ANA, 1), 1, 2, 5),
+        NameRun("p", 7, 1, 1, LogId(ANA, 1), 0, 2, 5),
+        NameRun("p", 7, 1, 1, LogId(ANA, 1), 3, 2, 5),
+        NameRun("p", 7, 1, 3, LogId(ANA, 1), 1, 2, 5),
+    ],
+)
+def test_a_check_trips_over_a_run_that_cannot_be(run: NameRun) -> None:
+    with pytest.raises(AssertionError):
+        NameIndex([run]).check()
+
+
+def test_a_check_trips_over_a_broken_table() -> None:
+    run = NameRun("p", 7, 1, 1, LogId(ANA, 1), 1, 1, 5)
+    for broken in ({("p", 7): []}, {("q", 7): [run]}, {("p", 8): [run]}):
+        index = NameIndex()
+        index._runs = broken  # type: ignore[assignment]
+        with pytest.raises(AssertionError):
+            index.check()
+    index = NameIndex([run, run._replace(log=LogId(BEN, 1))])
+    index.check()
+    index.movers.clear()
+    with pytest.raises(AssertionError):
+        index.check()

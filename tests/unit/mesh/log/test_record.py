@@ -1,0 +1,207 @@
+"""Records: what a stranger may have sealed is typed and bounded before anyone believes it."""
+
+from typing import Any
+
+import msgpack
+import pytest
+
+from mesh.errors import DecodeError
+from mesh.log.record import (
+    HEADERS_MAX,
+    NESTING_MAX,
+    RECORD_BYTES_MAX,
+    RECORD_NESTING_MAX,
+    TTL_MS_MAX,
+    MessageName,
+    Record,
+    decode_records,
+    encode_record,
+    refuse_depth,
+)
+from tests.samples import WALL_MS, record
+
+FIELDS: list[Any] = ["room/1", "pub", 7, 1, WALL_MS << 16, 1_000, 1, [], {"k": "v"}, b"hello"]
+
+
+def with_field(index: int, value: object) -> bytes:
+    return msgpack.packb([*FIELDS[:index], value, *FIELDS[index + 1 :]])
+
+
+def nested(depth: int) -> Any:
+    value: Any = 1
+    for _ in range(depth):
+        value = [value]
+    return value
+
+
+def test_records_lie_back_to_back_and_keep_their_bytes() -> None:
+    one, two = record(1, b"a", headers={"k": "v"}), record(2, b"b" * 300)
+
+    assert decode_records(one.raw + two.raw, 2) == [one, two]
+
+
+def test_no_record_is_read_from_nothing() -> None:
+    assert decode_records(b"", 0) == []
+
+
+def test_a_record_has_a_name_and_dies_after_its_time_to_live() -> None:
+    one = record(3, stamp=(WALL_MS << 16) + 9, ttl_ms=5)
+
+    assert one.name == MessageName("pub", 7, 3)
+    assert one.expires_ms == WALL_MS + 5
+
+
+@pytest.mark.parametrize(("body", "offset"), [(b"", 0), (b"\x9a", 0), (b"\xc1", 0), (record(1).raw[:-1], 0)])
+def test_a_record_that_is_cut_short_or_is_none_says_where(body: bytes, offset: int) -> None:
+    with pytest.raises(DecodeError, match="a record does not decode") as caught:
+        decode_records(body, 1)
+
+    assert caught.value.offset == offset
+
+
+def test_the_offset_is_that_of_the_record_which_fails() -> None:
+    one = record(1).raw
+
+    with pytest.raises(DecodeError, match="a record does not decode") as missing:
+        decode_records(one, 2)
+    with pytest.raises(DecodeError, match="bytes follow the last record") as surplus:
+        decode_records(one + b"\xc0", 1)
+
+    assert (missing.value.offset, surplus.value.offset) == (len(one), len(one))
+
+
+@pytest.mark.parametrize("value", [1, None, "text", {}, FIELDS[:9]])
+def test_what_is_no_array_of_ten_is_no_record(value: object) -> None:
+    with pytest.raises(DecodeError, match="a record is an array of ten"):
+        decode_records(msgpack.packb(value), 1)
+
+
+NO_NUMBERS = [-1, 1 << 63, True, 1.0, "1", None]
+
+
+@pytest.mark.parametrize(
+    ("index", "values", "why"),
+    [
+        (0, ["", "a/+", b"room", 1, "$mesh", "x" * 256], "a record's channel is invalid"),
+        (1, ["", "x" * 129, "é" * 65, b"pub", None], "a record's publisher is invalid"),
+        (2, NO_NUMBERS, "a record's numbers are invalid"),
+        (3, NO_NUMBERS, "a record's numbers are invalid"),
+        (4, NO_NUMBERS, "a record's numbers are invalid"),
+        (5, [0, -1, TTL_MS_MAX + 1, True, 1.5, None], "a record's time to live is invalid"),
+        (6, NO_NUMBERS, "a record's numbers are invalid"),
+        (7, [None, {}, "causes"], "a record's payload, causes or headers are invalid"),
+        (8, [None, [], "headers"], "a record's payload, causes or headers are invalid"),
+        (9, [None, [], "text"], "a record's payload, causes or headers are invalid"),
+        (8, [{"k": 1}, {"k": b"v"}, {b"k": "v"}], "headers are at most 64 pairs of text"),
+        (8, [{str(n): "" for n in range(HEADERS_MAX + 1)}], "headers are at most 64 pairs of text"),
+        (3, [0], "sequences start at 1"),
+        (7, [nested(RECORD_NESTING_MAX)], "nested too deeply"),
+        (7, [[msgpack.ExtType(5, b"")]], "extension types are not used"),
+    ],
+)
+def test_every_field_is_typed_and_bounded(index: int, values: list[object], why: str) -> None:
+    for value in values:
+        with pytest.raises(DecodeError, match=f"^{why}$"):
+            decode_records(with_field(index, value), 1)
+
+
+@pytest.mark.parametrize(
+    ("index", "value"),
+    [
+        (0, "x" * 255),
+        (1, "x" * 128),
+        (2, 0),
+        (2, (1 << 63) - 1),
+        (3, (1 << 63) - 1),
+        (4, 0),
+        (5, 1),
+        (5, TTL_MS_MAX),
+        (6, (1 << 63) - 1),
+        (7, nested(RECORD_NESTING_MAX - 1)),
+        (8, {str(n): "" for n in range(HEADERS_MAX)}),
+        (9, b""),
+    ],
+)
+def test_the_bounds_themselves_are_within(index: int, value: object) -> None:
+    (found,) = decode_records(with_field(index, value), 1)
+
+    assert list(found[:10]) == [*FIELDS[:index], value, *FIELDS[index + 1 :]]
+
+
+def test_surplus_elements_are_carried_on_but_only_as_deep_as_can_be_delivered() -> None:
+    """A record lies two arrays deep in `Messages`: what is deeper would cut off every subscriber that it reaches."""
+    raw = msgpack.packb([*FIELDS, nested(RECORD_NESTING_MAX - 1)])
+
+    (found,) = decode_records(raw, 1)
+
+    assert (found.raw, list(found[:10])) == (raw, FIELDS)
+    refuse_depth([[msgpack.unpackb(raw)]], NESTING_MAX)
+    for surplus in (nested(RECORD_NESTING_MAX), msgpack.ExtType(5, b"")):
+        with pytest.raises(DecodeError):
+            decode_records(msgpack.packb([*FIELDS, surplus]), 1)
+
+
+def test_a_record_of_a_mebibyte_passes_and_one_byte_more_does_not() -> None:
+    overhead = len(record(1, bytes(RECORD_BYTES_MAX // 2)).raw) - RECORD_BYTES_MAX // 2
+    largest = record(1, bytes(RECORD_BYTES_MAX - overhead))
+    assert len(largest.raw) == RECORD_BYTES_MAX
+
+    assert decode_records(largest.raw, 1) == [largest]
+    with pytest.raises(DecodeError, match="a record is larger than 1048576 bytes") as caught:
+        decode_records(record(1).raw + record(1, bytes(RECORD_BYTES_MAX - overhead + 1)).raw, 2)
+    assert caught.value.offset == len(record(1).raw)
+
+
+@pytest.mark.parametrize("value", [{}, [], [{}], {"k": []}])
+def test_depth_counts_arrays_and_maps_alike(value: object) -> None:
+    refuse_depth(value, 2)
+    if any(value):  # type: ignore[arg-type]
+        with pytest.raises(DecodeError, match="nested too deeply"):
+            refuse_depth(value, 1)
+
+
+def test_plain_values_have_no_depth() -> None:
+    for value in (1, "text", b"bytes", None, 1.5, True):
+        refuse_depth(value, 0)
+
+
+def test_an_extension_type_is_refused_wherever_it_stands() -> None:
+    for value in (msgpack.ExtType(1, b""), [msgpack.ExtType(1, b"")], {"k": msgpack.ExtType(1, b"")}):
+        with pytest.raises(DecodeError, match="extension types are not used"):
+            refuse_depth(value, 3)
+
+
+def changed(**fields: object) -> Record:
+    return record(1)._replace(**fields)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [changed(stamp=5), changed(flags=1 | 8), changed(flags=1 | 1 << 40), changed(raw=b"other"), record(1)],
+)
+def test_one_message_is_known_by_all_that_its_publisher_sent(other: Record) -> None:
+    assert record(1).same_message(other)
+    assert other.same_message(record(1))
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        changed(channel="room/2"),
+        changed(publisher="other"),
+        changed(incarnation=8),
+        changed(sequence=2),
+        changed(ttl_ms=1),
+        changed(flags=2),
+        changed(flags=5),
+        changed(causes=[1]),
+        changed(headers={"k": "v"}),
+        changed(payload=b"hullo"),
+    ],
+)
+def test_two_messages_differ_in_any_of_it(other: Record) -> None:
+    assert not record(1).same_message(other)
+
+
+def test_a_record_is_encoded_as_the_array_that_it_is() -> None:
+    assert msgpack.unpackb(encode_record(tuple(FIELDS))) == FIELDS
