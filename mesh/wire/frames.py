@@ -8,18 +8,18 @@ believed in form, though not yet in content.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, assert_never
 
 import msgpack
 
 from mesh import frames as f
-from mesh.clocks.vector import IntervalSet, VersionVector
+from mesh.clocks.vector import VersionVector
 from mesh.crypto import NAME_BYTES, SIGNATURE_BYTES
 from mesh.errors import DecodeError
 from mesh.log.batch import batch_from_parts
 from mesh.log.log import UNKNOWN_NAME
-from mesh.log.record import NESTING_MAX, unpacker
-from mesh.types import NODE_ID_BYTES, Address, LogId, NodeId
+from mesh.log.record import NESTING_MAX, refuse_depth, unpacker
+from mesh.types import EPOCH_MAX, NODE_ID_BYTES, Address, LogId, NodeId
 
 FRAME_BYTES_MAX = 1_310_720
 """1.25 MiB: a record of 1 MiB and all that goes with it (protocol.md, 2)."""
@@ -29,7 +29,9 @@ PAGE_INTERVALS_MAX = 2048
 NUMBER_MAX = 1 << 64
 INTERVAL_MAX = 1 << 53
 """Positions lie below it."""
-TEXT_BYTES_MAX = 1024
+TEXT_MAX = 1024
+"""Characters of a short text."""
+HOST_TEXT_MAX = 255
 
 _pack = msgpack.Packer(autoreset=True, use_bin_type=True).pack
 
@@ -46,21 +48,8 @@ def plain(packed: bytes, size_max: int) -> Any:
         raise DecodeError(f"no MessagePack: {error or type(error).__name__}", reader.tell()) from error
     if reader.tell() != len(packed):
         raise DecodeError("bytes follow the value", reader.tell())
-    _shallow(value, NESTING_MAX)
+    refuse_depth(value, NESTING_MAX)
     return value
-
-
-def _shallow(value: Any, depth: int) -> None:
-    """Refuse what is nested too deeply, and extension types (an empty one passes the unpacker)."""
-    kind = type(value)
-    if kind is list or kind is dict:
-        if depth == 0:
-            raise DecodeError(f"nested more than {NESTING_MAX} deep")
-        for item in value if kind is list else value.values():
-            if type(item) is list or type(item) is dict or type(item) is msgpack.ExtType:
-                _shallow(item, depth - 1)
-    elif kind is msgpack.ExtType or kind is msgpack.Timestamp:
-        raise DecodeError("extension types are not used")
 
 
 # --- typed fields ----------------------------------------------------------------------------------------------------
@@ -74,8 +63,8 @@ def number(value: Any) -> int:
 
 
 def text(value: Any) -> str:
-    """Text of at most 1 KiB. Raises `DecodeError`."""
-    if type(value) is not str or len(value) > TEXT_BYTES_MAX:
+    """Text of at most 1,024 characters. Raises `DecodeError`."""
+    if type(value) is not str or len(value) > TEXT_MAX:
         raise DecodeError(f"expected a short text, found {type(value).__name__}")
     return value
 
@@ -109,7 +98,9 @@ def log_parts(log: LogId) -> list[Any]:
 def log_id(value: Any) -> LogId:
     """A log, typed. Raises `DecodeError`."""
     node, epoch, space = array(value, 3, 3)
-    return LogId(NodeId(blob(node, NODE_ID_BYTES)), number(epoch), text(space))
+    if number(epoch) >= EPOCH_MAX:
+        raise DecodeError("an epoch lies below 2^63")
+    return LogId(NodeId(blob(node, NODE_ID_BYTES)), epoch, text(space))
 
 
 def interval(first: Any, last: Any) -> tuple[int, int]:
@@ -125,7 +116,9 @@ def _address(value: Any) -> Address | None:
     host, port = array(value, 2, 2)
     if not 0 < number(port) < 65_536:
         raise DecodeError("a port lies between 1 and 65535")
-    return Address(text(host), port)
+    if not 0 < len(text(host)) <= HOST_TEXT_MAX:
+        raise DecodeError(f"a host has 1 to {HOST_TEXT_MAX} characters")
+    return Address(host, port)
 
 
 def _range(value: Any) -> tuple[LogId, int, int]:
@@ -152,33 +145,41 @@ def _log_state(value: Any) -> f.LogState:
 
 
 def vector_parts(vector: VersionVector) -> list[Any]:
-    """A version vector as it travels: `[log, first, last, first, last …]` for each log."""
-    return [[log_parts(log), [edge for run in runs for edge in run]] for log, runs in vector.items()]
+    """A version vector as it travels: pages of `[log, [first, last, first, last …]]`, within the limits of a page."""
+    pages: list[Any] = []
+    room = 0
+    for log, runs in vector.items():
+        edges = [edge for run in runs for edge in run]
+        while edges:
+            if not room or len(pages[-1]) == PAGE_LOGS_MAX:
+                pages.append([])
+                room = PAGE_INTERVALS_MAX
+            some = edges[: 2 * room]
+            pages[-1].append([log_parts(log), some])
+            edges = edges[len(some) :]
+            room -= len(some) // 2
+    return pages
 
 
 def vector_of(value: Any) -> VersionVector:
     """A version vector, typed. Raises `DecodeError`."""
     vector = VersionVector()
-    for item in array(value, 0, 4096):
-        log, edges = array(item, 2, 2)
-        runs = array(edges)
-        if len(runs) % 2:
-            raise DecodeError("a run has two ends")
-        place = log_id(log)
-        for first, last in zip(runs[::2], runs[1::2], strict=True):
-            vector.add(place, *interval(first, last))
+    for page in array(value):
+        for item in array(page, 0, PAGE_LOGS_MAX):
+            log, edges = array(item, 2, 2)
+            runs = array(edges, 0, 2 * PAGE_INTERVALS_MAX)
+            if len(runs) % 2:
+                raise DecodeError("a run has two ends")
+            place = log_id(log)
+            for first, last in zip(runs[::2], runs[1::2], strict=True):
+                vector.add(place, *interval(first, last))
     return vector
-
-
-def runs_of(value: IntervalSet) -> list[int]:
-    """An interval set as it travels: `first, last, first, last …`."""
-    return [edge for run in value for edge in run]
 
 
 # --- the frames ------------------------------------------------------------------------------------------------------
 
 
-def encode_frame(frame: f.Frame) -> bytes:  # a table in the form of a match: one line a frame
+def encode_frame(frame: f.Frame) -> bytes:
     """Encode a frame."""
     packed: bytes = _pack(_parts(frame))
     return packed
@@ -215,6 +216,8 @@ def _parts(frame: f.Frame) -> list[Any]:  # a table in the form of a match: one 
             return [13, _ranges_parts(ranges)]
         case f.Busy(ranges, retry_ms):
             return [14, _ranges_parts(ranges), retry_ms]
+        case _:
+            assert_never(frame)
 
 
 def _hello(p: list[Any]) -> f.Hello:

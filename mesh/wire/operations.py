@@ -7,7 +7,8 @@ the log, spliced in as they are: what was encoded once by the accepting node is 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from itertools import pairwise
+from typing import Any, assert_never
 
 import msgpack
 
@@ -33,15 +34,14 @@ from mesh.wire.frames import (
 OPERATION_BYTES_MAX = 4 << 20
 """What a WebSocket message may hold; the record's own limit of 1 MiB lies below and has its coded error."""
 DRAFTS_MAX = 4096
+SIGNED_MAX = 1 << 63
 PATTERNS_MAX = 256
 
 _pack = msgpack.Packer(autoreset=True, use_bin_type=True).pack
 
 
 def _array_header(length: int) -> bytes:
-    if length < 16:
-        return bytes((0x90 | length,))
-    return b"\xdc" + length.to_bytes(2, "big") if length < 1 << 16 else b"\xdd" + length.to_bytes(4, "big")
+    return bytes((0x90 | length,)) if length < 16 else b"\xdc" + length.to_bytes(2, "big")
 
 
 def _spliced(*parts: Any) -> bytes:
@@ -70,6 +70,10 @@ def encode_operation(operation: o.ClientOperation | o.NodeOperation) -> bytes:
             return packed
 
 
+_Whole = o.ClientOperation | o.Attached | o.Receipt | o.Refused | o.Subscribed | o.Gap | o.Status | o.GoAway | o.Goodbye
+"""Operations into which nothing is spliced."""
+
+
 def _optional_vector(vector: VersionVector | None) -> list[Any] | None:
     return None if vector is None else vector_parts(vector)
 
@@ -81,7 +85,7 @@ def _draft_parts(draft: o.Draft) -> list[Any]:
     return parts
 
 
-def _parts(operation: Any) -> list[Any]:  # a table in the form of a match
+def _parts(operation: _Whole) -> list[Any]:  # a table in the form of a match
     match operation:
         case o.Attach(client, incarnation, token):
             return [1, client, incarnation, token]
@@ -115,7 +119,7 @@ def _parts(operation: Any) -> list[Any]:  # a table in the form of a match
         case o.Goodbye(code, about):
             return [30, code, about]
         case _:
-            raise TypeError(f"no operation: {operation!r}")
+            assert_never(operation)
 
 
 # --- decoding --------------------------------------------------------------------------------------------------------
@@ -159,8 +163,16 @@ def policy_of(value: Any) -> o.SlowPolicy:
         raise DecodeError(f"a policy is one of {names}") from None
 
 
+def moment(value: Any, last: int = o.UNTIL_ALWAYS_MS - 1) -> int:
+    """A wall clock in ms, at most `last`: what lies beyond any stamp fits into none. Raises `DecodeError`."""
+    wall_ms = number(value)
+    if wall_ms > last:
+        raise DecodeError("a time is in ms since 1970, and below 2^47")
+    return wall_ms
+
+
 def _subscribe(p: list[Any]) -> o.Subscribe:
-    since = number(p[3]) if len(p) > 3 and p[3] is not None else None
+    since = moment(p[3]) if len(p) > 3 and p[3] is not None else None
     policy = policy_of(p[4]) if len(p) > 4 else o.SlowPolicy.ALL
     credit = [number(item) for item in p[5:7]]
     return o.Subscribe(
@@ -170,8 +182,8 @@ def _subscribe(p: list[Any]) -> o.Subscribe:
 
 def _history(p: list[Any]) -> o.History:
     limit = number(p[2]) if len(p) > 2 else 100
-    since_ms = number(p[3]) if len(p) > 3 else 0
-    until_ms = number(p[4]) if len(p) > 4 else o.UNTIL_ALWAYS_MS
+    since_ms = moment(p[3]) if len(p) > 3 else 0
+    until_ms = moment(p[4], o.UNTIL_ALWAYS_MS) if len(p) > 4 else o.UNTIL_ALWAYS_MS
     backwards = flag(p[5]) if len(p) > 5 else False
     cut = _maybe_vector(p[6]) if len(p) > 6 else None
     after = _maybe_vector(p[7]) if len(p) > 7 else None
@@ -186,8 +198,8 @@ def _messages(p: list[Any]) -> o.Messages:
     first, last = interval(p[2], p[3])
     records = _records(p[5])
     places = tuple(first + number(offset) for offset in array(p[4])) or tuple(range(first, first + len(records)))
-    if len(places) != len(records):
-        raise DecodeError("every record has a place")
+    if len(places) != len(records) or any(a >= b for a, b in pairwise(places)) or (places and places[-1] > last):
+        raise DecodeError("every record has a place of its own, in order")
     return o.Messages(number(p[0]), log_id(p[1]), first, last, places, records, tuple(map(number, array(p[6]))))
 
 
@@ -197,12 +209,9 @@ def _history_page(p: list[Any]) -> o.HistoryPage:
 
 
 def _signed(value: Any) -> int:
-    if type(value) is not int or not -NODE_LIMIT < value < NODE_LIMIT:
+    if type(value) is not int or not -SIGNED_MAX < value < SIGNED_MAX:
         raise DecodeError("expected a whole number")
     return value
-
-
-NODE_LIMIT = 1 << 63
 
 
 def _refused(p: list[Any]) -> o.Refused:

@@ -11,7 +11,7 @@ import base64
 import binascii
 import json
 from collections.abc import Callable
-from typing import Any
+from typing import Any, assert_never
 
 from mesh import operations as o
 from mesh.clocks.vector import IntervalSet, VersionVector
@@ -26,7 +26,7 @@ from mesh.log.record import (
 )
 from mesh.types import LogId, log_from_text, log_text, node_text
 from mesh.wire.frames import array, flag, interval, number, text
-from mesh.wire.operations import DRAFTS_MAX, OPERATION_BYTES_MAX, PATTERNS_MAX, policy_of
+from mesh.wire.operations import DRAFTS_MAX, OPERATION_BYTES_MAX, PATTERNS_MAX, moment, policy_of
 
 CONTENTS = {"bytes": CONTENT_BYTES, "text": CONTENT_TEXT, "json": CONTENT_JSON, "msgpack": CONTENT_MSGPACK}
 CONTENT_NAMES = {value: name for name, value in CONTENTS.items()}
@@ -34,8 +34,8 @@ JSON_NESTING_MAX = 64
 """Depth of a JSON payload; the operation around it is bounded like any other."""
 
 
-def _dump(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+def _dump(value: Any, *, ascii_only: bool = False) -> str:
+    return json.dumps(value, ensure_ascii=ascii_only, separators=(",", ":"), allow_nan=False)
 
 
 def _no_constant(name: str) -> Any:
@@ -77,11 +77,25 @@ def _number(value: Any) -> int:
     return number(value)
 
 
-def _log(value: Any) -> LogId:
+def _unicode(value: Any) -> str:
+    """Text of any length: half a surrogate pair can be written in JSON, and in nothing else."""
+    if type(value) is not str:
+        raise DecodeError(f"expected text, found {type(value).__name__}")
     try:
-        return log_from_text(text(value))
-    except DecodeError:
-        raise
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise DecodeError("text is valid Unicode") from error
+    return value
+
+
+def _text(value: Any) -> str:
+    return _unicode(text(value))
+
+
+def _log(value: Any) -> LogId:
+    name = _text(value)
+    try:
+        return log_from_text(name)
     except RemoteError as error:
         raise DecodeError(str(error)) from error
 
@@ -104,11 +118,11 @@ def vector_from_text(value: Any) -> VersionVector:
 def _runs(value: Any) -> IntervalSet:
     if type(value) is not str:
         raise DecodeError('runs are written "1-5,7-9"')
-    runs = IntervalSet()
+    runs = []
     for part in value.split(",") if value else []:
         first, _, last = part.partition("-")
-        runs.add(*interval(_number(first), _number(last or first)))
-    return runs
+        runs.append(interval(_number(first), _number(last or first)))
+    return IntervalSet(runs)
 
 
 def _maybe_vector(value: Any) -> VersionVector | None:
@@ -143,14 +157,9 @@ def _payload(value: dict[str, Any]) -> tuple[bytes, int]:
     if len(given) != 1:
         raise DecodeError("a message has one of text, json, base64")
     if given == ["text"]:
-        if type(value["text"]) is not str:
-            raise DecodeError("text is text")
-        try:
-            return value["text"].encode("utf-8"), CONTENT_TEXT
-        except UnicodeEncodeError as error:
-            raise DecodeError("text is valid Unicode") from error
+        return _unicode(value["text"]).encode(), CONTENT_TEXT
     if given == ["json"]:
-        return _dump(value["json"]).encode("utf-8", "surrogatepass"), CONTENT_JSON
+        return _json_bytes(value["json"]), CONTENT_JSON
     content = value.get("content", "bytes")
     if content not in CONTENTS or type(value["base64"]) is not str:
         raise DecodeError(f"content is one of {', '.join(CONTENTS)}")
@@ -158,6 +167,16 @@ def _payload(value: dict[str, Any]) -> tuple[bytes, int]:
         return base64.b64decode(value["base64"], validate=True), CONTENTS[content]
     except (binascii.Error, ValueError) as error:
         raise DecodeError(f"no base64: {error}") from error
+
+
+def _json_bytes(value: Any) -> bytes:
+    """A JSON payload; half a surrogate pair, which UTF-8 cannot hold, stays an escape."""
+    try:
+        return _dump(value).encode()
+    except UnicodeEncodeError:
+        return _dump(value, ascii_only=True).encode()
+    except ValueError as error:
+        raise DecodeError(f"a number is too large: {error}") from error
 
 
 # --- client to node --------------------------------------------------------------------------------------------------
@@ -170,6 +189,9 @@ def _draft(value: Any) -> o.Draft:
     headers = value.get("headers")
     if headers is not None and type(headers) is not dict:
         raise DecodeError("headers are an object")
+    for pair in headers.items() if headers else ():
+        _unicode(pair[0])
+        _unicode(pair[1])
     sequence, ttl_ms = _number(value.get("sequence")), _number(value.get("ttl_ms", 0))
     return o.Draft(value["channel"], sequence, payload, content, ttl_ms, headers or None)
 
@@ -187,7 +209,7 @@ def _subscribe(v: dict[str, Any]) -> o.Subscribe:
         number(v.get("subscription")),
         _patterns(v.get("patterns")),
         _maybe_vector(v.get("cursor")),
-        None if since is None else _number(since),
+        None if since is None else moment(_number(since)),
         policy_of(v.get("policy", "all")),
         number(v.get("credit_messages", 4096)),
         number(v.get("credit_bytes", 4 << 20)),
@@ -199,8 +221,8 @@ def _history(v: dict[str, Any]) -> o.History:
         number(v.get("request")),
         _patterns(v.get("patterns")),
         number(v.get("limit", 100)),
-        _number(v.get("since_ms", 0)),
-        _number(v.get("until_ms", o.UNTIL_ALWAYS_MS)),
+        moment(_number(v.get("since_ms", 0))),
+        moment(_number(v.get("until_ms", o.UNTIL_ALWAYS_MS)), o.UNTIL_ALWAYS_MS),
         flag(v.get("backwards", False)),
         _maybe_vector(v.get("cut")),
         _maybe_vector(v.get("after")),
@@ -213,7 +235,7 @@ def _publish(v: dict[str, Any]) -> o.Publish:
 
 
 _FROM_CLIENT: dict[str, Callable[[dict[str, Any]], o.ClientOperation]] = {
-    "attach": lambda v: o.Attach(text(v.get("client")), _number(v.get("incarnation")), text(v.get("token", ""))),
+    "attach": lambda v: o.Attach(_text(v.get("client")), _number(v.get("incarnation")), _text(v.get("token", ""))),
     "publish": _publish,
     "subscribe": _subscribe,
     "unsubscribe": lambda v: o.Unsubscribe(number(v.get("subscription"))),
@@ -285,3 +307,5 @@ def _node_parts(operation: o.NodeOperation) -> dict[str, Any]:
             return {"op": "go_away", "gateways": list(gateways), "within_ms": within_ms}
         case o.Goodbye(code, about):
             return {"op": "goodbye", "code": code, "text": about}
+        case _:
+            assert_never(operation)
