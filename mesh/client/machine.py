@@ -13,10 +13,11 @@ Invariants, checked by `check`: no position is delivered that the cursor holds; 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import assert_never
 
 from mesh.client import effects as fx
 from mesh.client.effects import ClientEffect
-from mesh.client.outbox import Outbox
+from mesh.client.outbox import Outbox, content_bytes
 from mesh.client.seen import RUNS_MAX, Seen
 from mesh.clocks.vector import VersionVector
 from mesh.codes import Code
@@ -88,7 +89,10 @@ class Subscription:
     seen: Seen
     owed_messages: int = 0
     owed_bytes: int = 0
-    """Taken by the application and not granted again yet."""
+    """Taken by the application, or of no use to it, and not granted again yet."""
+    untaken_messages: int = 0
+    untaken_bytes: int = 0
+    """Delivered, and not taken by the application yet: a new session grants the rest of the window."""
 
 
 @dataclass
@@ -115,7 +119,9 @@ class Client:
         """Begin with an empty outbox."""
         config = self.config
         self.outbox = Outbox(config.outbox_messages_max, config.outbox_bytes_max, config.window_bytes)
-        self._known = list(self.gateways)
+        self._known = list(dict.fromkeys(self.gateways))
+        if not self._known:
+            raise UsageError("a client needs a gateway to begin with")
 
     # --- wishes of the application -----------------------------------------------------------------------------------
 
@@ -130,7 +136,7 @@ class Client:
         fault = channel_fault(draft.channel)
         if fault:
             raise UsageError(fault)
-        if not self.outbox.has_room(len(draft.payload)):
+        if not self.outbox.has_room(content_bytes(draft)):
             raise UsageError("the outbox is full")
         return self.outbox.put(draft, copies, regions)
 
@@ -176,6 +182,12 @@ class Client:
         subscription = self.subscriptions.get(number)
         if subscription is None:
             return []
+        subscription.untaken_messages -= messages
+        subscription.untaken_bytes -= size
+        return self._owe(subscription, messages, size)
+
+    def _owe(self, subscription: Subscription, messages: int, size: int) -> list[ClientEffect]:
+        """Grant again what was granted and is free, once that is a quarter of the window."""
         subscription.owed_messages += messages
         subscription.owed_bytes += size
         config = self.config
@@ -184,7 +196,7 @@ class Client:
         )
         if not enough or self.state != ATTACHED:
             return []
-        grant = CreditGrant(number, subscription.owed_messages, subscription.owed_bytes)
+        grant = CreditGrant(subscription.number, subscription.owed_messages, subscription.owed_bytes)
         subscription.owed_messages = subscription.owed_bytes = 0
         return [fx.Transmit(grant)]
 
@@ -217,11 +229,11 @@ class Client:
     # --- the connection ----------------------------------------------------------------------------------------------
 
     def _connect(self, now_us: int, why: str) -> list[ClientEffect]:
-        """Go to the next gateway: at once the first time, later with full jitter."""
-        self.gateway = self._known[self.failures % len(self._known)] if self.failures else self._known[0]
+        """Go to the next gateway: at once at the start, later with full jitter, so that a herd does not move as one."""
+        self.gateway = self._known[self.failures % len(self._known)]
         rounds = self.failures // len(self._known)
         wait_us = 0
-        if self.failures >= len(self._known) or why:
+        if why:
             ceiling_ms = min(self.config.backoff_first_ms << min(rounds, 16), self.config.backoff_max_ms)
             wait_us = self.rng.between(1, ceiling_ms * US_PER_MS)
         self.state = CONNECTING
@@ -280,6 +292,8 @@ class Client:
                 return self._go_away(gateways)
             case Goodbye(code, text):
                 return [fx.Changed("dismissed", self.gateway, f"{code} {text}"), fx.Disconnect()]
+            case _:
+                assert_never(operation)
 
     def _attached(self, operation: Attached, now_us: int) -> list[ClientEffect]:
         if self.state != ATTACHING:
@@ -305,7 +319,7 @@ class Client:
         if len(self._known) > 1:
             self._known.remove(self.gateway)
             self._known.append(self.gateway)
-            self.failures = -1  # the first try elsewhere is at once
+            self.failures = -1  # the next is the first of a new round
             return [fx.Changed("moving", self.gateway, "the node drains"), fx.Disconnect()]
         return []
 
@@ -319,8 +333,8 @@ class Client:
                 subscription.cursor.copy() if subscription.cursor is not None else None,
                 subscription.since_ms if subscription.cursor is None else None,
                 subscription.policy,
-                config.credit_messages,
-                config.credit_bytes,
+                max(config.credit_messages - subscription.untaken_messages, 0),
+                max(config.credit_bytes - subscription.untaken_bytes, 0),
             )
         )
 
@@ -343,13 +357,13 @@ class Client:
         first = operation.first
         for index, record in enumerate(operation.records):
             position = operation.positions[index]
-            if held.covers(position, position):
-                effects += self.consumed(number, 1, len(record.payload))
-                continue
-            new, out_of_order = subscription.seen.note(record)
+            size = len(record.payload)
+            new, out_of_order = (False, False) if position in held else subscription.seen.note(record)
             if not new:
-                effects += self.consumed(number, 1, len(record.payload))
+                effects += self._owe(subscription, 1, size)
                 continue
+            subscription.untaken_messages += 1
+            subscription.untaken_bytes += size
             effects.append(fx.Delivered(number, log, first, position, record, out_of_order or index in late))
             first = position + 1
         cursor.add(log, operation.first, operation.last)

@@ -20,6 +20,12 @@ PUBLISH_BYTES_MAX = 256 << 10
 """An operation holds so many drafts and bytes, unless one draft is larger."""
 
 
+def content_bytes(draft: Draft) -> int:
+    """What a draft holds: payload, channel and headers. Less than the record that becomes of it."""
+    headers = sum(len(k.encode()) + len(v.encode()) for k, v in draft.headers.items()) if draft.headers else 0
+    return len(draft.payload) + len(draft.channel.encode()) + headers
+
+
 @dataclass(slots=True)
 class Held:
     """A publish in the outbox."""
@@ -27,12 +33,9 @@ class Held:
     draft: Draft
     copies: int
     regions: int
+    size: int
+    """What it takes of the outbox, in bytes."""
     reached: tuple[int, int] = (0, 0)
-
-    @property
-    def size(self) -> int:
-        """What it takes of the outbox, in bytes."""
-        return len(self.draft.payload) + len(self.draft.channel) + DRAFT_OVERHEAD_BYTES
 
     @property
     def is_done(self) -> bool:
@@ -60,14 +63,15 @@ class Outbox:
         return len(self._held)
 
     def has_room(self, size: int) -> bool:
-        """Whether another publish of so many payload bytes fits."""
-        return len(self._held) < self._messages_max and self.bytes + size <= self._bytes_max
+        """Whether another publish of so many bytes (`content_bytes`) fits."""
+        return len(self._held) < self._messages_max and self.bytes + size + DRAFT_OVERHEAD_BYTES <= self._bytes_max
 
     def put(self, draft: Draft, copies: int, regions: int) -> int:
         """Keep a publish under the next sequence, and return that."""
         sequence = self.next_sequence
         self.next_sequence += 1
-        held = Held(draft._replace(sequence=sequence), copies, regions)
+        size = content_bytes(draft) + DRAFT_OVERHEAD_BYTES
+        held = Held(draft._replace(sequence=sequence), copies, regions, size)
         self._held[sequence] = held
         self._unsent.append(sequence)
         self.bytes += held.size
@@ -82,10 +86,13 @@ class Outbox:
 
     def take(self, mono_us: int) -> list[Publish]:
         """What may be sent now, in order, as few operations as possible."""
+        if mono_us < self.paused_until_us:
+            return []
+        self.paused_until_us = 0
         operations: list[Publish] = []
         drafts: list[Draft] = []
         level, size = (0, 0), 0
-        while self._unsent and self.flight_bytes < self._window_bytes and mono_us >= self.paused_until_us:
+        while self._unsent and self.flight_bytes < self._window_bytes:
             sequence = self._unsent.popleft()
             held = self._held.get(sequence)
             if held is None:
@@ -122,9 +129,7 @@ class Outbox:
         self.flight_bytes -= self._in_flight.pop(sequence, 0)
 
     def _forget(self, sequence: int) -> None:
-        held = self._held.pop(sequence, None)
-        if held is not None:
-            self.bytes -= held.size
+        self.bytes -= self._held.pop(sequence).size
 
     def on_refused(self, first: int, last: int, retry_us: int | None) -> list[int]:
         """Publishes were refused: for now (they are sent again, in order, after `retry_us`), or for good (returned)."""

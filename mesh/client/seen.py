@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from itertools import islice
-from operator import itemgetter
 from typing import Any
 
 from mesh.clocks.vector import IntervalSet
@@ -20,16 +19,18 @@ from mesh.log.record import Record
 RUNS_MAX = 65_536
 PARTS_MAX = 4_096
 """What MessagePack readers take of an array or a map."""
+Publisher = tuple[str, int]
+"""A publisher and its incarnation."""
 
 
 class Seen:
     """Runs of seen sequences by publisher and incarnation, the least recently heard first."""
 
     def __init__(self, runs_max: int = RUNS_MAX) -> None:
-        """Remember so many runs."""
+        """Remember so many runs, and the newest sequence of as many channels."""
         self._runs_max = runs_max
-        self._seen: OrderedDict[tuple[str, int], IntervalSet] = OrderedDict()
-        self._last: dict[tuple[str, int], dict[str, int]] = {}
+        self._seen: OrderedDict[Publisher, IntervalSet] = OrderedDict()
+        self._newest: OrderedDict[tuple[Publisher, str], int] = OrderedDict()
         self.runs = 0
         self.forgot = False
         """Names were forgotten: a duplicate might be shown."""
@@ -37,58 +38,69 @@ class Seen:
     def note(self, record: Record) -> tuple[bool, bool]:
         """Whether a message is new; and whether it comes late, after its successor in its channel."""
         key = record.publisher, record.incarnation
-        seen = self._seen.get(key)
-        if seen is None:
-            seen = self._seen[key] = IntervalSet()
-            self._last[key] = {}
-        else:
-            self._seen.move_to_end(key)
+        seen = self._seen.setdefault(key, IntervalSet())
+        self._seen.move_to_end(key)
         if record.sequence in seen:
             return False, False
         before = len(seen)
         seen.add(record.sequence, record.sequence)
         self.runs += len(seen) - before
-        last = self._last[key]
-        newest = last.get(record.channel, 0)
-        last[record.channel] = max(newest, record.sequence)
-        while self.runs > self._runs_max and len(self._seen) > 1:
-            gone, runs = self._seen.popitem(last=False)
-            del self._last[gone]
-            self.runs -= len(runs)
-            self.forgot = True
+        if self.runs > self._runs_max:
+            self._forget_oldest()
+        newest = self._newest.pop((key, record.channel), 0)
+        self._newest[key, record.channel] = max(newest, record.sequence)
+        if len(self._newest) > self._runs_max:
+            self._newest.popitem(last=False)
         return True, record.sequence < newest
+
+    def _forget_oldest(self) -> None:
+        """Forget the publisher that was heard longest ago; of one that is alone, the lower half of its runs."""
+        self.forgot = True
+        if len(self._seen) > 1:
+            _, gone = self._seen.popitem(last=False)
+            self.runs -= len(gone)
+            return
+        (key,) = self._seen
+        kept = list(self._seen[key])[len(self._seen[key]) // 2 :]
+        self._seen[key] = IntervalSet(kept)
+        self.runs = len(kept)
 
     def copy(self) -> Seen:
         """A memory of its own with the same names."""
         twin = Seen(self._runs_max)
         twin._seen = OrderedDict((key, runs.copy()) for key, runs in self._seen.items())
-        twin._last = {key: dict(last) for key, last in self._last.items()}
+        twin._newest = self._newest.copy()
         twin.runs = self.runs
         return twin
 
     def parts(self) -> list[list[Any]]:
         """Plain lists that `from_parts` reads, the most recently heard publisher first, none longer than `PARTS_MAX`."""
-        parts: list[list[Any]] = []
-        for (publisher, incarnation), runs in islice(reversed(self._seen.items()), PARTS_MAX):
-            newest = sorted(self._last[publisher, incarnation].items(), key=itemgetter(1))[-PARTS_MAX:]
-            kept = [[first, last] for first, last in runs][-PARTS_MAX:]
-            parts.append([publisher, incarnation, kept, dict(newest)])
-        return parts
+        newest: dict[Publisher, dict[str, int]] = {key: {} for key in self._seen}
+        for (key, channel), sequence in reversed(self._newest.items()):
+            if key in newest and len(newest[key]) < PARTS_MAX:
+                newest[key][channel] = sequence
+        return [
+            [*key, [[first, last] for first, last in runs][-PARTS_MAX:], newest[key]]
+            for key, runs in islice(reversed(self._seen.items()), PARTS_MAX)
+        ]
 
     @classmethod
     def from_parts(cls, parts: Any, runs_max: int = RUNS_MAX) -> Seen:
         """Read what `parts` gave. Raises `DecodeError`."""
         twin = cls(runs_max)
         try:
-            for publisher, incarnation, runs, last in reversed(parts):
+            for publisher, incarnation, runs, newest in reversed(parts):
                 key = _typed(publisher, str), _typed(incarnation, int)
-                seen = twin._seen[key] = IntervalSet()
-                for low, high in runs:
-                    seen.add(*_run(low, high))
-                twin._last[key] = {_typed(channel, str): _typed(newest, int) for channel, newest in last.items()}
-                twin.runs += len(seen)
+                twin._seen[key] = IntervalSet(_run(*run) for run in runs)
+                for channel, sequence in reversed(newest.items()):
+                    twin._newest[key, _typed(channel, str)] = _typed(sequence, int)
         except (TypeError, ValueError, AttributeError) as error:
-            raise DecodeError(f"names that were seen do not decode: {error}", 0) from error
+            raise DecodeError(f"names that were seen do not decode: {error}") from error
+        twin.runs = sum(map(len, twin._seen.values()))
+        while twin.runs > runs_max:
+            twin._forget_oldest()
+        while len(twin._newest) > runs_max:
+            twin._newest.popitem(last=False)
         return twin
 
 
