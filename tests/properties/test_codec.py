@@ -52,7 +52,7 @@ frames: st.SearchStrategy[f.Frame] = st.one_of(
     ),
     st.builds(f.Push, batches),
     *[st.builds(kind, ranges) for kind in (f.IHave, f.Graft, f.NotFound, f.Want)],
-    st.builds(f.Stored, nodes, words, st.lists(st.tuples(logs, counts), max_size=3).map(tuple)),
+    st.builds(f.Stored, nodes, words, ranges),
     st.builds(f.RepairHello, counts, st.integers(0, (1 << 64) - 1)),
     st.builds(f.RepairEqual, counts),
     st.builds(f.Vector, counts, st.lists(states, max_size=3).map(tuple), st.booleans(), st.booleans()),

@@ -65,8 +65,7 @@ class HoldingsBesideAModel(RuleBasedStateMachine):
     @precondition(lambda self: self.order)
     @rule()
     def fail_them_all(self) -> None:
-        for batch in reversed(self.order):
-            self.holdings.take_back(batch)
+        self.holdings.take_back(*self.order)
         self.order.clear()
 
     @precondition(lambda self: self.stored)

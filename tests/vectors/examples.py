@@ -31,7 +31,7 @@ FRAMES: dict[str, f.Frame] = {
     "ihave": f.IHave(RANGES),
     "graft": f.Graft(RANGES),
     "not-found": f.NotFound(()),
-    "stored": f.Stored(BEN, "eu", ((LOG, 5), (OTHER, 1))),
+    "stored": f.Stored(BEN, "eu", RANGES),
     "repair-hello": f.RepairHello(3, (1 << 64) - 1),
     "repair-equal": f.RepairEqual(3),
     "vector": f.Vector(

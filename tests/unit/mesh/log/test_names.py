@@ -2,10 +2,14 @@
 
 import pytest
 
+from mesh.clocks.vector import IntervalSet
 from mesh.log.batch import Batch
 from mesh.log.names import NameIndex, NameRun
 from mesh.types import LogId
 from tests.samples import ANA, BEN, Writer, record
+
+ALL = IntervalSet([(1, 99)])
+"""What is held of a log in most of these tests."""
 
 
 def batch_of(writer: Writer, *names: tuple[str, int, int]) -> Batch:
@@ -29,8 +33,8 @@ def test_sequences_that_follow_one_another_are_one_run_over_batches_too() -> Non
     index, writer = NameIndex(), Writer()
     first, second = batch_of(writer, *p(1, 2)), batch_of(writer, *p(3, 4))
 
-    assert index.note(first) == [run_of(first, 1, 2, 1, 2)]
-    assert index.note(second) == [run_of(second, 1, 4, 1, 4)]
+    assert index.note(first, ALL) == [run_of(first, 1, 2, 1, 2)]
+    assert index.note(second, ALL) == [run_of(second, 1, 4, 1, 4)]
 
     index.check()
     assert index.find("p", 7, 3) == [run_of(second, 1, 4, 1, 4)]
@@ -43,7 +47,7 @@ def test_the_positions_between_may_belong_to_others() -> None:
     index, writer = NameIndex(), Writer()
     batch = batch_of(writer, ("p", 7, 1), ("q", 7, 9), ("p", 7, 2), ("q", 7, 10), ("p", 8, 1))
 
-    noted = index.note(batch)
+    noted = index.note(batch, ALL)
 
     expires_ms = batch.head.expires_ms
     assert noted == [
@@ -58,7 +62,7 @@ def test_a_gap_or_a_step_back_begins_another_run() -> None:
     index, writer = NameIndex(), Writer()
     batch = batch_of(writer, *p(1, 3, 2, 2))
 
-    noted = index.note(batch)
+    noted = index.note(batch, ALL)
 
     assert noted == [run_of(batch, n, n, at, at) for n, at in ((1, 1), (3, 2), (2, 3), (2, 4))]
     assert index.find("p", 7, 2) == noted[2:]
@@ -67,9 +71,9 @@ def test_a_gap_or_a_step_back_begins_another_run() -> None:
 def test_a_batch_that_comes_late_has_a_run_of_its_own() -> None:
     index, writer = NameIndex(), Writer()
     first, second = batch_of(writer, *p(1, 2)), batch_of(writer, *p(3, 4))
-    index.note(second)
+    index.note(second, ALL)
 
-    assert index.note(first) == [run_of(first, 1, 2, 1, 2)]
+    assert index.note(first, ALL) == [run_of(first, 1, 2, 1, 2)]
 
     assert index.find("p", 7, 1) == [run_of(first, 1, 2, 1, 2)]
     assert index.newest("p", 7) == 4
@@ -79,9 +83,9 @@ def test_a_batch_that_comes_late_has_a_run_of_its_own() -> None:
 def test_a_later_batch_that_is_nearer_in_sequence_than_in_place_does_not_join() -> None:
     index, writer = NameIndex(), Writer()
     early, late = batch_of(writer, *p(5)), batch_of(writer, *p(4))
-    index.note(late)
+    index.note(late, ALL)
 
-    assert index.note(early) == [run_of(early, 5, 5, 1, 1)]
+    assert index.note(early, ALL) == [run_of(early, 5, 5, 1, 1)]
 
 
 def test_the_latest_expiry_of_a_run_counts() -> None:
@@ -91,8 +95,8 @@ def test_the_latest_expiry_of_a_run_counts() -> None:
     writer._stamp += 1
     short = writer.seal([record(2, publisher="p", stamp=writer._stamp, ttl_ms=5)])
 
-    index.note(long)
-    (run,) = index.note(short)
+    index.note(long, ALL)
+    (run,) = index.note(short, ALL)
 
     assert run.expires_ms == long.head.expires_ms > short.head.expires_ms
 
@@ -101,9 +105,9 @@ def test_a_copy_in_another_log_makes_a_mover_and_both_are_found() -> None:
     index, ana, ben = NameIndex(), Writer(ANA), Writer(BEN)
     here, there = batch_of(ana, *p(1, 2)), batch_of(ben, *p(2, 3))
 
-    index.note(here)
+    index.note(here, ALL)
     assert not index.moved("p", 7)
-    index.note(there)
+    index.note(there, ALL)
 
     index.check()
     assert index.moved("p", 7)
@@ -116,8 +120,8 @@ def test_a_copy_in_another_log_makes_a_mover_and_both_are_found() -> None:
 def test_what_was_taken_back_was_never_named() -> None:
     index, writer = NameIndex(), Writer()
     first, second = batch_of(writer, *p(1, 2)), batch_of(writer, *p(3, 4))
-    index.note(first)
-    index.note(second)
+    index.note(first, ALL)
+    index.note(second, ALL)
 
     index.forget(second)
     index.check()
@@ -134,7 +138,7 @@ def test_a_run_is_cut_where_a_batch_is_taken_out_of_its_middle() -> None:
     index, writer = NameIndex(), Writer()
     batches = [batch_of(writer, *p(n)) for n in (1, 2, 3)]
     for batch in batches:
-        index.note(batch)
+        index.note(batch, ALL)
 
     index.forget(batches[1])
 
@@ -151,7 +155,7 @@ def test_only_the_copy_at_its_own_place_is_forgotten() -> None:
     here, there = batch_of(ana, *p(1)), batch_of(ben, *p(1))
     again = batch_of(ana, *p(1))
     for batch in (here, there, again):
-        index.note(batch)
+        index.note(batch, ALL)
 
     index.forget(here)
 
@@ -168,7 +172,7 @@ def test_an_incarnation_is_forgotten_when_nothing_of_it_is_alive() -> None:
     long = batch_of(ben, *p(2))
     other = ben.seal([record(1, publisher="q", stamp=ben._stamp + 1, ttl_ms=90_000_000)])
     for batch in (short, long, other):
-        index.note(batch)
+        index.note(batch, ALL)
 
     assert index.expire(long.head.expires_ms - 1) == 0
     assert index.expire(long.head.expires_ms) == 1
@@ -188,7 +192,7 @@ def test_what_a_disk_held_goes_on_growing_in_whatever_order_it_came() -> None:
     index.check()
     assert index.find("p", 7, 1) == [runs[2]]
     following = batch_of(ana, *p(11))
-    assert index.note(following) == [run_of(following, 9, 11, 3, 5)]
+    assert index.note(following, ALL) == [run_of(following, 9, 11, 3, 5)]
     assert NameIndex([*runs, run_of(other, 1, 2, 1, 2)]).movers == {("p", 7)}
 
 

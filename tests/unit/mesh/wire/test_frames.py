@@ -250,8 +250,8 @@ def test_missing_trailing_elements_take_their_default_and_surplus_ones_are_ignor
         (9, ANA, "eu"),
         (9, ANA[1:], "eu", []),
         (9, ANA, b"eu", []),
-        (9, ANA, "eu", [[LOG]]),
-        (9, ANA, "eu", [[LOG, 1]] * 1_025),
+        (9, ANA, "eu", [[LOG, 1]]),
+        (9, ANA, "eu", [[LOG, 1, 2]] * 2_049),
         (10, 1),
         (10, 1, 1 << 63, "x")[:2],
         (11, -1),
@@ -280,7 +280,7 @@ def test_the_pages_themselves_are_within() -> None:
     log = LogId(*LOG)  # type: ignore[arg-type]
     for one in (
         f.Want(((log, 1, 2),) * PAGE_INTERVALS_MAX),
-        f.Stored(ANA, "eu", ((log, 5),) * PAGE_LOGS_MAX),
+        f.Stored(ANA, "eu", ((log, 1, 5),) * PAGE_INTERVALS_MAX),
         f.Members((b"c",) * PAGE_LOGS_MAX, ((BEN, Address("h" * 255, 1)),) * PAGE_LOGS_MAX),
         f.Vector(1, (f.LogState(log, 1, ((1, 2, NAME),) * PAGE_INTERVALS_MAX),)),
     ):
