@@ -36,6 +36,9 @@ SABOTAGES = ("fsync", "dedupe", "repair")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 def demo(seconds: int, no_faults: bool, sabotage: str | None, as_json: bool) -> None:
     """Watch a mesh in three regions be cut and heal, and see whether it keeps its promises."""
+    import signal
+
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # until the theatre listens: nothing is there to clean up
     from sim.demo.theatre import run
 
     raise SystemExit(run(seconds, lambda: _screen(as_json=as_json), faults=not no_faults, sabotage=sabotage or ""))

@@ -8,9 +8,11 @@ the system that its parent is gone, and drains.
 from __future__ import annotations
 
 import asyncio
+import os
 import secrets
 import shutil
 import signal
+import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -69,6 +71,9 @@ async def _run(seconds: int, make_screen: Callable[[], Screen], *, faults: bool,
             text = f"the demo was stopped by {name}; its nodes have ended and its folder is gone"
         elif isinstance(error, (HostError, GossamerError)):
             text = f"the demo cannot go on: {error}"
+        elif isinstance(error, BrokenPipeError):  # who read us has enough; the interpreter's last flush goes nowhere
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return FAILED
         else:
             raise
         click.echo(f"gossamer: {text}.", err=True)
