@@ -105,8 +105,9 @@ class Endpoint:
             except OSError:  # an ICMP error of some earlier datagram: QUIC finds out by itself
                 continue
             wire = self._wire_of(datagram, source)
-            if wire is not None and not self._guarded(wire, wire.quic.receive_datagram, datagram, source, self._now()):
-                continue
+            if wire is not None:
+                wire.heard_at = self._now()
+                self._guarded(wire, wire.quic.receive_datagram, datagram, source, wire.heard_at)
 
     def _now(self) -> float:
         return self._loop.time()
@@ -222,13 +223,8 @@ class Endpoint:
         if quic.get_peer_address() is None:
             return  # it was registered and has not received its first datagram
         try:
-            while True:
-                wire.pump()
-                datagrams = quic.datagrams_to_send(self._now())
-                for datagram, target in datagrams:
-                    self._send(datagram, target)
-                if not datagrams or not wire.writer.waiting:
-                    break
+            for datagram, target in wire.outgoing(self._now()):
+                self._send(datagram, target)
             at = quic.get_timer()
         except Exception as error:  # noqa: BLE001  # see _guarded
             self._drop(wire, f"{type(error).__name__} in QUIC")

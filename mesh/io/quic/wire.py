@@ -4,6 +4,11 @@ The binding is BLAKE2b-256 over the client's, then the server's first applicatio
 and no relay in between can make equal. aioquic writes them to a `secrets_log_file`; ours is an object in memory that
 hashes and forgets them. The bytes handed to aioquic never exceed what it has sent by more than 64 KiB, for its buffers
 have no bound; what waits here waits in lanes.
+
+A cut that begins while the congestion window is full stays full: nothing in it is acknowledged, so nothing else may be
+sent, not even `Alive`, and aioquic's own probes come at intervals that double. After a cut of 20 s the next one may be
+18 s away. So a connection that has bytes to send and has heard nothing for a second is allowed one probe a second,
+which is what RFC 9002 lets exceed the window; its acknowledgement shows what was lost, and all goes on.
 """
 
 from __future__ import annotations
@@ -28,6 +33,8 @@ WINDOW_BYTES = 8 << 20
 """Flow control of the one stream: the delay of the widest area times the bandwidth of a fast link."""
 IDLE_TIMEOUT_S = 60.0
 BINDING_BYTES = 32
+PROBE_EVERY_S = 1.0
+"""How long nothing was heard before a probe is sent past a full congestion window, and how often."""
 CLIENT_SECRET, SERVER_SECRET = "CLIENT_TRAFFIC_SECRET_0", "SERVER_TRAFFIC_SECRET_0"
 
 
@@ -92,10 +99,30 @@ class Wire:
     """The dial that it belongs to hears when it stands (with nothing), or why it does not."""
     alarm: Any = None
     alarm_at: float | None = None
+    heard_at: float = 0.0
+    """When the last datagram came."""
+    moved_at: float = 0.0
+    """When aioquic last held nothing that it could not send, or was last told to probe."""
+
+    def outgoing(self, now: float) -> list[tuple[bytes, Any]]:
+        """The datagrams that may be sent now, and where to."""
+        if self.unsent() == 0:
+            self.moved_at = now
+        elif now - max(self.moved_at, self.heard_at) >= PROBE_EVERY_S:
+            self.moved_at = now
+            self.quic._send_probe()
+        out: list[tuple[bytes, Any]] = []
+        while True:
+            self.pump()
+            datagrams = self.quic.datagrams_to_send(now)
+            out += datagrams
+            if not datagrams or not self.writer.waiting:
+                return out
 
     def unsent(self) -> int:
-        """Bytes that aioquic holds and has not sent. The one private name of aioquic that we use."""
-        assert self.stream is not None
+        """Bytes that aioquic holds and has not sent. This and the probe are the private names of aioquic that we use."""
+        if self.stream is None or self.stream not in self.quic._streams:
+            return 0
         sender = self.quic._streams[self.stream].sender
         return int(sender._buffer_stop - sender.highest_offset)
 
@@ -103,6 +130,6 @@ class Wire:
         """Hand aioquic as much as it may hold."""
         if self.stream is None or self.closed or not self.writer.waiting:
             return
-        room = AHEAD_BYTES - (self.unsent() if self.stream in self.quic._streams else 0)
+        room = AHEAD_BYTES - self.unsent()
         if room > 0:
             self.quic.send_stream_data(self.stream, self.writer.take(room))
