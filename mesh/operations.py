@@ -198,8 +198,9 @@ class Subscribed:
 class Messages:
     """Deliveries of one log: what matches among the positions `first..last`, in order; add `first..last` to the cursor.
 
-    `positions` names each record's place; `late` those (as indices) that come after their successors. The same bytes
-    serve every session that is at this place with the same patterns under the same number.
+    `positions` names each record's place; `late` those (as indices) that come after a successor, or may: a node looks at
+    the publisher, a client that remembers what it was shown at the channel, too. The same bytes serve every session that
+    is at this place with the same patterns under the same number.
     """
 
     subscription: int

@@ -137,7 +137,8 @@ class App:
     def move(self, *gateways: str) -> None:
         """Go to other gateways, as the same process."""
         self.gateways = list(gateways)
-        self.client._known = list(gateways)  # what an application does by connecting with another list
+        self.client._known = list(gateways)  # as after a go-away: the first try elsewhere is at once
+        self.client.failures = -1
         self._disconnect("moved")
 
     # --- the connection ----------------------------------------------------------------------------------------------

@@ -90,6 +90,7 @@ class Machine:
     counts: dict[str, int] = field(default_factory=dict)
     reports: list[Report] = field(default_factory=list)
     drained: bool = False
+    node_id: bytes = b""
     slow_disk_us: int = 0
     paused: bool = False
 
@@ -112,6 +113,8 @@ class World:
         self.machines: dict[str, Machine] = {}
         self.filter: Callable[[str, str, bytes], bool] | None = None
         """Says whether a frame from one node to another passes; for transcripts and hostile networks."""
+        self.witness: Callable[[Machine, Effect], None] | None = None
+        """Sees every effect before it is performed."""
         self._heap: list[tuple[int, int, Callable[[], None]]] = []
         self._number = 0
         self._links = 0
@@ -176,17 +179,25 @@ class World:
         machine.life += 1
         identity = solo_identity(SUITE, machine.name.encode(), b"world", machine.region, WALL_MS)
         machine.node = Node(machine.config, identity, SUITE)
+        machine.node_id = identity.node
         machine.drained = False
         self.hear(machine, Started(machine.disk.recover(), machine.rng.bytes(32), machine.disk.free_bytes))
 
     def crash(self, machine: Machine) -> None:
         """Cut the power: of what was not answered, each append in turn may have been kept, then none."""
         assert machine.node is not None
-        machine.node, machine.inbox, machine.ticking, machine.alarm_us = None, [], False, -1
         for append in machine.appending:
             if machine.rng.below(2):
                 break
             machine.disk.write(append)
+        self._off(machine)
+
+    def _end(self, machine: Machine, life: int) -> None:
+        if machine.life == life and machine.node is not None:
+            self._off(machine)
+
+    def _off(self, machine: Machine) -> None:
+        machine.node, machine.inbox, machine.ticking, machine.alarm_us = None, [], False, -1
         machine.appending = []
         for link in list(machine.links):
             self._close(machine, link, "crash", 0)
@@ -247,6 +258,8 @@ class World:
     # --- effects -----------------------------------------------------------------------------------------------------
 
     def _perform(self, machine: Machine, effect: Effect) -> None:
+        if self.witness is not None:
+            self.witness(machine, effect)
         match effect:
             case Send(links, frame):
                 packed = encode_frame(frame)
@@ -278,6 +291,8 @@ class World:
                 machine.reports.append(effect)
             case Drained():
                 machine.drained = machine.disk.clean = True
+                life = machine.life
+                self.after(0, lambda: self._end(machine, life))
 
     def _hear_in(self, machine: Machine, life: int, event: Event) -> None:
         """An event reaches a node, unless it has been started anew since."""

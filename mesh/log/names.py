@@ -14,8 +14,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from mesh.clocks.vector import IntervalSet
+from mesh.clocks.vector import IntervalSet, VersionVector
 from mesh.log.batch import Batch
+from mesh.log.record import Record
 from mesh.types import LogId
 
 
@@ -151,6 +152,17 @@ class NameIndex:
     def copies_elsewhere(self, publisher: str, incarnation: int, sequence: int, log: LogId) -> list[NameRun]:
         """The runs of other logs that hold the same name."""
         return [run for run in self.find(publisher, incarnation, sequence) if run.log != log]
+
+    def overtaken(self, record: Record, log: LogId, told: VersionVector) -> bool:
+        """Whether a successor of a record may have been told from another log: its publisher had moved."""
+        key = record.publisher, record.incarnation
+        if key not in self.movers:
+            return False
+        for run in self._runs[key]:
+            start = run.from_position + max(record.sequence + 1 - run.first, 0)
+            if run.log != log and start <= run.to_position and told.get(run.log).touches(start, run.to_position):
+                return True
+        return False
 
     def check(self) -> None:
         """Assert that runs are well formed."""

@@ -225,12 +225,12 @@ class Delivery(Tail):
                     positions.append(position)
                     records.append(record)
                     size += len(record.payload)
+        marks = self._late_marks(records, log, cursor, late=late)
         cursor.add(log, first, through)
         if reader.skim is not None:
             reader.skim.cover(log, first, through)
             return []
         reader.spend(len(records), size)
-        marks = tuple(range(len(records))) if late else ()
         told = Messages(reader.subscription, log, first, through, tuple(positions), tuple(records), marks)
         outcomes: list[Outcome] = [Tell((reader.session,), told)]
         gaps = expired.within(first, through)

@@ -286,8 +286,17 @@ class Tail:
         if not late:
             first = self._untold_from(group, log, first)
             group.told[log] = last
-        marks = tuple(range(len(group.records))) if late else ()
+        marks = self._late_marks(group.records, log, self.deliverable, late=late)
         return Messages(group.key[1], log, first, last, tuple(group.positions), tuple(group.records), marks)
+
+    def _late_marks(self, records: list[Record], log: LogId, told: VersionVector, *, late: bool) -> tuple[int, ...]:
+        """Which records come after a successor: all that fill a hole; of a publisher that moved, those overtaken."""
+        if late:
+            return tuple(range(len(records)))
+        names = self.holdings.names
+        if not names.movers:
+            return ()
+        return tuple(i for i, record in enumerate(records) if names.overtaken(record, log, told))
 
     def _untold_from(self, group: Group, log: LogId, first: int) -> int:
         """Where the interval begins that a group is told of next: behind the last, and behind any hole."""
