@@ -1,7 +1,5 @@
 """Each safeguard, turned off, breaks the promise that it stands for: else nobody would know that it matters."""
 
-from collections.abc import Iterator
-
 import pytest
 
 from mesh.client.seen import Seen
@@ -17,12 +15,12 @@ from sim.world import Machine, World
 
 
 @pytest.fixture
-def world() -> Iterator[World]:
+def world() -> World:
     world = World(7, Network(delay_us=20_000))
     world.add("ana", "eu")
     world.add("ben", "us", ("ana",))
     world.run(1)
-    yield world
+    return world
 
 
 def broken(apps: list[App]) -> set[str]:
