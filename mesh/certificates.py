@@ -21,7 +21,7 @@ import msgpack
 
 from mesh.codes import Code
 from mesh.crypto import NAME_BYTES, PUBLIC_BYTES, SEED_BYTES, SIGNATURE_BYTES, Signer, Suite, name_of
-from mesh.errors import HostError, RemoteError
+from mesh.errors import HostError, RemoteError, UsageError
 from mesh.types import Address, NodeId
 
 MS_PER_DAY = 86_400_000
@@ -157,7 +157,9 @@ class Delegation:
 
 
 def delegate(genesis: Genesis, signers: list[Signer], draft: Delegation) -> Delegation:
-    """Sign a delegation with keys of the mesh."""
+    """Sign a delegation with keys of the mesh. Raises `UsageError` for another key, `RemoteError` for a field."""
+    if any(signer.public not in genesis.keys for signer in signers):
+        raise UsageError("only keys of the mesh sign its delegations")
     places = [(genesis.keys.index(signer.public), signer.sign(draft.statement)) for signer in signers]
     return _read_delegation(_packed([draft.statement, [list(place) for place in places]]))
 
@@ -352,10 +354,17 @@ def invite(
     seeds: tuple[Address, ...] = (),
     life_ms: int = LIFE_MS,
 ) -> Ticket:
-    """Make a ticket. `secret`: 32 random bytes; whoever has them can admit nodes for `life_ms`."""
+    """Make a ticket. `secret`: 32 random bytes; whoever has them can admit nodes for `life_ms`.
+
+    Raises `HostError` (CONFIG_INVALID) for regions or roles that are no names.
+    """
     key = suite.signer(secret).public
     draft = Delegation(genesis.mesh, key, regions, roles, wall_ms - CLOCK_SLACK_MS, wall_ms + life_ms)
-    return Ticket(genesis, delegate(genesis, signers, draft), secret, seeds)
+    try:
+        delegation = delegate(genesis, signers, draft)
+    except RemoteError as error:
+        raise HostError(Code.CONFIG_INVALID, f"no ticket can say so: {error}") from error
+    return Ticket(genesis, delegation, secret, seeds)
 
 
 def join(ticket: Ticket, node_signer: Signer, region: str, suite: Suite, wall_ms: int) -> Identity:
