@@ -20,6 +20,8 @@ ISOLATED_LEAST = 50
 RETRIED_LEAST = 50
 RETRY_MARGIN_S = 0.05
 """What was posted so shortly before the clients were dropped may not have been sent; it does not count as retried."""
+ANSWER_S = 1.0
+"""How long a receipt may take, on a machine that is busy, before a publish counts as not taken."""
 CONVERGE_S = 18.0
 """The contract's bound: a redial between regions (15 s), and for each of 2 hops 1 s, two grafts of 0.3 s and two round
 trips; rounded to what the backlog of a demo adds."""
@@ -41,6 +43,7 @@ class Facts:
     swallowed_s: float = 0.0
     dropped_s: float = 0.0
     packets_dropped: int = 0
+    """By the cuts; what was lost by chance is not counted."""
     lag_cut: dict[str, int] = field(default_factory=dict)
     lag_after: dict[str, int] = field(default_factory=dict)
     pids: tuple[int, int] = (0, 0)
@@ -97,7 +100,8 @@ class Verdict:
 def judge(books: Books, facts: Facts) -> Verdict:
     """Compare the books."""
     rows = [_row(books, diary) for diary in books.diaries.values()]
-    broken = [*_lost(books, facts), *_doubled(books), *_altered(books), *_disordered(books), *_apart(books, facts)]
+    broken = [*_lost(books, facts), *_doubled(books), *_altered(books), *_disordered(books)]
+    broken += [*_apart(books, facts), *_unavailable(books, facts)]
     happened, unmet = conditions(books, facts)
     return Verdict(rows, broken, unmet, happened)
 
@@ -134,12 +138,16 @@ def _lost(books: Books, facts: Facts) -> Iterator[Broken]:
 
 
 def _doubled(books: Books) -> Iterator[Broken]:
+    shown: list[tuple[int, str, Name, int]] = []
     for diary in books.diaries.values():
         times = Counter(line.name for line in diary.lines)
         twice = sorted(name for name, count in times.items() if count > 1)
         if twice:
-            text = f"{diary.subscriber} was shown {len(twice)} messages more than once"
-            yield Broken("Once", f"{text} (the first: {_text(twice[0])}, {times[twice[0]]} times)")
+            shown.append((len(twice), diary.subscriber, twice[0], times[twice[0]]))
+    if shown:
+        count, who, first, times_shown = max(shown)
+        text = f"{len(shown)} of {len(books.diaries)} subscribers were shown messages more than once"
+        yield Broken("Once", f"{text}; {who} {count:,} of them (the first: {_text(first)}, {times_shown} times)")
 
 
 def _altered(books: Books) -> Iterator[Broken]:
@@ -180,6 +188,18 @@ def _apart(books: Books, facts: Facts) -> Iterator[Broken]:
     if len(set(facts.digests.values())) != 1:
         text = ", ".join(f"{region} {digest[:8] or 'unknown'}" for region, digest in facts.digests.items())
         yield Broken("Converges", f"the nodes' digests differ at the end: {text}")
+
+
+def _unavailable(books: Books, facts: Facts) -> Iterator[Broken]:
+    """In the cut a region took less than half of what its clients published, and had a second to answer."""
+    if not facts.faults:
+        return
+    for region in (facts.cut_region, facts.swallowed_region):
+        last_s = facts.healed_s - ANSWER_S
+        asked = [e for e in books.entries.values() if e.posted_via == region and facts.cut_s <= e.posted_s <= last_s]
+        taken = sum(e.acknowledged_s is not None and e.acknowledged_s <= facts.healed_s for e in asked)
+        if taken * 2 < len(asked):
+            yield Broken("Available", f"{region} took {taken:,} of {len(asked):,} messages while the network was cut")
 
 
 def _text(name: Name) -> str:
@@ -232,7 +252,7 @@ def conditions(books: Books, facts: Facts) -> tuple[list[str], list[str]]:
     need(len(during) - inside, SIDE_LEAST, "acknowledged on the other side during the cut")
     lags = ", ".join(f"{name} {lag}" for name, lag in facts.lag_cut.items())
     must(bool(facts.lag_cut) and min(facts.lag_cut.values()) > 0, f"lag in the cut: {lags}")
-    need(facts.packets_dropped, 1, "datagrams dropped by the proxies")
+    need(facts.packets_dropped, 1, "datagrams that the proxies dropped in the cuts")
     isolated = _acknowledged(books, facts.isolated_s, facts.killed_s)
     alone = sum(entry.acknowledged_via == facts.killed_region for entry in isolated)
     need(alone, ISOLATED_LEAST, f"acknowledged by {facts.killed_region} alone before it was killed")

@@ -54,7 +54,7 @@ class LiveScreen:
 
     @staticmethod
     def _map(view: View) -> Table:
-        grid = Table.grid(padding=(0, 3))
+        grid = Table.grid(padding=(0, 2))
         rows = max(len(view.nodes), len(view.links))
         for index in range(rows):
             cells = [_node(view.nodes[index]) if index < len(view.nodes) else Text()]
@@ -105,7 +105,7 @@ def _alarm(title: str, cell: str) -> str:
 
 def _node(node: NodeView) -> Text:
     state = ("up    ", "green") if node.up else ("killed", "bold red")
-    return Text.assemble((node.region, "bold"), f"  {node.node:8}  pid {node.pid:<7} ", state)
+    return Text.assemble((node.region, "bold"), "  ", state, f"  pid {node.pid:<7}")
 
 
 def _link(link: LinkView) -> list[Text]:
@@ -114,7 +114,7 @@ def _link(link: LinkView) -> list[Text]:
     return [
         Text.assemble(f"{link.one} ", (line, style), f" {link.other}"),
         Text(state, style),
-        Text(f"{link.passed:,} datagrams passed, {link.dropped:,} dropped", "dim"),
+        Text(f"{link.passed:,} passed, {link.dropped:,} dropped", "dim", no_wrap=True),
     ]
 
 

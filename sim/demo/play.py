@@ -162,7 +162,7 @@ class Play:
             entry.acknowledged_via == KILLED and (entry.acknowledged_s or 0) >= facts.isolated_s
             for entry in self.books.entries.values()
         )
-        text = f"{KILLED} is killed (SIGKILL); it alone acknowledged {alone} messages in its last second"
+        text = f"{KILLED} gets SIGKILL; {alone} messages acknowledged in its last second, alone"
         self._say("kill", text, pid=pid, acknowledged=alone)
         for link in links:
             if CUT not in (link.one, link.other):
@@ -202,7 +202,7 @@ class Play:
             await asyncio.sleep(STATUS_EVERY_S if self.books.complete else POLL_S)
         facts.digests = facts.digests if self.books.complete else await self._everywhere("digest")
         facts.lag_after = {name: len(diary.missing) for name, diary in self.books.diaries.items()}
-        facts.packets_dropped = self.stage.mesh.counts.dropped
+        facts.packets_dropped = self.stage.mesh.counts.cut
         if self.faults:
             facts.epochs = facts.epochs[0], str((await self.stage.ask(KILLED)).get("epoch", ""))
         if not self.books.complete:

@@ -162,6 +162,21 @@ def test_loss_is_told_with_its_first_witness() -> None:
     ]
 
 
+def test_doubled_messages_are_told_in_one_sentence_with_the_worst_case() -> None:
+    books, facts = a_run()
+    double(books, facts)
+    double(books, facts)
+    diary = books.diary("sub-eu")
+    for line in diary.lines[10:13]:
+        diary.write(line)
+
+    broken = [str(one) for one in judge(books, facts).broken]
+
+    assert broken == [
+        "Once: 2 of 2 subscribers were shown messages more than once; sub-eu 3 of them (the first: pub-eu 11, 2 times)"
+    ]
+
+
 def forget(region: str, first_s: float, last_s: float, keep: int) -> Spoil:
     """Of what a region acknowledged within a time, only so much was acknowledged there and then."""
 
@@ -226,7 +241,7 @@ CONDITIONS: list[tuple[Spoil, str]] = [
     (setting(lag_cut={}), "lag in the cut: "),
     (setting(lag_after={"sub-eu": 1}), "lag at the end: 1"),
     (setting(lag_after={}), "lag at the end: 0"),
-    (setting(packets_dropped=0), "datagrams dropped by the proxies: 0 (at least 1)"),
+    (setting(packets_dropped=0), "datagrams that the proxies dropped in the cuts: 0 (at least 1)"),
     (forget("us", ISOLATED_S, KILLED_S, 49), "acknowledged by us alone before it was killed: 49 (at least 50)"),
     (setting(kill_status=0), "us ended by SIGKILL (status 0)"),
     (setting(pids=(10, 10)), "us is another process: 10 -> 10"),
@@ -257,6 +272,20 @@ def test_run_with_too_few_receipts_fails() -> None:
     verdict = judge(books, facts)
 
     assert "publishes acknowledged: 1,999 (at least 2,000)" in verdict.unmet
+
+
+def test_region_that_takes_little_while_it_is_cut_off_is_not_available() -> None:
+    books, facts = a_run()
+    inside = [e for e in books.entries.values() if e.posted_via == "eu" and CUT_S <= e.posted_s <= HEALED_S]
+    for entry in inside[::2] + inside[1:200:2]:
+        entry.acknowledged_s = float(END_S)
+
+    verdict = judge(books, facts)
+
+    assert [str(broken) for broken in verdict.broken] == [
+        "Available: eu took 60 of 321 messages while the network was cut"
+    ]
+    assert not verdict.passed
 
 
 def test_run_without_faults_needs_receipts_and_nothing_else() -> None:
