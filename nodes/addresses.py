@@ -8,6 +8,9 @@ from mesh.codes import Code
 from mesh.errors import HostError
 from mesh.types import Address
 
+DEFAULT_PORT = 7420
+"""Where a gateway listens."""
+
 
 def parse_address(text: str, *, port: int | None = None, what: str = "an address") -> Address:
     """Read an address; `port` stands in where there is none. Raises `HostError` (CONFIG_INVALID)."""
@@ -30,3 +33,12 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def gateway_url(gateway: str) -> str:
+    """A gateway's URL from what people write: `localhost`, `10.0.0.1:7420`, `ws://…`, `wss://…`."""
+    if "://" in gateway:
+        return gateway
+    host, colon, port = gateway.rpartition(":")
+    has_port = bool(colon) and port.isdigit() and (":" not in host or host.startswith("["))
+    return f"ws://{gateway}" if has_port else f"ws://{gateway}:{DEFAULT_PORT}"

@@ -40,6 +40,7 @@ from mesh.operations import (
 from mesh.rng import Rng
 from mesh.types import channel_fault, log_text
 from mesh.wire.operations import decode_node, encode_operation
+from nodes.addresses import gateway_url
 from nodes.sdk.channel import Channel
 from nodes.sdk.cursor import Cursor
 from nodes.sdk.messages import GossamerError, Message, Receipt, WaitTimedOutError, level_of, payload_of
@@ -47,7 +48,6 @@ from nodes.sdk.since import since_of
 from nodes.sdk.subscription import Subscription
 
 SUBPROTOCOL = Subprotocol("gossamer.v1.msgpack")
-DEFAULT_PORT = 7420
 MESSAGE_BYTES_MAX = 16 << 20
 OPEN_TIMEOUT_S = 5
 CLOSE_TIMEOUT_S = 1
@@ -55,15 +55,6 @@ PING_EVERY_S = 10
 INCARNATION_BITS = 52
 """Below 2^53, so that JSON clients can hold it, too."""
 EVENTS_MAX = 256
-
-
-def gateway_url(gateway: str) -> str:
-    """A gateway's URL from what people write: `localhost`, `10.0.0.1:7420`, `ws://…`, `wss://…`."""
-    if "://" in gateway:
-        return gateway
-    host, colon, port = gateway.rpartition(":")
-    has_port = bool(colon) and port.isdigit() and (":" not in host or host.startswith("["))
-    return f"ws://{gateway}" if has_port else f"ws://{gateway}:{DEFAULT_PORT}"
 
 
 def connect(
