@@ -71,7 +71,8 @@ class Outbox:
         sequence = self.next_sequence
         self.next_sequence += 1
         size = content_bytes(draft) + DRAFT_OVERHEAD_BYTES
-        held = Held(draft._replace(sequence=sequence), copies, regions, size)
+        numbered = Draft(draft.channel, sequence, draft.payload, draft.flags, draft.ttl_ms, draft.headers)
+        held = Held(numbered, copies, regions, size)
         self._held[sequence] = held
         self._unsent.append(sequence)
         self.bytes += held.size

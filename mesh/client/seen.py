@@ -38,8 +38,11 @@ class Seen:
     def note(self, record: Record) -> tuple[bool, bool]:
         """Whether a message is new; and whether it comes late, after its successor in its channel."""
         key = record.publisher, record.incarnation
-        seen = self._seen.setdefault(key, IntervalSet())
-        self._seen.move_to_end(key)
+        seen = self._seen.get(key)
+        if seen is None:
+            seen = self._seen[key] = IntervalSet()
+        else:
+            self._seen.move_to_end(key)
         if record.sequence in seen:
             return False, False
         before = len(seen)

@@ -41,6 +41,9 @@ class IntervalSet:
     def add(self, first: int, last: int) -> None:
         """Include `first..last`, joining what it touches."""
         assert 0 < first <= last
+        if self._lasts and self._lasts[-1] == first - 1:  # the next ones, as nearly always
+            self._lasts[-1] = last
+            return
         lo = bisect_left(self._lasts, first - 1)
         hi = bisect_right(self._firsts, last + 1)
         if lo < hi:

@@ -287,7 +287,7 @@ class Intake:
                 draft.headers or {},
                 draft.payload,
             )
-            records.append(Record._make((*fields, encode_record(fields))))
+            records.append(tuple.__new__(Record, (*fields, encode_record(fields))))
             stamp += 1
         log = LogId(self.identity.node, self.epoch.number)
         batch = seal(log, self.position + 1, self.head, records, self.signer, self.epoch)

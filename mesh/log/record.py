@@ -19,6 +19,7 @@ RECORD_BYTES_MAX = 1 << 20
 """A record, encoded. Protocol limit (protocol.md, 2): with it a frame stays under 1.25 MiB."""
 TTL_MS_MAX = 400 * 86_400_000
 """No record lives over 400 days."""
+COUNT_MAX = (1 << 63) - 1
 HEADERS_MAX = 64
 PUBLISHER_BYTES_MAX = 128
 NESTING_MAX = 8
@@ -127,8 +128,8 @@ def decode_records(body: bytes, count: int) -> list[Record]:
     return records
 
 
-def _is_count(value: object) -> bool:
-    return type(value) is int and 0 <= value < 1 << 63
+def _fits(publisher: str) -> bool:
+    return publisher.isascii() or len(publisher.encode()) <= PUBLISHER_BYTES_MAX
 
 
 def typed_record(fields: Any, raw: bytes) -> Record:
@@ -138,18 +139,23 @@ def typed_record(fields: Any, raw: bytes) -> Record:
     channel, publisher, incarnation, sequence, stamp, ttl_ms, flags, causes, headers, payload = fields[:10]
     if type(channel) is not str or channel_fault(channel):
         raise DecodeError("a record's channel is invalid")
-    if type(publisher) is not str or not publisher or len(publisher.encode()) > PUBLISHER_BYTES_MAX:
+    if type(publisher) is not str or not 0 < len(publisher) <= PUBLISHER_BYTES_MAX or not _fits(publisher):
         raise DecodeError("a record's publisher is invalid")
-    if not (_is_count(incarnation) and _is_count(sequence) and _is_count(stamp) and _is_count(flags)):
+    if not type(incarnation) is type(sequence) is type(stamp) is type(flags) is int:
+        raise DecodeError("a record's numbers are invalid")
+    if min(incarnation, sequence, stamp, flags) < 0 or max(incarnation, sequence, stamp, flags) > COUNT_MAX:
         raise DecodeError("a record's numbers are invalid")
     if type(ttl_ms) is not int or not 0 < ttl_ms <= TTL_MS_MAX:
         raise DecodeError("a record's time to live is invalid")
     if type(payload) is not bytes or type(causes) is not list or type(headers) is not dict:
         raise DecodeError("a record's payload, causes or headers are invalid")
-    if len(headers) > HEADERS_MAX or any(type(k) is not str or type(v) is not str for k, v in headers.items()):
+    if headers and (
+        len(headers) > HEADERS_MAX or any(type(k) is not str or type(v) is not str for k, v in headers.items())
+    ):
         raise DecodeError(f"headers are at most {HEADERS_MAX} pairs of text")
     if sequence < 1:
         raise DecodeError("sequences start at 1")
     if causes or len(fields) > 10:
         refuse_depth(fields, RECORD_NESTING_MAX)
-    return Record(channel, publisher, incarnation, sequence, stamp, ttl_ms, flags, causes, headers, payload, raw)
+    typed = channel, publisher, incarnation, sequence, stamp, ttl_ms, flags, causes, headers, payload, raw
+    return tuple.__new__(Record, typed)  # what the class's own constructor does, without its detour

@@ -18,6 +18,7 @@ from mesh.errors import DecodeError
 from mesh.log.record import CONTENT_MASK, Record, typed_record
 from mesh.types import NODE_ID_BYTES, NodeId
 from mesh.wire.frames import (
+    NUMBER_MAX,
     array,
     blob,
     flag,
@@ -126,6 +127,11 @@ def _parts(operation: _Whole) -> list[Any]:  # a table in the form of a match
 
 
 def _draft(value: Any) -> o.Draft:
+    if type(value) is list and len(value) == 4:  # as our clients send nearly all, and there are many
+        channel, sequence, payload, flags = value
+        typed = type(channel) is str and type(payload) is bytes and type(sequence) is type(flags) is int
+        if typed and 0 <= sequence < NUMBER_MAX and 0 <= flags < NUMBER_MAX:
+            return tuple.__new__(o.Draft, (channel, sequence, payload, flags & CONTENT_MASK, 0, None))
     parts = array(value, 3, 64)
     headers = parts[5] if len(parts) > 5 else None
     if headers is not None and type(headers) is not dict:
