@@ -253,3 +253,17 @@ def test_a_clock_that_is_slow_declares_nothing_dead_by_the_others() -> None:
     guard.on_now(at)
 
     assert guard.expiry_ms() == WALL
+
+
+def test_parts_of_a_millisecond_do_not_count() -> None:
+    guard = ClockGuard()
+    guard.on_now(Now(0, WALL))
+    guard.on_now(Now(999, WALL - SKEW_MAX_MS))
+    assert guard.trusted(Now(999, WALL - SKEW_MAX_MS))
+
+    guard.observe(ANA, WALL + SKEW_MAX_MS, Now(1_999, WALL))
+    assert guard.offsets == {ANA: WALL + SKEW_MAX_MS - 1}
+    assert guard.trusted(Now(1_999, WALL))
+
+    guard.observe(BEN, WALL + 5, Now(1_999, WALL))
+    assert guard.median_ms(Now(2_999, WALL)) == WALL + 6

@@ -47,6 +47,32 @@ def test_nothing_is_missing_of_a_range_that_ends_before_it_begins() -> None:
     assert IntervalSet([(1, 9)]).missing(3, 2) == []
 
 
+@pytest.mark.parametrize(
+    ("first", "last", "missing", "within"),
+    [
+        (1, 12, [(1, 2), (5, 6), (10, 12)], [(3, 4), (7, 9)]),
+        (3, 4, [], [(3, 4)]),
+        (2, 5, [(2, 2), (5, 5)], [(3, 4)]),
+        (4, 7, [(5, 6)], [(4, 4), (7, 7)]),
+        (5, 6, [(5, 6)], []),
+        (1, 2, [(1, 2)], []),
+        (8, 8, [], [(8, 8)]),
+        (9, 10, [(10, 10)], [(9, 9)]),
+        (6, 7, [(6, 6)], [(7, 7)]),
+        (10, 12, [(10, 12)], []),
+    ],
+)
+def test_a_range_falls_apart_into_what_is_missing_and_what_is_there(
+    first: int, last: int, missing: list[tuple[int, int]], within: list[tuple[int, int]]
+) -> None:
+    runs = IntervalSet([(3, 4), (7, 9)])
+
+    assert runs.missing(first, last) == missing
+    assert runs.within(first, last) == within
+    assert runs.touches(first, last) == bool(within)
+    assert runs.covers(first, last) == (not missing)
+
+
 def test_the_frontier_ends_at_the_first_hole_and_is_zero_where_the_first_is_missing() -> None:
     assert IntervalSet().frontier == 0
     assert IntervalSet([(2, 9)]).frontier == 0

@@ -9,7 +9,7 @@ from mesh.log.holdings import DEAD_LOG_MARGIN_MS, Holdings, RecentBatches
 from mesh.log.log import UNKNOWN_NAME, Run
 from mesh.log.names import NameRun
 from mesh.types import LogId
-from tests.samples import ANA, BEN, Writer
+from tests.samples import ANA, BEN, Writer, record
 
 
 def holding(*batches: Batch) -> Holdings:
@@ -63,14 +63,16 @@ def test_where_nothing_is_to_be_kept_nothing_is() -> None:
 
 
 def test_a_batch_is_let_go_once() -> None:
-    batch = Writer().write(1)
+    writer = Writer()
+    batch, larger = writer.write(1), writer.write(2)
     recent = RecentBatches(1 << 20)
     recent.keep(batch)
+    recent.keep(larger)
 
     recent.drop(batch.log, 1)
     recent.drop(batch.log, 1)
 
-    assert (recent.get(batch.log, 1), recent.bytes) == (None, 0)
+    assert (recent.get(batch.log, 1), recent.get(batch.log, 2), recent.bytes) == (None, larger, larger.size)
 
 
 def test_sixteen_mebibytes_are_kept_unless_told_otherwise() -> None:
@@ -130,6 +132,21 @@ def test_a_batch_that_could_not_be_stored_was_never_here() -> None:
     holdings.store(second)
     holdings.check()
     assert list(holdings.stored_of(writer.log)) == [(1, 4)]
+
+
+def test_names_reach_no_further_than_what_is_left() -> None:
+    writer = Writer()
+    first = writer.write(1)
+    other, second = (writer.seal([record(n, publisher=who)]) for who, n in (("other", 1), ("pub", 2)))
+    holdings = holding(first)
+    holdings.receive(other)
+    holdings.receive(second)
+    assert [run.to_position for run in holdings.names.find("pub", 7, 1)] == [3]
+
+    holdings.take_back(other, second)
+
+    holdings.check()
+    assert [run[2:7] for run in holdings.names.find("pub", 7, 1)] == [(1, 1, writer.log, 1, 1)]
 
 
 def test_a_log_of_which_nothing_could_be_stored_is_not_held() -> None:
@@ -210,7 +227,7 @@ def test_what_a_store_held_is_received_and_stored() -> None:
     holdings.check()
     assert list(holdings.received) == list(holdings.stored) == [batch.log]
     for held in (holdings.received[batch.log], holdings.stored[batch.log]):
-        assert (held.runs, held.stamp, held.expires_ms) == ([run], 5, 6)
+        assert (held.id, held.runs, held.stamp, held.expires_ms) == (batch.log, [run], 5, 6)
     assert holdings.received[batch.log] is not holdings.stored[batch.log]
     assert holdings.names.find("pub", 7, 2) == [name]
     assert holdings.digest == holding(batch).digest

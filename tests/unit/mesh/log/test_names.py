@@ -3,6 +3,7 @@
 import pytest
 
 from mesh.clocks.vector import IntervalSet
+from mesh.log import names
 from mesh.log.batch import Batch
 from mesh.log.names import NameIndex, NameRun
 from mesh.types import LogId
@@ -148,6 +149,70 @@ def test_a_run_is_cut_where_a_batch_is_taken_out_of_its_middle() -> None:
         [],
         [run_of(batches[2], 3, 3, 3, 3)],
     ]
+
+
+def test_a_batch_that_was_lost_from_the_disk_and_came_again_changes_nothing() -> None:
+    index, writer, ben = NameIndex(), Writer(), Writer(BEN)
+    first, second, third = batch_of(writer, *p(1, 2)), batch_of(writer, *p(3)), batch_of(writer, *p(4))
+    for batch in (first, second, third):
+        index.note(batch, ALL)
+    whole = [run_of(third, 1, 4, 1, 4)]
+
+    assert [index.note(batch, ALL) for batch in (first, second, third)] == [[], [], []]
+    assert index.find("p", 7, 2) == whole
+
+    copy = batch_of(ben, *p(3))
+    assert index.note(copy, ALL) == [run_of(copy, 3, 3, 1, 1)]
+    assert index.find("p", 7, 3) == [*whole, run_of(copy, 3, 3, 1, 1)]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        NameRun("p", 7, 3, 4, LogId(BEN, 1), 3, 4, 5),
+        NameRun("p", 7, 3, 5, LogId(BEN, 1), 3, 5, 5),
+        NameRun("p", 7, 4, 5, LogId(BEN, 1), 4, 5, 5),
+        NameRun("p", 7, 3, 5, LogId(BEN, 1), 4, 6, 5),
+        NameRun("p", 7, 3, 5, LogId(BEN, 1), 2, 4, 5),
+        NameRun("p", 7, 3, 5, LogId(ANA, 1), 3, 5, 5),
+    ],
+)
+def test_a_run_holds_another_where_all_its_names_are_at_the_same_places(other: NameRun) -> None:
+    inner = NameRun("p", 7, 3, 5, LogId(BEN, 1), 3, 5, 5)
+
+    held = names._holds(other, inner)
+
+    assert held is (other == inner)
+    assert names._holds(inner._replace(first=2, from_position=2, last=6, to_position=6), inner)
+
+
+def test_a_hole_between_parts_two_runs() -> None:
+    """Whoever waits until all positions of a run are stored must not wait for what may never come."""
+    index, writer = NameIndex(), Writer()
+    first, _, third = batch_of(writer, *p(1)), batch_of(writer, ("q", 7, 1)), batch_of(writer, *p(2))
+    index.note(first, IntervalSet([(1, 1)]))
+
+    assert index.note(third, IntervalSet([(1, 1), (3, 3)])) == [run_of(third, 2, 2, 3, 3)]
+
+
+def test_a_run_ends_and_begins_where_something_is_left() -> None:
+    writer = Writer()
+    batches = [batch_of(writer, (who, 7, n)) for who, n in (("p", 1), ("q", 1), ("p", 2), ("q", 2), ("p", 3))]
+    ends, begins = NameIndex(), NameIndex()
+    for index in (ends, begins):
+        for batch in batches:
+            index.note(batch, ALL)
+        assert index.find("p", 7, 2) == [run_of(batches[4], 1, 3, 1, 5)]
+
+    for batch in (batches[4], batches[3], batches[2]):
+        ends.forget(batch)
+    ends.tighten(batches[2], IntervalSet([(2, 5)]))
+    begins.forget(batches[0])
+    begins.tighten(batches[0], IntervalSet([(1, 2)]))
+
+    assert ends.find("p", 7, 1) == [run_of(batches[4], 1, 1, 1, 1)]
+    assert begins.find("p", 7, 3) == [run_of(batches[4], 2, 3, 3, 5)]
+    assert begins.find("q", 7, 1) == [run_of(batches[3], 1, 2, 2, 4, "q")]
 
 
 def test_only_the_copy_at_its_own_place_is_forgotten() -> None:

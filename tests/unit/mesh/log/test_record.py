@@ -152,12 +152,18 @@ def test_a_record_of_a_mebibyte_passes_and_one_byte_more_does_not() -> None:
     assert caught.value.offset == len(record(1).raw)
 
 
-@pytest.mark.parametrize("value", [{}, [], [{}], {"k": []}])
+@pytest.mark.parametrize("value", [[{}], {"k": []}, [[]], {"k": {}}, [1, {}], [{}, 1]])
 def test_depth_counts_arrays_and_maps_alike(value: object) -> None:
     refuse_depth(value, 2)
-    if any(value):  # type: ignore[arg-type]
+    with pytest.raises(DecodeError, match="nested too deeply"):
+        refuse_depth(value, 1)
+
+
+def test_an_empty_array_has_a_depth_of_one() -> None:
+    for value in ([], {}):
+        refuse_depth(value, 1)
         with pytest.raises(DecodeError, match="nested too deeply"):
-            refuse_depth(value, 1)
+            refuse_depth(value, 0)
 
 
 def test_plain_values_have_no_depth() -> None:
