@@ -32,6 +32,8 @@ class HoldingsBesideAModel(RuleBasedStateMachine):
         """Received and not stored, in order."""
         self.stored: set[tuple[LogId, int]] = set()
         """Log and first position of each batch that is stored."""
+        self.lost: set[tuple[LogId, int]] = set()
+        """The same of batches that were damaged once: their names stay, for they may come again."""
 
     def sealed(self, writer: Writer, count: int, after: int) -> Batch:
         records: list[Record] = []
@@ -66,6 +68,7 @@ class HoldingsBesideAModel(RuleBasedStateMachine):
     @rule()
     def fail_them_all(self) -> None:
         self.holdings.take_back(*self.order)
+        self.lost -= {(batch.log, batch.first) for batch in self.order}
         self.order.clear()
 
     @precondition(lambda self: self.stored)
@@ -75,6 +78,7 @@ class HoldingsBesideAModel(RuleBasedStateMachine):
         (batch,) = (b for b in self.batches if (b.log, b.first) == (log, first))
         self.holdings.lose(log, first, batch.last)
         self.stored.discard((log, first))
+        self.lost.add((log, first))
 
     @invariant()
     def same(self) -> None:
@@ -95,6 +99,16 @@ class HoldingsBesideAModel(RuleBasedStateMachine):
             for position, one in enumerate(batch.records(), batch.first):
                 found = self.holdings.names.find(*one.name)
                 assert any(r.log == batch.log and r.from_position <= position <= r.to_position for r in found)
+
+    @invariant()
+    def no_name_is_found_that_is_not_here(self) -> None:
+        if not hasattr(self, "holdings"):
+            return
+        known = [b for b in self.batches if b in self.here or (b.log, b.first) in self.lost]
+        places = {(one.sequence, b.log) for b in known for one in b.records()}
+        for sequence in range(1, 24):
+            found = {(sequence, run.log) for run in self.holdings.names.find("pub", 7, sequence)}
+            assert found == {place for place in places if place[0] == sequence}
 
     @invariant()
     def equal_holdings_have_equal_digests(self) -> None:
