@@ -206,7 +206,7 @@ def decode_header(header: bytes) -> Header:
         reader.feed(header)
         fields = reader.unpack()
     except (msgpack.UnpackException, ValueError, RecursionError) as error:
-        raise DecodeError(f"a header does not decode: {error or type(error).__name__}") from error
+        raise DecodeError(f"a header does not decode: {str(error) or type(error).__name__}") from error
     if type(fields) is not list or len(fields) != 12 or (type(fields[0]), fields[0]) != (int, FORMAT):
         raise DecodeError("a header has another format")
     if reader.tell() != len(header):

@@ -80,17 +80,13 @@ def encode_record(fields: tuple[Any, ...]) -> bytes:
 
 
 def unpacker(size_max: int) -> msgpack.Unpacker:
-    """A MessagePack reader that builds nothing larger than our limits."""
+    """A MessagePack reader that builds nothing larger than our limits. Text and bytes are bounded by what is fed."""
     return msgpack.Unpacker(
         max_buffer_size=max(size_max, 1),
         max_array_len=4096,
         max_map_len=4096,
         max_ext_len=0,
-        max_str_len=size_max,
-        max_bin_len=size_max,
         strict_map_key=True,
-        use_list=True,
-        raw=False,
     )
 
 
@@ -122,7 +118,7 @@ def decode_records(body: bytes, count: int) -> list[Record]:
             records.append(typed_record(fields, body[start:end]))
             start = end
     except (msgpack.UnpackException, ValueError, RecursionError) as error:
-        raise DecodeError(f"a record does not decode: {error or type(error).__name__}", start) from error
+        raise DecodeError(f"a record does not decode: {str(error) or type(error).__name__}", start) from error
     if start != len(body):
         raise DecodeError("bytes follow the last record", start)
     return records

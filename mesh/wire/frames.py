@@ -45,7 +45,7 @@ def plain(packed: bytes, size_max: int) -> Any:
         reader.feed(packed)
         value = reader.unpack()
     except (msgpack.UnpackException, ValueError, RecursionError) as error:
-        raise DecodeError(f"no MessagePack: {error or type(error).__name__}", reader.tell()) from error
+        raise DecodeError(f"no MessagePack: {str(error) or type(error).__name__}", reader.tell()) from error
     if reader.tell() != len(packed):
         raise DecodeError("bytes follow the value", reader.tell())
     refuse_depth(value, NESTING_MAX)

@@ -86,6 +86,20 @@ def test_the_floor_is_signed_with_the_header() -> None:
     assert Writer().write().head.floor == 1
 
 
+def test_nothing_is_below_the_floor_unless_it_is_said() -> None:
+    writer = Writer()
+
+    batch = b.seal(writer.log, 1, NO_NAME, [record()], writer.signer, writer.opened)
+
+    assert batch.head.floor == 1
+
+
+def test_what_opens_an_epoch_is_the_same_in_every_version() -> None:
+    assert b.epoch_statement(b"m" * 32, type(ANA)(b"n" * 32), 258, b"p" * 32) == (
+        b"gossamer-epoch-1" + b"m" * 32 + b"n" * 32 + b"\0\0\0\0\0\0\1\2" + b"p" * 32
+    )
+
+
 def test_a_body_is_compressed_where_that_pays() -> None:
     small, large = Writer().write(1, payload=b"a" * 20), Writer().write(1, payload=b"a" * 600)
     noise = Writer().write(1, payload=b"".join(name_of(b"%d" % n) for n in range(20)))
@@ -253,9 +267,16 @@ def test_what_is_no_header_is_refused_and_says_where() -> None:
     for other in (b"\x80", b"\x01", msgpack.packb([1] * 11), msgpack.packb([1] * 13)):
         with pytest.raises(DecodeError, match="a header has another format"):
             decode_header(other)
-    with pytest.raises(DecodeError, match="bytes follow the header") as caught:
+    with pytest.raises(DecodeError, match=r"^bytes follow the header") as caught:
         decode_header(whole + b"\x00")
     assert caught.value.offset == len(whole)
+
+
+def test_the_reason_is_told_even_where_the_reader_has_no_words() -> None:
+    with pytest.raises(DecodeError, match="a header does not decode: No more data to unpack"):
+        decode_header(b"")
+    with pytest.raises(DecodeError, match="a header does not decode: FormatError"):
+        decode_header(b"\xc1")
 
 
 def test_a_header_has_its_largest_size() -> None:
@@ -264,7 +285,7 @@ def test_a_header_has_its_largest_size() -> None:
     assert len(largest) == HEADER_BYTES_MAX
 
     assert decode_header(largest).log.space == space
-    with pytest.raises(DecodeError, match="a header is too large"):
+    with pytest.raises(DecodeError, match=r"^a header is too large$"):
         decode_header(encode_header(HEAD._replace(log=LogId(ANA, 9, space + "s"))))
 
 
@@ -283,7 +304,7 @@ def test_a_body_that_does_not_unfold_is_found() -> None:
 
 
 def test_a_bomb_is_not_unfolded() -> None:
-    with pytest.raises(DecodeError, match="a body unfolds to more than a batch may hold"):
+    with pytest.raises(DecodeError, match=r"^a body unfolds to more than a batch may hold$"):
         packed_batch(zlib.compress(bytes(BODY_BYTES_MAX + 1))).plain_body()
     assert len(packed_batch(zlib.compress(bytes(BODY_BYTES_MAX - 1))).plain_body()) == BODY_BYTES_MAX - 1
 

@@ -92,6 +92,7 @@ def test_a_batch_is_received_then_stored() -> None:
     assert holdings.has(batch.log, 1, 3)
     assert not holdings.has(batch.log, 1, 4)
     assert list(holdings.received_of(batch.log)) == [(1, 3)]
+    assert holdings.received[batch.log].id == batch.log
     assert list(holdings.stored_of(batch.log)) == []
     assert (holdings.digest, holdings.revision) == (0, 0)
     assert holdings.at_hand(batch.log, 1) is batch

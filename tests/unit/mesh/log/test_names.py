@@ -98,8 +98,12 @@ def test_the_latest_expiry_of_a_run_counts() -> None:
 
     index.note(long, ALL)
     (run,) = index.note(short, ALL)
-
     assert run.expires_ms == long.head.expires_ms > short.head.expires_ms
+
+    writer._stamp += 1
+    longest = writer.seal([record(3, publisher="p", stamp=writer._stamp, ttl_ms=99_000_000)])
+    (run,) = index.note(longest, ALL)
+    assert run.expires_ms == longest.head.expires_ms > long.head.expires_ms
 
 
 def test_a_copy_in_another_log_makes_a_mover_and_both_are_found() -> None:
@@ -259,6 +263,24 @@ def test_what_a_disk_held_goes_on_growing_in_whatever_order_it_came() -> None:
     following = batch_of(ana, *p(11))
     assert index.note(following, ALL) == [run_of(following, 9, 11, 3, 5)]
     assert NameIndex([*runs, run_of(other, 1, 2, 1, 2)]).movers == {("p", 7)}
+
+
+def test_of_recovered_runs_the_one_in_the_last_place_goes_on() -> None:
+    writer = Writer()
+    early, late = batch_of(writer, *p(9)), batch_of(writer, *p(1))
+    index = NameIndex([run_of(late, 1, 1, 2, 2), run_of(early, 9, 9, 1, 1)])
+
+    following = batch_of(writer, *p(2))
+
+    assert index.note(following, ALL) == [run_of(following, 1, 2, 2, 3)]
+
+
+def test_beside_a_name_that_came_again_a_new_one_is_taken() -> None:
+    writer = Writer()
+    batch = batch_of(writer, *p(1), ("q", 7, 1))
+    index = NameIndex([run_of(batch, 1, 1, 1, 1)])
+
+    assert index.note(batch, ALL) == [run_of(batch, 1, 1, 2, 2, "q")]
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from mesh.log.record import (
     decode_records,
     encode_record,
     refuse_depth,
+    unpacker,
 )
 from tests.samples import WALL_MS, record
 
@@ -64,7 +65,7 @@ def test_the_offset_is_that_of_the_record_which_fails() -> None:
 
     with pytest.raises(DecodeError, match="a record does not decode") as missing:
         decode_records(one, 2)
-    with pytest.raises(DecodeError, match="bytes follow the last record") as surplus:
+    with pytest.raises(DecodeError, match=r"^bytes follow the last record") as surplus:
         decode_records(one + b"\xc0", 1)
 
     assert (missing.value.offset, surplus.value.offset) == (len(one), len(one))
@@ -72,7 +73,7 @@ def test_the_offset_is_that_of_the_record_which_fails() -> None:
 
 @pytest.mark.parametrize("value", [1, None, "text", {}, FIELDS[:9]])
 def test_what_is_no_array_of_ten_is_no_record(value: object) -> None:
-    with pytest.raises(DecodeError, match="a record is an array of ten"):
+    with pytest.raises(DecodeError, match=r"^a record is an array of ten$"):
         decode_records(msgpack.packb(value), 1)
 
 
@@ -157,6 +158,56 @@ def test_depth_counts_arrays_and_maps_alike(value: object) -> None:
     refuse_depth(value, 2)
     with pytest.raises(DecodeError, match="nested too deeply"):
         refuse_depth(value, 1)
+
+
+def read(value: object, size_max: int = 50_000) -> object:
+    reader = unpacker(size_max)
+    reader.feed(value if isinstance(value, bytes) else msgpack.packb(value))
+    return reader.unpack()
+
+
+def test_the_reader_builds_all_that_is_within_our_limits() -> None:
+    texts = dict.fromkeys(map(str, range(4_096)), 0)
+
+    for value in ([0] * 4_096, texts, msgpack.ExtType(5, b""), ["text", b"bytes"], {b"k": 1}):
+        assert read(value) == value
+    assert (read("s" * 7, 8), read(msgpack.packb(b"b" * 6), 8)) == ("s" * 7, b"b" * 6)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        [0] * 4_097,
+        dict.fromkeys(map(str, range(4_097)), 0),
+        msgpack.ExtType(5, b"1"),
+        {1: 1},
+    ],
+)
+def test_the_reader_builds_nothing_beyond_our_limits(value: object) -> None:
+    with pytest.raises(ValueError, match=r"exceeds|not allowed"):
+        read(value)
+
+
+def test_the_reader_takes_no_more_bytes_than_it_was_told() -> None:
+    for size_max, size in ((8, 8), (0, 1)):
+        unpacker(size_max).feed(bytes(size))
+        with pytest.raises(msgpack.BufferFull):
+            unpacker(size_max).feed(bytes(size + 1))
+
+
+def test_records_are_measured_one_by_one() -> None:
+    one, two = record(1, bytes(600_000)), record(2, bytes(600_000))
+
+    assert decode_records(one.raw + two.raw, 2) == [one, two]
+
+
+def test_the_reason_is_told_even_where_the_reader_has_no_words() -> None:
+    with pytest.raises(DecodeError, match="a record does not decode: No more data to unpack"):
+        decode_records(b"", 1)
+    with pytest.raises(DecodeError, match="a record does not decode: FormatError"):
+        decode_records(b"\xc1", 1)
+    with pytest.raises(DecodeError, match=r"^a record does not decode: .* \(at byte \d+\)$"):
+        decode_records(record(1).raw + b"\xc1", 2)
 
 
 def test_an_empty_array_has_a_depth_of_one() -> None:
