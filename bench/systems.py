@@ -5,12 +5,11 @@ import contextlib
 import shutil
 import socket
 import tempfile
-import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from nodes.processes import NodeProcess
+from nodes.processes import LocalMesh
 
 REGIONS = ("eu", "us", "ap")
 CHANNEL = "bench.one"
@@ -33,31 +32,17 @@ def free_port() -> int:
 
 @contextlib.asynccontextmanager
 async def gossamer(datagram_bytes: int = 1_452) -> AsyncIterator[Cluster]:
-    """Three nodes in three regions, found by seeds, at datagrams that an Ethernet path carries."""
-    from mesh.io.keys import create_mesh, make_ticket
-
+    """Three nodes in three regions, at datagrams that an Ethernet path carries."""
     folder = Path(tempfile.mkdtemp(prefix="gossamer-bench-"))
-    nodes: list[NodeProcess] = []
+    mesh = LocalMesh(folder, "bench")
+    settings = {"GOSSAMER_NODE_DATAGRAM_BYTES": str(datagram_bytes), "GOSSAMER_LOG_LEVEL": "warning"}
     try:
-        create_mesh(folder / "mesh", "bench")
-        wall_ms = time.time_ns() // 1_000_000
-        ticket = make_ticket(folder / "mesh", wall_ms, regions=("*",), seeds=(), life_ms=3_600_000).text()
-        seeds: list[str] = []
         for region in REGIONS:
-            arguments = ["--region", region, "--data", str(folder / region), "--listen", "127.0.0.1:0"]
-            arguments += ["--gateway", "127.0.0.1:0", "--no-mdns", "--join", ticket]
-            for seed in seeds:
-                arguments += ["--seed", seed]
-            settings = {"GOSSAMER_NODE_DATAGRAM_BYTES": str(datagram_bytes), "GOSSAMER_LOG_LEVEL": "warning"}
-            node = NodeProcess(region, arguments, settings, folder / f"{region}.log")
-            nodes.append(node)
-            ready = await node.start()
-            seeds.append(ready["listen"])
+            await mesh.add(region, region, environment=settings)
         await asyncio.sleep(2)  # links stand
-        yield Cluster([node.ready["gateway"] for node in nodes], [node.pid for node in nodes])
+        yield Cluster([node.ready["gateway"] for node in mesh.nodes], [node.pid for node in mesh.nodes])
     finally:
-        for node in nodes:
-            await node.stop()
+        await mesh.stop()
         shutil.rmtree(folder, ignore_errors=True)
 
 

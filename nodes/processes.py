@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 import tempfile
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +20,7 @@ from mesh.errors import HostError
 
 READY_S = 20.0
 STOP_S = 6.0
+TICKET_LIFE_MS = 3_600_000
 PDEATHSIG_CODE = "from nodes.processes import run_child; run_child()"
 
 
@@ -102,6 +104,44 @@ class NodeProcess:
             except TimeoutError:
                 await self.kill()
         return process.returncode or 0
+
+
+class LocalMesh:
+    """A mesh of child processes on this machine, in a folder; each node has those before it as seeds."""
+
+    def __init__(self, folder: Path, label: str = "local") -> None:
+        """Found the mesh, unless the folder holds it already."""
+        from mesh.io.keys import MESH_KEY, create_mesh, make_ticket
+
+        self.folder = folder
+        self.nodes: list[NodeProcess] = []
+        if not (folder / "mesh" / MESH_KEY).exists():
+            create_mesh(folder / "mesh", label)
+        wall_ms = time.time_ns() // 1_000_000
+        self.ticket = make_ticket(folder / "mesh", wall_ms, regions=("*",), seeds=(), life_ms=TICKET_LIFE_MS).text()
+
+    async def add(
+        self,
+        name: str,
+        region: str,
+        *,
+        gateway: str = "127.0.0.1:0",
+        environment: Mapping[str, str] | None = None,
+        launcher: str = PDEATHSIG_CODE,
+    ) -> NodeProcess:
+        """Start a node, whose data and log are in the folder under its name. Raises `HostError`."""
+        arguments = ["--data", str(self.folder / name), "--region", region, "--listen", "127.0.0.1:0"]
+        arguments += ["--gateway", gateway, "--no-mdns", "--join", self.ticket]
+        for other in self.nodes:
+            arguments += ["--seed", other.ready["listen"]]
+        node = NodeProcess(name, arguments, environment or {}, self.folder / f"{name}.log", launcher)
+        self.nodes.append(node)
+        await node.start()
+        return node
+
+    async def stop(self) -> list[int]:
+        """End all nodes in good order; their exit statuses."""
+        return list(await asyncio.gather(*(node.stop() for node in self.nodes)))
 
 
 def run_child() -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import signal
 import tempfile
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +16,6 @@ if TYPE_CHECKING:
     from nodes.processes import NodeProcess
 
 REGIONS = "eu,us,ap"
-TICKET_LIFE_MS = 400 * 86_400_000
 
 
 @click.command()
@@ -45,44 +43,27 @@ def dev(count: int, regions: str, data: Path | None, port: int, as_json: bool) -
 
 
 async def _run(count: int, regions: list[str], folder: Path, port: int, *, as_json: bool) -> None:
-    from mesh.io.keys import MESH_KEY, create_mesh, make_ticket
-    from nodes.processes import NodeProcess
+    from nodes.processes import LocalMesh
 
-    if not (folder / "mesh" / MESH_KEY).exists():
-        create_mesh(folder / "mesh", "dev")
-    wall_ms = time.time_ns() // 1_000_000
-    ticket = make_ticket(folder / "mesh", wall_ms, regions=("*",), seeds=(), life_ms=TICKET_LIFE_MS).text()
+    mesh = LocalMesh(folder, "dev")
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    nodes: list[NodeProcess] = []
     try:
         for index in range(count):
-            arguments = ["--data", str(folder / f"node-{index + 1}"), "--region", regions[index % len(regions)]]
-            arguments += [
-                "--listen",
-                "127.0.0.1:0",
-                "--gateway",
-                f"127.0.0.1:{port + index}",
-                "--no-mdns",
-                "--join",
-                ticket,
-            ]
-            for other in nodes:
-                arguments += ["--seed", other.ready["listen"]]
-            process = NodeProcess(f"node-{index + 1}", arguments, stderr=folder / f"node-{index + 1}.log")
-            nodes.append(process)
-            ready = await process.start()
+            region = regions[index % len(regions)]
+            process = await mesh.add(f"node-{index + 1}", region, gateway=f"127.0.0.1:{port + index}")
+            ready = process.ready
             if as_json:
                 click.echo(line({**ready, "pid": process.pid}))
             else:
                 click.echo(f"  {ready['node'][:8]}  {ready['region']:<4} gateway {ready['gateway']}  pid {process.pid}")
         if not as_json:
             _say_what_next(port, count, folder)
-        await _watch(nodes, stop)
+        await _watch(mesh.nodes, stop)
     finally:
-        await asyncio.gather(*(process.stop() for process in nodes))
+        await mesh.stop()
 
 
 async def _watch(nodes: list[NodeProcess], stop: asyncio.Event) -> None:
