@@ -159,9 +159,10 @@ class NameIndex:
         if key not in self.movers:
             return False
         for run in self._runs[key]:
-            start = run.from_position + max(record.sequence + 1 - run.first, 0)
-            if run.log != log and start <= run.to_position and told.get(run.log).touches(start, run.to_position):
-                return True
+            if run.log != log and run.last > record.sequence:
+                start = run.from_position + max(record.sequence + 1 - run.first, 0)
+                if told.get(run.log).touches(start, run.to_position):
+                    return True
         return False
 
     def check(self) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from mesh.clocks.vector import IntervalSet
+from mesh.clocks.vector import IntervalSet, VersionVector
 from mesh.log import names
 from mesh.log.batch import Batch
 from mesh.log.names import NameIndex, NameRun
@@ -281,6 +281,37 @@ def test_beside_a_name_that_came_again_a_new_one_is_taken() -> None:
     index = NameIndex([run_of(batch, 1, 1, 1, 1)])
 
     assert index.note(batch, ALL) == [run_of(batch, 1, 1, 2, 2, "q")]
+
+
+@pytest.mark.parametrize(
+    ("sequence", "told", "overtaken"),
+    [
+        (1, (1, 1), False),  # all that was told is the message itself
+        (1, (2, 2), True),  # it may be the second message: a run says where a name is at most
+        (1, (5, 5), True),
+        (2, (2, 2), False),
+        (2, (3, 3), True),
+        (2, (6, 9), False),
+        (3, (1, 9), False),  # the last one has no successor there, however many positions are another's
+        (4, (1, 9), False),
+    ],
+)
+def test_a_message_is_overtaken_where_a_successor_may_have_been_told_from_another_log(
+    sequence: int, told: tuple[int, int], overtaken: bool
+) -> None:
+    ana, ben = Writer(ANA), Writer(BEN)
+    index = NameIndex()
+    spread = batch_of(ana, ("p", 7, 1), ("q", 7, 1), ("p", 7, 2), ("q", 7, 2), ("p", 7, 3))
+    index.note(spread, ALL)
+    here = batch_of(ben, *p(sequence))
+    (message,) = here.records()
+    seen = VersionVector([(ana.log, IntervalSet([told])), (ben.log, ALL)])
+    assert not index.overtaken(message, here.log, seen)  # it did not move, as far as is known
+
+    index.note(here, ALL)
+
+    assert index.overtaken(message, here.log, seen) is overtaken
+    assert not index.overtaken(message, spread.log, VersionVector([(ana.log, ALL)]))
 
 
 @pytest.mark.parametrize(
