@@ -233,6 +233,12 @@ def test_a_recovered_log_goes_on_where_it_was() -> None:
     assert log.stamp == second.head.stamp
 
 
+def test_a_new_log_is_empty() -> None:
+    log = Log(LogId(ANA, 1))
+
+    assert (log.runs, log.positions, log.stamp, log.expires_ms) == ([], IntervalSet(), 0, 0)
+
+
 def test_a_check_trips_where_runs_and_positions_disagree_or_touch_unjoined() -> None:
     log = Log(LogId(ANA, 1), (Run(1, 2, NO_NAME, OTHER),))
     log.positions.add(3, 3)
