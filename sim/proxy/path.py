@@ -5,7 +5,7 @@ that was sent earlier: jitter drawn for each datagram alone would re-order all o
 QUIC would take it for loss. A cut acts at delivery, too: what is under way when it begins does not arrive.
 
 Every draw comes from the path's own seeded stream, so that one more datagram here changes nothing elsewhere. Times
-are monotonic microseconds, losses are per mille.
+are monotonic microseconds, losses are per million: what a good wide-area path loses is well below one in a thousand.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from mesh.errors import require
 from mesh.rng import Rng
 from mesh.types import US_PER_S
 
+MILLION = 1_000_000
+
 
 @dataclass(frozen=True, slots=True)
 class Weather:
@@ -26,7 +28,7 @@ class Weather:
     """One way."""
     jitter_us: int = 0
     """Up to so much more, drawn evenly for each datagram."""
-    loss_per_mille: int = 0
+    loss_per_million: int = 0
     bytes_per_s: int = 0
     """What the bottleneck carries; 0: no limit."""
     queue_us: int = 200_000
@@ -35,7 +37,7 @@ class Weather:
     def __post_init__(self) -> None:
         """Refuse what makes no sense."""
         require(self.delay_us >= 0 and self.jitter_us >= 0, "delay_us and jitter_us: at least 0")
-        require(0 <= self.loss_per_mille <= 1_000, "loss_per_mille: 0 to 1000")
+        require(0 <= self.loss_per_million <= MILLION, "loss_per_million: 0 to 1000000")
         require(self.bytes_per_s >= 0 and self.queue_us >= 0, "bytes_per_s and queue_us: at least 0")
 
 
@@ -76,7 +78,7 @@ class Path:
         if self.is_cut:
             self.counts.cut += 1
             return
-        if weather.loss_per_mille and self.rng.below(1_000) < weather.loss_per_mille:
+        if weather.loss_per_million and self.rng.below(MILLION) < weather.loss_per_million:
             self.counts.lost += 1
             return
         at_us = now_us

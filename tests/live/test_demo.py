@@ -88,6 +88,7 @@ def test_nodes_of_the_demo_know_one_another_by_the_proxies_addresses_only(tmp_pa
 
                 assert known == {other: proxied[other] for other in REGIONS if other != region}
             assert stage.mesh.strangers == 0
+            assert all("--no-mdns" in node.arguments for node in stage.nodes.values())
         finally:
             hung = await stage.close(gently=True)
         assert hung == []

@@ -3,17 +3,27 @@
 import pytest
 
 from sim.demo.judge import ACKNOWLEDGED_LEAST, ISOLATED_LEAST, RETRIED_LEAST, RETRY_MARGIN_S, SIDE_LEAST
-from sim.demo.plan import ISOLATED_S, RATE_PER_S, SECONDS_DEFAULT, SECONDS_LEAST, SWALLOWED_S, plan
+from sim.demo.plan import (
+    CUT_MOST_S,
+    ISOLATED_S,
+    RATE_PER_S,
+    SECONDS_DEFAULT,
+    SECONDS_LEAST,
+    SECONDS_MOST,
+    SWALLOWED_S,
+    plan,
+)
 
 SILENT_S = 3.0
 """After so long a link is not pushed to, and only repair brings what it missed."""
 
 
-@pytest.mark.parametrize("seconds", [SECONDS_LEAST, SECONDS_DEFAULT, 60, 600])
+@pytest.mark.parametrize("seconds", [SECONDS_LEAST, SECONDS_DEFAULT, 60, SECONDS_MOST])
 def test_episodes_follow_one_another_and_end_in_time(seconds: int) -> None:
     ours = plan(seconds)
 
     assert 0 < ours.cut_s < ours.move_s < ours.isolate_s < ours.isolate_s + ISOLATED_S < ours.heal_s
+    assert ours.heal_s - ours.cut_s <= CUT_MOST_S
     assert ours.heal_s < ours.swallow_s < ours.swallow_s + SWALLOWED_S < ours.end_s < seconds
 
 
