@@ -157,12 +157,12 @@ class VersionVector:
 
     __slots__ = ("_sets",)
 
-    def __init__(self, sets: Iterable[tuple[LogId, IntervalSet]] = ()) -> None:
-        """Build from pairs; empty sets are left out, a log named twice is joined."""
-        self._sets: dict[LogId, IntervalSet] = {}
+    def __init__(self, sets: Iterable[tuple[LogId, Iterable[tuple[int, int]]]] = ()) -> None:
+        """Build from logs and runs, in any order; logs without any are left out, one that is named twice is joined."""
+        found: dict[LogId, list[tuple[int, int]]] = {}
         for log, runs in sets:
-            for first, last in runs:
-                self.add(log, first, last)
+            found.setdefault(log, []).extend(runs)
+        self._sets = {log: IntervalSet(runs) for log, runs in found.items() if runs}
 
     def add(self, log: LogId, first: int, last: int) -> None:
         """Include the records `first..last` of a log."""

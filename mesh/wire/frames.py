@@ -163,17 +163,15 @@ def vector_parts(vector: VersionVector) -> list[Any]:
 
 def vector_of(value: Any) -> VersionVector:
     """A version vector, typed. Raises `DecodeError`."""
-    vector = VersionVector()
-    for page in array(value):
-        for item in array(page, 0, PAGE_LOGS_MAX):
-            log, edges = array(item, 2, 2)
-            runs = array(edges, 0, 2 * PAGE_INTERVALS_MAX)
-            if len(runs) % 2:
-                raise DecodeError("a run has two ends")
-            place = log_id(log)
-            for first, last in zip(runs[::2], runs[1::2], strict=True):
-                vector.add(place, *interval(first, last))
-    return vector
+    return VersionVector(_log_runs(item) for page in array(value) for item in array(page, 0, PAGE_LOGS_MAX))
+
+
+def _log_runs(value: Any) -> tuple[LogId, list[tuple[int, int]]]:
+    log, edges = array(value, 2, 2)
+    ends = array(edges, 0, 2 * PAGE_INTERVALS_MAX)
+    if len(ends) % 2:
+        raise DecodeError("a run has two ends")
+    return log_id(log), [interval(first, last) for first, last in zip(ends[::2], ends[1::2], strict=True)]
 
 
 # --- the frames ------------------------------------------------------------------------------------------------------

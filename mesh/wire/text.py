@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Any, assert_never
 
 from mesh import operations as o
-from mesh.clocks.vector import IntervalSet, VersionVector
+from mesh.clocks.vector import VersionVector
 from mesh.errors import DecodeError, RemoteError
 from mesh.log.record import (
     CONTENT_BYTES,
@@ -115,14 +115,14 @@ def vector_from_text(value: Any) -> VersionVector:
     return VersionVector((_log(log), _runs(runs)) for log, runs in value.items())
 
 
-def _runs(value: Any) -> IntervalSet:
+def _runs(value: Any) -> list[tuple[int, int]]:
     if type(value) is not str:
         raise DecodeError('runs are written "1-5,7-9"')
     runs = []
     for part in value.split(",") if value else []:
         first, _, last = part.partition("-")
         runs.append(interval(_number(first), _number(last or first)))
-    return IntervalSet(runs)
+    return runs
 
 
 def _maybe_vector(value: Any) -> VersionVector | None:

@@ -192,3 +192,19 @@ def test_many_runs_in_falling_order_cost_no_more_than_sorting_them() -> None:
     runs = Counted((number, number) for number in range(2_000, 0, -2))
 
     assert (len(runs), moved) == (1_000, 0)
+
+
+def test_a_log_that_is_named_many_times_in_falling_order_costs_no_more_than_sorting(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    add = IntervalSet.add
+
+    def add_at_the_end(runs: IntervalSet, first: int, last: int) -> None:
+        assert first > runs.last
+        add(runs, first, last)
+
+    monkeypatch.setattr(IntervalSet, "add", add_at_the_end)
+
+    vector = VersionVector((LOG, [(number, number)]) for number in range(2_000, 0, -2))
+
+    assert (len(vector), vector.count) == (1, 1_000)
