@@ -314,6 +314,18 @@ def test_a_message_is_overtaken_where_a_successor_may_have_been_told_from_anothe
     assert not index.overtaken(message, spread.log, VersionVector([(ana.log, ALL)]))
 
 
+def test_whatever_begins_after_a_message_overtakes_it_from_its_first_position_on() -> None:
+    index, ana, ben = NameIndex(), Writer(ANA), Writer(BEN)
+    later, here = batch_of(ana, *p(5)), batch_of(ben, *p(1))
+    for batch in (later, here):
+        index.note(batch, ALL)
+
+    (message,) = here.records()
+
+    assert index.overtaken(message, here.log, VersionVector([(ana.log, [(1, 1)])]))
+    assert not index.overtaken(message, here.log, VersionVector([(ana.log, [(2, 9)])]))
+
+
 @pytest.mark.parametrize(
     "run",
     [

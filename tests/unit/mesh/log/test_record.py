@@ -111,6 +111,8 @@ def test_every_field_is_typed_and_bounded(index: int, values: list[object], why:
     [
         (0, "x" * 255),
         (1, "x" * 128),
+        (1, "é" * 64),
+        (1, "x"),
         (2, 0),
         (2, (1 << 63) - 1),
         (3, (1 << 63) - 1),
