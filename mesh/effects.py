@@ -383,6 +383,13 @@ class PeerDown:
 
 
 @dataclass(frozen=True, slots=True)
+class PeerSilent:
+    """Nothing came from a peer for a while: what it was asked for is asked of others."""
+
+    link: LinkId
+
+
+@dataclass(frozen=True, slots=True)
 class PeerBack:
     """A peer that was behind can be sent live batches again; what it missed needs a repair."""
 
@@ -418,6 +425,6 @@ class Placed:
     regions: int
 
 
-Fact = Placed | SetTimer | PeerUp | PeerDown | PeerBack | CreditCame | RepairDue
+Fact = Placed | SetTimer | PeerUp | PeerDown | PeerSilent | PeerBack | CreditCame | RepairDue
 Outcome = Effect | Fact
 """What an engine returns: effects for the host, facts for its siblings, in order."""

@@ -162,6 +162,8 @@ class Node:
                     self._run(self.repair.on_peer_down(link, now), now)
                     for node in [n for n in self.guard.offsets if not self.peers.linked(n)]:
                         self.guard.forget(node)
+                case e.PeerSilent(link):
+                    self._run(self.repair.on_peer_silent(link, now), now)
                 case e.PeerBack(link):
                     self._run(self.repair.compare(link, now), now)
                     self._run(self.receipts.tell_peers((link,)), now)

@@ -75,6 +75,10 @@ class Peers:
         """Whether any life of a node is linked."""
         return any(peer.node == node for peer in self)
 
+    def speaks(self, node: NodeId) -> bool:
+        """Whether any life of a node is linked and not silent."""
+        return any(peer.node == node and not peer.silent for peer in self)
+
     def __iter__(self) -> Iterator[Peer]:
         return iter(list(self._peers.values()))
 

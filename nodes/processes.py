@@ -73,6 +73,13 @@ class NodeProcess:
         self.ready = json.loads(line)
         return self.ready
 
+    async def restart(self) -> dict[str, Any]:
+        """Start it again, at the addresses that it had. Raises `HostError`."""
+        for flag, key in (("--listen", "listen"), ("--gateway", "gateway")):
+            if self.ready.get(key) and flag in self.arguments:
+                self.arguments[self.arguments.index(flag) + 1] = self.ready[key].rpartition("/")[2]
+        return await self.start()
+
     @property
     def pid(self) -> int:
         """Its process id."""

@@ -150,7 +150,8 @@ class Dissemination:
         missing = self.holdings.received_of(log).missing(first, wanted.last)
         if not missing:
             return []
-        announcers = [link for link in wanted.announcers if link in self.peers]
+        peers = ((link, self.peers.get(link)) for link in wanted.announcers)
+        announcers = [link for link, peer in peers if peer is not None and not peer.silent]
         if not announcers or wanted.tries >= self.config.graft_tries_max:
             return [RepairDue()]
         asked = announcers.pop(0)

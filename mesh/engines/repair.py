@@ -112,10 +112,23 @@ class Repair:
         timers: list[Outcome] = [SetTimer(Timer(DUE, (link,)), None), SetTimer(Timer(STALL, (link,)), None)]
         return timers + [outcome for other in self.partners for outcome in self._want(other, now)]
 
-    def compare(self, link: LinkId, now: Now) -> list[Outcome]:
-        """Begin a session with a peer, or let the one under way go on."""
+    def on_peer_silent(self, link: LinkId, now: Now) -> list[Outcome]:
+        """A peer says nothing any more: its session is over until it is back, and others are asked."""
         partner = self.partners.get(link)
         if partner is None:
+            return []
+        partner.active, partner.asked = False, VersionVector()
+        timers: list[Outcome] = [SetTimer(Timer(DUE, (link,)), None), SetTimer(Timer(STALL, (link,)), None)]
+        return timers + [outcome for other in self.partners for outcome in self._want(other, now)]
+
+    def _speaks(self, link: LinkId) -> bool:
+        peer = self.peers.get(link)
+        return peer is not None and not peer.silent
+
+    def compare(self, link: LinkId, now: Now) -> list[Outcome]:
+        """Begin a session with a peer, or let the one under way go on; one that is silent is left alone until it is back."""
+        partner = self.partners.get(link)
+        if partner is None or not self._speaks(link):
             return []
         if partner.active:
             return self._want(link, now)
@@ -253,7 +266,7 @@ class Repair:
     def _want(self, link: LinkId, now: Now) -> list[Outcome]:
         """Ask a peer for what it has, we miss, and nobody was asked for, as far as its share goes."""
         partner = self.partners[link]
-        if not partner.missing:
+        if not partner.missing or not self._speaks(link):
             return []
         room = self.config.want_positions_max - partner.asked.count
         if room < self.config.want_positions_max // 2 and partner.asked:
@@ -325,8 +338,11 @@ class Repair:
                 partner.missing.add(log, lo, hi)
 
     def can_fill(self, log: LogId, first: int, last: int) -> bool:
-        """Whether any linked peer says that it has any of a range."""
-        return any(partner.theirs.get(log).touches(first, last) for partner in self.partners.values())
+        """Whether any peer that can be reached says that it has any of a range."""
+        return any(
+            partner.theirs.get(log).touches(first, last) and self._speaks(link)
+            for link, partner in self.partners.items()
+        )
 
     def check(self) -> None:
         """Assert that nothing is asked of two peers, and that only what is missing is asked for."""

@@ -1,8 +1,10 @@
 """The address book: where peers may be, and when each is dialled next.
 
-Every address is dialled until its node is linked, all in parallel, each with a back-off of full jitter (a wait drawn
+Every address is dialled until its node is linked and speaks, all in parallel, each with a back-off of full jitter (a wait drawn
 from zero to a ceiling that doubles). The ceiling is low for peers that were linked within the last hour, so that a
-healed cut is noticed: 3 s in the region, 15 s beyond. Nothing that an operator named is ever forgotten.
+healed cut is noticed: 3 s in the region, 15 s beyond. A peer that fell silent is dialled beside its link, for it may
+have been started again, and its old link would be given up only much later. Nothing that an operator named is ever
+forgotten.
 """
 
 from __future__ import annotations
@@ -94,7 +96,7 @@ class AddressBook:
     def _wanted(self, place: Place) -> bool:
         if place.dialing or place.is_self or self.closed:
             return False
-        return place.node is None or not self.peers.linked(place.node)
+        return place.node is None or not self.peers.speaks(place.node)
 
     def _plan(self, now: Now) -> list[Outcome]:
         due = [place.due_us for place in self.places.values() if self._wanted(place)]
@@ -151,6 +153,15 @@ class AddressBook:
                 place.near = near
                 if place.address == address:
                     place.dialing = False
+                self._back_off(place, now)
+        return self._plan(now)
+
+    def on_silent(self, node: NodeId, near: bool, now: Now) -> list[Outcome]:
+        """A linked node says nothing any more: see whether it can be reached anew."""
+        for place in self.places.values():
+            if place.node == node:
+                place.known_until_us = now.mono_us + self.config.known_for_ms * US_PER_MS
+                place.near, place.failures = near, 0
                 self._back_off(place, now)
         return self._plan(now)
 

@@ -27,6 +27,7 @@ from mesh.effects import (
     Outcome,
     PeerBack,
     PeerDown,
+    PeerSilent,
     PeerUp,
     Report,
     Send,
@@ -350,8 +351,14 @@ class Links:
             if silence_ms >= config.dead_ms:
                 outcomes += [Hangup(link.link, Code.LINK_SILENT), *self._forget(link.link, now)]
                 continue
-            if link.peer is not None and silence_ms >= config.silent_ms:
-                link.peer.silent = True
+            peer = link.peer
+            if peer is not None and silence_ms >= config.silent_ms:
+                if not peer.silent:
+                    peer.silent = True
+                    outcomes += [PeerSilent(link.link), *self.book.on_silent(peer.node, peer.near, now)]
+                if self.peers.speaks(peer.node):  # in another life: it was started again
+                    outcomes += [Hangup(link.link, Code.LINK_SILENT), *self._forget(link.link, now)]
+                    continue
             if link.greeted and now.mono_us - link.spoke_us >= config.alive_ms * US_PER_MS:
                 quiet.append(link.link)
                 link.spoke_us = now.mono_us
