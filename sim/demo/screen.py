@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 import click
 
-from sim.demo.judge import Verdict
+from sim.demo.judge import Row, Verdict
 
 SAMPLE_EVERY_S = 1.0
 """How often JSON tells how things stand."""
@@ -107,6 +107,11 @@ def verdict_lines(verdict: Verdict, seconds: float) -> list[str]:
     return lines
 
 
+def _row_object(row: Row) -> dict[str, Any]:
+    converged_s = None if row.converged_s is None else round(row.converged_s, 3)
+    return {**asdict(row), "converged_s": converged_s}
+
+
 class PlainScreen:
     """Lines, for a pipe."""
 
@@ -162,7 +167,7 @@ class JsonScreen:
         about = {
             "passed": verdict.passed,
             "seconds": round(seconds, 3),
-            "subscribers": [asdict(row) for row in verdict.rows],
+            "subscribers": [_row_object(row) for row in verdict.rows],
             "broken": [asdict(broken) for broken in verdict.broken],
             "unmet": verdict.unmet,
             "happened": verdict.happened,

@@ -7,7 +7,7 @@ import pytest
 from sim.demo.judge import Broken, Row, Verdict
 from sim.demo.screen import JsonScreen, PlainScreen, View, verdict_lines
 
-ROWS = [Row("sub-eu", 3_200, 3_199, 0, 1, 0, None), Row("roamer", 3_200, 3_200, 0, 0, 0, 1.25)]
+ROWS = [Row("sub-eu", 3_200, 3_199, 0, 1, 0, None), Row("roamer", 3_200, 3_200, 0, 0, 0, 1.2504)]
 LOST = Broken("Nothing lost", "1 acknowledged message did not reach sub-eu")
 VIEW = View(0.0, "calm", [], [], 1, 1, [])
 
