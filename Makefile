@@ -17,7 +17,7 @@ export GOSSAMER_FULL := 1
 endif
 
 # Branch coverage, in per cent, that `mesh` outside `mesh/io` must have. It only ever rises; the goal is 100.
-CORE_COVERAGE := 0
+CORE_COVERAGE := 90
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test check sims bench docs clean
