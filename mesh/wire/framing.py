@@ -4,7 +4,7 @@ What is on the stream is *pieces*: four bytes of head (lane and flags in the fir
 32 KiB of a frame. A frame that is larger travels as several pieces of its lane, of which the last says so; between
 them pieces of a more urgent lane may go. So a control frame never waits for more than one piece of a backfill.
 
-The reader bounds what it keeps: a frame's size, and all bytes until HELLO was accepted.
+The reader bounds what it keeps: a frame's size, a first frame's, and all bytes until HELLO was accepted.
 """
 
 from __future__ import annotations
@@ -22,7 +22,9 @@ LAST = 0x80
 """Set in the first byte of a frame's last piece."""
 LANES = len(Lane)
 GREETING_BYTES_MAX = 16 << 10
-"""What may come in all before HELLO was accepted."""
+"""What may come before the first frame, which must be HELLO, is whole."""
+AHEAD_BYTES_MAX = FRAME_BYTES_MAX
+"""What may come in all before HELLO was accepted: a peer that has accepted ours says more in the same breath."""
 
 
 class FramingError(RemoteError):
@@ -40,7 +42,9 @@ class FrameReader:
     def __init__(self) -> None:
         """Begin before HELLO."""
         self.greeted = False
-        """HELLO was accepted: more than a greeting may come."""
+        """HELLO was accepted: as much may come as there is credit for."""
+        self._spoken = False
+        """A first frame has come."""
         self._buffer = bytearray()
         self._parts: list[bytearray] = [bytearray() for _ in range(LANES)]
         self._got = 0
@@ -48,8 +52,6 @@ class FrameReader:
     def feed(self, chunk: bytes) -> list[bytes]:
         """Take bytes; return the frames that they complete. Raises `FramingError`."""
         self._got += len(chunk)
-        if not self.greeted and self._got > GREETING_BYTES_MAX:
-            raise FramingError(Code.FRAME_TOO_LARGE, f"more than {GREETING_BYTES_MAX} bytes before HELLO")
         buffer = self._buffer
         buffer += chunk
         frames: list[bytes] = []
@@ -68,7 +70,19 @@ class FrameReader:
                 frames.append(frame)
             at = end
         del buffer[:at]
+        if not self.greeted:
+            self._bound(frames)
         return frames
+
+    def _bound(self, frames: list[bytes]) -> None:
+        """Refuse what is too much for a stranger."""
+        if frames and not self._spoken:
+            self._spoken = True
+            if len(frames[0]) > GREETING_BYTES_MAX:
+                raise FramingError(Code.FRAME_TOO_LARGE, f"a greeting of more than {GREETING_BYTES_MAX} bytes")
+        limit = AHEAD_BYTES_MAX if self._spoken else GREETING_BYTES_MAX
+        if self._got > limit:
+            raise FramingError(Code.FRAME_TOO_LARGE, f"more than {limit} bytes before HELLO")
 
     def _piece(self, lane: int, piece: memoryview, *, last: bool) -> bytes | None:
         parts = self._parts[lane]

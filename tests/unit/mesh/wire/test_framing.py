@@ -6,6 +6,7 @@ from mesh.codes import Code
 from mesh.frames import Lane
 from mesh.wire.frames import FRAME_BYTES_MAX
 from mesh.wire.framing import (
+    AHEAD_BYTES_MAX,
     GREETING_BYTES_MAX,
     HEAD_BYTES,
     LAST,
@@ -140,16 +141,40 @@ def test_a_frame_may_have_its_largest_size_and_not_a_byte_more() -> None:
     assert caught.value.code is Code.FRAME_TOO_LARGE
 
 
-def test_before_hello_a_stranger_may_send_a_greeting_and_no_more() -> None:
-    content = bytes(GREETING_BYTES_MAX - HEAD_BYTES)
-    reader = FrameReader()
-    assert reader.feed(piece(0, content)) == [content]
-
-    with pytest.raises(FramingError, match="more than 16384 bytes before HELLO") as caught:
-        reader.feed(b"x")
+def too_much(reader: FrameReader, chunk: bytes) -> str:
+    with pytest.raises(FramingError) as caught:
+        reader.feed(chunk)
     assert caught.value.code is Code.FRAME_TOO_LARGE
+    return str(caught.value)
 
-    known = FrameReader()
-    known.feed(piece(0, content))
-    known.greeted = True
-    assert known.feed(piece(0, b"x")) == [b"x"]
+
+def test_before_hello_a_stranger_may_send_a_greeting_and_no_more() -> None:
+    reader = FrameReader()
+    assert reader.feed(piece(0, bytes(GREETING_BYTES_MAX - HEAD_BYTES), last=False)) == []
+
+    assert too_much(reader, b"x") == "more than 16384 bytes before HELLO"
+    assert too_much(FrameReader(), piece(0, bytes(GREETING_BYTES_MAX + 1))) == "a greeting of more than 16384 bytes"
+    assert len(FrameReader().feed(piece(0, bytes(GREETING_BYTES_MAX)))) == 1
+
+
+def test_with_its_hello_a_peer_may_say_more_than_a_greeting() -> None:
+    """It has accepted our HELLO and tells at once who else there is: on loopback all that may come in one datagram."""
+    more = piece(0, bytes(PIECE_BYTES_MAX))
+    reader = FrameReader()
+
+    assert reader.feed(piece(0, b"hello") + more) == [b"hello", bytes(PIECE_BYTES_MAX)]
+
+    got = 5 + HEAD_BYTES + len(more)
+    while got + len(more) <= AHEAD_BYTES_MAX:
+        assert len(reader.feed(more)) == 1
+        got += len(more)
+    assert too_much(reader, more) == f"more than {AHEAD_BYTES_MAX} bytes before HELLO"
+
+
+def test_after_hello_there_is_no_such_bound() -> None:
+    reader = FrameReader()
+    reader.feed(piece(0, b"hello"))
+    reader.greeted = True
+
+    for _ in range(AHEAD_BYTES_MAX // PIECE_BYTES_MAX + 1):
+        assert len(reader.feed(piece(1, bytes(PIECE_BYTES_MAX)))) == 1
