@@ -232,9 +232,8 @@ class Delivery(Tail):
             return []
         reader.spend(len(records), size)
         told = Messages(reader.subscription, log, first, through, tuple(positions), tuple(records), marks)
-        outcomes: list[Outcome] = [Tell((reader.session,), told)]
-        gaps = expired.within(first, through)
-        return outcomes + [self._gap(reader, log, lo, hi, GapReason.EXPIRED) for lo, hi in gaps]
+        gaps = [self._gap(reader, log, lo, hi, GapReason.EXPIRED) for lo, hi in expired.within(first, through)]
+        return [*gaps, Tell((reader.session,), told)]  # in this order, so that nobody writes past a gap
 
     def _matching_unknown(self, reader: Reader, batch: Batch) -> bool:
         return bool(self.holdings.names.movers) and bool(self.twins.unknown(batch))

@@ -272,10 +272,10 @@ class Tail:
                     continue
                 before = before or self.deliverable.copy()
                 self._fall_behind(reader, before)
+            for lo, hi in IntervalSet(group.expired) if ready else ():  # first, so that nobody writes past a gap
+                outcomes.append(Tell(tuple(ready), Gap(group.key[1], log, lo, hi, GapReason.EXPIRED)))
             if ready and group.records:
                 outcomes.append(Tell(tuple(ready), self._messages(group, log, first, last, late=late)))
-            for lo, hi in IntervalSet(group.expired) if ready else ():
-                outcomes.append(Tell(tuple(ready), Gap(group.key[1], log, lo, hi, GapReason.EXPIRED)))
             outcomes += self._count_missed(group)
             group.clear()
         self._pass(log, first, last)
