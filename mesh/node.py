@@ -160,8 +160,7 @@ class Node:
                     self.dissemination.on_peer_down(link)
                     self.serving.on_peer_down(link)
                     self._run(self.repair.on_peer_down(link, now), now)
-                    for node in [n for n in self.guard.offsets if not self.peers.linked(n)]:
-                        self.guard.forget(node)
+                    self.guard.keep(self.peers.linked)
                 case e.PeerSilent(link):
                     self._run(self.repair.on_peer_silent(link, now), now)
                 case e.PeerBack(link):
@@ -451,7 +450,7 @@ class Node:
     # --- beginning and end -------------------------------------------------------------------------------------------
 
     def _start(self, event: e.Started, now: Now) -> list[Outcome]:
-        config, recovered, identity = self.config, event.recovered, self.identity
+        config, wants, recovered, identity = self.config, self.config.repair, event.recovered, self.identity
         rng = Rng(event.entropy)
         self.life = (now.wall_ms << LIFE_SHIFT) | rng.below(1 << LIFE_SHIFT)
         holdings, peers = self.holdings, self.peers
@@ -471,7 +470,6 @@ class Node:
             config.intake, identity, self.suite, holdings, self.clock, intake_rng, event.free_bytes, life=self.life
         )
         self.dissemination = Dissemination(config.dissemination, holdings, peers)
-        wants = config.repair
         self.serving = Serving(wants.want_bytes, wants.wants_max, wants.busy_retry_ms, holdings, peers)
         self.repair = Repair(config.repair, holdings, peers, rng.fork("repair"))
         self.receipts = Receipts(config.receipts, identity.node, identity.region, holdings, peers)

@@ -11,6 +11,7 @@ against the monotonic clock that no neighbor confirms, nothing expires, and stam
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from mesh.types import NodeId, Now
@@ -89,9 +90,9 @@ class ClockGuard:
         """Take a neighbor's clock from its HELLO or `Alive`."""
         self.offsets[peer] = wall_ms - now.mono_us // 1_000
 
-    def forget(self, peer: NodeId) -> None:
-        """Forget a neighbor whose link is gone."""
-        self.offsets.pop(peer, None)
+    def keep(self, is_linked: Callable[[NodeId], bool]) -> None:
+        """Forget neighbors whose links are gone."""
+        self.offsets = {peer: offset for peer, offset in self.offsets.items() if is_linked(peer)}
 
     def median_ms(self, now: Now) -> int:
         """The median of our clock and our neighbors'; of an even count, of the middle two the nearer to ours."""

@@ -225,9 +225,11 @@ def test_a_neighbor_that_is_gone_has_no_say() -> None:
     told(guard, now(5, WALL), WALL + 100_000)
     assert not guard.trusted(now(5, WALL))
 
-    guard.forget(ANA)
-    guard.forget(ANA)
+    guard.keep(lambda peer: peer == ANA)
+    kept = dict(guard.offsets)
+    guard.keep(lambda peer: peer != ANA)
 
+    assert list(kept) == [ANA]
     assert guard.offsets == {}
     assert guard.trusted(now(5, WALL))
 
