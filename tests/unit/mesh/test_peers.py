@@ -56,3 +56,16 @@ def test_a_link_is_removed_once_even_while_peers_are_looked_through() -> None:
     assert [one.link for one in removed if one] == [1, 2]
     assert peers.remove(LinkId(1)) is None
     assert len(peers) == 0
+
+
+def test_a_node_speaks_while_any_of_its_lives_does() -> None:
+    peers = Peers()
+    silent, other = peer(1), peer(2, life=6)
+    silent.silent = True
+    peers.add(silent)
+    assert not peers.speaks(ANA)
+
+    peers.add(other)
+
+    assert peers.speaks(ANA)
+    assert not peers.speaks(BEN)
