@@ -111,6 +111,8 @@ class Client:
     requests: dict[int, History | Inspect] = field(default_factory=dict)
     failures: int = 0
     attach_by_us: int | None = None
+    held_up_by: str = ""
+    """Why publishes were last refused for now; told once until there is a receipt again."""
     _next_number: int = 1
     _next_request: int = REQUESTS_FROM
     _known: list[str] = field(default_factory=list)
@@ -276,6 +278,7 @@ class Client:
             case Messages():
                 return self._messages(operation)
             case Receipt():
+                self.held_up_by = ""
                 effects: list[ClientEffect] = [fx.Reached(operation)] if self.outbox.on_receipt(operation) else []
                 return effects + self.flush(now_us)
             case Gap():
@@ -390,8 +393,11 @@ class Client:
         if refused.first:
             retry_us = now_us + refused.retry_ms * US_PER_MS if refused.retry_ms >= 0 else None
             for_good = self.outbox.on_refused(refused.first, refused.last, retry_us)
-            rejected: list[ClientEffect] = [fx.Rejected("publish", sequence, code, text) for sequence in for_good]
-            return rejected + self.flush(now_us)
+            told: list[ClientEffect] = [fx.Rejected("publish", sequence, code, text) for sequence in for_good]
+            if retry_us is not None and code != self.held_up_by:
+                self.held_up_by = code
+                told.append(fx.Changed(self.state, self.gateway, f"{code} {text}"))
+            return told + self.flush(now_us)
         if self.requests.pop(refused.request, None) is not None:
             return [fx.Rejected("request", refused.request, code, text)]
         if self.subscriptions.pop(refused.request, None) is not None:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sys
 from collections.abc import AsyncIterator, Iterator
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 import click
 
 from mesh.codes import Code
 from nodes.cli.common import fail, gateway_flags, line, run
+
+if TYPE_CHECKING:
+    from nodes.sdk.client import Client
 
 LINE_BYTES_MAX = 1 << 20
 """A message's limit; a line with its terminator is one message."""
@@ -109,13 +113,29 @@ async def _publish_one(
 ) -> None:
     from nodes.sdk.client import connect
 
-    async with connect(*gateways, client=client) as session:
+    async with connect(*gateways, client=client) as session, saying_what_holds_up(session):
         receipt = await session.publish(
             channel, payload, durability=durability, timeout=timeout, headers=headers, ttl_ms=(ttl or 0) * 1000
         )
     if as_json:
         about = {"sequence": receipt.sequence, "copies": receipt.copies, "regions": receipt.regions, "log": receipt.log}
         click.echo(line(about))
+
+
+@contextlib.asynccontextmanager
+async def saying_what_holds_up(session: Client) -> AsyncIterator[None]:
+    """Say on standard error why publishes wait, as often as the reason changes."""
+
+    async def listen() -> None:
+        async for state, gateway, why in session.events:
+            if state == "attached" and why.startswith("GSM-"):
+                click.echo(f"gossamer: {why}; {gateway} is asked again until it takes them", err=True)
+
+    listening = asyncio.ensure_future(listen())
+    try:
+        yield
+    finally:
+        listening.cancel()
 
 
 async def _read_ahead(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
@@ -158,7 +178,7 @@ async def _publish_many(
         if not future.cancelled() and future.exception() is not None:
             failed.append(future.exception() or RuntimeError())
 
-    async with connect(*gateways, client=client) as session:
+    async with connect(*gateways, client=client) as session, saying_what_holds_up(session):
         began = asyncio.get_running_loop().time()
         async for piece in _read_ahead(pieces):
             if len(piece) > LINE_BYTES_MAX - RECORD_ROOM:

@@ -50,7 +50,7 @@ def test_each_node_sees_the_other_at_the_proxys_address_and_a_cut_stops_one_way(
             ben.sendto(b"still passes", proxy.address("ana"))
             passed = await heard(ana)
             stranger.sendto(b"who is it", proxy.address("ben"))
-            while not proxy.strangers:  # noqa: ASYNC110  # no event tells
+            while not proxy.strangers:  # no event tells
                 await asyncio.sleep(0.01)
 
             assert there == (b"hello ben", proxy.address("ana"))
@@ -83,7 +83,7 @@ def test_gateway_proxy_passes_on_then_swallows_what_the_node_says_then_drops_its
         first = await reader.read(100)
         proxy.swallow()
         writer.write(b"two")
-        while proxy.counts.swallowed < len(b"receipt"):  # noqa: ASYNC110  # no event tells
+        while proxy.counts.swallowed < len(b"receipt"):  # no event tells
             await asyncio.sleep(0.01)
         dropped = proxy.drop_clients()
         end = await reader.read(100)

@@ -264,7 +264,9 @@ def test_a_publish_refused_for_now_is_sent_again_at_its_time() -> None:
     me.publish(Draft("a", 0, b"1"), 1, 1)
     (sent,) = me.flush(0)
 
-    assert me.on_operation(Refused(Code.OVERLOADED, "later", 0, 1, 1, 5), 1_000) == []
+    told = fx.Changed("attached", "ws://one", f"{Code.OVERLOADED} later")
+    assert me.on_operation(Refused(Code.OVERLOADED, "later", 0, 1, 1, 5), 1_000) == [told]
+    assert me.on_operation(Refused(Code.OVERLOADED, "later", 0, 1, 1, 5), 1_000) == [], "once is enough"
     assert me.deadline_us() == 6_000
     assert me.on_timer(5_999) == []
 

@@ -1,0 +1,129 @@
+"""A real disk in trouble: full, damaged bit by bit, cut off in the middle of a write, unable to fsync."""
+
+import asyncio
+import contextlib
+import os
+import shutil
+import sqlite3
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from mesh.codes import Code
+from nodes.sdk.client import connect
+from tests.live.programs import equal, mesh_of, play, status_of, until
+
+pytestmark = pytest.mark.live
+MEBIBYTE = 1 << 20
+
+
+@contextlib.contextmanager
+def small_disk(folder: Path, size: int) -> Iterator[Path]:
+    """A file system of so many bytes, of our own."""
+    folder.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if mounted.returncode:
+        pytest.skip(f"mount -t tmpfs: {mounted.stderr.strip()}")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+@pytest.mark.parametrize(
+    ("reserve", "said"),
+    [(4 * MEBIBYTE, Code.DISK_RESERVED), (0, Code.OUTCOME_UNKNOWN)],
+    ids=["reserve", "to the last byte"],
+)
+def test_full_disk_refuses_publishes_serves_reads_and_recovers(reserve: int, said: Code, tmp_path: Path) -> None:
+    async def work(folder: Path) -> None:
+        filler = folder / "filler"
+        settings = {"GOSSAMER_NODE_DISK_RESERVE_BYTES": str(reserve)}
+        async with mesh_of(folder, "eu", environment=settings) as mesh:
+            gateway = mesh.nodes[0].ready["gateway"]
+            async with connect(gateway) as client:
+                await client.publish("c", b"before", timeout=5)
+                room = shutil.disk_usage(folder).free - reserve
+                filler.write_bytes(bytes(max(room - MEBIBYTE // 2, 0)))
+                futures = [client.post("c", os.urandom(MEBIBYTE // 8)) for _ in range(16)]
+                reasons: list[str] = []
+
+                async def listen() -> None:
+                    async for _, _, why in client.events:
+                        reasons.append(why[:8])
+
+                listening = asyncio.ensure_future(listen())
+
+                async def is_full() -> bool:
+                    return said in reasons
+
+                await until(is_full)
+                listening.cancel()
+                assert not all(future.done() for future in futures)
+                kept = [message.payload async for message in client.history("c", limit=None, backwards=False)]
+                assert kept[0] == b"before", "reading goes on"
+
+                filler.unlink()
+                await asyncio.wait_for(asyncio.gather(*futures), 20)
+                await client.publish("c", b"after", timeout=5)
+                found = [message async for message in client.history("c", limit=None)]
+                assert len(found) == len({message.record.name for message in found}) == len(futures) + 2
+
+    with small_disk(tmp_path / "disk", 24 * MEBIBYTE) as folder:
+        play(lambda: work(folder))
+
+
+def flip(path: Path, table: str, column: str, where: str = "1") -> None:
+    """Flip the lowest bit of the last byte of a column in one row, as a disk would: nobody is told."""
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        rowid, value = database.execute(f"SELECT rowid, {column} FROM {table} WHERE {where} LIMIT 1").fetchone()
+        if isinstance(value, int):
+            flipped: object = value ^ 1
+        else:
+            flipped = value[:-1] + bytes([value[-1] ^ 1])
+        database.execute(f"UPDATE {table} SET {column}=? WHERE rowid=?", (flipped, rowid))
+        database.commit()
+
+
+@pytest.mark.parametrize(
+    ("table", "column"),
+    [
+        ("batches", "header"),
+        ("batches", "body"),
+        ("batches", "signature"),
+        ("batches", "first"),
+        ("batches", "last"),
+        ("batches", "proof"),
+        ("logs", "runs"),
+        ("logs", "expires_ms"),
+    ],
+)
+@pytest.mark.parametrize("killed", [True, False], ids=["after a crash", "while it is stopped in good order"])
+def test_flipped_bit_is_found_not_served_and_fetched_again(
+    table: str, column: str, killed: bool, tmp_path: Path
+) -> None:
+    async def work() -> None:
+        async with mesh_of(tmp_path, "eu", "us") as mesh:
+            whole, hurt = mesh.nodes
+            async with connect(whole.ready["gateway"]) as client:
+                for number in range(12):
+                    await client.publish("c", b"message %d" % number, durability="copies:2", timeout=10)
+            await (hurt.kill() if killed else hurt.stop())
+            flip(tmp_path / "us-1" / "store.sqlite3", table, column)
+            await hurt.restart()
+            async with connect(hurt.ready["gateway"]) as client, client.subscribe("c", since="all") as messages:
+                shown = [(await anext(messages)).payload for _ in range(12)]
+            await until(lambda: equal(mesh))
+            found = (await status_of(hurt.ready["gateway"]))["records"]
+
+        assert sorted(shown) == sorted(b"message %d" % number for number in range(12))
+        assert found == 12
+
+    play(work)
