@@ -27,6 +27,8 @@ class Findings:
     """Logs of which a batch failed its check, or is not there though the intervals say so."""
     reindex: set[LogId] = field(default_factory=set)
     """Logs of which a row of names or channels failed its check."""
+    swept: list[tuple[int, int]] = field(default_factory=list)
+    """What was read, whether it was wanted or not."""
     complete: bool = True
     size: int = 0
 
@@ -52,37 +54,50 @@ class Reader:
         if isinstance(query, Since):
             return Loaded(load.request, positions=self._since(query)), Findings()
         found = Findings()
-        if isinstance(query, Ranges):
-            rows = self._of_ranges(query.log, query.ranges)
-        elif isinstance(query, OfChannels):
-            rows = self._of_channels(query, found)
-        else:
-            rows = self._of_names(query, found)
-        for log, row in rows:
+        for log, row in self._rows(query, found):
             batch = batch_of(row)
             if batch is None:
                 found.damaged.add(log)
                 continue
-            if isinstance(query, OfChannels) and not _concerns(batch, query.patterns):
-                continue
             if found.batches and found.size + batch.size > load.bytes_max:
                 found.complete = False
                 break
+            found.swept.append((batch.first, batch.last))
+            if isinstance(query, OfChannels) and not _concerns(batch, query.patterns):
+                continue
             found.batches.append(batch)
             found.size += batch.size
-        if isinstance(query, Ranges) and self._vanished(query, found):
+        if isinstance(query, Ranges) and self._vanished(query.log, query.ranges, found):
+            found.damaged.add(query.log)
+        wild = isinstance(query, OfChannels) and not _is_plain(query.patterns)
+        if isinstance(query, OfChannels) and wild and self._vanished(query.log, [_span(query)], found):
             found.damaged.add(query.log)
         return Loaded(load.request, tuple(found.batches), (), found.complete), found
 
-    def _vanished(self, query: Ranges, found: Findings) -> bool:
-        """Whether the intervals hold something of the ranges that was not found: a row's own place was damaged."""
-        held = self._intervals(query.log)
+    def _rows(
+        self, query: Ranges | OfChannels | OfNames, found: Findings
+    ) -> Iterator[tuple[LogId, tuple[object, ...]]]:
+        if isinstance(query, Ranges):
+            return self._of_ranges(query.log, query.ranges)
+        if isinstance(query, OfNames):
+            return self._of_names(query, found)
+        if _is_plain(query.patterns):
+            return self._of_channels(query, found)
+        rows = self._of_ranges(query.log, [_span(query)])
+        return reversed(list(rows)) if query.backwards else rows
+
+    def _vanished(self, log: LogId, ranges: Iterable[tuple[int, int]], found: Findings) -> bool:
+        """Whether the intervals hold something of what was swept that was not there: a row's own place was damaged."""
+        held = self._intervals(log)
         if held is None:
             return True
-        for batch in found.batches:
-            held.remove(batch.first, batch.last)
-        end = query.ranges[-1][1] if found.complete else found.batches[-1].last
-        return any(held.touches(first, min(last, end)) for first, last in query.ranges if first <= end)
+        for first, last in found.swept:
+            held.remove(first, last)
+        least, most = 1, held.last
+        if not found.complete:  # what lies beyond the last row that was read is read another time
+            least, most = min(first for first, _ in found.swept), max(last for _, last in found.swept)
+        within = ((max(first, least), min(last, most)) for first, last in ranges)
+        return any(held.touches(first, last) for first, last in within if first <= last)
 
     def _intervals(self, log: LogId) -> IntervalSet | None:
         """What the file says is held of a log, as a set of one's own; None where that is damaged."""
@@ -110,14 +125,9 @@ class Reader:
                 yield log, row
 
     def _of_channels(self, query: OfChannels, found: Findings) -> Iterator[tuple[LogId, tuple[object, ...]]]:
+        """The batches that the channel index names for plain channels; one that is not there was damaged."""
         number = self._numbers.find(query.log)
         if number is None:
-            return
-        if any("+" in pattern or "#" in pattern for pattern in query.patterns):
-            order = "DESC" if query.backwards else "ASC"
-            sql = f"SELECT {BATCH_COLUMNS} FROM batches WHERE log=? AND last>? AND first<=? ORDER BY first {order}"
-            for row in self._connection.execute(sql, (number, query.after, query.through)):
-                yield query.log, row
             return
         firsts: set[int] = set()
         for pattern in query.patterns:
@@ -129,11 +139,17 @@ class Reader:
                 if row_check(*columns) != check:
                     found.reindex.add(query.log)
                 firsts.add(columns[2])
-        for first in sorted(firsts, reverse=query.backwards):
+        start = self._connection.execute(
+            "SELECT max(first) FROM batches WHERE log=? AND first<=?", (number, query.after + 1)
+        ).fetchone()[0]
+        wanted = (first for first in firsts if first >= (start or 0))
+        for first in sorted(wanted, reverse=query.backwards):
             row = self._connection.execute(
-                f"SELECT {BATCH_COLUMNS} FROM batches WHERE log=? AND first=? AND last>?", (number, first, query.after)
+                f"SELECT {BATCH_COLUMNS} FROM batches WHERE log=? AND first=?", (number, first)
             ).fetchone()
-            if row is not None:
+            if row is None:
+                found.damaged.add(query.log)
+            elif row[2] > query.after or batch_of(row) is None:
                 yield query.log, row
 
     def _of_names(self, query: OfNames, found: Findings) -> Iterator[tuple[LogId, tuple[object, ...]]]:
@@ -209,6 +225,15 @@ class Reader:
     def logs(self) -> list[LogId]:
         """All logs."""
         return self._numbers.all()
+
+
+def _span(query: OfChannels) -> tuple[int, int]:
+    return query.after + 1, query.through
+
+
+def _is_plain(patterns: Iterable[str]) -> bool:
+    """Whether the channel index can answer."""
+    return not any("+" in pattern or "#" in pattern for pattern in patterns)
 
 
 def _concerns(batch: Batch, patterns: tuple[str, ...]) -> bool:
