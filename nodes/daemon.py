@@ -216,6 +216,7 @@ class Daemon:
             "logs": len(node.holdings.stored),
             "records": sum(held.positions.count for held in node.holdings.stored.values()),
             "sessions": len(node.sessions.sessions),
+            "sessions_cut_off": self.gateway.cut_off if self.gateway is not None else 0,
             "subscriptions": len(node.delivery.readers),
             "missing_records": max((partner.missing.count for partner in node.repair.partners.values()), default=0),
             "appends_pending": len(node.journal.pending),

@@ -31,7 +31,9 @@ BINARY, TEXT = Subprotocol("gossamer.v1.msgpack"), Subprotocol("gossamer.v1.json
 MESSAGE_BYTES_MAX = 4 << 20
 """Above the record's limit, which has its own coded error; larger messages close the connection (1009)."""
 UNREAD_BYTES_MAX = 16 << 20
-"""A client with so much unread is not read from: it may ask for no more."""
+"""A client with so much unread is not read from: it may ask for no more ..."""
+UNREAD_BYTES_MOST = 64 << 20
+"""... and one with so much, whatever credit it gave, is cut off; it goes on from its cursor."""
 PAUSE_S = 0.02
 HANDSHAKE_TIMEOUT_S = 10
 PING_EVERY_S = 20
@@ -61,6 +63,7 @@ class NativeGateway:
         self._binary: set[SessionId] = set()
         self._server: Server | None = None
         self._closing: set[asyncio.Task[None]] = set()
+        self._cut_off = 0
         self.address = Address("", 0)
 
     async def open(self, listen: Address, *, to_anyone: bool) -> None:
@@ -87,6 +90,11 @@ class NativeGateway:
             raise HostError(Code.PORT_TAKEN, f"cannot listen on {listen} (TCP): {error.strerror or error}") from error
         host, port = next(iter(self._server.sockets)).getsockname()[:2]
         self.address = Address(host, port)
+
+    @property
+    def cut_off(self) -> int:
+        """How many clients were cut off because they did not read."""
+        return self._cut_off
 
     # --- before a session --------------------------------------------------------------------------------------------
 
@@ -162,6 +170,10 @@ class NativeGateway:
             broadcast(binary, encode_operation(operation))
         if text:
             broadcast(text, encode_node_text(operation))
+        for connection in (*binary, *text):
+            if connection.transport.get_write_buffer_size() > UNREAD_BYTES_MOST:
+                self._cut_off += 1
+                connection.transport.abort()
         if isinstance(operation, Goodbye):
             for connection in (*binary, *text):
                 task = asyncio.ensure_future(connection.close(1000, operation.code))
