@@ -221,12 +221,12 @@ class Node:
         if isinstance(frame, f.Push):
             return self._on_push(link, frame.batch, now)
         outcomes = self.links.on_control(link, size, now)
-        if isinstance(frame, f.Hello) and not outcomes:
+        if outcomes:
+            return outcomes  # it was too much, and the link is gone
+        if isinstance(frame, f.Hello):
             return self._on_hello(link, frame, now)
         peer = self.links.reading(link)
-        if outcomes or peer is None:
-            return outcomes
-        return self._on_control(link, peer.link, frame, now)
+        return [] if peer is None else self._on_control(link, peer.link, frame, now)
 
     def _on_hello(self, link: LinkId, frame: f.Hello, now: Now) -> list[Outcome]:
         outcomes = self.links.on_hello(link, frame, now)

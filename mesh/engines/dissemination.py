@@ -128,6 +128,7 @@ class Dissemination:
             return []
         wait_us = (self.config.graft_near_ms if peer.near else self.config.graft_ms) * US_PER_MS
         outcomes: list[Outcome] = []
+        too_many = False
         for log, first, last in frame.ranges:
             for lo, hi in self.holdings.received_of(log).missing(first, last):
                 wanted = self.wanted.get((log, lo))
@@ -139,8 +140,8 @@ class Dissemination:
                     self.wanted[log, lo] = Wanted(hi, [link], wait_us)
                     outcomes.append(SetTimer(Timer(GRAFT, (log, lo)), now.mono_us + wait_us))
                 else:
-                    outcomes.append(RepairDue())
-        return outcomes
+                    too_many = True
+        return [*outcomes, RepairDue()] if too_many else outcomes
 
     def on_graft_timer(self, log: LogId, first: int, now: Now) -> list[Outcome]:
         """An announced range has not come: ask the next announcer, or leave it to repair."""
