@@ -15,7 +15,7 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
-from bench import throughput
+from bench import latency, throughput
 
 RESULTS = Path(__file__).parent / "results.json"
 
@@ -69,6 +69,10 @@ def main() -> None:
         results["ratio_to_jetstream"] = ratio
         print(f"P1 ratio to JetStream R3, pair by pair: {' '.join(f'{r:.2f}' for r in ratio)};")
         print(f"   median {ratio[len(ratio) // 2]:.2f} (target 3, failure under 2; the first release asks for over 1)")
+    here, enter = asyncio.run(latency.publish_to_line(100)), asyncio.run(latency.enter_to_line(20))
+    results["publish_to_line_ms"], results["enter_to_line_ms"] = asdict(here), asdict(enter)
+    print(f"publish to another node's line: p50 {here.p50:.1f} ms, p99 {here.p99:.1f} ms of 100 (bound 100 ms)")
+    print(f"Enter to the line: p50 {enter.p50:.0f} ms, worst of 20 {enter.worst:.0f} ms (bound 400 ms)")
     print(f"P4 target: at most 45 CPU s/million at this datagram size; results are in {RESULTS.name}")
     RESULTS.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
 

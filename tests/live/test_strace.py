@@ -1,6 +1,6 @@
 """Under strace: no acknowledgement leaves before the `fdatasync` of its batch has returned.
 
-Where strace is missing, or may not trace, that is a failure: the order of these two calls is the promise.
+In CI a missing strace is a failure: the order of these two calls is the promise.
 """
 
 import asyncio
@@ -35,6 +35,8 @@ run_child()
 def traced(folder: Path, launcher: str | None) -> list[str]:
     """What a node called while it acknowledged publishes one after the other, in the order in which calls returned."""
     strace = shutil.which("strace")
+    if strace is None and not os.environ.get("CI"):
+        pytest.skip("`which strace` finds nothing; on Debian: apt install strace")
     assert strace is not None, "strace is not installed: on Debian, apt install strace"
     trace = folder / "trace"
 
