@@ -1,0 +1,784 @@
+"""Repair: sessions, vectors, what is asked of whom, and when it is given up."""
+
+from dataclasses import dataclass, field
+
+import pytest
+
+from mesh.clocks.vector import IntervalSet, VersionVector
+from mesh.codes import Code
+from mesh.effects import Count, Outcome, Report, Send, SetTimer, Timer
+from mesh.engines.repair import DUE, PAGE_LOGS, PAGE_RUNS, STALL, Partner, Repair, RepairConfig
+from mesh.errors import ConfigError
+from mesh.frames import Busy, LogState, NotFound, RepairEqual, RepairHello, Vector, Want
+from mesh.log.batch import BATCH_BYTES_MAX, Batch
+from mesh.log.holdings import Holdings
+from mesh.log.log import UNKNOWN_NAME, Run
+from mesh.peers import Peer, Peers
+from mesh.rng import Rng
+from mesh.types import LinkId, LogId
+from tests.engine_samples import (
+    TO_ANA,
+    TO_BEN,
+    TO_CY,
+    at,
+    held,
+    keep,
+    no_timer,
+    set_timer,
+    state,
+    table,
+    take,
+    to_ana,
+    to_ben,
+    to_cy,
+)
+from tests.samples import ANA, BEN, CY, Writer
+
+CONFIG = RepairConfig()
+SMALL = RepairConfig(want_positions_max=4)
+
+
+@dataclass
+class Desk:
+    """An engine with its holdings and peers, and a twin of its random numbers."""
+
+    engine: Repair
+    rng: Rng = field(default_factory=lambda: Rng(b"repair"))
+
+    def finished(self, link: LinkId, interval_ms: int, now_ms: float) -> list[Outcome]:
+        """The timers of a session that is over, with the next one drawn from half to one and a half of the interval."""
+        wait_us = self.rng.between(interval_ms // 2, interval_ms * 3 // 2) * 1_000
+        return [no_timer(STALL, link), SetTimer(Timer(DUE, (link,)), at(now_ms).mono_us + wait_us)]
+
+
+def engine(*peers: Peer, holdings: Holdings | None = None, config: RepairConfig = CONFIG) -> Repair:
+    return Repair(config, holdings or Holdings(), table(*peers), Rng(b"repair"))
+
+
+def desk(*peers: Peer, holdings: Holdings | None = None, config: RepairConfig = CONFIG) -> Desk:
+    """An engine whose links are all up, with a session under way on each."""
+    one = Desk(engine(*peers, holdings=holdings, config=config))
+    for peer in peers:
+        one.engine.on_peer_up(peer.link, at())
+    one.engine.check()
+    return one
+
+
+def hello(link: LinkId, session: int, digest: int, now_ms: float = 0) -> list[Outcome]:
+    """What begins a session."""
+    return [
+        Send((link,), RepairHello(session, digest)),
+        Count("repair_sessions_total"),
+        set_timer(STALL, link, ms=now_ms + 5_000),
+    ]
+
+
+def wanted(link: LinkId, *ranges: tuple[LogId, int, int], now_ms: float = 0) -> list[Outcome]:
+    """What asks a peer for ranges."""
+    return [Send((link,), Want(ranges)), set_timer(STALL, link, ms=now_ms + 5_000)]
+
+
+def vector(*states: LogState, session: int = 1, more: bool = False, answer: bool = False) -> Vector:
+    return Vector(session, states, more, answer)
+
+
+def run_of(writer: Writer, count: int) -> list[Batch]:
+    return [writer.write() for _ in range(count)]
+
+
+def asked(repair: Repair) -> dict[LinkId, list[tuple[LogId, list[tuple[int, int]]]]]:
+    """What is asked of whom."""
+    return {link: [(log, list(runs)) for log, runs in p.asked.items()] for link, p in repair.partners.items()}
+
+
+# --- the config ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"near_ms": 0},
+        {"near_ms": 2, "near_max_ms": 1},
+        {"far_ms": 0},
+        {"far_ms": 2, "far_max_ms": 1},
+        {"wants_max": 0},
+        {"stall_ms": 0},
+        {"busy_retry_ms": 0},
+        {"want_positions_max": 0},
+        {"incomplete_alarm": 0},
+        {"want_bytes": BATCH_BYTES_MAX - 1},
+    ],
+)
+def test_a_config_that_makes_no_sense_is_refused(fields: dict[str, int]) -> None:
+    words = {
+        "near_ms": "intervals must rise",
+        "far_ms": "intervals must rise",
+        "want_bytes": "want_bytes must hold a batch",
+    }
+    expected = words.get(next(iter(fields)), "limits are positive")
+
+    with pytest.raises(ConfigError, match=f"^{expected}$"):
+        RepairConfig(**fields)
+
+
+def test_the_least_config_is_one_of_ones() -> None:
+    ones = dict.fromkeys(
+        ("near_ms", "near_max_ms", "far_ms", "far_max_ms", "wants_max", "stall_ms", "busy_retry_ms"), 1
+    )
+
+    RepairConfig(**ones, want_positions_max=1, incomplete_alarm=1, want_bytes=BATCH_BYTES_MAX)
+
+
+# --- when ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_link_that_comes_up_is_compared_at_once() -> None:
+    holdings = held(Writer().write())
+    repair = engine(to_ben(), holdings=holdings)
+
+    outcomes = repair.on_peer_up(TO_BEN, at(7))
+
+    assert outcomes == hello(TO_BEN, 1, holdings.digest, 7)
+    repair.check()
+
+
+def test_a_link_that_nobody_writes_to_is_not_compared() -> None:
+    repair = engine(to_ben())
+
+    assert repair.on_peer_up(TO_ANA, at()) == []
+    assert repair.partners == {}
+
+
+def test_a_session_under_way_is_not_begun_anew_but_goes_on() -> None:
+    one = desk(to_ben())
+
+    assert one.engine.compare(TO_BEN, at()) == []
+    assert one.engine.partners[TO_BEN].session == 1
+
+
+def test_a_session_under_way_asks_for_what_others_no_longer_owe() -> None:
+    ana = Writer(ANA)
+    ana.write(3)
+    repair = desk(to_ben(), to_cy()).engine
+    repair.on_vector(TO_BEN, vector(state(ana, (1, 3))), at())
+    repair.on_vector(TO_CY, vector(state(ana, (1, 3))), at())
+    repair.partners[TO_BEN].asked = VersionVector()
+
+    assert repair.compare(TO_CY, at(5)) == wanted(TO_CY, (ana.log, 1, 3), now_ms=5)
+
+
+def test_nobody_is_compared_with_who_is_gone_or_silent() -> None:
+    ben = to_ben()
+    repair = desk(ben).engine
+    repair.partners[TO_BEN].active = False
+    ben.silent = True
+
+    assert repair.compare(TO_BEN, at()) == []
+    assert repair.compare(TO_CY, at()) == []
+    repair.peers.remove(TO_BEN)
+    assert repair.compare(TO_BEN, at()) == []
+    assert not repair.partners[TO_BEN].active
+
+
+def test_all_are_compared_when_something_is_missing() -> None:
+    repair = desk(to_ben(), to_cy(), to_ana()).engine
+    for partner in repair.partners.values():
+        partner.active = False
+    repair.partners[TO_CY].active = True
+
+    outcomes = repair.compare_all(at(9))
+
+    assert outcomes == [*hello(TO_BEN, 2, 0, 9), *hello(TO_ANA, 2, 0, 9)]
+
+
+def test_the_clock_begins_a_session() -> None:
+    one = desk(to_ben())
+    one.engine.on_equal(TO_BEN, RepairEqual(1), at())
+
+    assert one.engine.on_due_timer(TO_BEN, at(6_000)) == hello(TO_BEN, 2, 0, 6_000)
+
+
+def test_sessions_grow_rare_while_nothing_differs_up_to_a_limit_for_each_distance() -> None:
+    config = RepairConfig(near_ms=10, near_max_ms=30, far_ms=20, far_max_ms=31)
+    one = desk(to_ben(), to_cy(near=False), config=config)
+
+    for session, (near_ms, far_ms) in enumerate([(15, 30), (22, 31), (30, 31), (30, 31)], 1):
+        assert one.engine.on_equal(TO_BEN, RepairEqual(session), at(4)) == one.finished(TO_BEN, near_ms, 4)
+        assert one.engine.on_equal(TO_CY, RepairEqual(session), at(4)) == one.finished(TO_CY, far_ms, 4)
+        one.engine.compare_all(at(4))
+
+
+def test_an_answer_of_another_session_ends_nothing() -> None:
+    one = desk(to_ben())
+
+    assert one.engine.on_equal(TO_BEN, RepairEqual(2), at()) == []
+    assert one.engine.on_equal(TO_ANA, RepairEqual(1), at()) == []
+    assert one.engine.partners[TO_BEN].active
+    assert one.engine.on_equal(TO_BEN, RepairEqual(1), at()) == one.finished(TO_BEN, 7_500, 0)
+    assert one.engine.on_equal(TO_BEN, RepairEqual(1), at()) == []
+    assert not one.engine.partners[TO_BEN].active
+
+
+# --- links that die or fall silent -----------------------------------------------------------------------------------
+
+
+def shared(config: RepairConfig = CONFIG) -> tuple[Repair, Writer]:
+    """Ben and Cy both have three records of Ana's that we miss; Ben was asked for them."""
+    ana = Writer(ANA)
+    ana.write(3)
+    repair = desk(to_ben(), to_cy(), config=config).engine
+    repair.on_vector(TO_BEN, vector(state(ana, (1, 3))), at())
+    repair.on_vector(TO_CY, vector(state(ana, (1, 3))), at())
+    assert asked(repair) == {TO_BEN: [(ana.log, [(1, 3)])], TO_CY: []}
+    return repair, ana
+
+
+def test_what_was_asked_of_a_lost_link_is_asked_of_others() -> None:
+    repair, ana = shared()
+    repair.peers.remove(TO_BEN)
+
+    outcomes = repair.on_peer_down(TO_BEN, at(8))
+
+    again = wanted(TO_CY, (ana.log, 1, 3), now_ms=8)
+    assert outcomes == [no_timer(DUE, TO_BEN), no_timer(STALL, TO_BEN), *again]
+    assert list(repair.partners) == [TO_CY]
+    repair.check()
+
+
+def test_a_link_that_was_never_compared_goes_without_a_word() -> None:
+    repair, _ = shared()
+
+    assert repair.on_peer_down(TO_ANA, at()) == []
+
+
+def test_what_was_asked_of_a_silent_peer_is_asked_of_others_and_its_session_is_over() -> None:
+    repair, ana = shared()
+    ben = repair.peers.get(TO_BEN)
+    assert ben is not None
+    ben.silent = True
+
+    outcomes = repair.on_peer_silent(TO_BEN, at(8))
+
+    again = wanted(TO_CY, (ana.log, 1, 3), now_ms=8)
+    assert outcomes == [no_timer(DUE, TO_BEN), no_timer(STALL, TO_BEN), *again]
+    assert not repair.partners[TO_BEN].active
+    assert asked(repair) == {TO_BEN: [], TO_CY: [(ana.log, [(1, 3)])]}
+    assert repair.on_peer_silent(TO_ANA, at()) == []
+
+
+def test_a_silent_peer_is_asked_for_nothing_until_it_is_back() -> None:
+    repair, ana = shared()
+    for link in (TO_BEN, TO_CY):
+        peer = repair.peers.get(link)
+        assert peer is not None
+        peer.silent = True
+
+    assert repair.on_peer_silent(TO_BEN, at()) == [no_timer(DUE, TO_BEN), no_timer(STALL, TO_BEN)]
+    assert not repair.can_fill(ana.log, 1, 3)
+
+
+# --- telling ---------------------------------------------------------------------------------------------------------
+
+
+def test_equal_digests_end_a_session_in_one_round_trip() -> None:
+    holdings = held(Writer().write())
+    repair = desk(to_ben(), holdings=holdings).engine
+
+    assert repair.on_repair_hello(TO_BEN, RepairHello(4, holdings.digest)) == [Send((TO_BEN,), RepairEqual(4))]
+
+
+def test_a_peer_that_differs_is_told_what_is_stored_and_asked_for_its_own() -> None:
+    ana, ben = Writer(ANA), Writer(BEN)
+    one, _, three = run_of(ana, 3)
+    holdings = held(one, three, ben.write(2))
+    take(holdings, ben.write())
+    repair = desk(to_ben(), holdings=holdings).engine
+
+    outcomes = repair.on_repair_hello(TO_BEN, RepairHello(4, 1))
+
+    ben_state = LogState(ben.log, ben.batches[0].head.stamp, ((1, 2, ben.batches[0].name),))
+    ana_state = LogState(ana.log, three.head.stamp, ((1, 1, one.name), (3, 3, three.name)))
+    assert outcomes == [Send((TO_BEN,), Vector(4, (ana_state, ben_state), more=False, answer=True))]
+    assert repair.on_repair_hello(TO_CY, RepairHello(4, 1)) == []
+
+
+def test_only_what_changed_is_told_again_on_one_link_and_all_of_it_on_another() -> None:
+    ana, ben = Writer(ANA), Writer(BEN)
+    holdings = held(ana.write())
+    repair = desk(to_ben(), to_cy(), holdings=holdings).engine
+    repair.on_repair_hello(TO_BEN, RepairHello(1, 1))
+    keep(holdings, ben.write())
+
+    to_one = repair.on_repair_hello(TO_BEN, RepairHello(2, 1))
+    to_other = repair.on_repair_hello(TO_CY, RepairHello(2, 1))
+    again = repair.on_repair_hello(TO_BEN, RepairHello(3, 1))
+
+    assert to_one == [Send((TO_BEN,), vector(state(ben, (1, 1)), session=2, answer=True))]
+    assert to_other == [Send((TO_CY,), vector(state(ana, (1, 1)), state(ben, (1, 1)), session=2, answer=True))]
+    assert again == [Send((TO_BEN,), vector(session=3, answer=True))]
+
+
+def test_a_log_that_is_gone_is_told_as_empty() -> None:
+    ana = Writer(ANA)
+    holdings = held(ana.write())
+    holdings.forget(ana.log)
+    repair = desk(to_ben(), holdings=holdings).engine
+
+    assert repair.on_repair_hello(TO_BEN, RepairHello(1, 1)) == [
+        Send((TO_BEN,), vector(LogState(ana.log, 0, ()), answer=True))
+    ]
+
+
+def test_a_vector_is_told_in_pages_of_so_many_logs_of_which_the_last_asks() -> None:
+    holdings = Holdings()
+    logs = [LogId(ANA, number) for number in range(1, PAGE_LOGS + 2)]
+    for log in logs:
+        holdings.recover(log, (Run(1, 1, b"", b"x"),), 5, 6)
+    repair = desk(to_ben(), holdings=holdings).engine
+
+    outcomes = repair.on_repair_hello(TO_BEN, RepairHello(1, 1))
+
+    states = tuple(LogState(log, 5, ((1, 1, b"x"),)) for log in logs)
+    assert outcomes == [
+        Send((TO_BEN,), Vector(1, states[:PAGE_LOGS], more=True, answer=False)),
+        Send((TO_BEN,), Vector(1, states[PAGE_LOGS:], more=False, answer=True)),
+    ]
+
+
+def test_a_vector_is_told_in_pages_of_so_many_runs_and_a_log_with_more_in_part() -> None:
+    holdings = Holdings()
+    runs = tuple(Run(2 * i + 1, 2 * i + 1, b"", b"x") for i in range(PAGE_RUNS + 1))
+    one, two, three, four = (LogId(ANA, number) for number in range(1, 5))
+    holdings.recover(one, runs, 5, 6)
+    holdings.recover(two, runs[:1], 5, 6)
+    holdings.recover(three, runs[: PAGE_RUNS - 1], 5, 6)
+    holdings.recover(four, runs[:1], 5, 6)
+    repair = desk(to_ben(), holdings=holdings).engine
+
+    outcomes = repair.on_repair_hello(TO_BEN, RepairHello(1, 1))
+
+    told = tuple((run.first, run.last, run.head) for run in runs)
+    states = [LogState(log, 5, told[:n]) for log, n in ((one, PAGE_RUNS), (two, 1), (three, PAGE_RUNS - 1), (four, 1))]
+    assert outcomes == [
+        Send((TO_BEN,), Vector(1, (states[0],), more=True)),
+        Send((TO_BEN,), Vector(1, (states[1], states[2]), more=True)),
+        Send((TO_BEN,), Vector(1, (states[3],), more=False, answer=True)),
+    ]
+
+
+# --- hearing ---------------------------------------------------------------------------------------------------------
+
+
+def test_what_a_peer_has_and_we_miss_is_wanted() -> None:
+    ana = Writer(ANA)
+    batches = run_of(ana, 6)
+    holdings = held(batches[2])
+    take(holdings, batches[4])
+    repair = desk(to_ben(), holdings=holdings).engine
+
+    outcomes = repair.on_vector(TO_BEN, vector(state(ana, (1, 6))), at(3))
+
+    missing = (ana.log, 1, 2), (ana.log, 4, 4), (ana.log, 6, 6)
+    assert outcomes == wanted(TO_BEN, *missing, now_ms=3)
+    assert repair.can_fill(ana.log, 6, 9)
+    assert not repair.can_fill(ana.log, 7, 9)
+    repair.check()
+
+
+def test_a_vector_of_which_nothing_is_missing_ends_the_session() -> None:
+    ana = Writer(ANA)
+    one = desk(to_ben(), holdings=held(ana.write()))
+    one.engine.partners[TO_BEN].incomplete = 2
+    one.engine.partners[TO_BEN].interval_ms = 50_000
+
+    assert one.engine.on_vector(TO_BEN, vector(state(ana, (1, 1))), at(3)) == one.finished(TO_BEN, 5_000, 3)
+    assert one.engine.partners[TO_BEN].incomplete == 0
+    assert one.engine.on_vector(TO_BEN, vector(state(ana, (1, 1))), at(3)) == []
+
+
+def test_a_vector_of_nobody_is_not_heard() -> None:
+    ana = Writer(ANA)
+    ana.write()
+    repair = desk(to_ben()).engine
+
+    assert repair.on_vector(TO_CY, vector(state(ana, (1, 1)), answer=True), at()) == []
+
+
+def test_a_vector_that_asks_is_answered_before_anything_is_wanted() -> None:
+    ana, ben = Writer(ANA), Writer(BEN)
+    ana.write()
+    repair = desk(to_ben(), holdings=held(ben.write())).engine
+
+    outcomes = repair.on_vector(TO_BEN, vector(state(ana, (1, 1)), session=9, answer=True), at())
+
+    told = Send((TO_BEN,), vector(state(ben, (1, 1)), session=9))
+    assert outcomes == [told, *wanted(TO_BEN, (ana.log, 1, 1))]
+
+
+def test_nothing_is_wanted_before_the_last_page() -> None:
+    ana, ben = Writer(ANA), Writer(BEN)
+    ana.write()
+    ben.write()
+    repair = desk(to_cy()).engine
+
+    first = repair.on_vector(TO_CY, vector(state(ana, (1, 1), stamp=1), more=True), at())
+    second = repair.on_vector(TO_CY, vector(state(ben, (1, 1), stamp=2)), at())
+
+    assert first == []
+    assert second == wanted(TO_CY, (ben.log, 1, 1), (ana.log, 1, 1))
+
+
+def test_an_empty_first_page_does_not_end_the_session() -> None:
+    repair = desk(to_cy()).engine
+
+    assert repair.on_vector(TO_CY, vector(more=True), at()) == []
+    assert repair.partners[TO_CY].active
+
+
+def test_a_log_that_has_expired_here_is_not_fetched_again() -> None:
+    ana, ben = Writer(ANA), Writer(BEN)
+    ben.write()
+    holdings = held(ana.write())
+    holdings.forget(ana.log)
+    repair = desk(to_cy(), holdings=holdings).engine
+
+    outcomes = repair.on_vector(TO_CY, vector(state(ana, (1, 1)), state(ben, (1, 1))), at())
+
+    assert outcomes == wanted(TO_CY, (ben.log, 1, 1))
+
+
+def test_a_vector_outside_any_session_begins_one_where_something_is_missing() -> None:
+    ana = Writer(ANA)
+    ana.write()
+    one = desk(to_ben())
+    one.engine.on_equal(TO_BEN, RepairEqual(1), at())
+
+    assert one.engine.on_vector(TO_BEN, vector(state(ana, (1, 1)), session=7), at(2)) == wanted(
+        TO_BEN, (ana.log, 1, 1), now_ms=2
+    )
+    assert one.engine.partners[TO_BEN].active
+    assert one.engine.partners[TO_BEN].session == 2
+
+
+def test_a_vector_that_shrinks_takes_back_what_was_asked() -> None:
+    ana = Writer(ANA)
+    ana.write(3)
+    ana.write(2)
+    one = desk(to_ben())
+    one.engine.on_vector(TO_BEN, vector(state(ana, (1, 5))), at())
+
+    lost_the_end = one.engine.on_vector(TO_BEN, vector(state(ana, (1, 3))), at())
+
+    assert lost_the_end == []
+    assert asked(one.engine) == {TO_BEN: [(ana.log, [(1, 3)])]}
+    one.engine.check()
+    lost_all = one.engine.on_vector(TO_BEN, vector(LogState(ana.log, 0, ())), at())
+    assert lost_all == one.finished(TO_BEN, 5_000, 0)
+    assert not one.engine.can_fill(ana.log, 1, 5)
+
+
+# --- forks -----------------------------------------------------------------------------------------------------------
+
+
+def test_another_name_at_the_end_of_a_run_that_both_hold_is_a_fork() -> None:
+    ana, twin = Writer(ANA), Writer(ANA)
+    holdings = held(ana.write())
+    twin.write(payload=b"other")
+    one = desk(to_ben(), holdings=holdings)
+
+    outcomes = one.engine.on_vector(TO_BEN, vector(state(twin, (1, 1))), at())
+
+    about = {"node": ANA.hex()[:16], "epoch": ana.epoch, "position": 1, "link": TO_BEN}
+    assert outcomes == [Report(Code.LOG_FORKED, about), *one.finished(TO_BEN, 5_000, 0)]
+    assert holdings.forked == {ana.log}
+    assert one.engine.on_vector(TO_BEN, vector(state(twin, (1, 1))), at()) == []
+
+
+def test_nothing_is_wanted_of_a_forked_log() -> None:
+    ana, ben = Writer(ANA), Writer(BEN)
+    ana.write()
+    ben.write()
+    holdings = Holdings()
+    holdings.forked.add(ana.log)
+    repair = desk(to_cy(), holdings=holdings).engine
+
+    assert repair.on_vector(TO_CY, vector(state(ana, (1, 1)), state(ben, (1, 1), stamp=0)), at()) == wanted(
+        TO_CY, (ben.log, 1, 1)
+    )
+    assert asked(repair) == {TO_CY: [(ben.log, [(1, 1)])]}
+
+
+def test_names_that_a_damaged_row_took_prove_nothing() -> None:
+    ana = Writer(ANA)
+    one, two, three = run_of(ana, 3)
+    holdings = held(one, two, three)
+    holdings.lose(ana.log, 2, 2)
+    repair = desk(to_ben(), holdings=holdings).engine
+    theirs = LogState(ana.log, 5, ((1, 1, one.name), (3, 3, UNKNOWN_NAME)))
+
+    repair.on_vector(TO_BEN, vector(theirs), at())
+
+    assert holdings.forked == set()
+
+
+def test_each_run_of_a_vector_is_compared() -> None:
+    ana, twin = Writer(ANA), Writer(ANA)
+    one, _, three = run_of(ana, 3)
+    run_of(twin, 2)
+    twin.write(payload=b"other")
+    holdings = held(one, three)
+    repair = desk(to_ben(), holdings=holdings).engine
+
+    outcomes = repair.on_vector(TO_BEN, vector(LogState(ana.log, 5, ((1, 1, one.name), (3, 3, twin.head)))), at())
+
+    about = {"node": ANA.hex()[:16], "epoch": ana.epoch, "position": 3, "link": TO_BEN}
+    assert outcomes[0] == Report(Code.LOG_FORKED, about)
+
+
+# --- asking ----------------------------------------------------------------------------------------------------------
+
+
+def test_the_log_with_the_newest_stamp_is_asked_first_and_each_oldest_first() -> None:
+    ana, ben, cy = Writer(ANA), Writer(BEN), Writer(CY)
+    for writer in (ana, ben, cy):
+        writer.write(2)
+    repair = desk(to_cy()).engine
+
+    outcomes = repair.on_vector(
+        TO_CY, vector(state(ana, (1, 2), stamp=1), state(ben, (1, 2), stamp=3), state(cy, (1, 2), stamp=1)), at()
+    )
+
+    tied = sorted([(ana.log, 1, 2), (cy.log, 1, 2)])
+    assert outcomes == wanted(TO_CY, (ben.log, 1, 2), *tied)
+
+
+def test_no_position_is_asked_of_two() -> None:
+    ana = Writer(ANA)
+    run_of(ana, 6)
+    repair = desk(to_ben(), to_cy(), config=SMALL).engine
+
+    first = repair.on_vector(TO_BEN, vector(state(ana, (1, 6))), at())
+    second = repair.on_vector(TO_CY, vector(state(ana, (1, 6))), at())
+
+    assert first == wanted(TO_BEN, (ana.log, 1, 4))
+    assert second == wanted(TO_CY, (ana.log, 5, 6))
+    repair.check()
+
+
+def test_a_peer_is_asked_for_more_once_half_of_its_share_has_come() -> None:
+    ana = Writer(ANA)
+    batches = run_of(ana, 9)
+    holdings = Holdings()
+    repair = desk(to_ben(), holdings=holdings, config=SMALL).engine
+    repair.on_vector(TO_BEN, vector(state(ana, (1, 9))), at())
+
+    take(holdings, batches[0])
+    one = repair.on_received(ana.log, 1, 1, at(1))
+    take(holdings, batches[1])
+    two = repair.on_received(ana.log, 2, 2, at(2))
+
+    assert one == [set_timer(STALL, TO_BEN, ms=5_001)]
+    assert two == [set_timer(STALL, TO_BEN, ms=5_002), *wanted(TO_BEN, (ana.log, 5, 6), now_ms=2)]
+    repair.check()
+
+
+def test_a_share_is_filled_from_several_logs_to_its_last_position() -> None:
+    ana, ben, cy = Writer(ANA), Writer(BEN), Writer(CY)
+    for writer in (ana, ben, cy):
+        writer.write(3)
+    repair = desk(to_cy(), config=SMALL).engine
+    states = state(ana, (1, 3), stamp=3), state(ben, (1, 3), stamp=2), state(cy, (1, 3), stamp=1)
+
+    assert repair.on_vector(TO_CY, vector(*states), at()) == wanted(TO_CY, (ana.log, 1, 3), (ben.log, 1, 1))
+
+
+def test_a_want_names_at_most_a_page_of_ranges() -> None:
+    log = LogId(ANA, 1)
+    runs = tuple((2 * i + 1, 2 * i + 1, b"x") for i in range(PAGE_LOGS + 1))
+    repair = desk(to_ben()).engine
+
+    outcomes = repair.on_vector(TO_BEN, vector(LogState(log, 5, runs)), at())
+
+    assert outcomes == wanted(TO_BEN, *((log, first, last) for first, last, _ in runs[:PAGE_LOGS]))
+    assert repair.partners[TO_BEN].asked.count == PAGE_LOGS
+
+
+def test_a_share_of_one_is_asked_for_one_after_the_other() -> None:
+    ana = Writer(ANA)
+    batches = run_of(ana, 2)
+    holdings = Holdings()
+    repair = desk(to_ben(), holdings=holdings, config=RepairConfig(want_positions_max=1)).engine
+    first = repair.on_vector(TO_BEN, vector(state(ana, (1, 2))), at())
+    take(holdings, batches[0])
+
+    second = repair.on_received(ana.log, 1, 1, at())
+
+    assert first == wanted(TO_BEN, (ana.log, 1, 1))
+    assert second == [set_timer(STALL, TO_BEN, ms=5_000), *wanted(TO_BEN, (ana.log, 2, 2))]
+    assert repair.compare(TO_BEN, at()) == []
+
+
+# --- progress --------------------------------------------------------------------------------------------------------
+
+
+def test_the_last_batch_that_was_missing_ends_every_session_that_wanted_it() -> None:
+    repair, ana = shared()
+    one = Desk(repair)
+    for partner in repair.partners.values():
+        partner.incomplete = 1
+    take(repair.holdings, *ana.batches)
+
+    outcomes = repair.on_received(ana.log, 1, 3, at(6))
+
+    assert outcomes == [*one.finished(TO_BEN, 5_000, 6), *one.finished(TO_CY, 5_000, 6)]
+    assert [partner.incomplete for partner in repair.partners.values()] == [0, 0]
+    assert asked(repair) == {TO_BEN: [], TO_CY: []}
+    repair.check()
+
+
+def test_a_batch_that_nobody_told_of_changes_no_session() -> None:
+    repair, ana = shared()
+    other = Writer(CY)
+
+    assert repair.on_received(other.log, 1, 1, at()) == []
+    assert repair.on_received(ana.log, 4, 4, at()) == []
+    assert repair.partners[TO_BEN].active
+
+
+def test_a_batch_that_comes_outside_a_session_is_noted_without_a_word() -> None:
+    repair, ana = shared()
+    repair.partners[TO_BEN].active = repair.partners[TO_CY].active = False
+    take(repair.holdings, *ana.batches)
+
+    assert repair.on_received(ana.log, 1, 3, at()) == []
+    assert [p.missing.count for p in repair.partners.values()] == [0, 0]
+
+
+def test_a_session_without_progress_is_given_up_and_others_are_asked() -> None:
+    repair, ana = shared()
+    one = Desk(repair)
+
+    outcomes = repair.on_stall_timer(TO_BEN, at(5_000))
+
+    given_up = [*one.finished(TO_BEN, 5_000, 5_000), Count("repair_incomplete_total")]
+    assert outcomes == [*given_up, *wanted(TO_CY, (ana.log, 1, 3), now_ms=5_000)]
+    assert repair.partners[TO_BEN].incomplete == 1
+    assert repair.partners[TO_BEN].missing.count == 3
+    repair.check()
+
+
+def test_a_session_that_is_over_or_gone_does_not_stall() -> None:
+    repair, _ = shared()
+    repair.partners[TO_BEN].active = False
+
+    assert repair.on_stall_timer(TO_BEN, at()) == []
+    assert repair.on_stall_timer(TO_ANA, at()) == []
+    assert repair.partners[TO_BEN].incomplete == 0
+
+
+def test_every_third_session_without_progress_is_told_to_a_person() -> None:
+    ana = Writer(ANA)
+    ana.write(4)
+    one = desk(to_ben())
+    told = []
+
+    for session in range(1, 7):
+        one.engine.on_vector(TO_BEN, vector(state(ana, (1, 4)), session=session), at())
+        outcomes = one.engine.on_stall_timer(TO_BEN, at())
+        assert outcomes[:3] == [*one.finished(TO_BEN, 5_000, 0), Count("repair_incomplete_total")]
+        told.append(outcomes[3:])
+        one.engine.compare(TO_BEN, at())
+
+    alarm = [Report(Code.REPAIR_STALLED, {"peer": BEN.hex()[:16], "missing": 4})]
+    assert told == [[], [], alarm, [], [], alarm]
+
+
+def test_equal_digests_forgive_sessions_without_progress() -> None:
+    one = desk(to_ben())
+    one.engine.partners[TO_BEN].incomplete = 2
+
+    one.engine.on_equal(TO_BEN, RepairEqual(1), at())
+
+    assert one.engine.partners[TO_BEN].incomplete == 0
+
+
+# --- what a peer cannot give -----------------------------------------------------------------------------------------
+
+
+def test_what_a_peer_does_not_have_after_all_is_asked_of_another() -> None:
+    repair, ana = shared()
+    one = Desk(repair)
+
+    outcomes = repair.on_not_found(TO_BEN, NotFound(((ana.log, 1, 3),)), at(4))
+
+    assert outcomes == [*wanted(TO_CY, (ana.log, 1, 3), now_ms=4), *one.finished(TO_BEN, 5_000, 4)]
+    assert list(repair.partners[TO_BEN].theirs.get(ana.log)) == []
+    assert repair.on_not_found(TO_ANA, NotFound(((ana.log, 1, 3),)), at()) == []
+    repair.check()
+
+
+def test_a_peer_that_lacks_a_part_still_owes_the_rest() -> None:
+    repair, ana = shared()
+
+    outcomes = repair.on_not_found(TO_BEN, NotFound(((ana.log, 1, 1),)), at(4))
+
+    assert outcomes == wanted(TO_CY, (ana.log, 1, 1), now_ms=4)
+    assert asked(repair) == {TO_BEN: [(ana.log, [(2, 3)])], TO_CY: [(ana.log, [(1, 1)])]}
+    assert repair.partners[TO_BEN].active
+
+
+def test_what_a_peer_lacks_outside_a_session_plans_nothing() -> None:
+    repair, ana = shared()
+    repair.partners[TO_CY].active = False
+
+    assert repair.on_not_found(TO_CY, NotFound(((ana.log, 1, 3),)), at()) == []
+
+
+def test_a_busy_peer_is_asked_again_when_its_session_stalls() -> None:
+    repair, ana = shared()
+
+    outcomes = repair.on_not_found(TO_BEN, Busy(((ana.log, 2, 3),)), at())
+
+    assert outcomes == []
+    assert asked(repair) == {TO_BEN: [(ana.log, [(1, 1)])], TO_CY: []}
+    assert repair.partners[TO_BEN].missing.count == 3
+    assert repair.can_fill(ana.log, 2, 3)
+
+
+def test_what_was_lost_here_is_missing_again_from_whoever_has_it() -> None:
+    ana = Writer(ANA)
+    batches = run_of(ana, 4)
+    holdings = held(*batches)
+    one = desk(to_ben(), to_cy(), holdings=holdings)
+    one.engine.on_vector(TO_BEN, vector(state(ana, (1, 3))), at())
+    holdings.lose(ana.log, 2, 4)
+
+    one.engine.on_lost(ana.log, 2, 4)
+
+    assert [list(p.missing.get(ana.log)) for p in one.engine.partners.values()] == [[(2, 3)], []]
+    assert one.engine.on_received(ana.log, 2, 2, at()) == []
+
+
+# --- the invariants --------------------------------------------------------------------------------------------------
+
+
+def test_check_sees_a_position_that_is_asked_of_two_or_not_missing_and_a_partner_without_a_link() -> None:
+    repair, ana = shared()
+    repair.partners[TO_CY].asked.add(ana.log, 3, 3)
+    with pytest.raises(AssertionError):
+        repair.check()
+    repair.partners[TO_CY].asked = VersionVector()
+    repair.partners[TO_BEN].missing.replace(ana.log, IntervalSet([(1, 2)]))
+    with pytest.raises(AssertionError):
+        repair.check()
+    repair.partners = {TO_ANA: Partner(1)}
+    with pytest.raises(AssertionError):
+        repair.check()
+
+
+def test_whoever_cannot_be_reached_can_fill_nothing() -> None:
+    repair, ana = shared()
+
+    assert repair.can_fill(ana.log, 3, 3)
+    repair.peers = Peers()
+    assert not repair.can_fill(ana.log, 3, 3)
