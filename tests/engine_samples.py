@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+from mesh.certificates import Identity, found_mesh, invite, join
 from mesh.effects import Outcome, SetTimer, Timer
 from mesh.frames import LogState
 from mesh.log.batch import Batch
 from mesh.log.holdings import Holdings
 from mesh.peers import Peer, Peers
 from mesh.types import LinkId, NodeId, Now
-from tests.samples import ANA, BEN, CY, WALL_MS, Writer, received
+from tests.samples import ANA, BEN, CY, NODE_SIGNERS, SUITE, WALL_MS, Writer, received
 
 TO_ANA, TO_BEN, TO_CY = LinkId(1), LinkId(2), LinkId(3)
 LIFE = 5
 CREDIT = 1 << 30
+GENESIS = found_mesh(SUITE, [b"k" * 32], label="tests", salt=b"s" * 16)
+TICKET = invite(GENESIS, [SUITE.signer(b"k" * 32)], SUITE, b"t" * 32, wall_ms=WALL_MS)
+
+
+def identity(name: str, region: str = "eu", wall_ms: int = WALL_MS) -> Identity:
+    """Ana, Ben or Cy as a member of one mesh."""
+    return join(TICKET, NODE_SIGNERS[name], region, SUITE, wall_ms)
 
 
 def at(ms: float = 0, wall_ms: int | None = None) -> Now:

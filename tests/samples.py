@@ -50,12 +50,13 @@ class Writer:
     position: int = 0
     head: bytes = NO_NAME
     sequence: int = 0
+    mesh: bytes = MESH
     _stamp: int = stamp_of(WALL_MS)
     batches: list[Batch] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.signer = SUITE.signer(b"epoch %d" % self.epoch + self.node)
-        statement = epoch_statement(MESH, self.node, self.epoch, self.signer.public)
+        statement = epoch_statement(self.mesh, self.node, self.epoch, self.signer.public)
         proof = SIGNER_OF[self.node].sign(statement)
         self.opened = Epoch(self.node, self.epoch, self.signer.public, proof)
 

@@ -236,7 +236,7 @@ class Intake:
         if not self.gathered:
             return [], []
         outcomes: list[Outcome] = []
-        if self.epoch is None or self.clock.runs_ahead(wall_ms):
+        if self.epoch is None or self._is_forked() or self.clock.runs_ahead(wall_ms):
             if self.clock.runs_ahead(wall_ms):
                 self.clock.high = 0
             if not self._open_epoch(now, wall_ms):
@@ -252,6 +252,11 @@ class Intake:
             batches.append(batch)
             outcomes += _placed_in(batch, chunk, waiting)
         return batches, [*outcomes, Count("published_total", len(gathered))]
+
+    def _is_forked(self) -> bool:
+        """Whether another history of our own log was seen: a cloned memory wrote it, and nobody takes more of ours."""
+        forked = self.holdings.forked
+        return bool(forked) and self.epoch is not None and LogId(self.identity.node, self.epoch.number) in forked
 
     def _chunks(self, gathered: list[Gathered]) -> list[list[Gathered]]:
         """Cut what has gathered into batches: by bytes, by number, and where lifetimes differ too much."""

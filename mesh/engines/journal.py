@@ -61,7 +61,7 @@ class Journal:
 
     def on_push(self, link: LinkId, batch: Batch, expiry_ms: int, now: Now) -> Verdict:
         """Judge a peer's batch; one that is taken is received, and part of the next append."""
-        if self.holdings.has(batch.log, batch.first, batch.last):
+        if self.holdings.has(batch.log, batch.first, batch.last) and not self.holdings.differs(batch):
             return Verdict.DUPLICATE
         if now.mono_us < self.blocked_until_us:
             return Verdict.BLOCKED

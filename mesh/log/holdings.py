@@ -16,7 +16,7 @@ from collections import OrderedDict
 
 from mesh.clocks.vector import IntervalSet, VersionVector
 from mesh.log.batch import Batch
-from mesh.log.log import Log, Run
+from mesh.log.log import UNKNOWN_NAME, Log, Run
 from mesh.log.names import NameIndex, NameRun
 from mesh.types import LogId
 
@@ -141,6 +141,20 @@ class Holdings:
         if held.positions.touches(batch.first, batch.last):
             return "it overlaps a batch that is held"
         return held.fault(batch)
+
+    def differs(self, batch: Batch) -> bool:
+        """Whether another batch is known to stand at the place of this one, all of which has been received.
+
+        A place's name is known while its batch or the next one is in memory, and where a run ends. Elsewhere repair
+        compares names: it would cost a read of the disk here.
+        """
+        log = batch.log
+        here, after = self.at_hand(log, batch.first), self.at_hand(log, batch.last + 1)
+        if here is not None:
+            known = here.name
+        else:
+            known = after.head.previous if after is not None else self.received[log].name_at(batch.last)
+        return known not in (UNKNOWN_NAME, batch.name)
 
     def receive(self, batch: Batch) -> None:
         """Take in a verified batch for which `fault` is empty."""

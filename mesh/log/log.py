@@ -50,6 +50,11 @@ class Log:
         """The last position below which nothing is missing; 0 if the first is."""
         return self.positions.frontier
 
+    def name_at(self, last: int) -> bytes:
+        """The name of the batch that ends at a position, which is known where a run ends there; else `UNKNOWN_NAME`."""
+        i = bisect_right(self.runs, last, key=_first) - 1
+        return self.runs[i].head if i >= 0 and self.runs[i].last == last else UNKNOWN_NAME
+
     def fault(self, batch: Batch) -> str:
         """Say why a batch that overlaps nothing cannot stand at its place; empty if it can."""
         i = bisect_right(self.runs, batch.first, key=_first)

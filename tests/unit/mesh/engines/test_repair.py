@@ -348,21 +348,21 @@ def test_a_vector_is_told_in_pages_of_so_many_logs_of_which_the_last_asks() -> N
 def test_a_vector_is_told_in_pages_of_so_many_runs_and_a_log_with_more_in_part() -> None:
     holdings = Holdings()
     runs = tuple(Run(2 * i + 1, 2 * i + 1, b"", b"x") for i in range(PAGE_RUNS + 1))
-    one, two, three, four = (LogId(ANA, number) for number in range(1, 5))
-    holdings.recover(one, runs, 5, 6)
-    holdings.recover(two, runs[:1], 5, 6)
-    holdings.recover(three, runs[: PAGE_RUNS - 1], 5, 6)
-    holdings.recover(four, runs[:1], 5, 6)
+    counts = (1, PAGE_RUNS - 1, PAGE_RUNS + 1, 1, PAGE_RUNS - 1, 1)
+    logs = [LogId(ANA, number) for number, _ in enumerate(counts, 1)]
+    for log, count in zip(logs, counts, strict=True):
+        holdings.recover(log, runs[:count], 5, 6)
     repair = desk(to_ben(), holdings=holdings).engine
 
     outcomes = repair.on_repair_hello(TO_BEN, RepairHello(1, 1))
 
-    told = tuple((run.first, run.last, run.head) for run in runs)
-    states = [LogState(log, 5, told[:n]) for log, n in ((one, PAGE_RUNS), (two, 1), (three, PAGE_RUNS - 1), (four, 1))]
+    told = tuple((run.first, run.last, run.head) for run in runs[:PAGE_RUNS])
+    states = tuple(LogState(log, 5, told[:count]) for log, count in zip(logs, counts, strict=True))
     assert outcomes == [
-        Send((TO_BEN,), Vector(1, (states[0],), more=True)),
-        Send((TO_BEN,), Vector(1, (states[1], states[2]), more=True)),
-        Send((TO_BEN,), Vector(1, (states[3],), more=False, answer=True)),
+        Send((TO_BEN,), Vector(1, states[:2], more=True)),
+        Send((TO_BEN,), Vector(1, states[2:3], more=True)),
+        Send((TO_BEN,), Vector(1, states[3:5], more=True)),
+        Send((TO_BEN,), Vector(1, states[5:], more=False, answer=True)),
     ]
 
 
@@ -494,6 +494,23 @@ def test_another_name_at_the_end_of_a_run_that_both_hold_is_a_fork() -> None:
     assert one.engine.on_vector(TO_BEN, vector(state(twin, (1, 1))), at()) == []
 
 
+def test_every_fork_in_a_vector_that_asks_is_reported_and_the_vector_answered() -> None:
+    mine, theirs = (Writer(ANA), Writer(BEN)), (Writer(ANA), Writer(BEN))
+    holdings = held(*(writer.write() for writer in mine))
+    for writer in theirs:
+        writer.write(payload=b"other")
+    one = desk(to_cy(), holdings=holdings)
+
+    outcomes = one.engine.on_vector(TO_CY, vector(*(state(writer, (1, 1)) for writer in theirs), answer=True), at())
+
+    reports = [
+        Report(Code.LOG_FORKED, {"node": w.node.hex()[:16], "epoch": w.epoch, "position": 1, "link": TO_CY})
+        for w in mine
+    ]
+    told = Send((TO_CY,), vector(*(state(writer, (1, 1)) for writer in mine)))
+    assert outcomes == [*reports, told, *one.finished(TO_CY, 5_000, 0)]
+
+
 def test_nothing_is_wanted_of_a_forked_log() -> None:
     ana, ben = Writer(ANA), Writer(BEN)
     ana.write()
@@ -582,6 +599,19 @@ def test_a_peer_is_asked_for_more_once_half_of_its_share_has_come() -> None:
     repair.check()
 
 
+def test_half_of_an_odd_share_is_rounded_down() -> None:
+    ana = Writer(ANA)
+    batches = run_of(ana, 9)
+    holdings = Holdings()
+    repair = desk(to_ben(), holdings=holdings, config=RepairConfig(want_positions_max=5)).engine
+    repair.on_vector(TO_BEN, vector(state(ana, (1, 9))), at())
+    take(holdings, *batches[:2])
+
+    outcomes = repair.on_received(ana.log, 1, 2, at())
+
+    assert outcomes == [set_timer(STALL, TO_BEN, ms=5_000), *wanted(TO_BEN, (ana.log, 6, 7))]
+
+
 def test_a_share_is_filled_from_several_logs_to_its_last_position() -> None:
     ana, ben, cy = Writer(ANA), Writer(BEN), Writer(CY)
     for writer in (ana, ben, cy):
@@ -652,6 +682,15 @@ def test_a_batch_that_comes_outside_a_session_is_noted_without_a_word() -> None:
 
     assert repair.on_received(ana.log, 1, 3, at()) == []
     assert [p.missing.count for p in repair.partners.values()] == [0, 0]
+
+
+def test_a_batch_ends_a_session_behind_a_peer_that_has_none() -> None:
+    repair, ana = shared()
+    one = Desk(repair)
+    repair.partners[TO_BEN].active = False
+    take(repair.holdings, *ana.batches)
+
+    assert repair.on_received(ana.log, 1, 3, at()) == one.finished(TO_CY, 5_000, 0)
 
 
 def test_a_session_without_progress_is_given_up_and_others_are_asked() -> None:
@@ -732,6 +771,19 @@ def test_what_a_peer_lacks_outside_a_session_plans_nothing() -> None:
     repair.partners[TO_CY].active = False
 
     assert repair.on_not_found(TO_CY, NotFound(((ana.log, 1, 3),)), at()) == []
+
+
+def test_several_others_share_what_a_peer_does_not_have() -> None:
+    ana = Writer(ANA)
+    run_of(ana, 6)
+    repair = desk(to_ben(), to_cy(), to_ana(), config=RepairConfig(want_positions_max=6)).engine
+    for link in (TO_BEN, TO_CY, TO_ANA):
+        repair.on_vector(link, vector(state(ana, (1, 6))), at())
+    repair.config = SMALL
+
+    outcomes = repair.on_not_found(TO_BEN, NotFound(((ana.log, 1, 6),)), at())
+
+    assert outcomes[:4] == [*wanted(TO_CY, (ana.log, 1, 4)), *wanted(TO_ANA, (ana.log, 5, 6))]
 
 
 def test_a_busy_peer_is_asked_again_when_its_session_stalls() -> None:
