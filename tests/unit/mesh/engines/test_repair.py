@@ -1,21 +1,17 @@
-"""Repair: sessions, vectors, what is asked of whom, and when it is given up."""
-
-from dataclasses import dataclass, field
+"""Repair: when sessions begin and end, and what is told and heard in them."""
 
 import pytest
 
-from mesh.clocks.vector import IntervalSet, VersionVector
+from mesh.clocks.vector import VersionVector
 from mesh.codes import Code
-from mesh.effects import Count, Outcome, Report, Send, SetTimer, Timer
-from mesh.engines.repair import DUE, PAGE_LOGS, PAGE_RUNS, STALL, Partner, Repair, RepairConfig
+from mesh.effects import Report, Send
+from mesh.engines.repair import DUE, PAGE_LOGS, PAGE_RUNS, STALL, RepairConfig
 from mesh.errors import ConfigError
-from mesh.frames import Busy, LogState, NotFound, RepairEqual, RepairHello, Vector, Want
-from mesh.log.batch import BATCH_BYTES_MAX, Batch
+from mesh.frames import LogState, RepairEqual, RepairHello, Vector
+from mesh.log.batch import BATCH_BYTES_MAX
 from mesh.log.holdings import Holdings
 from mesh.log.log import UNKNOWN_NAME, Run
-from mesh.peers import Peer, Peers
-from mesh.rng import Rng
-from mesh.types import LinkId, LogId
+from mesh.types import LogId
 from tests.engine_samples import (
     TO_ANA,
     TO_BEN,
@@ -24,72 +20,14 @@ from tests.engine_samples import (
     held,
     keep,
     no_timer,
-    set_timer,
     state,
-    table,
     take,
     to_ana,
     to_ben,
     to_cy,
 )
-from tests.samples import ANA, BEN, CY, Writer
-
-CONFIG = RepairConfig()
-SMALL = RepairConfig(want_positions_max=4)
-
-
-@dataclass
-class Desk:
-    """An engine with its holdings and peers, and a twin of its random numbers."""
-
-    engine: Repair
-    rng: Rng = field(default_factory=lambda: Rng(b"repair"))
-
-    def finished(self, link: LinkId, interval_ms: int, now_ms: float) -> list[Outcome]:
-        """The timers of a session that is over, with the next one drawn from half to one and a half of the interval."""
-        wait_us = self.rng.between(interval_ms // 2, interval_ms * 3 // 2) * 1_000
-        return [no_timer(STALL, link), SetTimer(Timer(DUE, (link,)), at(now_ms).mono_us + wait_us)]
-
-
-def engine(*peers: Peer, holdings: Holdings | None = None, config: RepairConfig = CONFIG) -> Repair:
-    return Repair(config, holdings or Holdings(), table(*peers), Rng(b"repair"))
-
-
-def desk(*peers: Peer, holdings: Holdings | None = None, config: RepairConfig = CONFIG) -> Desk:
-    """An engine whose links are all up, with a session under way on each."""
-    one = Desk(engine(*peers, holdings=holdings, config=config))
-    for peer in peers:
-        one.engine.on_peer_up(peer.link, at())
-    one.engine.check()
-    return one
-
-
-def hello(link: LinkId, session: int, digest: int, now_ms: float = 0) -> list[Outcome]:
-    """What begins a session."""
-    return [
-        Send((link,), RepairHello(session, digest)),
-        Count("repair_sessions_total"),
-        set_timer(STALL, link, ms=now_ms + 5_000),
-    ]
-
-
-def wanted(link: LinkId, *ranges: tuple[LogId, int, int], now_ms: float = 0) -> list[Outcome]:
-    """What asks a peer for ranges."""
-    return [Send((link,), Want(ranges)), set_timer(STALL, link, ms=now_ms + 5_000)]
-
-
-def vector(*states: LogState, session: int = 1, more: bool = False, answer: bool = False) -> Vector:
-    return Vector(session, states, more, answer)
-
-
-def run_of(writer: Writer, count: int) -> list[Batch]:
-    return [writer.write() for _ in range(count)]
-
-
-def asked(repair: Repair) -> dict[LinkId, list[tuple[LogId, list[tuple[int, int]]]]]:
-    """What is asked of whom."""
-    return {link: [(log, list(runs)) for log, runs in p.asked.items()] for link, p in repair.partners.items()}
-
+from tests.repair_samples import asked, desk, engine, hello, run_of, shared, vector, wanted
+from tests.samples import ANA, BEN, Writer
 
 # --- the config ------------------------------------------------------------------------------------------------------
 
@@ -220,17 +158,6 @@ def test_an_answer_of_another_session_ends_nothing() -> None:
 
 
 # --- links that die or fall silent -----------------------------------------------------------------------------------
-
-
-def shared(config: RepairConfig = CONFIG) -> tuple[Repair, Writer]:
-    """Ben and Cy both have three records of Ana's that we miss; Ben was asked for them."""
-    ana = Writer(ANA)
-    ana.write(3)
-    repair = desk(to_ben(), to_cy(), config=config).engine
-    repair.on_vector(TO_BEN, vector(state(ana, (1, 3))), at())
-    repair.on_vector(TO_CY, vector(state(ana, (1, 3))), at())
-    assert asked(repair) == {TO_BEN: [(ana.log, [(1, 3)])], TO_CY: []}
-    return repair, ana
 
 
 def test_what_was_asked_of_a_lost_link_is_asked_of_others() -> None:
@@ -550,287 +477,3 @@ def test_each_run_of_a_vector_is_compared() -> None:
 
     about = {"node": ANA.hex()[:16], "epoch": ana.epoch, "position": 3, "link": TO_BEN}
     assert outcomes[0] == Report(Code.LOG_FORKED, about)
-
-
-# --- asking ----------------------------------------------------------------------------------------------------------
-
-
-def test_the_log_with_the_newest_stamp_is_asked_first_and_each_oldest_first() -> None:
-    ana, ben, cy = Writer(ANA), Writer(BEN), Writer(CY)
-    for writer in (ana, ben, cy):
-        writer.write(2)
-    repair = desk(to_cy()).engine
-
-    outcomes = repair.on_vector(
-        TO_CY, vector(state(ana, (1, 2), stamp=1), state(ben, (1, 2), stamp=3), state(cy, (1, 2), stamp=1)), at()
-    )
-
-    tied = sorted([(ana.log, 1, 2), (cy.log, 1, 2)])
-    assert outcomes == wanted(TO_CY, (ben.log, 1, 2), *tied)
-
-
-def test_no_position_is_asked_of_two() -> None:
-    ana = Writer(ANA)
-    run_of(ana, 6)
-    repair = desk(to_ben(), to_cy(), config=SMALL).engine
-
-    first = repair.on_vector(TO_BEN, vector(state(ana, (1, 6))), at())
-    second = repair.on_vector(TO_CY, vector(state(ana, (1, 6))), at())
-
-    assert first == wanted(TO_BEN, (ana.log, 1, 4))
-    assert second == wanted(TO_CY, (ana.log, 5, 6))
-    repair.check()
-
-
-def test_a_peer_is_asked_for_more_once_half_of_its_share_has_come() -> None:
-    ana = Writer(ANA)
-    batches = run_of(ana, 9)
-    holdings = Holdings()
-    repair = desk(to_ben(), holdings=holdings, config=SMALL).engine
-    repair.on_vector(TO_BEN, vector(state(ana, (1, 9))), at())
-
-    take(holdings, batches[0])
-    one = repair.on_received(ana.log, 1, 1, at(1))
-    take(holdings, batches[1])
-    two = repair.on_received(ana.log, 2, 2, at(2))
-
-    assert one == [set_timer(STALL, TO_BEN, ms=5_001)]
-    assert two == [set_timer(STALL, TO_BEN, ms=5_002), *wanted(TO_BEN, (ana.log, 5, 6), now_ms=2)]
-    repair.check()
-
-
-def test_half_of_an_odd_share_is_rounded_down() -> None:
-    ana = Writer(ANA)
-    batches = run_of(ana, 9)
-    holdings = Holdings()
-    repair = desk(to_ben(), holdings=holdings, config=RepairConfig(want_positions_max=5)).engine
-    repair.on_vector(TO_BEN, vector(state(ana, (1, 9))), at())
-    take(holdings, *batches[:2])
-
-    outcomes = repair.on_received(ana.log, 1, 2, at())
-
-    assert outcomes == [set_timer(STALL, TO_BEN, ms=5_000), *wanted(TO_BEN, (ana.log, 6, 7))]
-
-
-def test_a_share_is_filled_from_several_logs_to_its_last_position() -> None:
-    ana, ben, cy = Writer(ANA), Writer(BEN), Writer(CY)
-    for writer in (ana, ben, cy):
-        writer.write(3)
-    repair = desk(to_cy(), config=SMALL).engine
-    states = state(ana, (1, 3), stamp=3), state(ben, (1, 3), stamp=2), state(cy, (1, 3), stamp=1)
-
-    assert repair.on_vector(TO_CY, vector(*states), at()) == wanted(TO_CY, (ana.log, 1, 3), (ben.log, 1, 1))
-
-
-def test_a_want_names_at_most_a_page_of_ranges() -> None:
-    log = LogId(ANA, 1)
-    runs = tuple((2 * i + 1, 2 * i + 1, b"x") for i in range(PAGE_LOGS + 1))
-    repair = desk(to_ben()).engine
-
-    outcomes = repair.on_vector(TO_BEN, vector(LogState(log, 5, runs)), at())
-
-    assert outcomes == wanted(TO_BEN, *((log, first, last) for first, last, _ in runs[:PAGE_LOGS]))
-    assert repair.partners[TO_BEN].asked.count == PAGE_LOGS
-
-
-def test_a_share_of_one_is_asked_for_one_after_the_other() -> None:
-    ana = Writer(ANA)
-    batches = run_of(ana, 2)
-    holdings = Holdings()
-    repair = desk(to_ben(), holdings=holdings, config=RepairConfig(want_positions_max=1)).engine
-    first = repair.on_vector(TO_BEN, vector(state(ana, (1, 2))), at())
-    take(holdings, batches[0])
-
-    second = repair.on_received(ana.log, 1, 1, at())
-
-    assert first == wanted(TO_BEN, (ana.log, 1, 1))
-    assert second == [set_timer(STALL, TO_BEN, ms=5_000), *wanted(TO_BEN, (ana.log, 2, 2))]
-    assert repair.compare(TO_BEN, at()) == []
-
-
-# --- progress --------------------------------------------------------------------------------------------------------
-
-
-def test_the_last_batch_that_was_missing_ends_every_session_that_wanted_it() -> None:
-    repair, ana = shared()
-    one = Desk(repair)
-    for partner in repair.partners.values():
-        partner.incomplete = 1
-    take(repair.holdings, *ana.batches)
-
-    outcomes = repair.on_received(ana.log, 1, 3, at(6))
-
-    assert outcomes == [*one.finished(TO_BEN, 5_000, 6), *one.finished(TO_CY, 5_000, 6)]
-    assert [partner.incomplete for partner in repair.partners.values()] == [0, 0]
-    assert asked(repair) == {TO_BEN: [], TO_CY: []}
-    repair.check()
-
-
-def test_a_batch_that_nobody_told_of_changes_no_session() -> None:
-    repair, ana = shared()
-    other = Writer(CY)
-
-    assert repair.on_received(other.log, 1, 1, at()) == []
-    assert repair.on_received(ana.log, 4, 4, at()) == []
-    assert repair.partners[TO_BEN].active
-
-
-def test_a_batch_that_comes_outside_a_session_is_noted_without_a_word() -> None:
-    repair, ana = shared()
-    repair.partners[TO_BEN].active = repair.partners[TO_CY].active = False
-    take(repair.holdings, *ana.batches)
-
-    assert repair.on_received(ana.log, 1, 3, at()) == []
-    assert [p.missing.count for p in repair.partners.values()] == [0, 0]
-
-
-def test_a_batch_ends_a_session_behind_a_peer_that_has_none() -> None:
-    repair, ana = shared()
-    one = Desk(repair)
-    repair.partners[TO_BEN].active = False
-    take(repair.holdings, *ana.batches)
-
-    assert repair.on_received(ana.log, 1, 3, at()) == one.finished(TO_CY, 5_000, 0)
-
-
-def test_a_session_without_progress_is_given_up_and_others_are_asked() -> None:
-    repair, ana = shared()
-    one = Desk(repair)
-
-    outcomes = repair.on_stall_timer(TO_BEN, at(5_000))
-
-    given_up = [*one.finished(TO_BEN, 5_000, 5_000), Count("repair_incomplete_total")]
-    assert outcomes == [*given_up, *wanted(TO_CY, (ana.log, 1, 3), now_ms=5_000)]
-    assert repair.partners[TO_BEN].incomplete == 1
-    assert repair.partners[TO_BEN].missing.count == 3
-    repair.check()
-
-
-def test_a_session_that_is_over_or_gone_does_not_stall() -> None:
-    repair, _ = shared()
-    repair.partners[TO_BEN].active = False
-
-    assert repair.on_stall_timer(TO_BEN, at()) == []
-    assert repair.on_stall_timer(TO_ANA, at()) == []
-    assert repair.partners[TO_BEN].incomplete == 0
-
-
-def test_every_third_session_without_progress_is_told_to_a_person() -> None:
-    ana = Writer(ANA)
-    ana.write(4)
-    one = desk(to_ben())
-    told = []
-
-    for session in range(1, 7):
-        one.engine.on_vector(TO_BEN, vector(state(ana, (1, 4)), session=session), at())
-        outcomes = one.engine.on_stall_timer(TO_BEN, at())
-        assert outcomes[:3] == [*one.finished(TO_BEN, 5_000, 0), Count("repair_incomplete_total")]
-        told.append(outcomes[3:])
-        one.engine.compare(TO_BEN, at())
-
-    alarm = [Report(Code.REPAIR_STALLED, {"peer": BEN.hex()[:16], "missing": 4})]
-    assert told == [[], [], alarm, [], [], alarm]
-
-
-def test_equal_digests_forgive_sessions_without_progress() -> None:
-    one = desk(to_ben())
-    one.engine.partners[TO_BEN].incomplete = 2
-
-    one.engine.on_equal(TO_BEN, RepairEqual(1), at())
-
-    assert one.engine.partners[TO_BEN].incomplete == 0
-
-
-# --- what a peer cannot give -----------------------------------------------------------------------------------------
-
-
-def test_what_a_peer_does_not_have_after_all_is_asked_of_another() -> None:
-    repair, ana = shared()
-    one = Desk(repair)
-
-    outcomes = repair.on_not_found(TO_BEN, NotFound(((ana.log, 1, 3),)), at(4))
-
-    assert outcomes == [*wanted(TO_CY, (ana.log, 1, 3), now_ms=4), *one.finished(TO_BEN, 5_000, 4)]
-    assert list(repair.partners[TO_BEN].theirs.get(ana.log)) == []
-    assert repair.on_not_found(TO_ANA, NotFound(((ana.log, 1, 3),)), at()) == []
-    repair.check()
-
-
-def test_a_peer_that_lacks_a_part_still_owes_the_rest() -> None:
-    repair, ana = shared()
-
-    outcomes = repair.on_not_found(TO_BEN, NotFound(((ana.log, 1, 1),)), at(4))
-
-    assert outcomes == wanted(TO_CY, (ana.log, 1, 1), now_ms=4)
-    assert asked(repair) == {TO_BEN: [(ana.log, [(2, 3)])], TO_CY: [(ana.log, [(1, 1)])]}
-    assert repair.partners[TO_BEN].active
-
-
-def test_what_a_peer_lacks_outside_a_session_plans_nothing() -> None:
-    repair, ana = shared()
-    repair.partners[TO_CY].active = False
-
-    assert repair.on_not_found(TO_CY, NotFound(((ana.log, 1, 3),)), at()) == []
-
-
-def test_several_others_share_what_a_peer_does_not_have() -> None:
-    ana = Writer(ANA)
-    run_of(ana, 6)
-    repair = desk(to_ben(), to_cy(), to_ana(), config=RepairConfig(want_positions_max=6)).engine
-    for link in (TO_BEN, TO_CY, TO_ANA):
-        repair.on_vector(link, vector(state(ana, (1, 6))), at())
-    repair.config = SMALL
-
-    outcomes = repair.on_not_found(TO_BEN, NotFound(((ana.log, 1, 6),)), at())
-
-    assert outcomes[:4] == [*wanted(TO_CY, (ana.log, 1, 4)), *wanted(TO_ANA, (ana.log, 5, 6))]
-
-
-def test_a_busy_peer_is_asked_again_when_its_session_stalls() -> None:
-    repair, ana = shared()
-
-    outcomes = repair.on_not_found(TO_BEN, Busy(((ana.log, 2, 3),)), at())
-
-    assert outcomes == []
-    assert asked(repair) == {TO_BEN: [(ana.log, [(1, 1)])], TO_CY: []}
-    assert repair.partners[TO_BEN].missing.count == 3
-    assert repair.can_fill(ana.log, 2, 3)
-
-
-def test_what_was_lost_here_is_missing_again_from_whoever_has_it() -> None:
-    ana = Writer(ANA)
-    batches = run_of(ana, 4)
-    holdings = held(*batches)
-    one = desk(to_ben(), to_cy(), holdings=holdings)
-    one.engine.on_vector(TO_BEN, vector(state(ana, (1, 3))), at())
-    holdings.lose(ana.log, 2, 4)
-
-    one.engine.on_lost(ana.log, 2, 4)
-
-    assert [list(p.missing.get(ana.log)) for p in one.engine.partners.values()] == [[(2, 3)], []]
-    assert one.engine.on_received(ana.log, 2, 2, at()) == []
-
-
-# --- the invariants --------------------------------------------------------------------------------------------------
-
-
-def test_check_sees_a_position_that_is_asked_of_two_or_not_missing_and_a_partner_without_a_link() -> None:
-    repair, ana = shared()
-    repair.partners[TO_CY].asked.add(ana.log, 3, 3)
-    with pytest.raises(AssertionError):
-        repair.check()
-    repair.partners[TO_CY].asked = VersionVector()
-    repair.partners[TO_BEN].missing.replace(ana.log, IntervalSet([(1, 2)]))
-    with pytest.raises(AssertionError):
-        repair.check()
-    repair.partners = {TO_ANA: Partner(1)}
-    with pytest.raises(AssertionError):
-        repair.check()
-
-
-def test_whoever_cannot_be_reached_can_fill_nothing() -> None:
-    repair, ana = shared()
-
-    assert repair.can_fill(ana.log, 3, 3)
-    repair.peers = Peers()
-    assert not repair.can_fill(ana.log, 3, 3)

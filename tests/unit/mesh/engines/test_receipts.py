@@ -1,0 +1,364 @@
+"""Receipts: levels that rise, whom a node believes, and what is told when."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mesh.effects import Count, Placed, Send, Tell
+from mesh.engines.receipts import PAGE_RANGES, ReceiptConfig, Receipts
+from mesh.errors import ConfigError
+from mesh.frames import Stored
+from mesh.log.holdings import Holdings
+from mesh.log.log import Run
+from mesh.operations import Receipt
+from mesh.peers import Peer
+from mesh.types import LogId, SessionId
+from tests.engine_samples import TO_ANA, TO_BEN, TO_CY, held, keep, peer, table, take, to_ben, to_cy
+from tests.samples import ANA, BEN, CY, Writer
+
+SEAT, OTHER = SessionId(1), SessionId(2)
+
+
+def receipts(*peers: Peer, holdings: Holdings | None = None, waiting_max: int = 100) -> Receipts:
+    """The receipts of Ana in region eu."""
+    return Receipts(ReceiptConfig(waiting_max), ANA, "eu", holdings or Holdings(), table(*peers))
+
+
+def placed(
+    log: LogId, first: int, last: int, *, session: SessionId = SEAT, copies: int = 1, regions: int = 1
+) -> Placed:
+    """Publishes that stand at positions equal to their sequences."""
+    return Placed(session, first, last, log, first, last, copies, regions)
+
+
+def told(log: LogId, first: int, last: int, copies: int, regions: int, session: SessionId = SEAT) -> Tell:
+    return Tell((session,), Receipt(first, last, copies, regions, log, last))
+
+
+def from_ben(*ranges: tuple[LogId, int, int]) -> Stored:
+    return Stored(BEN, "us", ranges)
+
+
+def test_a_config_that_makes_no_sense_is_refused() -> None:
+    with pytest.raises(ConfigError, match="waiting_max: at least 1"):
+        ReceiptConfig(0)
+    assert ReceiptConfig(1).waiting_max == 1
+
+
+# --- levels ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_publish_is_told_local_when_this_node_has_stored_it() -> None:
+    ana, holdings = Writer(), Holdings()
+    batch = ana.write(2)
+    take(holdings, batch)
+    one = receipts(holdings=holdings)
+
+    assert one.on_placed(placed(ana.log, 1, 2)) == []
+    assert one.tell_publishers() == []
+    holdings.store(batch)
+    one.on_stored_here(ana.log)
+    assert one.tell_publishers() == [told(ana.log, 1, 2, 1, 1)]
+    one.check()
+    assert one.waiting == {}
+    assert one.tell_publishers() == []
+
+
+def test_a_receipt_rises_with_each_node_and_region_until_what_was_asked_for_is_reached() -> None:
+    ana = Writer()
+    one = receipts(to_ben(near=False), to_cy(), holdings=held(ana.write(2)))
+    one.on_placed(placed(ana.log, 1, 2, copies=3, regions=2))
+
+    local = one.tell_publishers()
+    one.on_stored_there(TO_CY, Stored(CY, "eu", ((ana.log, 1, 2),)))
+    two = one.tell_publishers()
+    one.check()
+    one.on_stored_there(TO_BEN, from_ben((ana.log, 1, 2)))
+    three = one.tell_publishers()
+
+    assert local == [told(ana.log, 1, 2, 1, 1)]
+    assert two == [told(ana.log, 1, 2, 2, 1)]
+    assert three == [told(ana.log, 1, 2, 3, 2)]
+    assert one.count == 0
+    one.check()
+
+
+@pytest.mark.parametrize(("copies", "regions"), [(2, 1), (1, 2)])
+def test_both_copies_and_regions_are_waited_for(copies: int, regions: int) -> None:
+    ana = Writer()
+    one = receipts(to_ben(near=False), holdings=held(ana.write()))
+    one.on_placed(placed(ana.log, 1, 1, copies=copies, regions=regions))
+    one.tell_publishers()
+
+    assert one.count == 1
+    one.check()
+    one.on_stored_there(TO_BEN, from_ben((ana.log, 1, 1)))
+    assert one.tell_publishers() == [told(ana.log, 1, 1, 2, 2)]
+    assert one.count == 0
+
+
+def test_others_are_not_counted_before_this_node_has_stored() -> None:
+    ana, holdings = Writer(), Holdings()
+    batch = ana.write()
+    take(holdings, batch)
+    one = receipts(to_ben(near=False), holdings=holdings)
+    one.on_placed(placed(ana.log, 1, 1))
+    one.on_stored_there(TO_BEN, from_ben((ana.log, 1, 1)))
+
+    assert one.tell_publishers() == []
+    holdings.store(batch)
+    one.on_stored_here(ana.log)
+    assert one.tell_publishers() == [told(ana.log, 1, 1, 2, 2)]
+
+
+def test_a_level_that_was_told_stays_told_though_the_disk_lost_it() -> None:
+    ana = Writer()
+    holdings = held(ana.write())
+    one = receipts(to_ben(near=False), holdings=holdings)
+    one.on_placed(placed(ana.log, 1, 1, copies=3))
+    one.tell_publishers()
+    holdings.lose(ana.log, 1, 1)
+    keep(holdings, Writer(epoch=9).write())
+
+    one.on_stored_here(ana.log)
+
+    assert one.tell_publishers() == []
+    one.check()
+
+
+def test_runs_that_follow_one_another_at_one_level_are_told_in_one_receipt() -> None:
+    ana = Writer()
+    one = receipts(to_ben(near=False), holdings=held(ana.write(9)))
+    one.on_stored_there(TO_BEN, from_ben((ana.log, 5, 9)))
+    for run in (placed(ana.log, 1, 2), placed(ana.log, 3, 4), placed(ana.log, 5, 5), placed(ana.log, 7, 7)):
+        one.on_placed(run)
+    one.on_placed(placed(ana.log, 8, 8, session=OTHER))
+    one.on_placed(placed(ana.log, 9, 9, session=SEAT))
+
+    assert one.tell_publishers() == [
+        told(ana.log, 1, 4, 1, 1),
+        told(ana.log, 5, 5, 2, 2),
+        told(ana.log, 7, 7, 2, 2),
+        told(ana.log, 8, 8, 2, 2, OTHER),
+        told(ana.log, 9, 9, 2, 2),
+    ]
+
+
+def test_logs_are_told_in_order_and_those_that_nobody_waits_for_not_at_all() -> None:
+    one_log, two_log, idle = Writer(epoch=1), Writer(epoch=2), Writer(epoch=3)
+    one = receipts(holdings=held(two_log.write(), one_log.write(), idle.write()))
+    one.on_placed(placed(two_log.log, 1, 1))
+    one.on_placed(placed(one_log.log, 1, 1))
+    one.on_stored_here(idle.log)
+
+    assert one.tell_publishers() == [told(one_log.log, 1, 1, 1, 1), told(two_log.log, 1, 1, 1, 1)]
+
+
+# --- whom to believe -------------------------------------------------------------------------------------------------
+
+
+def test_a_node_speaks_for_itself_only() -> None:
+    ana = Writer()
+    one = receipts(to_ben(near=False), peer(TO_ANA, ANA), holdings=held(ana.write()))
+    one.on_placed(placed(ana.log, 1, 1, copies=2))
+    one.tell_publishers()
+
+    one.on_stored_there(TO_BEN, Stored(CY, "asia", ((ana.log, 1, 1),)))
+    one.on_stored_there(TO_CY, Stored(CY, "asia", ((ana.log, 1, 1),)))
+    one.on_stored_there(TO_ANA, Stored(ANA, "asia", ((ana.log, 1, 1),)))
+
+    assert one.tell_publishers() == []
+    assert one.elsewhere == {}
+
+
+def test_a_region_is_that_of_the_certificate_and_not_what_the_frame_says() -> None:
+    ana = Writer()
+    one = receipts(to_ben(), holdings=held(ana.write()))
+    one.on_placed(placed(ana.log, 1, 1, copies=2, regions=2))
+
+    one.on_stored_there(TO_BEN, Stored(BEN, "mars", ((ana.log, 1, 1),)))
+
+    assert one.tell_publishers() == [told(ana.log, 1, 1, 2, 1)]
+
+
+def test_of_logs_that_nobody_here_knows_nothing_is_kept() -> None:
+    ana, ben, waited = Writer(), Writer(BEN), Writer(CY)
+    one = receipts(to_ben(), holdings=held(ana.write()))
+    one.on_placed(placed(waited.log, 1, 1))
+
+    one.on_stored_there(TO_BEN, from_ben((ana.log, 1, 1), (ben.log, 1, 1), (waited.log, 1, 1)))
+
+    assert list(one.elsewhere) == [ana.log, waited.log]
+
+
+def test_what_was_told_before_raises_nothing() -> None:
+    ana = Writer()
+    one = receipts(to_ben(), holdings=held(ana.write(3)))
+    one.on_stored_there(TO_BEN, from_ben((ana.log, 1, 3)))
+    one.risen.clear()
+
+    one.on_stored_there(TO_BEN, from_ben((ana.log, 2, 3)))
+
+    assert one.risen == set()
+
+
+def test_a_log_that_vanished_is_forgotten() -> None:
+    ana = Writer()
+    one = receipts(to_ben(), holdings=held(ana.write()))
+    one.on_stored_there(TO_BEN, from_ben((ana.log, 1, 1)))
+
+    one.on_forget(ana.log)
+
+    assert one.elsewhere == {}
+
+
+# --- telling peers ---------------------------------------------------------------------------------------------------
+
+
+def test_all_peers_are_told_of_the_logs_that_moved_once() -> None:
+    ana, ben = Writer(), Writer(BEN)
+    one = receipts(to_ben(), to_cy(), holdings=held(ana.write(2), ben.write()))
+    one.on_stored_here(ana.log)
+
+    assert one.tell_peers() == [Send((TO_BEN, TO_CY), Stored(ANA, "eu", ((ana.log, 1, 2),)))]
+    assert one.tell_peers() == []
+
+
+def test_one_peer_is_told_of_every_log_and_all_its_runs() -> None:
+    ana, ben = Writer(), Writer(BEN)
+    ana_batches = [ana.write() for _ in range(3)]
+    one = receipts(to_ben(), to_cy(), holdings=held(ana_batches[0], ana_batches[2], ben.write()))
+
+    ranges = sorted([(ana.log, 1, 1), (ana.log, 3, 3), (ben.log, 1, 1)])
+    assert one.tell_peers((TO_CY,)) == [Send((TO_CY,), Stored(ANA, "eu", tuple(ranges)))]
+
+
+def test_nobody_is_told_by_a_lone_node_and_nothing_by_an_empty_one() -> None:
+    ana = Writer()
+    lone = receipts(holdings=held(ana.write()))
+    lone.on_stored_here(ana.log)
+
+    assert lone.tell_peers() == []
+    assert lone.moved == set()
+    assert receipts(to_ben()).tell_peers((TO_BEN,)) == []
+
+
+def test_many_runs_are_told_in_pages() -> None:
+    log, holdings = Writer().log, Holdings()
+    runs = tuple(Run(2 * i + 1, 2 * i + 1, b"", b"x") for i in range(PAGE_RANGES + 1))
+    holdings.recover(log, runs, 5, 6)
+
+    pages = receipts(to_ben(), holdings=holdings).tell_peers((TO_BEN,))
+
+    ranges = tuple((log, run.first, run.last) for run in runs)
+    assert pages == [
+        Send((TO_BEN,), Stored(ANA, "eu", ranges[:PAGE_RANGES])),
+        Send((TO_BEN,), Stored(ANA, "eu", ranges[PAGE_RANGES:])),
+    ]
+
+
+# --- what is given up ------------------------------------------------------------------------------------------------
+
+
+def test_beyond_the_limit_the_oldest_of_the_fullest_log_are_told_no_more() -> None:
+    one_log, two_log = Writer(epoch=1), Writer(epoch=2)
+    one = receipts(holdings=held(one_log.write(3), two_log.write()), waiting_max=2)
+    one.on_placed(placed(two_log.log, 1, 1))
+    one.on_placed(placed(one_log.log, 1, 1))
+
+    assert one.on_placed(placed(one_log.log, 2, 2)) == [Count("receipts_dropped_total", 1)]
+    one.check()
+    assert one.tell_publishers() == [told(one_log.log, 2, 2, 1, 1), told(two_log.log, 1, 1, 1, 1)]
+
+
+def test_a_batch_that_is_taken_back_returns_the_publishes_whose_outcome_is_unknown() -> None:
+    ana = Writer()
+    one = receipts(holdings=held(ana.write()))
+    one.on_placed(placed(ana.log, 1, 1, copies=2))
+    one.tell_publishers()
+    for first, last in ((2, 3), (4, 6), (7, 7)):
+        one.on_placed(placed(ana.log, first, last))
+
+    gone = one.on_take_back(ana.log, 3, 4)
+
+    assert [(w.first, w.last) for w in gone] == [(2, 3), (4, 6)]
+    assert [(w.first, w.last) for w in one.waiting[ana.log]] == [(1, 1), (7, 7)]
+    assert one.on_take_back(ana.log, 1, 1) == []
+    one.check()
+
+
+def test_a_log_of_which_all_is_taken_back_is_waited_for_no_more() -> None:
+    ana = Writer()
+    one = receipts()
+    one.on_placed(placed(ana.log, 1, 1))
+
+    assert [(w.first, w.last) for w in one.on_take_back(ana.log, 1, 1)] == [(1, 1)]
+    assert one.waiting == {}
+    assert one.on_take_back(ana.log, 1, 1) == []
+    one.check()
+
+
+def test_a_session_that_closed_is_told_nothing() -> None:
+    shared, alone = Writer(epoch=1), Writer(epoch=2)
+    one = receipts(holdings=held(shared.write(2), alone.write()))
+    one.on_placed(placed(shared.log, 1, 1))
+    one.on_placed(placed(shared.log, 2, 2, session=OTHER))
+    one.on_placed(placed(alone.log, 1, 1))
+
+    one.on_session_closed(SEAT)
+
+    one.check()
+    assert list(one.waiting) == [shared.log]
+    assert one.tell_publishers() == [told(shared.log, 2, 2, 1, 1, OTHER)]
+
+
+def test_check_sees_what_is_done_and_still_waits() -> None:
+    ana = Writer()
+    one = receipts()
+    one.on_placed(placed(ana.log, 1, 1))
+    one.waiting[ana.log][0].told = (1, 1)
+
+    with pytest.raises(AssertionError, match="it is done and still waits"):
+        one.check()
+
+
+# --- for any order of news -------------------------------------------------------------------------------------------
+
+news = st.lists(st.tuples(st.sampled_from(["here", "ben", "cy", "place"]), st.integers(1, 6), st.integers(0, 3)))
+
+
+@given(news, st.integers(1, 3), st.integers(1, 2))
+def test_levels_only_rise_and_never_say_more_than_is_stored(
+    story: list[tuple[str, int, int]], copies: int, regions: int
+) -> None:
+    ana, holdings = Writer(), Holdings()
+    batches = [ana.write() for _ in range(9)]
+    one = receipts(to_ben(near=False), to_cy(), holdings=holdings, waiting_max=1_000)
+    where: dict[str, set[int]] = {"here": set(), "ben": set(), "cy": set()}
+    highest: dict[int, tuple[int, int]] = {}
+    for kind, first, more in story:
+        last = first + more
+        if kind == "place":
+            highest.pop(first, None)
+            one.on_placed(placed(ana.log, first, first, copies=copies, regions=regions))
+        elif kind == "here":
+            keep(holdings, *(b for b in batches[first - 1 : last] if not holdings.has(b.log, b.first, b.last)))
+            one.on_stored_here(ana.log)
+        else:
+            link, node, region = (TO_BEN, BEN, "us") if kind == "ben" else (TO_CY, CY, "eu")
+            one.on_stored_there(link, Stored(node, region, ((ana.log, first, last),)))
+        if kind != "place":
+            where[kind] |= set(range(first, last + 1))
+
+        for outcome in one.tell_publishers():
+            assert isinstance(outcome, Tell)
+            receipt = outcome.operation
+            assert isinstance(receipt, Receipt)
+            for number in range(receipt.first, receipt.last + 1):
+                holders = [name for name, have in where.items() if number in have]
+                spread = {"us" if name == "ben" else "eu" for name in holders}
+                assert "here" in holders
+                assert (receipt.copies, receipt.regions) <= (len(holders), len(spread))
+                assert (receipt.copies, receipt.regions) >= highest.get(number, (1, 1))
+                highest[number] = receipt.copies, receipt.regions
+        one.check()
