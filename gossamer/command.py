@@ -2,8 +2,8 @@
 
 The table says where a verb lives and what it does in one line, so that `gossamer --help`, suggestions and shell
 completion import nothing but click. Verbs come from `nodes.cli` and from `sim`, which know nothing of each other; this
-module is where they meet. Every flag of a verb has an environment twin: `gossamer pub --rate` reads
-`GOSSAMER_PUB_RATE`.
+module is where they meet. Every flag of a verb has an environment twin, named as people write it: `gossamer pub --rate`
+reads `GOSSAMER_PUB_RATE`, `gossamer mesh invite --region` reads `GOSSAMER_MESH_INVITE_REGION`.
 
 Exit status: 0 done, 1 failed, 2 called wrongly, 3 timed out.
 """
@@ -53,7 +53,7 @@ class Verb:
 VERBS: Mapping[str, Verb] = {
     "dev": Verb("nodes.cli.dev:dev", "Run a whole mesh on this machine, to try things out."),
     "node": Verb("nodes.cli.node:node", "Run one node."),
-    "mesh": Verb("nodes.cli.mesh:mesh", "Create a mesh, invite to it, list and revoke its members."),
+    "mesh": Verb("nodes.cli.mesh:mesh", "Found a mesh, and invite nodes to it."),
     "pub": Verb("nodes.cli.pub:pub", "Publish to a channel."),
     "sub": Verb("nodes.cli.sub:sub", "Print what arrives on channels."),
     "history": Verb("nodes.cli.history:history", "Print what a channel holds."),
@@ -80,10 +80,14 @@ class LazyGroup(click.Group):
         return list(self.verbs)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import the verb, if there is one of this name."""
-        del ctx
+        """Import the verb, if there is one of this name, and name the environment twins of its flags."""
         verb = self.verbs.get(cmd_name)
-        return verb.load() if verb else None
+        if verb is None:
+            return None
+        command = verb.load()
+        if ctx.auto_envvar_prefix is not None:
+            name_twins(command, f"{ctx.auto_envvar_prefix}_{cmd_name.upper()}")
+        return command
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -112,6 +116,21 @@ class LazyGroup(click.Group):
             CompletionItem(name, help=verb.summary) for name, verb in self.verbs.items() if name.startswith(incomplete)
         ]
         return verbs + click.Command.shell_complete(self, ctx, incomplete)
+
+
+def name_twins(command: click.Command, prefix: str) -> None:
+    """Give each flag the variable that its long name says; click alone would take the name of the parameter behind it.
+
+    Flags that say `allow_from_autoenv=False` are left alone: they are settings, which read their own variables.
+    """
+    for option in command.params:
+        if isinstance(option, click.Option) and option.allow_from_autoenv and option.envvar is None:
+            name = max(option.opts, key=len).removeprefix("--").replace("-", "_").upper()
+            option.envvar = f"{prefix}_{name}"
+            option.allow_from_autoenv = False
+    if isinstance(command, click.Group):
+        for name, verb in command.commands.items():
+            name_twins(verb, f"{prefix}_{name.upper().replace('-', '_')}")
 
 
 def _print_version(ctx: click.Context, _param: click.Parameter, wanted: bool) -> None:

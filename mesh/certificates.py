@@ -370,6 +370,8 @@ def invite(
 def join(ticket: Ticket, node_signer: Signer, region: str, suite: Suite, wall_ms: int) -> Identity:
     """Become a member by a ticket: sign one's own certificate. Raises `HostError` (TICKET_INVALID)."""
     delegation = ticket.delegation
+    if wall_ms > delegation.not_after_ms:  # the grace is for members that hear no issuer, not for joining
+        raise HostError(Code.TICKET_INVALID, "the ticket cannot be used: it has expired")
     node = NodeId(node_signer.public)
     since = max(wall_ms - CLOCK_SLACK_MS, delegation.not_before_ms)
     dates = since, delegation.not_after_ms

@@ -19,7 +19,7 @@ from typing import Any, Literal
 
 from mesh.codes import Code
 from mesh.errors import HostError, MeshError
-from mesh.types import Address
+from mesh.types import Address, node_text
 from nodes.addresses import parse_address
 from nodes.settings import Settings
 
@@ -100,9 +100,21 @@ def check_port(address: Address, kind: Literal["UDP", "TCP"], *, ours: bool) -> 
     return Finding(subject, "good", f"{address} is free")
 
 
+def check_join(folder: Path, ticket: str, region: str) -> Finding:
+    """A ticket lets a node join, or is of the mesh that its directory belongs to."""
+    from mesh.io.keys import check_ticket
+
+    try:
+        check_ticket(folder, ticket, region, time.time_ns() // 1_000_000)
+    except HostError as error:
+        return Finding("ticket", "bad", str(error), error.code)
+    return Finding("ticket", "good", f"it holds for the region {region}")
+
+
 def check_folder(folder: Path, reserve_bytes: int, *, ours: bool) -> Iterator[Finding]:
-    """The data directory: its membership, key, lock and disk."""
-    from mesh.io.keys import FolderLock, is_member, load_identity
+    """The data directory: its membership, key, store, lock and disk."""
+    from mesh.io.keys import STORE, FolderLock, is_member, load_identity
+    from mesh.io.store import check_database
 
     if not folder.exists():
         yield Finding("data", "note", f"{folder} is not there yet: a node makes it when it joins a mesh")
@@ -116,7 +128,14 @@ def check_folder(folder: Path, reserve_bytes: int, *, ours: bool) -> Iterator[Fi
         except HostError as error:
             yield Finding("key", "bad", str(error), error.code)
         else:
-            yield Finding("key", "good", f"node {identity.node.hex()[:12]} in {identity.region}")
+            yield Finding("key", "good", f"node {node_text(identity.node)[:12]} in {identity.region}")
+            store = folder / STORE
+            try:
+                if store.exists():
+                    check_database(store, identity.mesh)
+                    yield Finding("store", "good", f"{store} opens")
+            except HostError as error:
+                yield Finding("store", "bad", str(error), error.code)
         try:
             FolderLock(folder).release()
         except HostError as error:
@@ -159,7 +178,7 @@ def check_node(about: dict[str, Any], settings: Settings) -> Iterator[Finding]:
         yield Finding("node", "note", "it is draining", Code.NODE_STOPPING)
 
 
-def machine_findings(settings: Settings, *, ours: bool) -> Iterator[Finding]:
+def machine_findings(settings: Settings, ticket: str = "", *, ours: bool) -> Iterator[Finding]:
     """All checks that need no node. `ours`: a node of ours answers, so ports and directory may be in use."""
     yield check_python()
     yield check_clock()
@@ -174,4 +193,7 @@ def machine_findings(settings: Settings, *, ours: bool) -> Iterator[Finding]:
         yield check_port(listen, "UDP", ours=ours)
         if settings.gateway.enabled:
             yield check_port(gateway, "TCP", ours=ours)
-    yield from check_folder(Path(settings.node.data), settings.node.disk_reserve_bytes, ours=ours)
+    folder = Path(settings.node.data)
+    if ticket:
+        yield check_join(folder, ticket, settings.node.region)
+    yield from check_folder(folder, settings.node.disk_reserve_bytes, ours=ours)

@@ -26,7 +26,7 @@ from mesh.engines.intake import IntakeConfig
 from mesh.engines.sessions import SessionConfig
 from mesh.errors import HostError
 from mesh.io.host import Host, too_early
-from mesh.io.keys import STORE, SUITE, FolderLock, is_member, join_mesh, load_identity
+from mesh.io.keys import STORE, SUITE, FolderLock, check_ticket, is_member, join_mesh, load_identity, read_seeds
 from mesh.io.mdns import Discovery
 from mesh.io.quic import Endpoint, EndpointConfig
 from mesh.io.store import Store
@@ -90,17 +90,20 @@ class Daemon:
         folder = Path(settings.data)
         lock = FolderLock(folder)
         try:
-            identity, seeds = self._identity(folder, wall_ms)
-            await self._run(folder, identity, (*(parse_address(s, what="a seed") for s in settings.seeds), *seeds))
+            identity = self._identity(folder, wall_ms)
+            seeds = dict.fromkeys((*settings.seeds, *read_seeds(folder)))
+            await self._run(folder, identity, tuple(parse_address(seed, what="a seed") for seed in seeds))
         finally:
             lock.release()
 
-    def _identity(self, folder: Path, wall_ms: int) -> tuple[Identity, tuple[Address, ...]]:
+    def _identity(self, folder: Path, wall_ms: int) -> Identity:
         """Who the node is: as its directory says, or by a ticket."""
         if is_member(folder):
-            return load_identity(folder, wall_ms), ()
+            if self.ticket:
+                check_ticket(folder, self.ticket, self.settings.node.region, wall_ms)
+            return load_identity(folder, wall_ms)
         if not self.ticket:
-            text = f"{folder} belongs to no mesh: join one with --join TICKET (gossamer mesh invite makes tickets)"
+            text = f"{folder} belongs to no mesh, and no ticket was given (--join TICKET)"
             raise HostError(Code.TICKET_INVALID, text)
         return join_mesh(folder, self.ticket, self.settings.node.region, wall_ms)
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mesh.codes import Code
+from mesh.codes import EXPLANATIONS, Code
 from mesh.errors import HostError
 
 READY_S = 20.0
@@ -67,7 +67,7 @@ class NodeProcess:
                     "utf-8", "replace"
                 )
                 last = words.strip().splitlines()[-1:] or ["it said nothing"]
-                raise HostError(Code.GATEWAY_UNREACHABLE, f"the node {self.name} did not start: {last[0][:500]}")
+                raise _why_not(self.name, last[0][:500])
         finally:
             sink.close()
         self.ready = json.loads(line)
@@ -111,6 +111,16 @@ class NodeProcess:
             except TimeoutError:
                 await self.kill()
         return process.returncode or 0
+
+
+def _why_not(name: str, words: str) -> HostError:
+    """Why a node did not start, from its last words: its own code, if it said one."""
+    code, _, text = words.removeprefix("gossamer: ").partition(" ")
+    if code not in set(Code):
+        return HostError(Code.GATEWAY_UNREACHABLE, f"the node {name} did not start: {words}")
+    return HostError(
+        code, f"the node {name} did not start: {text.removesuffix(EXPLANATIONS[Code(code)].remedy).strip()}"
+    )
 
 
 class LocalMesh:

@@ -198,9 +198,11 @@ def read_environment(environment: Mapping[str, str]) -> dict[str, Any]:
     return values
 
 
-FLAG_TWINS = {"GOSSAMER_NODE_CONFIG", "GOSSAMER_NODE_JOIN", "GOSSAMER_NODE_JSON", "GOSSAMER_NODE_GATEWAY"}
-FLAG_TWINS |= {"GOSSAMER_NODE_SEED", "GOSSAMER_NODE_DATA", "GOSSAMER_NODE_OPEN", "GOSSAMER_NODE_NO_MDNS"}
-"""Variables of the verb `node`'s own flags."""
+FLAG_TWINS = {
+    "GOSSAMER_NODE_CONFIG", "GOSSAMER_NODE_GATEWAY", "GOSSAMER_NODE_JOIN", "GOSSAMER_NODE_JSON", "GOSSAMER_NODE_NO_MDNS",
+    "GOSSAMER_NODE_OPEN", "GOSSAMER_NODE_SEED",
+}  # fmt: skip
+"""Variables of the verb `node`'s own flags, where they are called otherwise than their settings."""
 
 
 @dataclass(frozen=True, slots=True)

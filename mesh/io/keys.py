@@ -1,6 +1,6 @@
 """Keys on disk, and the real signatures.
 
-A data directory holds `node.key` (the node's secret), `genesis`, `certificate`, and the store. A mesh's own secret is
+A data directory holds `node.key` (the node's secret), `genesis`, `certificate`, `seeds`, and the store. A mesh's own secret is
 `mesh.key`, wherever `gossamer mesh init` was told to put it. Every secret is a file of mode 0600, written beside its
 place, fsynced and renamed. A key file that is damaged, or that others may read, stops the node and is never replaced:
 with another key it would be another node.
@@ -42,6 +42,7 @@ NODE_KEY = "node.key"
 MESH_KEY = "mesh.key"
 GENESIS = "genesis"
 CERTIFICATE = "certificate"
+SEEDS = "seeds"
 LOCK = "lock"
 STORE = "store.sqlite3"
 KEY_MAGIC = b"gossamer-key-1\n"
@@ -210,10 +211,10 @@ def is_member(folder: Path) -> bool:
     return (folder / CERTIFICATE).exists()
 
 
-def join_mesh(folder: Path, ticket_text: str, region: str, wall_ms: int) -> tuple[Identity, tuple[Address, ...]]:
+def join_mesh(folder: Path, ticket_text: str, region: str, wall_ms: int) -> Identity:
     """Become a member: draw a key if there is none, sign a certificate by the ticket, keep both, forget the secret.
 
-    Returns the identity and the ticket's seeds. Raises `HostError` if the ticket does not hold.
+    The ticket's seeds are kept, too. Raises `HostError` if the ticket does not hold.
     """
     ticket = read_ticket(ticket_text, SUITE)
     key = folder / NODE_KEY
@@ -222,8 +223,29 @@ def join_mesh(folder: Path, ticket_text: str, region: str, wall_ms: int) -> tupl
     if not key.exists():
         write_key(key, seed)
     write_private(folder / GENESIS, ticket.genesis.statement)
+    write_private(folder / SEEDS, "".join(f"{seed}\n" for seed in ticket.seeds).encode())
     write_private(folder / CERTIFICATE, identity.certificate_raw)
-    return identity, ticket.seeds
+    return identity
+
+
+def read_seeds(folder: Path) -> list[str]:
+    """The addresses that the ticket named: a node that starts again without it needs them no less."""
+    try:
+        return (folder / SEEDS).read_text(encoding="utf-8").split()
+    except (OSError, UnicodeDecodeError):
+        return []
+
+
+def check_ticket(folder: Path, ticket_text: str, region: str, wall_ms: int) -> None:
+    """See whether a ticket would let a node join, or fits the mesh that its directory belongs to. Raises `HostError`.
+
+    A member does not need the ticket any more, so one that has expired since is no fault.
+    """
+    ticket = read_ticket(ticket_text, SUITE)
+    if not is_member(folder):
+        join(ticket, SUITE.signer(secrets.token_bytes(SEED_BYTES)), region, SUITE, wall_ms)
+    elif _genesis(folder / GENESIS).mesh != ticket.genesis.mesh:
+        raise HostError(Code.STORE_FOREIGN, f"{folder} belongs to another mesh than the ticket")
 
 
 def load_identity(folder: Path, wall_ms: int) -> Identity:

@@ -7,7 +7,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Coroutine
-from typing import Any, NoReturn, TypeVar
+from typing import Any, ClassVar, NoReturn, TypeVar
 
 import click
 
@@ -27,6 +27,15 @@ def fail(code: str, text: str, *, status: int = FAILED) -> NoReturn:
     raise SystemExit(status)
 
 
+class Texts(click.types.StringParamType):
+    """A text, of which several may be given; in the environment they are parted by commas."""
+
+    envvar_list_splitter: ClassVar[str | None] = ","
+
+
+TEXTS = Texts()
+
+
 def gateway_flags(function: Decorated) -> Decorated:
     """`--gateway`, `--json`: for verbs that are clients."""
     function = click.option(
@@ -34,6 +43,7 @@ def gateway_flags(function: Decorated) -> Decorated:
         "-g",
         "gateways",
         multiple=True,
+        type=TEXTS,
         metavar="A",
         help="Gateway to attach to; several may be given. [localhost]",
     )(function)

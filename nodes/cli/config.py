@@ -23,10 +23,12 @@ def config() -> None:
 
 @config.command()
 @FILE
-def check(path: Path | None) -> None:
-    """Check a settings file and the environment; nothing is started."""
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+def check(path: Path | None, as_json: bool) -> None:
+    """Check a settings file and the environment; nothing is started. Exit 2 if something is wrong with them."""
     _gather(path)
-    click.echo(f"{path if path is not None else 'the environment'}: good")
+    checked = str(path) if path is not None else "the environment"
+    click.echo(line({"checked": checked, "good": True}) if as_json else f"{checked}: good")
 
 
 @config.command()
@@ -50,11 +52,11 @@ def show(path: Path | None, as_json: bool) -> None:
 
 
 @config.command()
-@click.option("--json", "as_json", is_flag=True, help="As a JSON Schema, for editors.")
+@click.option("--json", "as_json", is_flag=True, help="As a JSON Schema, for editors, in one line.")
 def schema(as_json: bool) -> None:
     """Describe every setting: what it takes, its default, its environment variable."""
     if as_json:
-        click.echo(json.dumps(json_schema(), indent=2))
+        click.echo(line(json_schema()))
         return
     for key in keys().values():
         click.echo(f"{key.path} = {toml_value(key.default)}   ({key.kind_text}; {key.environment})\n    {key.about}")

@@ -22,8 +22,9 @@ MARKS = {"good": ("✓", "green"), "note": ("•", "yellow"), "bad": ("✗", "re
 @click.command()
 @click.option("--config", "-c", "path", type=click.Path(path_type=Path), help="Settings file (TOML) of the node.")
 @click.option("--data", help="The node's data directory, if no settings file says.")
+@click.option("--join", "ticket", default="", metavar="TICKET", help="Check a ticket, too.")
 @gateway_flags
-def doctor(path: Path | None, data: str | None, gateways: tuple[str, ...], as_json: bool) -> None:
+def doctor(path: Path | None, data: str | None, ticket: str, gateways: tuple[str, ...], as_json: bool) -> None:
     """Check machine, settings, data directory and mesh; say what is wrong and what to do. Exit 1 if something is."""
     from nodes.checks import Finding, check_node, machine_findings
     from nodes.settings import gather
@@ -42,7 +43,7 @@ def doctor(path: Path | None, data: str | None, gateways: tuple[str, ...], as_js
         where = gateways or (settings.gateway.listen,)
         about, why = run(_ask(where))
         findings += [Finding("config", "good", str(path or "defaults and environment"))]
-        findings += machine_findings(settings, ours=about is not None)
+        findings += machine_findings(settings, ticket, ours=about is not None)
         if about is not None:
             findings += check_node(about, settings)
         elif gateways:

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from mesh.errors import HostError
-from nodes.cli.common import fail, line
+from nodes.cli.common import MISUSED, TEXTS, fail, line
 
 DAY_MS = 86_400_000
 FOLDER = click.option(
@@ -24,7 +24,7 @@ def mesh() -> None:
     """Found a mesh, and invite nodes to it. Works offline: no node has to run."""
 
 
-@mesh.command()
+@mesh.command(short_help="Found a mesh: draw its secret key.")
 @click.argument("name")
 @FOLDER
 @click.option("--json", "as_json", is_flag=True, help="A JSON object on standard output.")
@@ -45,17 +45,25 @@ def init(name: str, folder: Path, as_json: bool) -> None:
     )
 
 
-@mesh.command()
+@mesh.command(short_help="Make a ticket, with which a node joins.")
 @FOLDER
-@click.option("--region", "-r", "regions", multiple=True, help="A region that the ticket allows. [any]")
-@click.option("--seed", "seeds", multiple=True, metavar="A", help="A node's address (UDP) to begin with, host:port.")
+@click.option("--region", "-r", "regions", multiple=True, type=TEXTS, help="A region that the ticket allows. [any]")
+@click.option(
+    "--seed", "seeds", multiple=True, type=TEXTS, metavar="A", help="A node's address (UDP) to begin with, host:port."
+)
 @click.option("--days", type=click.FloatRange(min=0.0001, max=3650), default=30.0, help="How long it holds. [30]")
 @click.option("--json", "as_json", is_flag=True, help="A JSON object on standard output.")
 def invite(folder: Path, regions: tuple[str, ...], seeds: tuple[str, ...], days: float, as_json: bool) -> None:
     """Make a ticket: whoever has it can join with `gossamer node --join`. Send it as you would send a password."""
-    from mesh.io.keys import make_ticket
+    from mesh.io.keys import MESH_KEY, make_ticket
     from nodes.addresses import parse_address
 
+    if not (folder / MESH_KEY).exists():
+        click.echo(
+            f"gossamer: there is no mesh in {folder}: `gossamer mesh init NAME` founds one, --folder names another place",
+            err=True,
+        )
+        raise SystemExit(MISUSED)
     wall_ms = time.time_ns() // 1_000_000
     try:
         places = tuple(parse_address(seed, what="--seed") for seed in seeds)

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, BinaryIO
 import click
 
 from mesh.codes import Code
-from nodes.cli.common import fail, gateway_flags, line, run
+from mesh.types import channel_fault
+from nodes.cli.common import MISUSED, TEXTS, fail, gateway_flags, line, run
 
 if TYPE_CHECKING:
     from nodes.sdk.client import Client
@@ -53,7 +54,9 @@ def chunks_of(stream: BinaryIO, size: int) -> Iterator[bytes]:
     "--chunk", type=click.IntRange(1, LINE_BYTES_MAX - 4096), help="Publish standard input in pieces of N bytes."
 )
 @click.option("--durability", "-d", default="local", metavar="L", help="local, copies:N or regions:N. [local]")
-@click.option("--header", "-H", "headers", multiple=True, metavar="K=V", help="A header; several may be given.")
+@click.option(
+    "--header", "-H", "headers", multiple=True, type=TEXTS, metavar="K=V", help="A header; several may be given."
+)
 @click.option("--rate", type=click.FloatRange(min=0.001), help="Publish at most N messages a second.")
 @click.option("--ttl", type=click.IntRange(1), help="How long the message lives, in seconds.")
 @click.option("--timeout", "-W", type=click.FloatRange(min=0), help="Wait at most so many seconds for the durability.")
@@ -84,6 +87,9 @@ def pub(
         raise click.UsageError("--lines or --chunk, not both")
     if (lines or chunk) and data not in (None, "-"):
         raise click.UsageError("--lines and --chunk read standard input; leave DATA out")
+    fault = channel_fault(channel)
+    if fault:  # said before a gateway is looked for
+        fail(Code.CHANNEL_INVALID, f"{fault}: {channel!r}", status=MISUSED)
     pairs: dict[str, str] = {}
     for header in headers:
         key, equals, value = header.partition("=")

@@ -46,7 +46,7 @@ def _show(gateway: str, about: dict[str, Any]) -> None:
         f"{', [yellow]draining[/]' if about['draining'] else ''}"
     )
     console.print(
-        f"  stored    {about['records']:,} messages in {about['logs']} logs, digest {about['digest']}; {behind}"
+        f"  stored    {about['records']:,} messages in {about['logs']} {'log' if about['logs'] == 1 else 'logs'}, digest {about['digest']}; {behind}"
     )
     console.print(f"  clients   {about['sessions']}, {about['subscriptions']} subscriptions, {about['behind']} behind")
     clock = "trusted" if about["clock_trusted"] else "[red]doubted: nothing expires (GSM-4103)[/]"

@@ -8,7 +8,10 @@ buffer is bounded by its credit, and one that does not read is not read from.
 from __future__ import annotations
 
 import asyncio
+import errno
 import itertools
+import os
+import socket
 from collections.abc import Callable
 from http import HTTPStatus
 
@@ -67,7 +70,7 @@ class NativeGateway:
         self.address = Address("", 0)
 
     async def open(self, listen: Address, *, to_anyone: bool) -> None:
-        """Begin to listen. Raises `HostError` (PORT_TAKEN, CONFIG_INVALID)."""
+        """Begin to listen. Raises `HostError` (PORT_TAKEN, NO_IPV6, CONFIG_INVALID)."""
         if not to_anyone and not is_loopback(listen.host):
             text = f"gateway.listen is {listen}, which others can reach; without tokens that needs gateway.open = true"
             raise HostError(Code.CONFIG_INVALID, text)
@@ -87,7 +90,7 @@ class NativeGateway:
                 server_header=None,
             )
         except OSError as error:
-            raise HostError(Code.PORT_TAKEN, f"cannot listen on {listen} (TCP): {error.strerror or error}") from error
+            raise HostError(*_why_deaf(listen, error)) from error
         host, port = next(iter(self._server.sockets)).getsockname()[:2]
         self.address = Address(host, port)
 
@@ -191,6 +194,16 @@ class NativeGateway:
         except TimeoutError:
             for connection in list(self._sessions.values()):
                 connection.transport.abort()
+
+
+def _why_deaf(listen: Address, error: OSError) -> tuple[Code, str]:
+    """Why a gateway cannot listen there. asyncio's own text repeats the address."""
+    text = f"cannot listen on {listen} (TCP): {os.strerror(error.errno) if error.errno else error}"
+    if isinstance(error, socket.gaierror):
+        return Code.CONFIG_INVALID, f"gateway.listen is {listen}: {error.strerror}"
+    if ":" in listen.host and error.errno in (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL):
+        return Code.NO_IPV6, text
+    return Code.PORT_TAKEN, text
 
 
 def _response(status: HTTPStatus, body: bytes, content_type: str) -> Response:

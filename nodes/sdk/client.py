@@ -114,13 +114,9 @@ class Client:
             async with asyncio.timeout(self._timeout):
                 await self._attached.wait()
         except TimeoutError:
+            text = f"{', '.join(self._machine.gateways)}: {self._why or 'no answer'}"  # before closing is why
             await self.close()
-            raise GossamerError(
-                Code.GATEWAY_UNREACHABLE, f"{', '.join(self._machine.gateways)}: {self._why or 'no answer'}"
-            ) from None
-        if self._machine.state == CLOSED:
-            await self.close()
-            raise GossamerError(Code.CLIENT_CLOSED, self._why)
+            raise GossamerError(Code.GATEWAY_UNREACHABLE, text) from None
         return self
 
     async def __aexit__(

@@ -4,4 +4,5 @@
 `reading` answers queries on another; `store` puts them together for a host.
 """
 
+from mesh.io.store.database import check_database as check_database
 from mesh.io.store.store import Store as Store

@@ -7,9 +7,11 @@ alone when it has expired.
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 from hashlib import blake2b
 from pathlib import Path
+from urllib.parse import quote
 
 import msgpack
 
@@ -119,6 +121,18 @@ def open_database(path: Path, mesh: bytes, *, synchronous: str) -> sqlite3.Conne
         connection.close()
         raise HostError(fault[0], f"{path}: {fault[1]}")
     return connection
+
+
+def check_database(path: Path, mesh: bytes) -> None:
+    """Look at a store, and change nothing, while a node may use it. Raises `HostError` as `open_database` does."""
+    try:
+        with contextlib.closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True, timeout=5)) as connection:
+            meta = dict(connection.execute("SELECT key, value FROM meta"))
+    except sqlite3.DatabaseError as error:
+        raise HostError(Code.STORE_UNREADABLE, f"{path}: {error}") from error
+    fault = _fault(meta, mesh)
+    if fault is not None:
+        raise HostError(fault[0], f"{path}: {fault[1]}")
 
 
 def _fault(meta: dict[str, object], mesh: bytes) -> tuple[Code, str] | None:
