@@ -81,7 +81,7 @@ def check_multicast(*, wanted: bool) -> Finding:
 
 def check_port(address: Address, kind: Literal["UDP", "TCP"], *, ours: bool) -> Finding:
     """A port is free, or our own node has it."""
-    from mesh.io.quic.sockets import bound_socket
+    from mesh.io.quic.sockets import bound_socket, listen_fault
 
     subject = f"port {address.port} ({kind})"
     try:
@@ -95,8 +95,8 @@ def check_port(address: Address, kind: Literal["UDP", "TCP"], *, ours: bool) -> 
     except (OSError, HostError) as error:
         if ours:
             return Finding(subject, "good", f"{address}: a node of ours answers at the gateway")
-        code = error.code if isinstance(error, HostError) else Code.PORT_TAKEN
-        return Finding(subject, "bad", str(error) if isinstance(error, HostError) else f"{address}: {error}", code)
+        fault = error if isinstance(error, HostError) else listen_fault(address, kind, error)
+        return Finding(subject, "bad", str(fault), fault.code)
     return Finding(subject, "good", f"{address} is free")
 
 

@@ -8,10 +8,7 @@ buffer is bounded by its credit, and one that does not read is not read from.
 from __future__ import annotations
 
 import asyncio
-import errno
 import itertools
-import os
-import socket
 from collections.abc import Callable
 from http import HTTPStatus
 
@@ -24,6 +21,7 @@ from websockets.typing import Subprotocol
 from mesh.codes import EXPLANATIONS, Code
 from mesh.effects import Event, Requested, SessionClosed, SessionOpened
 from mesh.errors import DecodeError, HostError
+from mesh.io.quic.sockets import listen_fault
 from mesh.operations import Goodbye, NodeOperation, Refused
 from mesh.types import Address, SessionId
 from mesh.wire.operations import decode_client, encode_operation
@@ -90,7 +88,7 @@ class NativeGateway:
                 server_header=None,
             )
         except OSError as error:
-            raise HostError(*_why_deaf(listen, error)) from error
+            raise listen_fault(listen, "TCP", error) from error
         host, port = next(iter(self._server.sockets)).getsockname()[:2]
         self.address = Address(host, port)
 
@@ -194,16 +192,6 @@ class NativeGateway:
         except TimeoutError:
             for connection in list(self._sessions.values()):
                 connection.transport.abort()
-
-
-def _why_deaf(listen: Address, error: OSError) -> tuple[Code, str]:
-    """Why a gateway cannot listen there. asyncio's own text repeats the address."""
-    text = f"cannot listen on {listen} (TCP): {os.strerror(error.errno) if error.errno else error}"
-    if isinstance(error, socket.gaierror):
-        return Code.CONFIG_INVALID, f"gateway.listen is {listen}: {error.strerror}"
-    if ":" in listen.host and error.errno in (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL):
-        return Code.NO_IPV6, text
-    return Code.PORT_TAKEN, text
 
 
 def _response(status: HTTPStatus, body: bytes, content_type: str) -> Response:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import ipaddress
+import os
 import socket
 from typing import Any
 
@@ -25,7 +27,7 @@ def bound_socket(listen: Address) -> socket.socket:
     try:
         sock = socket.socket(family, socket.SOCK_DGRAM)
     except OSError as error:
-        raise HostError(Code.NO_IPV6, f"cannot listen on {listen}: {error.strerror}") from error
+        raise listen_fault(listen, "UDP", error) from error
     try:
         sock.setblocking(False)  # noqa: FBT003  # its name is its meaning
         for option in (socket.SO_RCVBUF, socket.SO_SNDBUF):
@@ -35,9 +37,20 @@ def bound_socket(listen: Address) -> socket.socket:
         sock.bind((listen.host, listen.port))
     except OSError as error:
         sock.close()
-        code = Code.NO_IPV6 if family == socket.AF_INET6 and error.errno in (97, 99) else Code.PORT_TAKEN
-        raise HostError(code, f"cannot listen on {listen} (UDP): {error.strerror}") from error
+        raise listen_fault(listen, "UDP", error) from error
     return sock
+
+
+def listen_fault(listen: Address, kind: str, error: OSError) -> HostError:
+    """Why it is not possible to listen there: another process does, there is no IPv6, or the address is none of ours."""
+    text = f"cannot listen on {listen} ({kind}): {error.strerror or error}"
+    if error.errno in errno.errorcode:  # asyncio's own words repeat the address
+        text = f"cannot listen on {listen} ({kind}): {os.strerror(error.errno)}"
+    if error.errno == errno.EADDRINUSE:
+        return HostError(Code.PORT_TAKEN, text)
+    if ":" in listen.host and error.errno in (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL):
+        return HostError(Code.NO_IPV6, text)
+    return HostError(Code.CONFIG_INVALID, text)
 
 
 def address_of(name: Any) -> Address:
