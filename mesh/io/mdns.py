@@ -42,11 +42,11 @@ class Discovery:
         """Begin, without waiting; a report says if there is no multicast here."""
         try:
             self._zeroconf = AsyncZeroconf(ip_version=IPVersion.All)
-        except OSError as error:
+        except (OSError, RuntimeError) as error:  # zeroconf raises RuntimeError where there is no interface at all
             try:
                 self._zeroconf = AsyncZeroconf(ip_version=IPVersion.V4Only)
-            except OSError:
-                return Report(Code.NO_MULTICAST, {"why": error.strerror or str(error)})
+            except (OSError, RuntimeError):
+                return Report(Code.NO_MULTICAST, {"why": getattr(error, "strerror", None) or str(error)})
         self._browser = AsyncServiceBrowser(self._zeroconf.zeroconf, SERVICE, handlers=[self._changed])
         self._spawn(self._register())
         return None

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
-
 import click
 
 from mesh.codes import EXPLANATIONS, Code
@@ -22,9 +20,7 @@ def explain(code: str | None, as_json: bool) -> None:
     wanted = code.strip().upper()
     wanted = wanted if wanted.startswith("GSM-") else f"GSM-{wanted.removeprefix('GSM')}"
     if wanted not in set(Code):
-        near = difflib.get_close_matches(wanted, [str(each) for each in Code], n=1, cutoff=0.85)
-        hint = f"; did you mean {near[0]}?" if near else ""
-        click.echo(f"gossamer: there is no code {code}{hint}; `gossamer explain` lists them all", err=True)
+        click.echo(f"gossamer: there is no code {code}; `gossamer explain` lists them all", err=True)
         raise SystemExit(MISUSED)
     found = Code(wanted)
     if as_json:

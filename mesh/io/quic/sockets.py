@@ -44,7 +44,7 @@ def bound_socket(listen: Address) -> socket.socket:
 def listen_fault(listen: Address, kind: str, error: OSError) -> HostError:
     """Why it is not possible to listen there: another process does, there is no IPv6, or the address is none of ours."""
     text = f"cannot listen on {listen} ({kind}): {error.strerror or error}"
-    if error.errno in errno.errorcode:  # asyncio's own words repeat the address
+    if error.errno is not None and error.errno > 0:  # asyncio's own words repeat the address
         text = f"cannot listen on {listen} ({kind}): {os.strerror(error.errno)}"
     if error.errno == errno.EADDRINUSE:
         return HostError(Code.PORT_TAKEN, text)
