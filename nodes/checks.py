@@ -161,7 +161,7 @@ def check_node(about: dict[str, Any], settings: Settings) -> Iterator[Finding]:
     peers = about["peers"]
     if peers:
         regions = ", ".join(sorted({peer["region"] for peer in peers}))
-        yield Finding("links", "good", f"{len(peers)} peers, in {regions}")
+        yield Finding("links", "good", f"{len(peers)} {'peer' if len(peers) == 1 else 'peers'}, in {regions}")
     else:
         hint = "it has no seed; --seed names one" if not settings.node.seeds else "its seeds do not answer"
         yield Finding("links", "note", f"no peer is linked: {hint}; check that UDP passes between the nodes")

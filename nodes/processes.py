@@ -94,7 +94,7 @@ class NodeProcess:
     async def kill(self) -> None:
         """End it without a word (SIGKILL)."""
         if self.process is not None and self.process.returncode is None:
-            self.process.send_signal(signal.SIGKILL)
+            _signal(self.process.pid, signal.SIGKILL)
             await self.process.wait()
 
     async def stop(self) -> int:
@@ -103,14 +103,23 @@ class NodeProcess:
         if process is None:
             return 0
         if process.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                process.send_signal(signal.SIGTERM)
+            _signal(process.pid, signal.SIGTERM)
             try:
                 async with asyncio.timeout(STOP_S):
                     await process.wait()
             except TimeoutError:
                 await self.kill()
         return process.returncode or 0
+
+
+def _signal(pid: int, number: signal.Signals) -> None:
+    """Send a signal to a child that may have ended.
+
+    `Process.send_signal` would look whether it has, and so take its exit status away from the loop, which then reports
+    255 and a warning.
+    """
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, number)
 
 
 def _why_not(name: str, words: str) -> HostError:
