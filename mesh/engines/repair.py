@@ -8,7 +8,7 @@ log, the log with the newest stamp first. An aborted session leaves intervals, a
 When: a link comes up, speaks again, has credit again; something announced did not come; rows were lost; and by the
 clock, ±50 %, more rarely while nothing differs (Demers et al., *Epidemic Algorithms*, 1987).
 
-Names are compared where both hold a run to the same end: another name there is a fork, which is reported.
+Names are compared where both hold a run to the same end: of another name there the batch is fetched, which proves a fork.
 
 Invariants, checked by `check`: a position is asked of at most one peer at a time; sessions are bounded.
 """
@@ -75,6 +75,8 @@ class Partner:
     asked: VersionVector = field(default_factory=VersionVector)
     """What we have asked it for; a part of `missing`."""
     stamps: dict[LogId, int] = field(default_factory=dict)
+    doubted: set[LogId] = field(default_factory=set)
+    """Logs of which it named another head than ours, and was asked to show it."""
     session: int = 0
     active: bool = False
     """A session of ours is under way."""
@@ -237,7 +239,7 @@ class Repair:
             asked = partner.asked.get(state.log)
             partner.asked.replace(state.log, asked.minus(asked.minus(missing)))  # it may have lost what we asked for
             partner.stamps[state.log] = state.stamp
-            outcomes += self._compare_names(link, state)
+            outcomes += self._compare_names(link, partner, state)
         if frame.answer:
             outcomes += self._tell_vector(link, partner, frame.session, answer=False)
         if not frame.more:
@@ -247,18 +249,20 @@ class Repair:
                 outcomes += self._finish(link, partner, now, differed=True)
         return outcomes
 
-    def _compare_names(self, link: LinkId, state: LogState) -> list[Outcome]:
-        """Another name at the end of a run that both hold: two histories of one log."""
+    def _compare_names(self, link: LinkId, partner: Partner, state: LogState) -> list[Outcome]:
+        """Another name at the end of a run that both hold may be a second history: have the batch shown that proves it.
+
+        A peer's word proves nothing: a member that lies could stop any log. It is asked once for each log.
+        """
         held = self.holdings.stored.get(state.log)
-        if held is None or state.log in self.holdings.forked:
+        if held is None or state.log in self.holdings.forked or state.log in partner.doubted:
             return []
         ours = {run.last: run.head for run in held.runs}
         for _, last, head in state.runs:
             known = ours.get(last, UNKNOWN_NAME)
             if UNKNOWN_NAME not in (known, head) and known != head:
-                self.holdings.forked.add(state.log)
-                about = {"node": state.log.node.hex()[:16], "epoch": state.log.epoch, "position": last, "link": link}
-                return [Report(Code.LOG_FORKED, about)]
+                partner.doubted.add(state.log)
+                return [Send((link,), Want(((state.log, last, last),)))]
         return []
 
     # --- fetching ----------------------------------------------------------------------------------------------------

@@ -88,3 +88,24 @@ def test_batch_that_was_tampered_with_is_never_shown() -> None:
     world.run(5)
 
     assert [shown.record.payload for shown in apps[1].diaries[1].shown] == [b"the truth"]
+
+
+def test_a_lie_about_a_name_stops_no_log() -> None:
+    """A member says that another batch stands where ours does, and cannot show it."""
+    world = World(3, Network(delay_us=10_000))
+    ana, ben = world.add("ana", "eu"), world.add("ben", "us", ("ana",))
+    apps = [App(world, "one", ["ana"]), App(world, "two", ["ben"])]
+    apps[1].subscribe("#", cursor=VersionVector())
+    world.run(1)
+    apps[0].publish("room/1", b"before")
+    world.run(1)
+    (log,) = {log for log, _ in ana.disk.rows}
+
+    lie = f.Vector(0, (f.LogState(log, 5, ((1, 1, b"l" * 32),)),))
+    world.hear(ben, FrameReceived(min(ben.links), lie, 99))
+    world.run(1)
+    apps[0].publish("room/1", b"after")
+    world.run(5)
+
+    assert [shown.record.payload for shown in apps[1].diaries[1].shown] == [b"before", b"after"]
+    assert ben.node is not None and not ben.node.holdings.forked

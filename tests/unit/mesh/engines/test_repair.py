@@ -3,11 +3,10 @@
 import pytest
 
 from mesh.clocks.vector import VersionVector
-from mesh.codes import Code
-from mesh.effects import Report, Send
+from mesh.effects import Send
 from mesh.engines.repair import DUE, PAGE_LOGS, PAGE_RUNS, STALL, RepairConfig
 from mesh.errors import ConfigError
-from mesh.frames import LogState, RepairEqual, RepairHello, Vector
+from mesh.frames import LogState, RepairEqual, RepairHello, Vector, Want
 from mesh.log.batch import BATCH_BYTES_MAX
 from mesh.log.holdings import Holdings
 from mesh.log.log import UNKNOWN_NAME, Run
@@ -407,7 +406,7 @@ def test_a_vector_that_shrinks_takes_back_what_was_asked() -> None:
 # --- forks -----------------------------------------------------------------------------------------------------------
 
 
-def test_another_name_at_the_end_of_a_run_that_both_hold_is_a_fork() -> None:
+def test_another_name_at_the_end_of_a_run_that_both_hold_is_asked_for_and_proves_nothing_yet() -> None:
     ana, twin = Writer(ANA), Writer(ANA)
     holdings = held(ana.write())
     twin.write(payload=b"other")
@@ -415,13 +414,12 @@ def test_another_name_at_the_end_of_a_run_that_both_hold_is_a_fork() -> None:
 
     outcomes = one.engine.on_vector(TO_BEN, vector(state(twin, (1, 1))), at())
 
-    about = {"node": ANA.hex()[:16], "epoch": ana.epoch, "position": 1, "link": TO_BEN}
-    assert outcomes == [Report(Code.LOG_FORKED, about), *one.finished(TO_BEN, 5_000, 0)]
-    assert holdings.forked == {ana.log}
+    assert outcomes == [Send((TO_BEN,), Want(((ana.log, 1, 1),))), *one.finished(TO_BEN, 5_000, 0)]
+    assert holdings.forked == set()
     assert one.engine.on_vector(TO_BEN, vector(state(twin, (1, 1))), at()) == []
 
 
-def test_every_fork_in_a_vector_that_asks_is_reported_and_the_vector_answered() -> None:
+def test_every_other_name_in_a_vector_that_asks_is_asked_for_and_the_vector_answered() -> None:
     mine, theirs = (Writer(ANA), Writer(BEN)), (Writer(ANA), Writer(BEN))
     holdings = held(*(writer.write() for writer in mine))
     for writer in theirs:
@@ -430,12 +428,9 @@ def test_every_fork_in_a_vector_that_asks_is_reported_and_the_vector_answered() 
 
     outcomes = one.engine.on_vector(TO_CY, vector(*(state(writer, (1, 1)) for writer in theirs), answer=True), at())
 
-    reports = [
-        Report(Code.LOG_FORKED, {"node": w.node.hex()[:16], "epoch": w.epoch, "position": 1, "link": TO_CY})
-        for w in mine
-    ]
+    shown = [Send((TO_CY,), Want(((writer.log, 1, 1),))) for writer in mine]
     told = Send((TO_CY,), vector(*(state(writer, (1, 1)) for writer in mine)))
-    assert outcomes == [*reports, told, *one.finished(TO_CY, 5_000, 0)]
+    assert outcomes == [*shown, told, *one.finished(TO_CY, 5_000, 0)]
 
 
 def test_nothing_is_wanted_of_a_forked_log() -> None:
@@ -475,5 +470,4 @@ def test_each_run_of_a_vector_is_compared() -> None:
 
     outcomes = repair.on_vector(TO_BEN, vector(LogState(ana.log, 5, ((1, 1, one.name), (3, 3, twin.head)))), at())
 
-    about = {"node": ANA.hex()[:16], "epoch": ana.epoch, "position": 3, "link": TO_BEN}
-    assert outcomes[0] == Report(Code.LOG_FORKED, about)
+    assert outcomes[0] == Send((TO_BEN,), Want(((ana.log, 3, 3),)))
