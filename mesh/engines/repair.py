@@ -276,7 +276,7 @@ class Repair:
         if room < self.config.want_positions_max // 2 and partner.asked:
             return []
         ranges: list[tuple[LogId, int, int]] = []
-        for log in sorted(partner.missing.logs(), key=lambda log: (-partner.stamps.get(log, 0), log)):
+        for log in sorted(partner.missing.logs(), key=lambda log: (-partner.stamps[log], log)):
             if log in self.holdings.forked:
                 continue
             free = partner.missing.get(log)

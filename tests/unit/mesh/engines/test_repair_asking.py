@@ -158,6 +158,16 @@ def test_a_batch_that_comes_outside_a_session_is_noted_without_a_word() -> None:
     assert [p.missing.count for p in repair.partners.values()] == [0, 0]
 
 
+def test_a_batch_ends_a_session_behind_a_peer_that_never_had_it() -> None:
+    ana = Writer(ANA)
+    ana.write()
+    one = desk(to_ben(), to_cy())
+    one.engine.on_vector(TO_CY, vector(state(ana, (1, 1))), at())
+    take(one.engine.holdings, *ana.batches)
+
+    assert one.engine.on_received(ana.log, 1, 1, at()) == one.finished(TO_CY, 5_000, 0)
+
+
 def test_a_batch_ends_a_session_behind_a_peer_that_has_none() -> None:
     repair, ana = shared()
     one = Desk(repair)
