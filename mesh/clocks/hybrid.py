@@ -6,7 +6,8 @@ more than 60 s ahead is kept as it is and does not move the clock, for rejecting
 wrong clock drag the mesh.
 
 `ClockGuard` compares this node's clock with its neighbors'. While they disagree by more than 60 s, or after a leap
-against the monotonic clock that no neighbor confirms, nothing expires, and stamps come from the median.
+against the monotonic clock that no neighbor confirms, nothing expires, and stamps come from the median. A node that is
+alone has nobody to confirm a leap; it believes its clock again when that has run on for an hour.
 """
 
 from __future__ import annotations
@@ -20,6 +21,9 @@ COUNTER_BITS = 16
 COUNTER_MAX = (1 << COUNTER_BITS) - 1
 SKEW_MAX_MS = 60_000
 """A clock farther than this from the others' is wrong. Protocol choice: far above NTP's error, far below any expiry."""
+
+LONE_DOUBT_MS = 3_600_000
+"""Alone, a clock that leapt is believed after so long: time enough for NTP or a person to set it right."""
 
 
 def stamp_ms(stamp: int) -> int:
@@ -71,16 +75,22 @@ class ClockGuard:
     offsets: dict[NodeId, int] = field(default_factory=dict)
     _base_ms: int | None = None
     _leapt: bool = False
+    _leapt_base_ms: int = 0
+    _denied_ms: int = 0
+    """When the leap was last doubted for a reason, on the monotonic scale: it happened, or a neighbor was there."""
     _expired_to_ms: int = 0
 
     def on_now(self, now: Now) -> None:
         """Notice a leap of the wall clock against the monotonic one. Call at the start of each tick."""
-        base = now.wall_ms - now.mono_us // 1_000
+        mono_ms = now.mono_us // 1_000
+        base = now.wall_ms - mono_ms
         if self._base_ms is None or abs(base - self._base_ms) <= SKEW_MAX_MS or (self.offsets and self._agrees(now)):
             self._base_ms = base
             self._leapt = False
-        else:
-            self._leapt = True
+        elif self.offsets or not self._leapt or abs(base - self._leapt_base_ms) > SKEW_MAX_MS:
+            self._leapt, self._leapt_base_ms, self._denied_ms = True, base, mono_ms
+        elif mono_ms - self._denied_ms >= LONE_DOUBT_MS:
+            self._base_ms, self._leapt = base, False
         if self.trusted(now):
             self._expired_to_ms = max(self._expired_to_ms, now.wall_ms)
         elif len(self.offsets) >= 2:  # we were wrong alone: what a wrong clock declared dead may live

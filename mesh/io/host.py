@@ -5,7 +5,7 @@ Appends go to the store's writer, at most one a tick; their answers come back as
 pending the loop gives up the interpreter's lock for a moment each turn, else the writer thread starves while the loop
 is busy and an fsync of 0.2 ms comes back after 10 ms.
 
-Time is the loop's: the node's `mono_us` never goes backwards.
+Time is the loop's, and what the machine was suspended for: the node's `mono_us` never goes backwards, and no sleep is a leap.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from mesh.codes import Code
@@ -65,11 +65,29 @@ class Outside(Protocol):
         """Tell a person."""
 
 
+def suspended_s() -> float:
+    """How long this machine has been suspended since its start: the monotonic clock leaves that out.
+
+    Left out, a laptop that wakes would take its own wall clock for one that had leapt, and doubt it.
+    """
+    clock = getattr(time, "CLOCK_BOOTTIME", getattr(time, "CLOCK_MONOTONIC", None))
+    return 0.0 if clock is None else time.clock_gettime(clock) - time.monotonic()
+
+
 class Host:
     """Runs one node."""
 
-    def __init__(self, node: Node, store: Store, outside: Outside, *, reserve_bytes: int) -> None:
+    def __init__(
+        self,
+        node: Node,
+        store: Store,
+        outside: Outside,
+        *,
+        reserve_bytes: int,
+        suspended_s: Callable[[], float] = suspended_s,
+    ) -> None:
         """Put the parts together; `endpoint` is set before `run`. Nothing happens before `run`."""
+        self._suspended_s = suspended_s
         self.node = node
         self.store = store
         self.endpoint: Endpoint | None = None
@@ -121,7 +139,7 @@ class Host:
             self._loop.call_soon(self._turn)
 
     def _now(self) -> Now:
-        self._mono_us = max(self._mono_us, int(self._loop.time() * 1e6))
+        self._mono_us = max(self._mono_us, int((self._loop.time() + self._suspended_s()) * 1e6))
         return Now(self._mono_us, time.time_ns() // 1_000_000)
 
     def _turn(self) -> None:
@@ -151,7 +169,9 @@ class Host:
         if self._alarm is not None:
             self._alarm.cancel()
         self._alarm_us = deadline_us
-        self._alarm = None if deadline_us is None else self._loop.call_at(deadline_us / 1e6, self._ring)
+        self._alarm = (
+            None if deadline_us is None else self._loop.call_at(deadline_us / 1e6 - self._suspended_s(), self._ring)
+        )
 
     def _ring(self) -> None:
         self._alarm = self._alarm_us = None

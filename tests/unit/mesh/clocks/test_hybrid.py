@@ -1,6 +1,8 @@
 """The hybrid clock: stamps rise, follow causes, and do not follow a wrong clock; the guard that tells which is wrong."""
 
-from mesh.clocks.hybrid import COUNTER_MAX, SKEW_MAX_MS, ClockGuard, HybridClock, stamp_ms, stamp_of
+import pytest
+
+from mesh.clocks.hybrid import COUNTER_MAX, LONE_DOUBT_MS, SKEW_MAX_MS, ClockGuard, HybridClock, stamp_ms, stamp_of
 from mesh.types import Now
 from tests.samples import ANA, BEN, CY
 
@@ -160,6 +162,69 @@ def test_a_leap_that_the_neighbors_deny_is_not() -> None:
     assert not guard.trusted(after)
     assert guard.wall_ms(after) == WALL + 1_002
     assert guard.expiry_ms() == WALL
+
+
+LEAP_MS = 7_200_000
+
+
+def leapt(*leaps: tuple[int, int]) -> ClockGuard:
+    """A lone guard whose clock leaps at these times (ms), each time by so much."""
+    guard, ahead = ClockGuard(), 0
+    guard.on_now(now(0, WALL))
+    for at_ms, leap_ms in leaps:
+        ahead += leap_ms
+        guard.on_now(now(at_ms, WALL + at_ms + ahead))
+    return guard
+
+
+@pytest.mark.parametrize("leap_ms", [LEAP_MS, -LEAP_MS])
+def test_a_node_that_is_alone_believes_its_clock_an_hour_after_it_leapt(leap_ms: int) -> None:
+    guard = leapt((1_000, leap_ms))
+    shortly, then = (now(ms, WALL + ms + leap_ms) for ms in (999 + LONE_DOUBT_MS, 1_000 + LONE_DOUBT_MS))
+
+    guard.on_now(shortly)
+    assert not guard.trusted(shortly)
+    assert guard.expiry_ms() == WALL
+    guard.on_now(then)
+
+    assert guard.trusted(then)
+    assert guard.expiry_ms() == max(WALL, then.wall_ms)
+    guard.on_now(now(2_000 + LONE_DOUBT_MS, WALL + LONE_DOUBT_MS + 2_000 + leap_ms))
+    assert guard.trusted(now(2_000 + LONE_DOUBT_MS, WALL + LONE_DOUBT_MS + 2_000 + leap_ms))
+
+
+def test_a_clock_that_leaps_again_is_doubted_anew() -> None:
+    guard = leapt((1_000, LEAP_MS), (1_800_000, SKEW_MAX_MS + 1))
+    ahead = LEAP_MS + SKEW_MAX_MS + 1
+    shortly, then = (now(ms, WALL + ms + ahead) for ms in (1_799_999 + LONE_DOUBT_MS, 1_800_000 + LONE_DOUBT_MS))
+
+    guard.on_now(shortly)
+    assert not guard.trusted(shortly)
+    guard.on_now(then)
+
+    assert guard.trusted(then)
+
+
+def test_a_clock_that_was_set_right_is_believed_at_once() -> None:
+    guard = leapt((1_000, LEAP_MS), (2_000, -LEAP_MS))
+
+    assert guard.trusted(now(2_000, WALL + 2_000))
+    assert guard.expiry_ms() == WALL + 2_000
+
+
+def test_a_neighbor_that_denies_a_leap_is_remembered_for_an_hour() -> None:
+    guard = leapt((1_000, LEAP_MS))
+    denied = now(3_000_000, WALL + 3_000_000 + LEAP_MS)
+    told(guard, denied, WALL + 3_000_000)
+    guard.on_now(denied)
+    guard.keep(lambda _: False)
+    shortly, then = (now(3_000_000 + ms, denied.wall_ms + ms) for ms in (LONE_DOUBT_MS - 1, LONE_DOUBT_MS))
+
+    guard.on_now(shortly)
+    assert not guard.trusted(shortly)
+    guard.on_now(then)
+
+    assert guard.trusted(then)
 
 
 def test_of_two_clocks_that_differ_neither_is_believed_and_each_stamps_by_its_own() -> None:
