@@ -199,7 +199,8 @@ class Messages:
     """Deliveries of one log: what matches among the positions `first..last`, in order; add `first..last` to the cursor.
 
     `positions` names each record's place; `late` those (as indices) that come after a successor, or may: a node looks at
-    the publisher, a client that remembers what it was shown at the channel, too. The same bytes serve every session that
+    the publisher, a client that remembers what it was shown at the channel, too. `conflicts` names those (as indices) whose
+    name another message bears elsewhere: neither is a copy, both are to be shown. The same bytes serve every session that
     is at this place with the same patterns under the same number.
     """
 
@@ -210,6 +211,7 @@ class Messages:
     positions: tuple[int, ...]
     records: tuple[Record, ...]
     late: tuple[int, ...] = ()
+    conflicts: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

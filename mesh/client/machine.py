@@ -362,7 +362,7 @@ class Client:
             position = operation.positions[index]
             size = len(record.payload)
             new, out_of_order = (False, False) if position in held else subscription.seen.note(record)
-            if not new:
+            if not new and (position in held or index not in operation.conflicts):
                 effects += self._owe(subscription, 1, size)
                 continue
             subscription.untaken_messages += 1

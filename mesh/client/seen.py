@@ -1,7 +1,8 @@
 """Names that a subscription has seen, so that a message which stands in two logs is shown once.
 
 Nodes leave out what they know to be a copy; but a client that moved may be ahead of its new node, and only it knows
-what it was shown. It remembers runs of sequences for the publishers that it last heard; beyond the limit the oldest go, and
+what it was shown. Where a node has compared two messages of one name and found them unequal it says so, and both are shown.
+It remembers runs of sequences for the publishers that it last heard; beyond the limit the oldest go, and
 that *once* is at risk is reported. What is remembered is kept beside a cursor (`parts`), so that a process which starts
 again from it knows what the one before it was shown.
 """

@@ -60,9 +60,10 @@ def _spliced(*parts: Any) -> bytes:
 def encode_operation(operation: o.ClientOperation | o.NodeOperation) -> bytes:
     """Encode an operation."""
     match operation:
-        case o.Messages(subscription, log, first, last, positions, records, late):
+        case o.Messages(subscription, log, first, last, positions, records, late, conflicts):
             offsets = [] if len(positions) == last - first + 1 else [place - first for place in positions]
-            return _spliced(25, subscription, log_parts(log), first, last, offsets, records, list(late))
+            marks = [list(late), list(conflicts)] if conflicts else [list(late)]
+            return _spliced(25, subscription, log_parts(log), first, last, offsets, records, *marks)
         case o.HistoryPage(request, cut, places_, records, after):
             places = [[log_parts(log), position] for log, position in places_]
             return _spliced(27, request, vector_parts(cut), places, records, _optional_vector(after))
@@ -206,7 +207,9 @@ def _messages(p: list[Any]) -> o.Messages:
     places = tuple(first + number(offset) for offset in array(p[4])) or tuple(range(first, first + len(records)))
     if len(places) != len(records) or any(a >= b for a, b in pairwise(places)) or (places and places[-1] > last):
         raise DecodeError("every record has a place of its own, in order")
-    return o.Messages(number(p[0]), log_id(p[1]), first, last, places, records, tuple(map(number, array(p[6]))))
+    late = tuple(map(number, array(p[6])))
+    conflicts = tuple(map(number, array(p[7]))) if len(p) > 7 else ()
+    return o.Messages(number(p[0]), log_id(p[1]), first, last, places, records, late, conflicts)
 
 
 def _history_page(p: list[Any]) -> o.HistoryPage:

@@ -277,10 +277,12 @@ def encode_node_text(operation: o.NodeOperation) -> str:
 
 def _node_parts(operation: o.NodeOperation) -> dict[str, Any]:
     match operation:
-        case o.Messages(subscription, log, first, last, positions, records, late):
+        case o.Messages(subscription, log, first, last, positions, records, late, conflicts):
             messages = [_message(log, position, record) for position, record in zip(positions, records, strict=True)]
             for index in late:
                 messages[index]["late"] = True
+            for index in conflicts:
+                messages[index]["conflict"] = True
             place = {"log": log_text(log), "first": first, "last": last}
             return {"op": "messages", "subscription": subscription, **place, "messages": messages}
         case o.Attached(node, region, version, gateways):

@@ -60,6 +60,7 @@ OPERATIONS: dict[str, o.ClientOperation | o.NodeOperation] = {
     "subscribed": o.Subscribed(1, VECTOR),
     "messages": o.Messages(1, LOG, 5, 9, (5, 8), RECORDS, (1,)),
     "messages-dense": o.Messages(1, LOG, 5, 6, (5, 6), RECORDS),
+    "messages-conflict": o.Messages(1, LOG, 5, 6, (5, 6), RECORDS, (), (1,)),
     "messages-none": o.Messages(1, LOG, 5, 6, (), ()),
     "gap": o.Gap(1, OTHER, 5, 6, o.GapReason.MISSING, may_fill=True),
     "gap-for-good": o.Gap(1, OTHER, 5, 6, o.GapReason.EXPIRED),

@@ -231,7 +231,8 @@ class Delivery(Tail):
             reader.skim.cover(log, first, through)
             return []
         reader.spend(len(records), size)
-        told = Messages(reader.subscription, log, first, through, tuple(positions), tuple(records), marks)
+        conflicts = self._conflict_marks(records, log, positions)
+        told = Messages(reader.subscription, log, first, through, tuple(positions), tuple(records), marks, conflicts)
         gaps = [self._gap(reader, log, lo, hi, GapReason.EXPIRED) for lo, hi in expired.within(first, through)]
         return [*gaps, Tell((reader.session,), told)]  # in this order, so that nobody writes past a gap
 

@@ -287,7 +287,15 @@ class Tail:
             first = self._untold_from(group, log, first)
             group.told[log] = last
         marks = self._late_marks(group.records, log, self.deliverable, late=late)
-        return Messages(group.key[1], log, first, last, tuple(group.positions), tuple(group.records), marks)
+        conflicts = self._conflict_marks(group.records, log, group.positions)
+        return Messages(group.key[1], log, first, last, tuple(group.positions), tuple(group.records), marks, conflicts)
+
+    def _conflict_marks(self, records: list[Record], log: LogId, positions: list[int]) -> tuple[int, ...]:
+        """Which records share their name with another message: a client must not take them for copies."""
+        if not self.holdings.names.movers:
+            return ()
+        places = enumerate(zip(records, positions, strict=True))
+        return tuple(i for i, (record, at) in places if self.twins.differs(record, (log, at)))
 
     def _late_marks(self, records: list[Record], log: LogId, told: VersionVector, *, late: bool) -> tuple[int, ...]:
         """Which records come after a successor: all that fill a hole; of a publisher that moved, those overtaken."""

@@ -60,6 +60,12 @@ class Twins:
             return None
         return known.get(place, ())
 
+    def differs(self, record: Record, place: Place) -> bool:
+        """Whether a copy of a record's name was compared and is another message. False where none was compared."""
+        known = self._known.get(record.name, {})
+        equal = {(log, at) for _, log, at in known.get(place, ())}
+        return any(at and (log, at) != place and (log, at) not in equal for log, at in known)
+
     def ask(self, names: list[MessageName], request: int) -> Load:
         """Look up copies: of the first name, and of those that follow it without a gap."""
         publisher, incarnation, first = names[0]

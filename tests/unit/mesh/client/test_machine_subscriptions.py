@@ -100,6 +100,16 @@ def test_a_position_is_delivered_once_and_a_name_too() -> None:
     assert me.on_operation(copy, 0) == [delivered(1, 2, record(4), log=OTHER)]
 
 
+def test_another_message_under_a_name_that_was_shown_is_shown_where_the_node_says_so() -> None:
+    me = subscribed()
+    one, other = record(3, b"one"), record(3, b"other")
+    me.on_operation(messages(1, 1, one), 0)
+    conflict = Messages(1, OTHER, 1, 1, (1,), (other,), (), (0,))
+
+    assert me.on_operation(conflict, 0) == [delivered(1, 1, other, log=OTHER)]
+    assert me.on_operation(conflict, 0) == [fx.Covered(1, OTHER, 1, 1)]
+
+
 def test_what_comes_after_its_successor_is_late_whoever_noticed() -> None:
     me = subscribed()
 

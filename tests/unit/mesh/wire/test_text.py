@@ -250,10 +250,10 @@ def test_a_cursor_names_at_most_65_536_logs() -> None:
 # --- what a node says ------------------------------------------------------------------------------------------------
 
 
-def test_messages_name_their_place_and_say_what_is_late() -> None:
+def test_messages_name_their_place_and_say_what_is_late_and_what_shares_its_name() -> None:
     plain, full = record(1), record(2, b"\xff", headers={"k": "v"}, flags=0)
 
-    text = encode_node_text(o.Messages(1, LOG, 5, 9, (5, 8), (plain, full), (1,)))
+    text = encode_node_text(o.Messages(1, LOG, 5, 9, (5, 8), (plain, full), (1,), (0,)))
 
     place = {"log": log_text(LOG), "publisher": "pub", "incarnation": "7", "channel": "room/1", "ttl_ms": plain.ttl_ms}
     assert json.loads(text) == {
@@ -263,7 +263,7 @@ def test_messages_name_their_place_and_say_what_is_late() -> None:
         "first": 5,
         "last": 9,
         "messages": [
-            {**place, "sequence": 1, "stamp": str(plain.stamp), "position": 5, "text": "hello"},
+            {**place, "sequence": 1, "stamp": str(plain.stamp), "position": 5, "text": "hello", "conflict": True},
             {
                 **place,
                 "sequence": 2,

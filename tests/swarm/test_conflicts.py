@@ -1,0 +1,45 @@
+"""One name, two messages: both are shown, in whatever order they come, and the fault is told."""
+
+import pytest
+
+from mesh.clocks.vector import VersionVector
+from mesh.codes import Code
+from sim.network import Network
+from sim.workload import App
+from sim.world import World
+
+
+def double(world: World, name: str, gateway: str, incarnation: int) -> App:
+    """A process that draws no incarnation of its own."""
+    app = App(world, name, [gateway])
+    app.client.incarnation = incarnation
+    return app
+
+
+@pytest.mark.parametrize("late_reader", [False, True])
+@pytest.mark.parametrize("where", ["ana", "ben"])
+def test_two_messages_under_one_name_are_both_shown(where: str, late_reader: bool) -> None:
+    world = World(11, Network(delay_us=20_000))
+    world.add("ana", "eu")
+    world.add("ben", "us", ("ana",))
+    world.run(2)
+    world.cut(["ana"], ["ben"])
+    readers = [App(world, "reader", [where])]
+    writers = [double(world, "twin", gateway, 7) for gateway in ("ana", "ben")]
+    if not late_reader:
+        readers[0].subscribe("#", cursor=VersionVector())
+    world.run(1)
+    for number, writer in enumerate(writers):
+        writer.publish("room/1", b"message %d" % number)
+        writer.publish("room/1", b"the same")
+    world.run(1)
+    world.heal()
+    world.run(40)
+    if late_reader:
+        readers[0].subscribe("#", cursor=VersionVector())
+        world.run(5)
+
+    shown = [one.record.payload for one in readers[0].diaries[1].shown]
+    assert sorted(shown) == [b"message 0", b"message 1", b"the same"]
+    reports = [report for machine in world.machines.values() for report in machine.reports]
+    assert {report.code for report in reports} >= {Code.NAMES_CONFLICT}
