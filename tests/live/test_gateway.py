@@ -80,9 +80,16 @@ async def gateway_of(folder: Path) -> AsyncIterator[str]:
         yield mesh.nodes[0].ready["gateway"]
 
 
-def raw(gateway: str, subprotocol: str = TEXT) -> Any:
-    """A WebSocket of our own making, which does not wait long to be closed."""
-    return websocket(gateway, subprotocols=[subprotocol], close_timeout=0.1)
+@contextlib.asynccontextmanager
+async def raw(gateway: str, subprotocol: str = TEXT) -> AsyncIterator[ClientConnection]:
+    """A WebSocket of our own making, which ends without a farewell: what it said last may still be under way."""
+    socket = await websocket(gateway, subprotocols=[subprotocol], close_timeout=0.1)
+    try:
+        yield socket
+    finally:
+        if not socket.transport.is_closing():
+            socket.transport.abort()
+        await socket.wait_closed()
 
 
 def test_bad_input_is_refused_with_its_code_and_the_session_goes_on(tmp_path: Path) -> None:

@@ -55,9 +55,14 @@ class Peer:
     def __init__(self, identity: Identity) -> None:
         self.identity = identity
         self.told: asyncio.Queue[Any] = asyncio.Queue()
-        self.endpoint = Endpoint.open(LOOPBACK, self.told.put_nowait)
+        self.endpoint = Endpoint.open(LOOPBACK, self._tell)
         self.link = LinkId(0)
         self.binding = b""
+        self.is_down = False
+
+    def _tell(self, event: object) -> None:
+        self.is_down = self.is_down or isinstance(event, LinkDown)
+        self.told.put_nowait(event)
 
     async def dial(self, address: Address) -> None:
         self.endpoint.dial(address)
@@ -108,7 +113,7 @@ async def attacked(folder: Path, launcher: str = PDEATHSIG_CODE) -> AsyncIterato
         node = await mesh.add("eu", "eu", launcher=launcher)
         await linked(node.ready["gateway"], 1)
         (folder / "peer").mkdir()
-        identity, _ = join_mesh(folder / "peer", mesh.ticket, "us", wall_ms())
+        identity = join_mesh(folder / "peer", mesh.ticket, "us", wall_ms())
         peer = Peer(identity)
         host, _, port = node.ready["listen"].rpartition(":")
         async with connect(node.ready["gateway"]) as client:
@@ -231,7 +236,7 @@ def test_hello_of_another_mesh_is_refused_though_its_certificate_is_good_there(t
             create_mesh(other / "mesh", "other")
             ticket = make_ticket(other / "mesh", wall_ms(), regions=("*",), seeds=(), life_ms=60_000).text()
             (other / "node").mkdir()
-            identity, _ = join_mesh(other / "node", ticket, "us", wall_ms())
+            identity = join_mesh(other / "node", ticket, "us", wall_ms())
             peer.identity = identity
 
             peer.say(peer.hello())
@@ -262,11 +267,13 @@ def test_flood_of_control_frames_is_stopped(tmp_path: Path) -> None:
         async with attacked(tmp_path) as (node, peer):
             await peer.greeted()
             log = peer.batch().log
-            for number in range(600):
-                peer.say(IHave(tuple((log, n, n) for n in range(2, 2_002, 2))))
-                await asyncio.sleep(0.001)
-                if number > 300 and peer.endpoint.waiting(peer.link) == 0:
+            flood = IHave(tuple((log, n, n) for n in range(2, 2_002, 2)))
+            for _ in range(3_000):  # of 45 KB each; 20 MB may come at once, and 2 MB in each second after
+                if peer.is_down:
                     break
+                peer.say(flood)
+                while peer.endpoint.waiting(peer.link) > 4 << 20:
+                    await asyncio.sleep(0.001)
 
             assert (await peer.hear(LinkDown)).why.startswith(Code.CONTROL_FLOOD)
             assert await asyncio.to_thread(dropped, node, Code.CONTROL_FLOOD)
