@@ -9,9 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from mesh.clocks.vector import IntervalSet, VersionVector
 from mesh.log.record import Record
+from mesh.operations import SlowPolicy
 from mesh.types import pattern_matches
 from sim.workload import App, Diary, Entry
+from sim.world import World
 
 Name = tuple[str, int, int]
 Ledger = dict[Name, Entry]
@@ -43,6 +46,22 @@ def nothing_lost(ledger: Ledger, diary: Diary) -> list[Breach]:
         for name, entry in ledger.items()
         if entry.level > (0, 0) and not entry.mortal and _matches(diary, entry.channel) and name not in shown
     ]
+
+
+def honest_about_gaps(ledger: Ledger, diary: Diary, world: World) -> list[Breach]:
+    """What was acknowledged and matches was shown, or a gap names its place. For subscriptions from the beginning."""
+    shown = {name_of(shown.record) for shown in diary.shown}
+    told = VersionVector((gap.log, IntervalSet([(gap.first, gap.last)])) for gap in diary.missed)
+    breaches = []
+    for name, entry in ledger.items():
+        if entry.level == (0, 0) or not _matches(diary, entry.channel) or name in shown:
+            continue
+        places = [
+            run for m in world.machines.values() if m.node is not None for run in m.node.holdings.names.find(*name)
+        ]
+        if not any(told.get(run.log).touches(run.from_position, run.to_position) for run in places):
+            breaches.append(Breach("honest about gaps", f"{name} was neither shown nor told as a gap ({diary.policy})"))
+    return breaches
 
 
 def nothing_invented(ledger: Ledger, diary: Diary) -> list[Breach]:
@@ -88,12 +107,14 @@ def in_order(diary: Diary) -> list[Breach]:
 
 def everything(apps: Iterable[App]) -> list[Breach]:
     """All promises, for subscriptions that began at the beginning, once all is quiet."""
-    apps = list(apps)
+    apps = sorted(apps, key=lambda app: app.name)
     ledger = whole_ledger(apps)
     breaches: list[Breach] = []
     for app in apps:
         for diary in app.diaries.values():
-            breaches += nothing_lost(ledger, diary)
+            if diary.policy in (SlowPolicy.ALL, SlowPolicy.DISCONNECT):
+                breaches += nothing_lost(ledger, diary)
+            breaches += honest_about_gaps(ledger, diary, app.world)
             breaches += nothing_invented(ledger, diary)
             breaches += once(diary)
             breaches += in_order(diary)

@@ -50,6 +50,7 @@ class Diary:
     """What a subscription was shown, in order, and what it was told is missing."""
 
     patterns: tuple[str, ...]
+    policy: SlowPolicy = SlowPolicy.ALL
     shown: list[Shown] = field(default_factory=list)
     missed: list[fx.Missed] = field(default_factory=list)
     began: bool = False
@@ -106,7 +107,7 @@ class App:
     ) -> int:
         """Subscribe; without a cursor or a time, from now. The number of its diary is returned."""
         number, effects = self.client.subscribe(patterns, cursor=cursor, since_ms=since_ms, policy=policy)
-        self.diaries[number] = Diary(patterns)
+        self.diaries[number] = Diary(patterns, policy)
         self._run(effects)
         return number
 
@@ -130,7 +131,7 @@ class App:
         self.diaries = {}
         for number, diary in sorted(old.items()):
             cursor, seen = kept[number]
-            again, effects = self.client.subscribe(diary.patterns, cursor=cursor, seen=seen)
+            again, effects = self.client.subscribe(diary.patterns, cursor=cursor, seen=seen, policy=diary.policy)
             self.diaries[again] = diary
             self._run(effects)
 

@@ -7,7 +7,9 @@ import os
 
 import pytest
 
+from mesh.client import ClientConfig
 from mesh.clocks.vector import VersionVector
+from mesh.operations import SlowPolicy
 from sim import checkers
 from sim.faults import Faults
 from sim.network import Network
@@ -29,9 +31,15 @@ def swarm(seed: int) -> tuple[World, list[App], Faults]:
     names = NODES[: rng.between(2, len(NODES))]
     for index, name in enumerate(names):
         world.add(name, REGIONS[index], names[:index])
-    apps = [App(world, f"app-{name}", [name, *(other for other in names if other != name)]) for name in names]
+    apps = []
+    for name in names:  # a small credit is used up as soon as an application stops reading
+        config = ClientConfig(credit_messages=rng.choice((8, 64, 8_192)))
+        apps.append(App(world, f"app-{name}", [name, *(other for other in names if other != name)], config))
+    policies = list(SlowPolicy)
     for app in apps:
         app.subscribe("#", cursor=VersionVector())
+        for patterns in (("room/0",), ("room/+",), ("room/1", "room/2")):
+            app.subscribe(*patterns, cursor=VersionVector(), policy=rng.choice(policies))
     faults = Faults(world, apps, world.rng.fork("faults"))
     world.run(2)
     for _ in range(STEPS):
