@@ -39,6 +39,7 @@ from mesh.log.names import NameRun
 from mesh.log.record import (
     HEADERS_MAX,
     RECORD_BYTES_MAX,
+    TTL_DEFAULTED,
     TTL_MS_MAX,
     Record,
     encode_record,
@@ -287,7 +288,7 @@ class Intake:
                 draft.sequence,
                 stamp,
                 item.ttl_ms,
-                draft.flags,
+                draft.flags if draft.ttl_ms else draft.flags | TTL_DEFAULTED,
                 [],
                 draft.headers or {},
                 draft.payload,

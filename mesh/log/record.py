@@ -28,7 +28,9 @@ RECORD_NESTING_MAX = NESTING_MAX - 2
 
 CONTENT_BYTES, CONTENT_TEXT, CONTENT_JSON, CONTENT_MSGPACK = 0, 1, 2, 3
 CONTENT_MASK = 0b111
-"""The low flag bits say what the payload is; the publisher sets them. Higher bits are reserved."""
+"""The low flag bits say what the payload is; the publisher sets them. Higher bits are the accepting node's."""
+TTL_DEFAULTED = 0b1000
+"""The publisher named no time to live: this one is the accepting node's default, and no part of the message."""
 
 
 class MessageName(NamedTuple):
@@ -65,9 +67,10 @@ class Record(NamedTuple):
         return stamp_ms(self.stamp) + self.ttl_ms
 
     def same_message(self, other: Record) -> bool:
-        """Whether both agree in all that the publisher sent: all but the stamp, and the flags that a node sets."""
-        same_flags = not (self.flags ^ other.flags) & CONTENT_MASK
-        return same_flags and self[:4] == other[:4] and self.ttl_ms == other.ttl_ms and self[7:10] == other[7:10]
+        """Whether both agree in all that the publisher sent: all but the stamp, and what a node sets."""
+        same_flags = not (self.flags ^ other.flags) & (CONTENT_MASK | TTL_DEFAULTED)
+        same_ttl = self.ttl_ms == other.ttl_ms or self.flags & TTL_DEFAULTED
+        return bool(same_flags and same_ttl) and self[:4] == other[:4] and self[7:10] == other[7:10]
 
 
 _pack = msgpack.Packer(autoreset=True, use_bin_type=True).pack

@@ -11,6 +11,7 @@ from mesh.log.record import (
     NESTING_MAX,
     RECORD_BYTES_MAX,
     RECORD_NESTING_MAX,
+    TTL_DEFAULTED,
     TTL_MS_MAX,
     MessageName,
     Record,
@@ -236,7 +237,7 @@ def changed(**fields: object) -> Record:
 
 @pytest.mark.parametrize(
     "other",
-    [changed(stamp=5), changed(flags=1 | 8), changed(flags=1 | 1 << 40), changed(raw=b"other"), record(1)],
+    [changed(stamp=5), changed(flags=1 | 16), changed(flags=1 | 1 << 40), changed(raw=b"other"), record(1)],
 )
 def test_one_message_is_known_by_all_that_its_publisher_sent(other: Record) -> None:
     assert record(1).same_message(other)
@@ -253,6 +254,8 @@ def test_one_message_is_known_by_all_that_its_publisher_sent(other: Record) -> N
         changed(ttl_ms=1),
         changed(flags=2),
         changed(flags=5),
+        changed(flags=1 | TTL_DEFAULTED),
+        changed(flags=1 | TTL_DEFAULTED, ttl_ms=1),
         changed(causes=[1]),
         changed(headers={"k": "v"}),
         changed(payload=b"hullo"),
@@ -260,6 +263,13 @@ def test_one_message_is_known_by_all_that_its_publisher_sent(other: Record) -> N
 )
 def test_two_messages_differ_in_any_of_it(other: Record) -> None:
     assert not record(1).same_message(other)
+
+
+def test_a_time_to_live_that_no_publisher_named_is_no_part_of_the_message() -> None:
+    one, other = (changed(flags=1 | TTL_DEFAULTED, ttl_ms=ttl_ms) for ttl_ms in (1, 2))
+
+    assert one.same_message(other)
+    assert not one.same_message(other._replace(flags=2 | TTL_DEFAULTED))
 
 
 def test_a_record_is_encoded_as_the_array_that_it_is() -> None:
