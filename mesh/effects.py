@@ -391,7 +391,7 @@ class PeerSilent:
 
 @dataclass(frozen=True, slots=True)
 class PeerBack:
-    """A peer that was behind can be sent live batches again; what it missed needs a repair."""
+    """A peer that was behind can be sent live batches again, or lost a second link; what it missed needs a repair."""
 
     link: LinkId
 

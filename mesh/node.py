@@ -164,7 +164,7 @@ class Node:
                 case e.PeerSilent(link):
                     self._run(self.repair.on_peer_silent(link, now), now)
                 case e.PeerBack(link):
-                    self._run(self.repair.compare(link, now), now)
+                    self._run(self.repair.on_peer_back(link, now), now)
                     self._run(self.receipts.tell_peers((link,)), now)
                 case e.CreditCame(link):
                     self._run(self.serving.on_credit(link), now)

@@ -80,6 +80,8 @@ class Partner:
     session: int = 0
     active: bool = False
     """A session of ours is under way."""
+    again: bool = False
+    """Something was missed since that session began: the next follows at once."""
     told_revision: int = 0
     incomplete: int = 0
 
@@ -142,6 +144,13 @@ class Repair:
             SetTimer(Timer(STALL, (link,)), now.mono_us + self.config.stall_ms * US_PER_MS),
         ]
 
+    def on_peer_back(self, link: LinkId, now: Now) -> list[Outcome]:
+        """A peer may have missed something until now: compare, and again if a session that began before is under way."""
+        partner = self.partners.get(link)
+        if partner is not None:
+            partner.again = partner.active
+        return self.compare(link, now)
+
     def compare_all(self, now: Now) -> list[Outcome]:
         """Something is missing and nobody sends it: compare with everyone."""
         return [outcome for link in list(self.partners) for outcome in self.compare(link, now)]
@@ -157,8 +166,10 @@ class Repair:
         least_ms = self._least_ms(peer)
         most_ms = self.config.near_max_ms if peer.near else self.config.far_max_ms
         partner.interval_ms = least_ms if differed else min(partner.interval_ms * 3 // 2, most_ms)
-        partner.active = False
         wait_us = self.rng.between(partner.interval_ms // 2, partner.interval_ms * 3 // 2) * US_PER_MS
+        if partner.again:
+            wait_us = 0
+        partner.active = partner.again = False
         return [SetTimer(Timer(STALL, (link,)), None), SetTimer(Timer(DUE, (link,)), now.mono_us + wait_us)]
 
     def on_stall_timer(self, link: LinkId, now: Now) -> list[Outcome]:

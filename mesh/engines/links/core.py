@@ -174,6 +174,9 @@ class Links:
         outcomes: list[Outcome] = [SetTimer(Timer(GREETING, (link,)), None)]
         peer = self.peers.remove(link)
         if peer is None:
+            kept = self.peers.of(gone.peer.node, gone.peer.life) if gone.peer is not None else None
+            if kept is not None:  # the older of two took with it what was under way on it
+                outcomes.append(PeerBack(kept.link))
             return [*outcomes, *self._dial_failed(gone.dialed, now)]
         outcomes.append(PeerDown(link))
         other = next((o for o in self.links.values() if o.peer and _same(o.peer, peer)), None)
@@ -276,6 +279,8 @@ class Links:
         if older and link.link not in self.peers:
             self.peers.add(peer)
             outcomes.append(PeerUp(link.link))
+        elif older:  # what was under way on it is lost
+            outcomes.append(PeerBack(link.link))
         return outcomes
 
     def reading(self, link_id: LinkId) -> Peer | None:
@@ -293,13 +298,12 @@ class Links:
         if peer is None or frame.until_bytes <= peer.credit_until:
             return []
         peer.credit_until = frame.until_bytes
-        if link_id not in self.peers:
+        starved, peer.starved = peer.starved, False
+        if link_id not in self.peers:  # should it be written to again, that begins with a repair
             return []
         outcomes: list[Outcome] = [CreditCame(link_id)]
-        if peer.starved:
-            peer.starved = False
-            if not peer.behind:
-                outcomes.append(PeerBack(link_id))
+        if starved and not peer.silent:
+            outcomes.append(PeerBack(link_id))
         return outcomes
 
     def on_batch(self, link_id: LinkId, size: int, now: Now) -> list[Outcome]:

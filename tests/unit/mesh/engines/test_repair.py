@@ -19,6 +19,7 @@ from tests.engine_samples import (
     held,
     keep,
     no_timer,
+    set_timer,
     state,
     take,
     to_ana,
@@ -154,6 +155,26 @@ def test_an_answer_of_another_session_ends_nothing() -> None:
     assert one.engine.on_equal(TO_BEN, RepairEqual(1), at()) == one.finished(TO_BEN, 7_500, 0)
     assert one.engine.on_equal(TO_BEN, RepairEqual(1), at()) == []
     assert not one.engine.partners[TO_BEN].active
+
+
+def test_what_was_missed_during_a_session_is_compared_as_soon_as_it_is_over() -> None:
+    one = desk(to_ben())
+
+    assert one.engine.on_peer_back(TO_BEN, at(1)) == []
+    one.finished(TO_BEN, 7_500, 2)
+    assert one.engine.on_equal(TO_BEN, RepairEqual(1), at(2)) == [no_timer(STALL, TO_BEN), set_timer(DUE, TO_BEN, ms=2)]
+    assert one.engine.on_due_timer(TO_BEN, at(2)) == hello(TO_BEN, 2, 0, 2)
+    assert one.engine.on_equal(TO_BEN, RepairEqual(2), at(3)) == one.finished(TO_BEN, 11_250, 3)
+
+
+def test_a_peer_that_is_back_outside_a_session_is_compared_at_once() -> None:
+    one = desk(to_ben())
+    one.engine.on_equal(TO_BEN, RepairEqual(1), at(2))
+    one.finished(TO_BEN, 7_500, 2)
+
+    assert one.engine.on_peer_back(TO_BEN, at(3)) == hello(TO_BEN, 2, 0, 3)
+    assert one.engine.on_equal(TO_BEN, RepairEqual(2), at(4)) == one.finished(TO_BEN, 11_250, 4)
+    assert one.engine.on_peer_back(TO_CY, at()) == []
 
 
 # --- links that die or fall silent -----------------------------------------------------------------------------------
