@@ -12,17 +12,13 @@ DEFAULT_PORT = 7420
 """Where a gateway listens."""
 
 
-def parse_address(text: str, *, port: int | None = None, what: str = "an address") -> Address:
-    """Read an address; `port` stands in where there is none. Raises `HostError` (CONFIG_INVALID)."""
-    host, colon, number = text.strip().rpartition(":")
-    if not colon or (":" in host and not host.startswith("[")):
-        host, number = text.strip(), ""
-    host = host.removeprefix("[").removesuffix("]") or "0.0.0.0"  # noqa: S104  # `:7421` means every interface
-    if not number and port is not None:
-        return Address(host, port)
-    if not number.isascii() or not number.isdigit() or int(number) > 65_535:
+def parse_address(text: str, *, what: str = "an address") -> Address:
+    """Read an address. Raises `HostError` (CONFIG_INVALID)."""
+    host, _, number = text.strip().rpartition(":")
+    bare = ":" in host and not host.startswith("[")  # an IPv6 address without its brackets, and so without a port
+    if bare or not number.isascii() or not number.isdigit() or int(number) > 65_535:
         raise HostError(Code.CONFIG_INVALID, f"{what} is host:port, found {text!r}")
-    return Address(host, int(number))
+    return Address(host.removeprefix("[").removesuffix("]") or "0.0.0.0", int(number))  # noqa: S104  # `:7421`: everywhere
 
 
 def is_loopback(host: str) -> bool:

@@ -121,7 +121,7 @@ def _refuse(where: str, complaint: str) -> HostError:
 
 
 def _unknown(where: str, name: str, known: list[str]) -> HostError:
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    near = difflib.get_close_matches(name, known, n=1)
     hint = f"; did you mean {near[0]}?" if near else f"; there are {', '.join(known[:8])}…"
     return HostError(Code.CONFIG_UNKNOWN_KEY, f"{where}: there is no {name}{hint}")
 

@@ -12,7 +12,7 @@ from nodes.sdk.cursor import PREFIX, Cursor
 from nodes.sdk.messages import GossamerError
 
 UNIT_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
-SPAN = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d|w)")
+SPAN = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d|w)", re.ASCII)
 FORMS = 'a span ("90s", "30m", "1h", "2d"), "all", an ISO date and time, ms since 1970, or a cursor'
 
 

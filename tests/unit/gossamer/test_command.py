@@ -140,3 +140,24 @@ def test_importing_gossamer_never_fails_and_loads_nothing() -> None:
 def test_a_name_that_gossamer_never_had_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="no attribute 'conect'"):
         _ = gossamer.conect
+
+
+def test_a_twin_is_named_as_the_flag_is_and_not_as_the_parameter(group: LazyGroup) -> None:
+    @click.group()
+    def wave() -> None:
+        pass
+
+    @wave.command()
+    @click.option("--no-rain", "-n", "dry", is_flag=True)
+    @click.option("--kept", "value", envvar="KEPT")
+    @click.option("--setting", allow_from_autoenv=False)
+    def twice(dry: bool, value: str, setting: str) -> None:
+        click.echo(f"{dry} {value} {setting}")
+
+    sys.modules["gossamer_waving"].wave = wave  # type: ignore[attr-defined]
+    variables = {"GOSSAMER_WAVE_TWICE_NO_RAIN": "1", "KEPT": "2", "GOSSAMER_WAVE_TWICE_SETTING": "3"}
+    variables |= {"GOSSAMER_WAVE_TWICE_KEPT": "4", "GOSSAMER_WAVE_TWICE_DRY": "0", "GOSSAMER_WAVE_TWICE_VALUE": "5"}
+
+    result = CliRunner().invoke(group, ["wave", "twice"], env=variables)
+
+    assert result.output == "True 2 None\n"

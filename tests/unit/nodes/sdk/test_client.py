@@ -1,0 +1,87 @@
+"""The client without a gateway: what it refuses at once, and what it holds."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from mesh.client import ClientConfig
+from mesh.codes import Code
+from nodes.sdk.client import Client, connect
+from nodes.sdk.messages import GossamerError
+
+NOWHERE = "127.0.0.1:1"
+SMALL = ClientConfig(outbox_messages_max=2)
+
+
+def play(work: Callable[[Client], Awaitable[None]]) -> None:
+    """Run with a client that waits for no gateway."""
+
+    async def bounded() -> None:
+        async with asyncio.timeout(10), connect(NOWHERE, timeout=None, config=SMALL) as client:
+            await work(client)
+
+    asyncio.run(bounded())
+
+
+def code_of(call: Callable[[], object]) -> str:
+    with pytest.raises(GossamerError) as caught:
+        call()
+    return caught.value.code
+
+
+def test_an_outbox_that_is_full_takes_no_more() -> None:
+    async def work(client: Client) -> None:
+        client.post("a", "1")
+        client.post("a", "2")
+
+        assert code_of(lambda: client.post("a", "3")) == Code.OUTBOX_FULL
+        assert client.unsent == 2
+
+    play(work)
+
+
+def test_what_waits_when_a_client_is_closed_fails_and_nothing_is_taken_after() -> None:
+    async def work(client: Client) -> None:
+        publish = client.post("a", "1")
+        messages = client.subscribe("a")
+        status = asyncio.ensure_future(client.status())
+        await asyncio.sleep(0)
+
+        await client.close()
+
+        assert isinstance(error := publish.exception(), GossamerError) and error.code == Code.CLIENT_CLOSED
+        with pytest.raises(GossamerError) as caught:
+            await anext(messages)
+        assert caught.value.code == Code.CLIENT_CLOSED
+        with pytest.raises(GossamerError) as caught:
+            await status
+        assert caught.value.code == Code.CLIENT_CLOSED
+        assert code_of(lambda: client.post("a", "2")) == Code.CLIENT_CLOSED
+
+    play(work)
+
+
+def test_what_can_never_be_right_is_refused_before_it_is_sent() -> None:
+    async def work(client: Client) -> None:
+        assert code_of(lambda: client.post("a/#", "x")) == Code.CHANNEL_INVALID
+        assert code_of(lambda: client.channel("/")) == Code.CHANNEL_INVALID
+        assert code_of(lambda: client.post("a", "x", durability="many")) == Code.FIELD_INVALID
+        assert code_of(lambda: client.subscribe("a/#/b")) == Code.PATTERN_INVALID
+        assert code_of(lambda: client.subscribe("a", policy="never")) == Code.FIELD_INVALID
+        assert client.unsent == 0
+
+    play(work)
+
+
+def test_a_gateway_that_does_not_answer_is_named_with_the_reason() -> None:
+    async def work() -> None:
+        async with connect(NOWHERE, timeout=0.3):
+            raise AssertionError("nothing listens there")
+
+    with pytest.raises(GossamerError) as caught:
+        asyncio.run(work())
+
+    assert caught.value.code == Code.GATEWAY_UNREACHABLE
+    assert caught.value.text.startswith(f"ws://{NOWHERE}: ")
+    assert "closed" not in caught.value.text
