@@ -47,7 +47,7 @@ bench: $(STAMP) ## Measure, and print what was measured and on what machine
 	@if [ -e bench/__main__.py ]; then $(PY) -m bench; else echo "There are no benchmarks yet."; fi
 
 docs: $(STAMP) ## Write the generated pages of docs/reference again
-	@if [ -e nodes/docs.py ] || [ -e nodes/docs ]; then $(PY) -m nodes.docs; else echo "No page is generated yet."; fi
+	$(PY) -m gossamer.docs
 
 clean: ## Remove what this Makefile made
 	rm -rf $(VENV) build dist .coverage htmlcov .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -168,7 +168,7 @@ _TABLE: dict[Code, tuple[str, str, str]] = {
     Code.OPERATION_MALFORMED: (
         "an operation does not decode",
         "The message is no MessagePack or JSON, or a field has another type than the protocol says.",
-        "Compare it with docs/reference/client-protocol.md; the session goes on.",
+        "Compare it with docs/reference/protocol.md; the session goes on.",
     ),
     Code.OPERATION_UNKNOWN: (
         "an unknown operation",

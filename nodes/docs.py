@@ -1,14 +1,11 @@
-"""The pages of `docs/reference` that come from the code: `make docs` writes them, a test sees that they are current."""
+"""The pages of `docs/reference` on errors and settings, as text; `gossamer.docs` writes all of them."""
 
 from __future__ import annotations
-
-from pathlib import Path
 
 from mesh.codes import EXPLANATIONS, Code
 from nodes.cli.config import toml_value
 from nodes.settings import keys
 
-REFERENCE = Path(__file__).parent.parent / "docs" / "reference"
 NOTE = "<!-- Written by `make docs` from the code. Do not edit. -->\n"
 FAMILIES = {
     "GSM-1": "This machine and its configuration",
@@ -53,14 +50,3 @@ def config_page() -> str:
 
 
 PAGES = {"errors.md": errors_page, "config.md": config_page}
-
-
-def main() -> None:
-    """Write all pages."""
-    REFERENCE.mkdir(parents=True, exist_ok=True)
-    for name, page in PAGES.items():
-        (REFERENCE / name).write_text(page(), encoding="utf-8")
-
-
-if __name__ == "__main__":
-    main()
