@@ -14,15 +14,17 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from nodes.sdk import (
         Client,
+        Cursor,
         Gap,
         GossamerError,
         Message,
         Receipt,
+        WaitTimedOutError,
         connect,
         sync,
     )
 
-__all__ = ["Client", "Gap", "GossamerError", "Message", "Receipt", "connect", "sync"]
+__all__ = ["Client", "Cursor", "Gap", "GossamerError", "Message", "Receipt", "WaitTimedOutError", "connect", "sync"]
 
 _HOME = "nodes.sdk"
 

@@ -313,7 +313,7 @@ _TABLE: dict[Code, tuple[str, str, str]] = {
     Code.LINKS_TOO_MANY: (
         "too many links",
         "The node has as many links as it is allowed.",
-        "Raise `mesh.links_max`, or look at what connects.",
+        "Look at what connects. A full mesh has as many nodes as that, and no more.",
     ),
     Code.NODE_STOPPING: (
         "a node is stopping",
