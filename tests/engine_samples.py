@@ -15,12 +15,12 @@ TO_ANA, TO_BEN, TO_CY = LinkId(1), LinkId(2), LinkId(3)
 LIFE = 5
 CREDIT = 1 << 30
 GENESIS = found_mesh(SUITE, [b"k" * 32], label="tests", salt=b"s" * 16)
-TICKET = invite(GENESIS, [SUITE.signer(b"k" * 32)], SUITE, b"t" * 32, wall_ms=WALL_MS)
 
 
 def identity(name: str, region: str = "eu", wall_ms: int = WALL_MS) -> Identity:
     """Ana, Ben or Cy as a member of one mesh."""
-    return join(TICKET, NODE_SIGNERS[name], region, SUITE, wall_ms)
+    ticket = invite(GENESIS, [SUITE.signer(b"k" * 32)], SUITE, b"t" * 32, wall_ms=wall_ms)
+    return join(ticket, NODE_SIGNERS[name], region, SUITE, wall_ms)
 
 
 def at(ms: float = 0, wall_ms: int | None = None) -> Now:

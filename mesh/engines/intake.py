@@ -16,7 +16,7 @@ Invariants, checked by `check`: what is gathered is bounded and counted; our log
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from mesh.certificates import Identity
@@ -174,7 +174,7 @@ class Intake:
     def publish(self, session: SessionId, operation: Publish, now: Now) -> list[Outcome]:
         """Take publishes in: refusals to tell, and where names stand that are held already."""
         publisher = self.publishers[session]
-        outcomes: list[Outcome] = []
+        refusals: list[tuple[SessionId, Refused]] = []
         placed: list[Outcome] = []
         names = self.holdings.names
         newest = names.newest(publisher.client, publisher.incarnation)
@@ -182,7 +182,7 @@ class Intake:
             fault = draft_fault(draft, self.config.ttl_max_ms)
             if fault is not None:
                 publisher.on_here(draft.sequence)
-                outcomes.append(self._refuse(publisher, draft.sequence, fault[0], fault[1], -1))
+                refusals.append(_refused(publisher, draft.sequence, fault[0], fault[1], -1))
                 continue
             if draft.sequence <= newest:
                 runs = names.find(publisher.client, publisher.incarnation, draft.sequence)
@@ -201,14 +201,14 @@ class Intake:
                 if not publisher.held_back or draft.sequence < publisher.held_back:
                     publisher.held_back = draft.sequence
                 code, text, retry_ms = refusal
-                outcomes.append(self._refuse(publisher, draft.sequence, code, text, retry_ms))
+                refusals.append(_refused(publisher, draft.sequence, code, text, retry_ms))
                 continue
             publisher.held_back = 0
             self.waiting[name] = []
             ttl_ms = draft.ttl_ms or self.config.ttl_default_ms
             self.gathered.append(Gathered(publisher, draft, ttl_ms, operation.copies, operation.regions))
             self.gathered_bytes += len(draft.payload) + RECORD_OVERHEAD_BYTES
-        return [*_merge_refusals(outcomes), *placed]
+        return [*_tell_refusals(refusals), *placed]
 
     def _refusal(self, publisher: Publisher, draft: Draft, now: Now) -> tuple[Code, str, int] | None:
         """Say why a new message is refused for now; None if it is taken."""
@@ -226,9 +226,6 @@ class Intake:
         if self.gathered_bytes + len(draft.payload) > config.gathered_bytes_max:
             return Code.OVERLOADED, "too many publishes wait for the disk", config.overloaded_retry_ms
         return None
-
-    def _refuse(self, publisher: Publisher, sequence: int, code: Code, text: str, retry_ms: int) -> Outcome:
-        return Tell((publisher.session,), Refused(code, text, 0, sequence, sequence, retry_ms))
 
     # --- sealing -----------------------------------------------------------------------------------------------------
 
@@ -337,16 +334,16 @@ class Intake:
 
     def _refuse_all(self, code: Code, text: str) -> list[Outcome]:
         """Refuse what has gathered and was not sealed: nothing of it happened."""
-        outcomes: list[Outcome] = []
+        refusals: list[tuple[SessionId, Refused]] = []
         for item in self.gathered:
             sequence = item.draft.sequence
             name = (item.publisher.client, item.publisher.incarnation, sequence)
             for publisher in (item.publisher, *(again[0] for again in self.waiting[name])):
                 if not publisher.held_back or sequence < publisher.held_back:
                     publisher.held_back = sequence
-                outcomes.append(self._refuse(publisher, sequence, code, text, self.config.disk_retry_ms))
+                refusals.append(_refused(publisher, sequence, code, text, self.config.disk_retry_ms))
         self.gathered, self.waiting, self.gathered_bytes = [], {}, 0
-        return _merge_refusals(outcomes)
+        return _tell_refusals(refusals)
 
     def check(self) -> None:
         """Assert the invariants."""
@@ -397,18 +394,21 @@ def _run(log: LogId, first: Gathered, at: int, to: int) -> Placed:
     return Placed(first.publisher.session, sequence, sequence + to - at, log, at, to, first.copies, first.regions)
 
 
-def _merge_refusals(outcomes: list[Outcome]) -> list[Outcome]:
-    """Join refusals of sequences that follow one another for the same reason."""
-    merged: list[Outcome] = []
-    for outcome in outcomes:
-        before = merged[-1] if merged else None
-        if isinstance(before, Tell) and isinstance(outcome, Tell) and before.sessions == outcome.sessions:
-            one, two = before.operation, outcome.operation
-            if isinstance(one, Refused) and isinstance(two, Refused):
-                same = (one.code, one.text, one.retry_ms) == (two.code, two.text, two.retry_ms)
-                if same and one.last + 1 == two.first:
-                    joined = Refused(one.code, one.text, 0, one.first, two.last, one.retry_ms)
-                    merged[-1] = Tell(before.sessions, joined)
-                    continue
-        merged.append(outcome)
-    return merged
+def _refused(publisher: Publisher, sequence: int, code: Code, text: str, retry_ms: int) -> tuple[SessionId, Refused]:
+    return publisher.session, Refused(code, text, 0, sequence, sequence, retry_ms)
+
+
+def _tell_refusals(refusals: list[tuple[SessionId, Refused]]) -> list[Outcome]:
+    """Tell refusals, those of sequences that follow one another for the same reason in one."""
+    merged: list[tuple[SessionId, Refused]] = []
+    for session, refused in refusals:
+        if merged and merged[-1][0] == session:
+            before = merged[-1][1]
+            if (
+                replace(before, last=refused.last) == replace(refused, first=before.first)
+                and before.last + 1 == refused.first
+            ):
+                merged[-1] = session, replace(before, last=refused.last)
+                continue
+        merged.append((session, refused))
+    return [Tell((session,), refused) for session, refused in merged]

@@ -10,6 +10,7 @@ Invariants, checked by `check`: sessions and their subscriptions are bounded.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import assert_never
 
 from mesh.codes import Code
 from mesh.effects import Outcome, SetTimer, Tell, Timer
@@ -133,6 +134,8 @@ class Sessions:
                 return None
             case Inspect():
                 return None
+            case _:
+                assert_never(operation)
 
     def _attach(self, seat: Session, operation: Attach) -> list[Outcome]:
         if seat.attached:
