@@ -49,7 +49,7 @@ def gap_object(gap: Gap) -> dict[str, Any]:
 
 
 def message_text(message: Message) -> bytes:
-    """A message as a line for people; control characters are shown, not sent to the terminal."""
+    """A message as a line for people; control characters are shown, not sent to the terminal, a last newline is not."""
     if message.content in ("text", "json"):
         shown = message.payload.decode("utf-8", "backslashreplace")
     else:
@@ -58,6 +58,7 @@ def message_text(message: Message) -> bytes:
             if message.payload.isascii()
             else repr(message.payload)[2:-1]
         )
+    shown = shown.removesuffix("\n").removesuffix("\r")
     shown = "".join(c if c.isprintable() or c == "\t" else c.encode("unicode_escape").decode() for c in shown)
     return f"{message.channel} {shown}{'  (late)' if message.late else ''}\n".encode()
 

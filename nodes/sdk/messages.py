@@ -12,6 +12,9 @@ from mesh.log.record import CONTENT_JSON, CONTENT_MASK, CONTENT_MSGPACK, CONTENT
 from mesh.operations import GapReason
 from mesh.types import LogId, log_text, node_text
 
+SHOWN_MAX = 200
+"""Characters of the content that `repr` of a message shows."""
+
 
 class GossamerError(Exception):
     """Something went wrong; `code` is in the registry (`gossamer explain CODE`)."""
@@ -61,6 +64,11 @@ class Message:
     position: int
     record: Record
     late: bool = False
+
+    def __repr__(self) -> str:
+        shown = repr(self.data)
+        shown = shown if len(shown) <= SHOWN_MAX else f"{shown[:SHOWN_MAX]}…"
+        return f"<Message {self.channel} from {self.publisher}: {shown}{', late' if self.late else ''}>"
 
     @property
     def channel(self) -> str:

@@ -225,7 +225,7 @@ def test_a_closed_pipe_ends_sub_quietly(tmp_path: Path) -> None:
                 status = await asyncio.to_thread(reader.wait, 20)
                 words = reader.stderr.read()
 
-            assert (line, status, words) == (b"a line\\n\n", 0, b"")
+            assert (line, status, words) == (b"a line\n", 0, b"")
 
     play(work)
 

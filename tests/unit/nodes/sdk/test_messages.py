@@ -91,3 +91,10 @@ def test_errors_carry_their_code_and_what_was_reached() -> None:
 
     assert (error.code, error.text, str(error)) == (Code.WAIT_TIMED_OUT, "too slow", "GSM-5102 too slow")
     assert error.receipt == receipt
+
+
+def test_a_message_is_shown_in_a_line_and_in_part_if_it_is_long() -> None:
+    assert repr(message(b"hello", CONTENT_TEXT)) == "<Message room/1 from pub: 'hello'>"
+    assert repr(Message(LOG, 4, record(3, b"x" * 999, flags=0), late=True)) == (
+        "<Message room/1 from pub: b'" + "x" * 198 + "…, late>"
+    )
