@@ -100,9 +100,11 @@ class NameIndex:
             if runs and _follows(runs[-1], new, held):
                 expires_ms = max(runs[-1].expires_ms, new.expires_ms)
                 runs[-1] = runs[-1]._replace(last=new.last, to_position=new.to_position, expires_ms=expires_ms)
-            elif any(_holds(run, new) for run in runs):
-                continue  # it was lost from the disk and has come again
             else:
+                again = next((run for run in runs if _holds(run, new)), None)
+                if again is not None:  # it was lost from the disk, its row perhaps too, and has come again
+                    changed[again.publisher, again.incarnation, again.first, again.from_position] = again
+                    continue
                 self._take(new)
             run = self._runs[new.publisher, new.incarnation][-1]
             changed[run.publisher, run.incarnation, run.first, run.from_position] = run

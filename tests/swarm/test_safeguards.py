@@ -105,4 +105,4 @@ def test_repair_fetches_what_a_full_disk_refused(world: World) -> None:
 def test_without_repair_it_is_lost(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Repair, "compare", lambda *_: [])
 
-    assert broken(lost_push(world)) == {"nothing lost"}
+    assert broken(lost_push(world)) == {"nothing lost", "honest about gaps"}

@@ -227,13 +227,13 @@ class Delivery(Tail):
                     size += len(record.payload)
         marks = self._late_marks(records, log, cursor, late=late)
         cursor.add(log, first, through)
+        gaps = [self._gap(reader, log, lo, hi, GapReason.EXPIRED) for lo, hi in expired.within(first, through)]
         if reader.skim is not None:
             reader.skim.cover(log, first, through)
-            return []
+            return gaps
         reader.spend(len(records), size)
         conflicts = self._conflict_marks(records, log, positions)
         told = Messages(reader.subscription, log, first, through, tuple(positions), tuple(records), marks, conflicts)
-        gaps = [self._gap(reader, log, lo, hi, GapReason.EXPIRED) for lo, hi in expired.within(first, through)]
         return [*gaps, Tell((reader.session,), told)]  # in this order, so that nobody writes past a gap
 
     def _matching_unknown(self, reader: Reader, batch: Batch) -> bool:

@@ -135,7 +135,9 @@ class Tail:
         late, self.late = self.late, {}
         for log in sorted(late):
             for first, last in sorted(late[log]):
-                if self.holdings.stored_of(log).covers(first, last):
+                if log in self.held_up:
+                    self.late.setdefault(log, []).append((first, last))
+                elif self.holdings.stored_of(log).covers(first, last):
                     outcomes += self._deliver(log, first, last, late=True)
         fresh, self.fresh = self.fresh, {}
         for log in sorted(
@@ -204,9 +206,11 @@ class Tail:
                 self._pass(log, first, last)
                 return outcomes
             unknown = self.twins.unknown(batch)
-            if unknown and not late:
+            if unknown:
                 outcomes += self._tell_groups(log, start, first - 1, late=late)
                 self.held_up.add(log)
+                if late:
+                    self.late.setdefault(log, []).append((first, last))
                 request = self._request()
                 self.comparing[request] = log
                 return [*outcomes, self.twins.ask(unknown, request)]

@@ -34,6 +34,8 @@ class Twins:
         """Read names from the holdings."""
         self._holdings = holdings
         self._known: OrderedDict[MessageName, dict[Place, tuple[Copy, ...]]] = OrderedDict()
+        self._again: set[MessageName] = set()
+        """Names that were compared more than once: nobody asks for ever."""
         self._asked: dict[int, OfNames] = {}
 
     def unknown(self, batch: Batch) -> list[MessageName]:
@@ -58,6 +60,8 @@ class Twins:
         known = self._known.get(record.name)
         if known is None or not logs <= {log for log, _ in known}:
             return None
+        if place not in known and record.name not in self._again:
+            return None  # its row was damaged when its copies were compared, and it has come again
         return known.get(place, ())
 
     def differs(self, record: Record, place: Place) -> bool:
@@ -107,10 +111,13 @@ class Twins:
         for run in self._holdings.names.find(*name):  # a copy that is not there, or has lost its body, has no twin
             if all(log != run.log for log, _ in known):
                 known[run.log, 0] = ()
+        if name in self._known:
+            self._again.add(name)
         self._known[name] = known
         self._known.move_to_end(name)
         while len(self._known) > TWINS_MAX:
-            self._known.popitem(last=False)
+            gone, _ = self._known.popitem(last=False)
+            self._again.discard(gone)
         if not differ:
             return []
         return [Report(Code.NAMES_CONFLICT, {"publisher": name.publisher, "sequence": name.sequence})]
