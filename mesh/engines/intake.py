@@ -404,10 +404,8 @@ def _tell_refusals(refusals: list[tuple[SessionId, Refused]]) -> list[Outcome]:
     for session, refused in refusals:
         if merged and merged[-1][0] == session:
             before = merged[-1][1]
-            if (
-                replace(before, last=refused.last) == replace(refused, first=before.first)
-                and before.last + 1 == refused.first
-            ):
+            same = (before.code, before.text, before.retry_ms) == (refused.code, refused.text, refused.retry_ms)
+            if same and before.last + 1 == refused.first:
                 merged[-1] = session, replace(before, last=refused.last)
                 continue
         merged.append((session, refused))
