@@ -1,0 +1,267 @@
+"""History: pages at a cut, in one order, of what is alive and matches."""
+
+from collections.abc import Callable
+
+import pytest
+
+from mesh.clocks.hybrid import stamp_of
+from mesh.clocks.vector import VersionVector
+from mesh.effects import Load, Loaded, OfChannels, OfNames, Outcome, Tell
+from mesh.engines.delivery import Histories
+from mesh.engines.delivery import history as module
+from mesh.engines.delivery.twins import LOAD_BYTES, Twins
+from mesh.log.batch import Batch
+from mesh.log.holdings import Holdings
+from mesh.operations import History, HistoryPage
+from mesh.types import LogId, SessionId, pattern_matches
+from tests.engine_samples import held
+from tests.samples import ANA, BEN, CY, DAY_MS, WALL_MS, Writer, record
+
+SEAT = SessionId(1)
+READ = 1 << 18
+
+
+class Shelf:
+    """Histories, and a disk that answers their reads."""
+
+    def __init__(self, *batches: Batch, cut_short: bool = False) -> None:
+        self.batches = batches
+        self.cut_short = cut_short
+        self.holdings = held(*batches, recent_bytes=0)
+        self.histories = Histories(self.holdings, Twins(self.holdings), READ)
+        self.reads = 0
+
+    def answer(self, load: Load) -> Loaded:
+        query = load.query
+        self.reads += 1
+        if isinstance(query, OfNames):
+            return Loaded(load.request, self.batches)
+        assert isinstance(query, OfChannels)
+        found = [b for b in self.batches if b.log == query.log and b.last > query.after and b.first <= query.through]
+        matching = [b for b in found if any(_matches(query.patterns, r.channel) for r in b.records())]
+        ordered = sorted(matching, key=lambda b: b.first, reverse=query.backwards)
+        if self.cut_short and len(ordered) > 1:
+            return Loaded(load.request, tuple(ordered[:1]), complete=False)
+        return Loaded(load.request, tuple(ordered))
+
+    def page(self, operation: History, expiry_ms: int = WALL_MS) -> HistoryPage:
+        return self.run(self.histories.ask(SEAT, operation, expiry_ms))
+
+    def run(self, outcomes: list[Outcome]) -> HistoryPage:
+        for _ in range(200):
+            first = outcomes.pop(0)
+            if isinstance(first, Tell):
+                assert first.sessions == (SEAT,)
+                assert isinstance(first.operation, HistoryPage)
+                assert outcomes == []
+                return first.operation
+            assert isinstance(first, Load)
+            outcomes += self.histories.on_loaded(self.answer(first))
+            self.histories.check()
+        raise AssertionError("no page came")
+
+
+def _matches(patterns: tuple[str, ...], channel: str) -> bool:
+    return any(pattern_matches(pattern, channel) for pattern in patterns)
+
+
+def two_logs() -> tuple[Writer, Writer]:
+    """Ana's records are stamped 1, 3, 5, … and Ben's 2, 4, 6, …"""
+    ana, ben = Writer(ANA), Writer(BEN)
+    for n in (1, 3, 5):
+        ana.seal([record(n, b"%d" % n, publisher="a", stamp=stamp_of(WALL_MS) + n)])
+        ben.seal([record(n, b"%d" % (n + 1), publisher="b", stamp=stamp_of(WALL_MS) + n + 1)])
+    return ana, ben
+
+
+def shown(page: HistoryPage) -> list[bytes]:
+    return [one.payload for one in page.records]
+
+
+def shelf(*writers: Writer, cut_short: bool = False) -> Shelf:
+    return Shelf(*(batch for writer in writers for batch in writer.batches), cut_short=cut_short)
+
+
+@pytest.mark.parametrize("cut_short", [False, True])
+@pytest.mark.parametrize("backwards", [False, True])
+@pytest.mark.parametrize("limit", [1, 2, 6, 7])
+def test_logs_are_merged_by_their_stamps_over_all_pages(limit: int, backwards: bool, cut_short: bool) -> None:
+    one = shelf(*two_logs(), cut_short=cut_short)
+    asked = History(5, ("#",), limit, backwards=backwards)
+
+    page = one.page(asked)
+    pages = [page]
+    while page.next is not None:
+        page = one.page(History(5, ("#",), limit, backwards=backwards, cut=page.cut, after=page.next))
+        pages.append(page)
+
+    order = [b"1", b"2", b"3", b"4", b"5", b"6"]
+    assert [payload for page in pages for payload in shown(page)] == (order[::-1] if backwards else order)
+    assert all(len(page.records) <= limit for page in pages)
+    assert {page.request for page in pages} == {5}
+    assert one.histories.pages == {}
+
+
+def test_places_name_where_each_record_stands() -> None:
+    ana, ben = two_logs()
+
+    page = shelf(ana, ben).page(History(1, ("#",), 3))
+
+    assert page.places == ((ana.log, 1), (ben.log, 1), (ana.log, 2))
+    assert page.cut == VersionVector([(ana.log, [(1, 3)]), (ben.log, [(1, 3)])])
+    assert page.next == VersionVector([(ana.log, [(1, 2)]), (ben.log, [(1, 1)])])
+
+
+def test_an_empty_store_has_an_empty_history() -> None:
+    assert Shelf().page(History(1, ("#",), 3)) == HistoryPage(1, VersionVector(), (), (), None)
+
+
+def test_what_lies_beyond_the_cut_is_not_shown() -> None:
+    ana, ben = two_logs()
+    cut = VersionVector([(ana.log, [(1, 2)]), (LogId(CY, 1), [(1, 9)])])
+
+    assert shown(shelf(ana, ben).page(History(1, ("#",), 9, cut=cut))) == [b"1", b"3"]
+
+
+def test_only_what_matches_is_alive_and_lies_within_the_times_is_shown() -> None:
+    ana = Writer(ANA)
+    stamps = [stamp_of(WALL_MS + ms) for ms in range(6)]
+    ana.seal(
+        [
+            record(1, b"early", stamp=stamps[0]),
+            record(2, b"yes", stamp=stamps[1]),
+            record(3, b"no", channel="b", stamp=stamps[2]),
+            record(4, b"dead", ttl_ms=1, stamp=stamps[3]),
+            record(5, b"also", channel="room/2", stamp=stamps[4]),
+            record(6, b"late", stamp=stamps[5]),
+        ]
+    )
+    asked = History(1, ("room/1", "room/+"), 9, since_ms=WALL_MS + 1, until_ms=WALL_MS + 5)
+
+    assert shown(shelf(ana).page(asked, expiry_ms=WALL_MS + 4)) == [b"yes", b"also"]
+
+
+def test_a_log_that_ended_before_the_time_is_not_read() -> None:
+    one = shelf(*two_logs())
+
+    page = one.page(History(1, ("#",), 9, since_ms=WALL_MS + DAY_MS))
+
+    assert shown(page) == []
+    assert one.reads == 0
+
+
+def test_a_page_ends_where_it_holds_enough_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "PAGE_BYTES_MAX", 2)
+
+    assert shown(shelf(*two_logs()).page(History(1, ("#",), 9))) == [b"1", b"2"]
+
+
+def test_so_many_logs_are_read_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "LOADS_MAX", 1)
+    one = shelf(*two_logs())
+
+    assert len(one.histories.ask(SEAT, History(1, ("#",), 9), WALL_MS)) == 1
+    assert shown(shelf(*two_logs()).page(History(1, ("#",), 9))) == [b"1", b"2", b"3", b"4", b"5", b"6"]
+
+
+@pytest.mark.parametrize("backwards", [False, True])
+def test_a_message_that_stands_in_two_logs_is_shown_where_it_stands_first(backwards: bool) -> None:
+    ana, ben = Writer(ANA), Writer(BEN)
+    ana.seal([record(1, b"twice", stamp=stamp_of(WALL_MS) + 5)])
+    ben.seal([record(1, b"twice", stamp=stamp_of(WALL_MS) + 2), record(2, b"once", stamp=stamp_of(WALL_MS) + 3)])
+
+    page = shelf(ana, ben).page(History(1, ("#",), 9, backwards=backwards))
+
+    places = [(ben.log, 1), (ben.log, 2)]
+    assert list(page.places) == (places[::-1] if backwards else places)
+
+
+def test_a_copy_outside_the_cut_does_not_count() -> None:
+    ana, ben = Writer(ANA), Writer(BEN)
+    ana.seal([record(1, b"twice", stamp=stamp_of(WALL_MS) + 5)])
+    ben.seal([record(1, b"twice", stamp=stamp_of(WALL_MS) + 2)])
+    cut = VersionVector([(ana.log, [(1, 1)])])
+
+    assert shelf(ana, ben).page(History(1, ("#",), 9, cut=cut)).places == ((ana.log, 1),)
+
+
+def ask(one: Shelf, request: int) -> list[Outcome]:
+    return one.histories.ask(SEAT, History(request, ("#",), 9), WALL_MS)
+
+
+def test_pages_of_one_session_come_one_after_the_other() -> None:
+    one = shelf(Writer(ANA), writer_of(2))
+    first = ask(one, 1)
+    assert ask(one, 2) == []
+
+    (load,) = first
+    assert isinstance(load, Load)
+    assert load == Load(3, OfChannels(("#",), writer_of(2).log, 0, 2), READ)
+    told, second = one.histories.on_loaded(one.answer(load))
+
+    assert isinstance(told, Tell)
+    assert isinstance(told.operation, HistoryPage)
+    assert told.operation.request == 1
+    assert isinstance(second, Load)
+    assert one.run([second]).request == 2
+
+
+def writer_of(count: int) -> Writer:
+    ana = Writer(ANA)
+    ana.write(count)
+    return ana
+
+
+def gone_while_reading(one: Shelf) -> Load:
+    (load,) = ask(one, 1)
+    one.histories.on_session_closed(SEAT)
+    assert isinstance(load, Load)
+    return load
+
+
+def gone_while_comparing(one: Shelf) -> Load:
+    loads = ask(one, 1)
+    while isinstance(loads[0], Load) and isinstance(loads[0].query, OfChannels):
+        loads += one.histories.on_loaded(one.answer(loads.pop(0)))  # type: ignore[arg-type]
+    (compare,) = loads
+    assert compare == Load(11, OfNames("pub", 7, 1, 1), LOAD_BYTES)
+    one.histories.on_session_closed(SEAT)
+    return compare
+
+
+@pytest.mark.parametrize("gone", [gone_while_reading, gone_while_comparing])
+def test_an_answer_for_a_session_that_closed_comes_to_nothing(gone: Callable[[Shelf], Load]) -> None:
+    ana, ben = Writer(ANA), Writer(BEN)
+    ana.seal([record(1)])
+    if gone is gone_while_comparing:
+        ben.seal([record(1)])
+    one = shelf(ana, ben)
+
+    load = gone(one)
+
+    assert one.histories.on_loaded(one.answer(load)) == []
+    one.histories.on_session_closed(SEAT)
+    assert ask(one, 2) != []
+
+
+def test_what_the_disk_lost_since_the_cut_is_passed_over() -> None:
+    ana = writer_of(1)
+    ana.write()
+    one = shelf(ana)
+    (load,) = ask(one, 1)
+    one.holdings.lose(ana.log, 1, 1)
+    assert isinstance(load, Load)
+
+    page = one.run(one.histories.on_loaded(Loaded(load.request, (ana.batches[1],))))
+
+    assert page.places == ((ana.log, 2),)
+
+
+def test_check_sees_a_page_that_waits_for_nothing() -> None:
+    one = Histories(Holdings(), Twins(Holdings()), READ)
+    shelf_ = shelf(writer_of(1))
+    ask(shelf_, 1)
+    one.pages = shelf_.histories.pages
+
+    with pytest.raises(AssertionError):
+        one.check()

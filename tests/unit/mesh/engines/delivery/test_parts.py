@@ -1,0 +1,268 @@
+"""The parts of delivery: groups of readers, what a slow reader is left with, and copies of a message."""
+
+import pytest
+
+from mesh.codes import Code
+from mesh.effects import Load, Loaded, OfNames, Report
+from mesh.engines.delivery import readers as module
+from mesh.engines.delivery import twins as twins_module
+from mesh.engines.delivery.readers import Groups, Reader
+from mesh.engines.delivery.skim import Skim
+from mesh.engines.delivery.twins import LOAD_BYTES, Twins
+from mesh.log.batch import Batch
+from mesh.log.holdings import Holdings
+from mesh.operations import Gap, GapReason, Messages, SlowPolicy
+from mesh.types import LogId, SessionId
+from tests.engine_samples import held, keep, take
+from tests.samples import ANA, BEN, CY, Writer, record
+
+LOG, OTHER = LogId(ANA, 1), LogId(BEN, 1)
+SEAT, SECOND = SessionId(1), SessionId(2)
+
+
+def reader(*patterns: str, session: SessionId = SEAT, number: int = 1) -> Reader:
+    return Reader(session, number, patterns or ("#",), SlowPolicy.ALL, 10, 1_000)
+
+
+# --- groups ----------------------------------------------------------------------------------------------------------
+
+
+def test_readers_with_the_same_patterns_under_the_same_number_are_one_group() -> None:
+    groups = Groups()
+    one, same, other = reader("a"), reader("a", session=SECOND), reader("a", number=2)
+    for each in (one, same, other):
+        groups.join(each, {LOG: 4})
+
+    concerned = groups.concerned("a")
+
+    assert [(g.key, list(g.readers), g.told) for g in concerned] == [
+        ((("a",), 1), [SEAT, SECOND], {LOG: 4}),
+        ((("a",), 2), [SEAT], {LOG: 4}),
+    ]
+    assert groups.concerned("b") == ()
+    assert (one in groups, reader("b") in groups) == (True, False)
+    groups.check()
+
+
+def test_literal_and_wild_groups_come_and_go() -> None:
+    groups = Groups()
+    literal, wild, level = reader("a/b", "c"), reader("#"), reader("a/+")
+    seen = []
+    for change, who in ((groups.join, wild), (groups.join, literal), (groups.join, level)):
+        change(who, {})
+        seen.append([g.key[0] for g in groups.concerned("a/b")])
+    for who in (wild, literal, level, level):
+        groups.leave(who)
+        seen.append([g.key[0] for g in groups.concerned("a/b")])
+
+    a, b, c = literal.patterns, wild.patterns, level.patterns
+    assert seen == [[b], [a, b], [a, b, c], [a, c], [c], [], []]
+
+
+def test_of_two_groups_on_one_channel_one_may_leave() -> None:
+    groups = Groups()
+    one, other = reader("a"), reader("a", number=2)
+    groups.join(one, {})
+    groups.join(other, {})
+
+    groups.leave(one)
+
+    assert [g.key[1] for g in groups.concerned("a")] == [2]
+
+
+def test_a_group_stays_while_anybody_is_in_it() -> None:
+    groups = Groups()
+    one, other = reader("a"), reader("a", session=SECOND)
+    groups.join(one, {})
+    groups.join(other, {})
+
+    groups.stall(one)
+    groups.leave(other)
+
+    (group,) = groups.concerned("a")
+    assert list(group.stalled) == [SEAT]
+    assert one not in groups
+    groups.check()
+    groups.join(one, {})
+    assert (list(group.readers), list(group.stalled)) == ([SEAT], [])
+    groups.leave(one)
+    assert groups.groups == {}
+
+
+def test_so_many_channels_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "CHANNELS_MAX", 2)
+    groups = Groups()
+    groups.join(reader("#"), {})
+
+    found = [len(groups.concerned(channel)) for channel in ("a", "b", "c", "a")]
+
+    assert found == [1, 1, 1, 1]
+    assert len(groups._channels) == 2
+
+
+# --- skimming --------------------------------------------------------------------------------------------------------
+
+
+def test_the_newest_records_are_kept_and_what_went_is_a_gap_in_its_place() -> None:
+    skim = Skim(by_channel=False, kept_max=2)
+    one, two, three = record(1), record(2), record(3)
+    for position, each in ((2, one), (4, two), (6, three)):
+        skim.keep(LOG, position, each)
+    skim.cover(LOG, 1, 8)
+    skim.cover(OTHER, 1, 3)
+
+    told = skim.told(5)
+
+    runs = {
+        LOG: [Gap(5, LOG, 1, 2, GapReason.DROPPED), Messages(5, LOG, 3, 8, (4, 6), (two, three))],
+        OTHER: [Messages(5, OTHER, 1, 3, (), ())],
+    }
+    assert told == [operation for _, operations in sorted(runs.items()) for operation in operations]
+
+
+def test_of_each_channel_the_newest_is_kept_whichever_came_first() -> None:
+    skim = Skim(by_channel=True, kept_max=9)
+    newer, older, other = record(1, stamp=9), record(2, stamp=8), record(3, channel="b", stamp=1)
+    skim.keep(LOG, 1, newer)
+    skim.keep(LOG, 2, older)
+    skim.keep(LOG, 3, other)
+    skim.keep(LOG, 4, record(4, channel="b", stamp=2))
+    skim.cover(LOG, 1, 5)
+
+    assert skim.told(1) == [
+        Messages(1, LOG, 1, 1, (1,), (newer,)),
+        Gap(1, LOG, 2, 3, GapReason.DROPPED),
+        Messages(1, LOG, 4, 5, (4,), (record(4, channel="b", stamp=2),)),
+    ]
+
+
+def test_runs_with_a_hole_between_are_told_apart() -> None:
+    skim = Skim(by_channel=False, kept_max=1)
+    skim.keep(LOG, 1, record(1))
+    skim.keep(LOG, 5, record(2))
+    skim.cover(LOG, 1, 2)
+    skim.cover(LOG, 5, 5)
+
+    assert skim.told(1) == [Gap(1, LOG, 1, 2, GapReason.DROPPED), Messages(1, LOG, 5, 5, (5,), (record(2),))]
+
+
+# --- twins -----------------------------------------------------------------------------------------------------------
+
+
+def moved(*pairs: tuple[bytes, bytes]) -> tuple[Batch, Batch, Twins, Holdings]:
+    """A publisher's messages in two logs, each a pair of payloads, as the holdings of a node have them."""
+    ana, ben = Writer(ANA), Writer(BEN)
+    here = ana.seal([record(n, one) for n, (one, _) in enumerate(pairs, 1)])
+    there = ben.seal([record(n, other) for n, (_, other) in enumerate(pairs, 1)])
+    holdings = held(here, there)
+    return here, there, Twins(holdings), holdings
+
+
+def looked_up(twins: Twins, *batches: Batch) -> list[Report]:
+    """Have all copies of a batch compared."""
+    names = twins.unknown(batches[0])
+    twins.ask(names, 2)
+    return twins.on_loaded(Loaded(2, batches))  # type: ignore[return-value]
+
+
+def test_of_a_publisher_that_never_moved_nothing_has_to_be_looked_up() -> None:
+    batch = Writer(ANA).write()
+    twins = Twins(held(batch))
+
+    assert twins.unknown(batch) == []
+    assert twins.others(batch.records()[0], (batch.log, 1)) == ()
+
+
+def test_of_another_that_moved_neither() -> None:
+    holdings = moved((b"x", b"x"))[3]
+    batch = Writer(CY).write(publisher="stays")
+    keep(holdings, batch)
+
+    assert Twins(holdings).unknown(batch) == []
+
+
+def test_what_stands_in_one_log_has_no_copy_though_its_publisher_moved() -> None:
+    holdings = moved((b"x", b"x"))[3]
+    batch = Writer(CY).seal([record(9)])
+    keep(holdings, batch)
+    twins = Twins(holdings)
+
+    assert twins.unknown(batch) == []
+    assert twins.others(record(9), (batch.log, 1)) == ()
+
+
+def test_equal_copies_know_one_another_once_they_were_compared() -> None:
+    here, there, twins, _ = moved((b"x", b"x"), (b"y", b"y"))
+    one, copy = here.records()[0], there.records()[0]
+
+    assert twins.others(one, (here.log, 1)) is None
+    assert [name.sequence for name in twins.unknown(here)] == [1, 2]
+    assert twins.ask(twins.unknown(here), 6) == Load(6, OfNames("pub", 7, 1, 2), LOAD_BYTES)
+    assert twins.on_loaded(Loaded(6, (here, there))) == []
+    assert twins.others(one, (here.log, 1)) == ((copy.stamp, there.log, 1),)
+    assert twins.others(copy, (there.log, 1)) == ((one.stamp, here.log, 1),)
+    assert twins.unknown(here) == []
+    assert not twins.differs(one, (here.log, 1))
+
+
+def test_unequal_copies_are_no_twins_and_are_reported() -> None:
+    here, there, twins, _ = moved((b"x", b"y"))
+
+    reports = looked_up(twins, here, there)
+
+    assert reports == [Report(Code.NAMES_CONFLICT, {"publisher": "pub", "sequence": 1})]
+    assert twins.others(here.records()[0], (here.log, 1)) == ()
+    assert twins.differs(here.records()[0], (here.log, 1))
+    assert twins.differs(there.records()[0], (there.log, 1))
+
+
+def test_what_nobody_compared_does_not_differ() -> None:
+    here, _, twins, _ = moved((b"x", b"y"))
+
+    assert not twins.differs(here.records()[0], (here.log, 1))
+
+
+def test_copies_in_memory_count_and_those_of_other_names_do_not() -> None:
+    ana, ben, holdings = Writer(ANA), Writer(BEN), Holdings()
+    here = ana.seal([record(1)])
+    there = ben.seal([record(1), record(1, publisher="other"), record(8)])
+    take(holdings, here, there)
+    twins = Twins(holdings)
+
+    assert looked_up(twins, here) == []
+    assert twins.others(here.records()[0], (here.log, 1)) == ((there.records()[0].stamp, there.log, 1),)
+
+
+def test_a_copy_whose_body_is_gone_has_no_twin_and_is_not_looked_up_again() -> None:
+    here, there, twins, _ = moved((b"x", b"y"))
+
+    assert looked_up(twins, here, there.stripped()) == []
+    assert twins.others(here.records()[0], (here.log, 1)) == ()
+    assert not twins.differs(here.records()[0], (here.log, 1))
+
+
+def test_a_copy_that_came_later_is_compared_anew() -> None:
+    here, there, twins, holdings = moved((b"x", b"x"))
+    looked_up(twins, here, there)
+    keep(holdings, Writer(CY).seal([record(1, b"x")]))
+
+    assert twins.others(here.records()[0], (here.log, 1)) is None
+
+
+def test_names_are_looked_up_together_while_they_follow_one_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    twins = moved((b"x", b"x"))[2]
+    names = [record(n).name for n in (1, 2, 4)]
+    monkeypatch.setattr(twins_module, "NAMES_MAX", 2)
+
+    assert twins.ask(names, 2) == Load(2, OfNames("pub", 7, 1, 2), LOAD_BYTES)
+    assert twins.ask([record(n).name for n in (5, 6, 7)], 6) == Load(6, OfNames("pub", 7, 5, 6), LOAD_BYTES)
+    assert twins.ask([names[2]], 10) == Load(10, OfNames("pub", 7, 4, 4), LOAD_BYTES)
+
+
+def test_so_many_names_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(twins_module, "TWINS_MAX", 1)
+    here, there, twins, _ = moved((b"x", b"x"), (b"y", b"y"))
+
+    looked_up(twins, here, there)
+
+    assert [name.sequence for name in twins.unknown(here)] == [1]
