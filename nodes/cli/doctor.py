@@ -40,16 +40,18 @@ def doctor(path: Path | None, data: str | None, ticket: str, gateways: tuple[str
         else:
             click.echo(line(_about(findings[0])))
     if settings is not None:
-        where = gateways or (settings.gateway.listen,)
-        about, why = run(_ask(where))
+        where = gateways or ((settings.gateway.listen,) if settings.gateway.enabled else ())
+        about, why = run(_ask(where)) if where else (None, "")
         findings += [Finding("config", "good", str(path or "defaults and environment"))]
         findings += machine_findings(settings, ticket, ours=about is not None)
         if about is not None:
             findings += check_node(about, settings)
         elif gateways:
             findings.append(Finding("node", "bad", why, Code.GATEWAY_UNREACHABLE))
-        else:
+        elif where:
             findings.append(Finding("node", "note", f"none runs here: nothing answers at {settings.gateway.listen}"))
+        else:
+            findings.append(Finding("node", "note", "its gateway is turned off, so it cannot be asked"))
         for finding in findings:
             click.echo(line(_about(finding))) if as_json else _show(finding)
     if any(finding.state == "bad" for finding in findings):

@@ -10,6 +10,9 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
+from click.testing import CliRunner
+
+from gossamer.command import command
 from nodes.processes import LocalMesh
 from nodes.sdk.client import connect
 
@@ -29,6 +32,13 @@ def gossamer(*arguments: str, stdin: bytes | None = None, status: int | None = 0
     )
     assert status is None or done.returncode == status, (arguments, done.returncode, done.stderr.decode())
     return done.stdout, done.stderr.decode()
+
+
+def called(*arguments: str, status: int, **more: str) -> tuple[bytes, str]:
+    """The same in this process: for what starts no node, and is asked often."""
+    result = CliRunner().invoke(command, list(arguments), env=more, prog_name="gossamer")
+    assert result.exit_code == status, (arguments, result.exit_code, result.output, result.exception)
+    return result.stdout_bytes, result.stderr
 
 
 def play(work: Callable[[], Coroutine[Any, Any, None]], seconds: float = 55) -> None:

@@ -1,7 +1,9 @@
 """What can be wrong with a machine: the node says it in one line with its remedy, and `doctor` says the same."""
 
+import asyncio
 import json
 import os
+import shutil
 import socket
 import sqlite3
 import subprocess
@@ -15,7 +17,7 @@ from mesh.codes import EXPLANATIONS, Code
 from nodes.processes import NodeProcess
 from nodes.sdk.client import connect
 from nodes.sdk.messages import GossamerError
-from tests.live.programs import COMMAND, gossamer, play
+from tests.live.programs import COMMAND, called, gossamer, play
 
 pytestmark = pytest.mark.live
 PATCHED = "{patch}\nfrom gossamer.command import main\nmain()"
@@ -44,8 +46,8 @@ def ticket(tmp_path: Path) -> str:
 
 def ticket_of(folder: Path, *more: str) -> str:
     if not folder.exists():
-        gossamer("mesh", "init", folder.name, "--folder", str(folder))
-    return gossamer("mesh", "invite", "--folder", str(folder), *more)[0].decode().strip()
+        called("mesh", "init", folder.name, "--folder", str(folder), status=0)
+    return called("mesh", "invite", "--folder", str(folder), *more, status=0)[0].decode().strip()
 
 
 def node_arguments(folder: Path, ticket: str = "") -> list[str]:
@@ -67,8 +69,10 @@ def refused(code: Code, *arguments: str, status: int = 1, **environment: str) ->
 
 def findings(*arguments: str, status: int, **environment: str) -> dict[str, dict[str, str]]:
     """What `doctor` found, by subject; other programs of this machine may hold the usual ports."""
-    ports = {"GOSSAMER_NODE_LISTEN": "127.0.0.1:0", "GOSSAMER_GATEWAY_LISTEN": "127.0.0.1:0"}
-    out, words = gossamer("doctor", "--json", *arguments, status=status, **{**ports, **environment})
+    usual = {"GOSSAMER_NODE_LISTEN": "127.0.0.1:0"}
+    if "GOSSAMER_GATEWAY_LISTEN" not in environment:
+        usual["GOSSAMER_GATEWAY_ENABLED"] = "no"
+    out, words = called("doctor", "--json", *arguments, status=status, **{**usual, **environment})
     assert words == ""
     return {finding["subject"]: finding for finding in map(json.loads, out.splitlines())}
 
@@ -77,13 +81,13 @@ def is_bad(finding: dict[str, str], code: Code) -> bool:
     return (finding["state"], finding["code"], finding["remedy"]) == ("bad", code, EXPLANATIONS[code].remedy)
 
 
-@pytest.fixture
-def member(tmp_path: Path, ticket: str) -> Path:
-    """The data directory of a node that has joined, has a message, and has ended."""
-    folder = tmp_path / "node"
+@pytest.fixture(scope="module")
+def joined(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The data directory of a node that has joined, has a message, and has ended; beside the mesh's."""
+    folder = tmp_path_factory.mktemp("joined")
 
     async def work() -> None:
-        node = NodeProcess("node", node_arguments(folder, ticket))
+        node = NodeProcess("node", node_arguments(folder / "node", ticket_of(folder / "mesh")))
         await node.start()
         async with connect(node.ready["gateway"]) as client:
             await client.publish("a", "kept")
@@ -91,6 +95,13 @@ def member(tmp_path: Path, ticket: str) -> Path:
 
     play(work)
     return folder
+
+
+@pytest.fixture
+def member(joined: Path, tmp_path: Path) -> Path:
+    """A copy of it, to be spoilt."""
+    shutil.copytree(joined, tmp_path, dirs_exist_ok=True)
+    return tmp_path / "node"
 
 
 # --- ports and addresses ---------------------------------------------------------------------------------------------
@@ -273,9 +284,10 @@ def test_a_data_directory_in_use_is_left_alone(tmp_path: Path, ticket: str) -> N
         await node.start()
         try:
             refused(Code.DATA_IN_USE, "node", *node_arguments(folder))
-            assert is_bad(findings("--data", str(folder), status=1)["data"], Code.DATA_IN_USE)
-            ours = findings("--data", str(folder), "--gateway", node.ready["gateway"], status=0)
-            assert ours["data"]["state"] == "good"
+            found = await asyncio.to_thread(findings, "--data", str(folder), status=1)
+            assert is_bad(found["data"], Code.DATA_IN_USE)
+            ours = ("--data", str(folder), "--gateway", node.ready["gateway"])
+            assert (await asyncio.to_thread(findings, *ours, status=0))["data"]["state"] == "good"
             assert node.is_running
         finally:
             await node.stop()
