@@ -474,7 +474,7 @@ class Node:
         self.repair = Repair(config.repair, holdings, peers, rng.fork("repair"))
         self.receipts = Receipts(config.receipts, identity.node, identity.region, holdings, peers)
         self.sessions = Sessions(config.sessions, identity.node, identity.region, config.version, config.gateways)
-        self.delivery = Delivery(config.delivery, holdings, self.repair.can_fill)
+        self.delivery = Delivery(config.delivery, holdings, self.repair.can_fill, self.roster.everyone_speaks)
         self.delivery.recover()
         self.histories = Histories(holdings, self.delivery.twins, config.delivery.load_bytes)
         self.started = True

@@ -68,6 +68,10 @@ class Roster:
         certificate = self.members.get(node)
         return certificate.region if certificate else ""
 
+    def everyone_speaks(self) -> bool:
+        """Whether every other member is linked and not silent."""
+        return all(self.peers.speaks(node) for node in self.members if node != self.identity.node)
+
     def on_hello(self, link: LinkId, raw: bytes, wall_ms: int) -> list[Outcome]:
         """A peer showed its certificate, which the links engine has verified."""
         return self._tell_others(link, [raw]) if self._learn(raw, wall_ms) else []

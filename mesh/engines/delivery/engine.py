@@ -175,7 +175,7 @@ class Delivery(Tail):
         holes = IntervalSet(cursor.get(log).missing(1, first - 1)) if first > 1 else IntervalSet()
         for lo, hi in holes.minus(reader.told_missing.get(log)):
             reader.told_missing.add(log, lo, hi)
-            outcomes.append(self._gap(reader, log, lo, hi, GapReason.MISSING))
+            outcomes.append(self._gap(reader, log, lo, hi, self._why_missing(log, lo, hi)))
         return outcomes
 
     def _join(self, reader: Reader, cursor: VersionVector) -> list[Outcome]:

@@ -74,6 +74,8 @@ class Tail:
     config: DeliveryConfig
     holdings: Holdings
     can_fill: Callable[[LogId, int, int], bool]
+    everyone_speaks: Callable[[], bool] = lambda: False
+    """Whether every member of the mesh can be reached: what none of them has is lost."""
     readers: dict[tuple[SessionId, int], Reader] = field(default_factory=dict)
     groups: Groups = field(default_factory=Groups)
     deliverable: VersionVector = field(default_factory=VersionVector)
@@ -186,11 +188,16 @@ class Tail:
             told = reader.extra if reader.cursor is None else reader.cursor
             if not told.covers(log, first, last):
                 reader.told_missing.add(log, first, last)
-                outcomes.append(self._gap(reader, log, first, last, GapReason.MISSING))
+                outcomes.append(self._gap(reader, log, first, last, self._why_missing(log, first, last)))
         return [*outcomes, *self._advance(log, now)]
 
+    def _why_missing(self, log: LogId, first: int, last: int) -> GapReason:
+        """Whether a hole is lost, as far as can be known: every member can be reached, and none has it."""
+        lost = self.everyone_speaks() and not self.can_fill(log, first, last)
+        return GapReason.LOST if lost else GapReason.MISSING
+
     def _gap(self, reader: Reader, log: LogId, first: int, last: int, reason: GapReason) -> Outcome:
-        may_fill = reason is GapReason.MISSING
+        may_fill = reason in (GapReason.MISSING, GapReason.LOST)  # what is lost is wanted all the same
         return Tell((reader.session,), Gap(reader.subscription, log, first, last, reason, may_fill))
 
     def _deliver(self, log: LogId, first: int, last: int, *, late: bool) -> list[Outcome]:
