@@ -344,7 +344,7 @@ class Tail:
             if reader.missed > self.config.backlog_max:
                 text = f"more than {self.config.backlog_max} messages behind"
                 outcomes.append(Tell((reader.session,), Goodbye(Code.READER_TOO_SLOW, text)))
-                group.stalled.pop(reader.session)
+                self.groups.leave(reader)
         return outcomes
 
     def _fall_behind(self, reader: Reader, before: VersionVector) -> None:

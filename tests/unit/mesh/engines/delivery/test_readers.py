@@ -1,0 +1,331 @@
+"""Readers behind the tail: beginning in the past, credit, slow readers, and what was told already."""
+
+import pytest
+
+from mesh.clocks.hybrid import stamp_of
+from mesh.clocks.vector import VersionVector
+from mesh.codes import Code
+from mesh.effects import Load, Loaded, OfChannels, Ranges, Since, Tell
+from mesh.log.batch import Batch
+from mesh.operations import (
+    GapReason,
+    Goodbye,
+    SlowPolicy,
+    Subscribed,
+)
+from tests.delivery_samples import BENS, LOG, OTHER, READ, SEAT, Desk, gap, messages, of, written
+from tests.engine_samples import at, keep
+from tests.samples import ANA, BEN, WALL_MS, Writer, record
+
+# --- beginning in the past -------------------------------------------------------------------------------------------
+
+
+def past(count: int = 3, **config: int) -> tuple[Desk, list[Batch]]:
+    """Batches that were stored and settled before anybody read."""
+    desk, batches = Desk(**config), written(count)
+    desk.store(*batches)
+    desk.settle()
+    return desk, batches
+
+
+def test_a_subscription_begins_now_unless_it_says_otherwise() -> None:
+    desk, _ = past()
+
+    assert desk.subscribe() == [Tell((SEAT,), Subscribed(1, VersionVector([(LOG, [(1, 3)])])))]
+
+
+def test_a_cursor_is_read_on_from_memory() -> None:
+    desk, batches = past()
+    cursor = VersionVector([(LOG, [(1, 1)])])
+
+    assert desk.subscribe(cursor=cursor) == [
+        Tell((SEAT,), Subscribed(1, cursor)),
+        messages(2, 2, *of(batches[1])),
+        messages(3, 3, *of(batches[2])),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("patterns", "query"),
+    [(("#",), Ranges(LOG, ((1, 3),))), (("room/1",), OfChannels(("room/1",), LOG, 0, 3))],
+)
+def test_or_from_the_disk_by_range_or_by_channel(patterns: tuple[str, ...], query: object) -> None:
+    desk, batches = past(recent_bytes=0)
+
+    begun, load = desk.subscribe(*patterns, cursor=VersionVector())
+
+    assert begun == Tell((SEAT,), Subscribed(1, VersionVector()))
+    assert load == Load(2, query, READ)  # type: ignore[arg-type]
+    assert desk.load(load) == [messages(1, 3, *of(*batches))]
+
+
+def test_an_answer_that_was_cut_short_is_read_on() -> None:
+    desk, batches = past(recent_bytes=0)
+    _, load = desk.subscribe(cursor=VersionVector())
+
+    told, more = desk.load(load, complete=False, count=1)
+
+    assert told == messages(1, 1, *of(batches[0]))
+    assert more == Load(6, Ranges(LOG, ((2, 3),)), READ)
+
+
+def test_a_subscription_from_a_time_asks_the_disk_where_that_is() -> None:
+    desk, batches = past()
+    desk.store(*written(1, Writer(BEN), publisher="b"))
+    desk.settle()
+
+    (load,) = desk.subscribe(since_ms=5)
+    outcomes = desk.delivery.on_loaded(Loaded(2, positions=((LOG, 3),)), at())
+
+    assert load == Load(2, Since(5), READ)
+    cursor = VersionVector([(LOG, [(1, 2)]), (BENS, [(1, 1)])])
+    assert outcomes == [Tell((SEAT,), Subscribed(1, cursor)), messages(3, 3, *of(batches[2]))]
+
+
+def test_a_time_before_all_of_a_log_begins_at_its_first() -> None:
+    desk, batches = past(1)
+    desk.subscribe(since_ms=5)
+
+    outcomes = desk.delivery.on_loaded(Loaded(2, positions=((LOG, 1),)), at())
+
+    assert outcomes == [Tell((SEAT,), Subscribed(1, VersionVector())), messages(1, 1, *of(batches[0]))]
+
+
+def test_a_subscription_that_ended_before_the_disk_answered_never_begins() -> None:
+    desk, _ = past(recent_bytes=0)
+    desk.subscribe(since_ms=5)
+    desk.subscribe(number=2, since_ms=5)
+    _, load = desk.subscribe(number=3, cursor=VersionVector())
+
+    assert desk.delivery.unsubscribe(SEAT, 2) == []
+    assert list(desk.delivery.since) == [2]
+    assert desk.delivery.on_session_closed(SEAT) == []
+    assert desk.load(load) == []
+    assert (desk.delivery.since, desk.delivery.readers, desk.delivery.asked) == ({}, {}, {})
+
+
+def test_unsubscribing_what_is_at_the_tail_ends_its_group() -> None:
+    desk = Desk()
+    desk.subscribe()
+    desk.delivery.unsubscribe(SEAT, 1)
+    desk.store(*written(1))
+
+    assert desk.settle() == []
+    assert desk.delivery.unsubscribe(SEAT, 1) == []
+
+
+def test_so_many_reads_are_under_way_and_others_wait_their_turn() -> None:
+    desk, batches = past(recent_bytes=0, loads_max=1)
+    _, first = desk.subscribe(cursor=VersionVector())
+
+    waiting = desk.subscribe(seat=OTHER, cursor=VersionVector())
+    told, second = desk.load(first)
+
+    assert waiting == [Tell((OTHER,), Subscribed(1, VersionVector()))]
+    assert told == messages(1, 3, *of(*batches))
+    assert second == Load(6, Ranges(LOG, ((1, 3),)), READ)
+    assert desk.load(second) == [messages(1, 3, *of(*batches), seats=(OTHER,))]
+
+
+def test_a_reader_that_waits_its_turn_may_leave() -> None:
+    desk, _ = past(recent_bytes=0, loads_max=1)
+    _, first = desk.subscribe(cursor=VersionVector())
+    desk.subscribe(seat=OTHER, cursor=VersionVector())
+
+    desk.delivery.readers.pop((OTHER, 1))
+    desk.load(first)
+
+    assert not desk.delivery.hungry
+
+
+def test_logs_are_read_in_the_order_of_their_newest_stamps() -> None:
+    desk = Desk()
+    young = Writer(ANA).seal([record(1, stamp=stamp_of(WALL_MS) + 9, publisher="a")])
+    old = Writer(BEN).seal([record(1, stamp=stamp_of(WALL_MS) + 1, publisher="b")])
+    desk.store(young, old)
+    desk.settle()
+
+    assert desk.subscribe(cursor=VersionVector())[1:] == [
+        messages(1, 1, *of(old), log=BENS),
+        messages(1, 1, *of(young)),
+    ]
+
+
+def test_what_was_lost_while_it_was_read_is_not_told() -> None:
+    desk, batches = past(recent_bytes=0)
+    _, load = desk.subscribe(cursor=VersionVector())
+    desk.holdings.lose(LOG, 1, 1)
+    desk.delivery.on_lost(LOG, 1, 1)
+    desk.batches.pop(0)
+
+    told = desk.load(load)
+
+    assert told == [gap(1, 1, GapReason.MISSING), Load(6, Ranges(LOG, ((2, 3),)), READ)]
+    assert desk.load(told[1]) == [messages(2, 3, *of(*batches[1:]))]
+
+
+def test_what_is_expired_in_the_past_is_a_gap_and_so_is_a_dropped_body() -> None:
+    desk = Desk()
+    ana = Writer()
+    dead = ana.write(ttl_ms=1)
+    gone, alive = ana.write(), ana.write()
+    desk.store(dead, gone.stripped(), alive)
+    desk.settle(expiry_ms=WALL_MS + 10)
+
+    assert desk.subscribe(cursor=VersionVector())[1:] == [
+        gap(1, 1, GapReason.EXPIRED),
+        messages(1, 1),
+        gap(2, 2, GapReason.EXPIRED),
+        messages(2, 2),
+        messages(3, 3, *of(alive)),
+    ]
+
+
+# --- credit ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_reader_without_credit_falls_behind_and_reads_on_as_it_gets_some() -> None:
+    desk = Desk()
+    desk.subscribe(credit_messages=1, credit_bytes=100)
+    batches = written(3)
+    desk.store(*batches[:2])
+
+    behind = desk.settle()
+    desk.store(batches[2])
+    nothing = desk.settle()
+    more = desk.grant(9)
+
+    assert behind == [messages(1, 1, *of(batches[0]))]
+    assert nothing == []
+    assert more == [messages(2, 2, *of(batches[1])), messages(3, 3, *of(batches[2]))]
+    assert desk.grant(1) == []
+    assert desk.grant(1, seat=OTHER) == []
+
+
+def test_a_reader_with_bytes_for_one_message_gets_one() -> None:
+    desk, batches = past()
+
+    told = desk.subscribe(cursor=VersionVector(), credit_bytes=1)
+
+    assert told[1:] == [messages(1, 1, *of(batches[0]))]
+    assert desk.grant(0, 5)[0] == messages(2, 2, *of(batches[1]))
+
+
+def test_credit_cuts_a_batch_in_two() -> None:
+    desk = Desk()
+    batch = Writer().write(3)
+    desk.store(batch)
+    desk.settle()
+
+    told = desk.subscribe(cursor=VersionVector(), credit_messages=2)
+
+    assert told[1:] == [messages(1, 2, *of(batch)[:2])]
+    (load,) = desk.grant(5)
+    assert load == Load(2, Ranges(LOG, ((3, 3),)), READ)
+    assert desk.load(load) == [messages(3, 3, of(batch)[2])]
+
+
+def test_a_slow_reader_that_wants_the_newest_skips_what_it_missed() -> None:
+    desk = Desk(backlog_max=2)
+    desk.subscribe(policy=SlowPolicy.DROP_OLDEST, credit_messages=1)
+    batches = written(5)
+    for batch in batches:
+        desk.store(batch)
+        desk.settle()
+
+    told = desk.grant(9)
+
+    assert told == [gap(2, 3, GapReason.DROPPED), messages(4, 5, *of(*batches[3:]))]
+    desk.store(more := Writer(BEN).write(publisher="b"))
+    assert desk.settle() == [messages(1, 1, *of(more), log=BENS)]
+
+
+def test_a_slow_reader_that_wants_the_latest_gets_one_for_each_channel_as_credit_allows() -> None:
+    desk, ana = Desk(), Writer()
+    desk.subscribe(policy=SlowPolicy.LATEST, credit_messages=1)
+    for channel in ("a", "b", "a"):
+        desk.store(ana.write(channel=channel))
+        desk.settle()
+
+    told = desk.grant(1)
+
+    assert told == [gap(2, 2, GapReason.DROPPED), messages(3, 3, *of(ana.batches[2]))]
+
+
+def test_a_reader_that_is_to_be_ended_when_it_is_too_slow_is() -> None:
+    desk = Desk(backlog_max=2)
+    desk.subscribe(policy=SlowPolicy.DISCONNECT, credit_messages=1)
+    told = []
+    for batch in written(4):
+        desk.store(batch)
+        told.append(desk.settle())
+
+    text = "more than 2 messages behind"
+    assert [len(one) for one in told] == [1, 0, 0, 1]
+    assert told[3] == [Tell((SEAT,), Goodbye(Code.READER_TOO_SLOW, text))]
+
+
+def test_a_reader_that_stalled_and_has_credit_again_reads_on() -> None:
+    desk = Desk()
+    desk.subscribe(policy=SlowPolicy.DISCONNECT, credit_messages=1)
+    batches = written(2)
+    desk.store(*batches[:1])
+    desk.settle()
+    desk.store(batches[1])
+    desk.settle()
+
+    assert desk.grant(5) == [messages(2, 2, *of(batches[1]))]
+
+
+def test_memory_that_let_go_of_what_the_tail_needs_sends_every_reader_to_the_disk() -> None:
+    desk = Desk(recent_bytes=0)
+    desk.subscribe()
+    desk.subscribe(seat=OTHER, credit_messages=0)
+    batches = written(2)
+    desk.store(*batches)
+
+    (load,) = desk.settle()
+
+    assert load == Load(2, Ranges(LOG, ((1, 2),)), READ)
+    assert desk.load(load) == [messages(1, 2, *of(*batches))]
+
+
+# --- what was told stays told ----------------------------------------------------------------------------------------
+
+
+def test_what_was_told_and_lost_is_not_told_again_when_it_is_back() -> None:
+    desk = Desk()
+    desk.subscribe()
+    batches = written(2)
+    desk.store(*batches)
+    desk.settle()
+    desk.holdings.lose(LOG, 2, 2)
+    desk.delivery.on_lost(LOG, 2, 2)
+    desk.delivery.check()
+
+    keep(desk.holdings, batches[1])
+    desk.delivery.on_stored(LOG, 2, 2)
+
+    assert desk.settle() == []
+
+
+def test_a_reader_ahead_of_this_node_is_told_only_what_it_does_not_have() -> None:
+    desk = Desk()
+    batches = written(3)
+    desk.store(batches[0])
+    desk.settle()
+    desk.subscribe(cursor=VersionVector([(LOG, [(1, 2)])]))
+    desk.store(*batches[1:])
+
+    assert desk.settle() == [messages(3, 3, *of(batches[2]))]
+
+
+def test_an_answer_to_a_reader_that_left_feeds_the_next() -> None:
+    desk, batches = past(recent_bytes=0, loads_max=1)
+    _, first = desk.subscribe(cursor=VersionVector())
+    desk.subscribe(seat=OTHER, cursor=VersionVector())
+
+    (second,) = desk.delivery.unsubscribe(SEAT, 1)
+
+    assert desk.load(first) == []
+    assert desk.load(second) == [messages(1, 3, *of(*batches), seats=(OTHER,))]
