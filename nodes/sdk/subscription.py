@@ -113,7 +113,7 @@ class Subscription:
         return self
 
     def close(self) -> None:
-        """End it; iterating stops."""
+        """End it; iterating stops after what has arrived."""
         if not self._closed:
             self._closed = True
             self._end()
