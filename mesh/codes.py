@@ -132,8 +132,8 @@ _TABLE: dict[Code, tuple[str, str, str]] = {
     ),
     Code.STORE_UNREADABLE: (
         "the store cannot be opened",
-        "The file is no database, or its first page is damaged.",
-        "Move the store away and start again: the node fetches everything that others hold.",
+        "The file is no database, or its first page is damaged; or its folder cannot be written to.",
+        "Check the path and its permissions. If it is damaged, move it away: the node fetches what others hold.",
     ),
     Code.SYNC_FAILED: (
         "the disk failed to make data durable",

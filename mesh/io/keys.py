@@ -9,6 +9,7 @@ with another key it would be another node.
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import secrets
@@ -88,7 +89,15 @@ SUITE = Ed25519Suite()
 
 
 def write_private(path: Path, content: bytes) -> None:
-    """Write a file of mode 0600, whole or not at all, and durable when this returns."""
+    """Write a file of mode 0600, whole or not at all, and durable when this returns. Raises `HostError`."""
+    try:
+        _write_private(path, content)
+    except OSError as error:
+        code = Code.DISK_FULL if error.errno == errno.ENOSPC else Code.STORE_UNREADABLE
+        raise HostError(code, f"{path} cannot be written: {error.strerror}") from error
+
+
+def _write_private(path: Path, content: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:

@@ -66,8 +66,17 @@ def run(work: Coroutine[Any, Any, T]) -> T:
         raise SystemExit(130) from None
     except BrokenPipeError:
         # who read us has enough: end quietly, and let the interpreter's last flush go nowhere
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _forget_output()
         raise SystemExit(0) from None
+    except OSError as error:  # a cursor file or an output that cannot be written
+        _forget_output()
+        click.echo(f"gossamer: {error.strerror or error}{f': {error.filename}' if error.filename else ''}", err=True)
+        raise SystemExit(FAILED) from None
+
+
+def _forget_output() -> None:
+    """Let what is left in the buffer of the output go nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def line(value: dict[str, Any]) -> str:

@@ -432,3 +432,42 @@ def test_a_node_that_starts_again_without_its_ticket_knows_the_seeds(tmp_path: P
         assert receipt.copies == 2
 
     play(work)
+
+
+# --- files that cannot be written ------------------------------------------------------------------------------------
+
+
+def test_a_data_directory_that_cannot_be_written_is_said(tmp_path: Path, ticket: str) -> None:
+    (tmp_path / "node" / "seeds").mkdir(parents=True)
+    (tmp_path / "file").touch()
+
+    said = refused(Code.STORE_UNREADABLE, "node", *node_arguments(tmp_path / "node", ticket))
+    beneath = refused(Code.STORE_UNREADABLE, "node", *node_arguments(tmp_path / "file" / "node", ticket))
+    init = refused(Code.STORE_UNREADABLE, "mesh", "init", "m", "--folder", str(tmp_path / "file" / "mesh"))
+
+    assert "seeds cannot be written: Is a directory" in said
+    assert "Not a directory" in beneath
+    assert "Not a directory" in init
+
+
+def test_an_output_without_room_and_a_cursor_file_without_a_folder_are_said(tmp_path: Path, ticket: str) -> None:
+    async def work() -> None:
+        node = NodeProcess("node", node_arguments(tmp_path / "node", ticket))
+        await node.start()
+        try:
+            gateway = ("-g", node.ready["gateway"])
+            await asyncio.to_thread(gossamer, "pub", "a", "x", *gateway, status=0)
+            for verb in (("history", "a"), ("sub", "a", "--since", "all", "-C", "1")):
+                with Path("/dev/full").open("wb") as full:
+                    done = await asyncio.to_thread(
+                        subprocess.run, [*COMMAND, *verb, *gateway], stdout=full, stderr=subprocess.PIPE, timeout=30
+                    )
+                assert (done.returncode, done.stderr) == (1, b"gossamer: No space left on device\n")
+            nowhere = str(tmp_path / "none" / "cursor")
+            more = ("--since", "all", "-C", "1", "--cursor-file", nowhere, *gateway)
+            _, words = await asyncio.to_thread(gossamer, "sub", "a", *more, status=1)
+            assert words == f"gossamer: No such file or directory: {nowhere}.new\n"
+        finally:
+            await node.stop()
+
+    play(work)
