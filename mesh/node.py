@@ -36,7 +36,7 @@ from mesh.engines.sessions import Sessions
 from mesh.errors import UsageError
 from mesh.log.batch import Batch
 from mesh.log.holdings import Holdings
-from mesh.peers import Peers
+from mesh.peers import Peer, Peers
 from mesh.rng import Rng
 from mesh.status import holdings_status, links_status, sessions_status
 from mesh.timers import Timers
@@ -226,7 +226,8 @@ class Node:
         if isinstance(frame, f.Hello):
             return self._on_hello(link, frame, now)
         peer = self.links.reading(link)
-        return [] if peer is None else self._on_control(link, peer.link, frame, now)
+        assert peer is not None, "nothing but HELLO passes before it"
+        return self._on_control(link, peer, frame, now)
 
     def _on_hello(self, link: LinkId, frame: f.Hello, now: Now) -> list[Outcome]:
         outcomes = self.links.on_hello(link, frame, now)
@@ -236,13 +237,13 @@ class Node:
             outcomes += self.roster.on_hello(link, frame.certificate, now.wall_ms)
         return outcomes
 
-    def _on_control(self, came_on: LinkId, link: LinkId, frame: f.Frame, now: Now) -> list[Outcome]:
-        """Route a frame; `link` is where the peer is answered, `came_on` where it spoke."""
+    def _on_control(self, came_on: LinkId, peer: Peer, frame: f.Frame, now: Now) -> list[Outcome]:
+        """Route a frame of a peer, which is answered on its own link and spoke on `came_on`."""
+        assert not isinstance(frame, f.Hello | f.Push), "these were routed before"
+        link = peer.link
         match frame:
             case f.Alive(wall_ms):
-                peer = self.peers.get(link)
-                if peer is not None:
-                    self.guard.observe(peer.node, wall_ms, now)
+                self.guard.observe(peer.node, wall_ms, now)
                 return []
             case f.Credit():
                 return self.links.on_credit(came_on, frame)
@@ -273,8 +274,6 @@ class Node:
                 return self.repair.on_equal(link, frame, now)
             case f.Vector():
                 return self.repair.on_vector(link, frame, now)
-            case f.Hello() | f.Push():
-                raise AssertionError("these were routed before")
             case _:
                 assert_never(frame)
 
@@ -306,13 +305,14 @@ class Node:
         self._ahead.add(batch.log.node)
         return [e.Report(Code.STAMP_AHEAD, {"node": batch.log.node.hex()[:16]})]
 
-    def _on_request(self, session: SessionId, operation: object, now: Now) -> list[Outcome]:
-        refusal = self.sessions.admit(session, operation)  # type: ignore[arg-type]  # the event types it
+    def _on_request(self, session: SessionId, operation: o.ClientOperation, now: Now) -> list[Outcome]:
+        refusal = self.sessions.admit(session, operation)
         if refusal is not None:
-            if isinstance(operation, o.Attach) and session in self.sessions.sessions:
-                seat = self.sessions.sessions[session]
+            seat = self.sessions.sessions.get(session)
+            if seat is not None and seat.attached and session not in self.intake.publishers:
                 self.intake.on_attached(session, seat.client, seat.incarnation)
             return refusal
+        assert not isinstance(operation, o.Attach), "it was answered"
         match operation:
             case o.Publish():
                 return self.intake.publish(session, operation, now)
@@ -327,7 +327,7 @@ class Node:
             case o.Inspect(request):
                 return [e.Tell((session,), o.Status(request, self._status(now)))]
             case _:
-                raise AssertionError(f"an operation that nobody knows: {operation}")
+                assert_never(operation)
 
     def _status(self, now: Now) -> dict[str, object]:
         """What the node says of itself."""

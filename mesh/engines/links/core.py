@@ -288,7 +288,7 @@ class Links:
         peer = self.links[link_id].peer
         if peer is None or link_id in self.peers:
             return peer
-        return self.peers.of(peer.node, peer.life) or peer
+        return self.peers.of(peer.node, peer.life)
 
     # --- credit ------------------------------------------------------------------------------------------------------
 
@@ -381,6 +381,7 @@ class Links:
             assert self.links[peer.link].peer is peer and self.links[peer.link].greeted
             assert self.peers.of(peer.node, peer.life) is peer
         for link in self.links.values():
+            assert link.peer is None or self.peers.of(link.peer.node, link.peer.life) is not None
             assert link.done <= link.got <= link.granted_until or not link.greeted
 
 

@@ -1,0 +1,416 @@
+"""A node: its boundary, the path of a batch, the disk, sessions, its end."""
+
+from dataclasses import replace
+
+import pytest
+
+from mesh import effects as e
+from mesh import frames as f
+from mesh import operations as o
+from mesh.clocks.hybrid import stamp_of
+from mesh.clocks.vector import VersionVector
+from mesh.codes import Code
+from mesh.config import sim
+from mesh.effects import Append, Count, Marks, Report, Send, Tell
+from mesh.errors import UsageError
+from mesh.log.batch import Batch
+from mesh.log.holdings import DEAD_LOG_MARGIN_MS
+from mesh.log.log import Run
+from mesh.node import Node
+from mesh.operations import Attach, Draft, Publish, Refused, Subscribe
+from mesh.types import Now
+from tests.engine_samples import TO_BEN, at
+from tests.node_samples import ME, SEAT, SEED, Host, about, ben, linked, sent, started
+from tests.samples import ANA, BEN, DAY_MS, SUITE, WALL_MS, Writer, received, record
+
+# --- the boundary ----------------------------------------------------------------------------------------------------
+
+
+def test_a_node_is_started_once_by_its_first_event() -> None:
+    node = Node(sim(), ME, SUITE)
+    with pytest.raises(UsageError):
+        node.tick([e.Wakeup()], at())
+    assert node.tick([], at()) == []
+    node.tick([e.Started(e.Recovered(), b"e" * 32)], at())
+    with pytest.raises(UsageError):
+        node.tick([e.Started(e.Recovered(), b"e" * 32)], at())
+
+
+def test_a_node_that_begins_keeps_its_certificate_and_dials_its_seeds() -> None:
+    host = Host(Node(replace(sim(), seeds=(SEED,)), ME, SUITE))
+
+    begun = host.tick(e.Started(e.Recovered(), b"e" * 32))
+
+    assert begun == [Append(1, (), Marks(members=(ME.certificate_raw,)))]
+    assert host.node.deadline_us() == 0
+    assert host.tick(e.Stored(1)) == [e.Dial(SEED)]
+    assert host.node.deadline_us() == 60_000_000
+
+
+def test_what_was_damaged_while_the_node_was_off_is_told() -> None:
+    log = Writer(BEN).log
+    runs = (Run(1, 2, b"", b"x"),)
+    marks = e.LogMarks(log, runs, stamp_of(WALL_MS) + 7, WALL_MS + DAY_MS)
+    host = Host(Node(sim(), ME, SUITE))
+
+    begun = host.tick(e.Started(e.Recovered((marks,), (), (ME.certificate_raw,), ((log, 3, 4),)), b"e" * 32))
+
+    assert begun == [Report(Code.ROWS_CORRUPT, about(log, first=3, last=4))]
+    assert list(host.node.holdings.stored_of(log)) == [(1, 2)]
+    assert host.node.clock.high == stamp_of(WALL_MS) + 7
+
+
+def test_a_timer_that_nobody_knows_is_our_own_bug() -> None:
+    host = started()
+    host.node._timers.set(e.SetTimer(e.Timer("nobody"), 0))
+
+    with pytest.raises(AssertionError, match="a timer that nobody knows"):
+        host.tick()
+
+
+def test_a_timer_that_another_moved_does_not_fire() -> None:
+    host = linked()
+
+    expire = Append(3, (), Marks(strip_before_ms=WALL_MS))
+    assert host.tick(e.Wakeup(), ms=60_000) == [e.Hangup(TO_BEN, Code.LINK_SILENT), expire]
+
+
+# --- the path of a batch ---------------------------------------------------------------------------------------------
+
+
+def test_a_publish_is_sealed_pushed_and_appended_at_once_and_acknowledged_when_it_is_durable() -> None:
+    host = linked()
+    host.attach()
+    host.say(Subscribe(1, ("#",)))
+
+    first = host.say(Publish((Draft("a", 1, b"hello"),)))
+    second = host.stored()
+
+    append = first[3]
+    assert isinstance(append, Append)
+    (batch,) = append.batches
+    assert first[:3] == [Count("epochs_total"), Count("published_total"), sent(f.Push(batch), f.Lane.LIVE)]
+    assert (append.marks.channels, [run.last for run in append.marks.names]) == ((("a", batch.log, 1),), [1])
+    assert second == [
+        Tell((SEAT,), o.Receipt(1, 1, 1, 1, batch.log, 1)),
+        sent(f.Stored(ANA, "eu", ((batch.log, 1, 1),))),
+        Tell((SEAT,), o.Messages(1, batch.log, 1, 1, (1,), tuple(batch.records()))),
+    ]
+
+
+def test_a_batch_that_came_is_announced_to_others_appended_and_delivered_when_it_is_durable() -> None:
+    host = linked()
+    host.attach()
+    host.say(Subscribe(1, ("#",)))
+    batch = ben().write()
+
+    taken = host.frame(f.Push(received(batch)))
+    told = host.stored()
+
+    assert [type(one) for one in taken] == [Append]
+    assert told == [
+        sent(f.Stored(ANA, "eu", ((batch.log, 1, 1),))),
+        Tell((SEAT,), o.Messages(1, batch.log, 1, 1, (1,), tuple(batch.records()))),
+    ]
+    assert host.frame(f.Push(received(batch))) == [Count("batches_refused_total/duplicate")]
+
+
+def test_at_most_two_appends_are_pending_and_the_rest_gathers() -> None:
+    host = started()
+    host.attach()
+    for sequence in (1, 2, 3):
+        host.say(Publish((Draft("a", sequence, b""),)))
+
+    assert [one.append for one in host.appends] == [2, 3]
+    host.stored()
+    assert [one.append for one in host.appends] == [3, 4]
+
+
+def test_a_batch_that_does_not_verify_costs_its_sender_the_link() -> None:
+    host = linked()
+    batch = ben().write()
+    bad = Batch(batch.header, b"other", batch.signature, batch.epoch_public, batch.epoch_proof)
+    why = "the body is not the one that was signed"
+
+    assert host.frame(f.Push(bad)) == [
+        Count("batches_refused_total/invalid"),
+        e.Hangup(TO_BEN, Code.BATCH_INVALID, why),
+        Count(f"links_dropped_total/{Code.BATCH_INVALID}"),
+        Report(Code.BATCH_INVALID, {"link": TO_BEN, "why": why, "peer": BEN.hex()[:16]}),
+    ]
+    assert host.frame(f.Push(bad)) == []
+
+
+def test_a_fork_is_reported_once_and_the_log_takes_nothing_more() -> None:
+    host = linked()
+    ours, theirs = ben(), ben()
+    ours.write()
+    theirs.write(payload=b"other")
+    theirs.write()
+    host.frame(f.Push(received(ours.batches[0])))
+
+    first = host.frame(f.Push(received(theirs.batches[0])))
+    second = host.frame(f.Push(received(theirs.batches[1])))
+
+    refused = Count("batches_refused_total/forked")
+    why = "it overlaps a batch that is held"
+    assert first == [refused, Report(Code.LOG_FORKED, about(ours.log, position=1, why=why))]
+    assert second == [refused]
+
+
+def test_a_peer_that_sends_more_than_it_was_granted_is_dropped() -> None:
+    host = linked(replace(sim(), links=replace(sim().links, credit_ahead_bytes=4 << 20)))
+    host.node.links.links[TO_BEN].got = 4 << 20
+
+    effects = host.frame(f.Push(received(ben().write())))
+
+    facts = {"link": TO_BEN, "peer": BEN.hex()[:16]}
+    count = Count(f"links_dropped_total/{Code.CREDIT_EXCEEDED}")
+    assert effects == [e.Hangup(TO_BEN, Code.CREDIT_EXCEEDED), count, Report(Code.CREDIT_EXCEEDED, facts)]
+
+
+def test_a_stamp_in_the_future_is_kept_and_told_once_for_each_node() -> None:
+    host = linked()
+    writer = ben()
+    ahead = [writer.seal([record(n, stamp=stamp_of(WALL_MS + 61_000) + n)]) for n in (1, 2)]
+
+    first, second = (host.frame(f.Push(received(batch))) for batch in ahead)
+
+    assert [one for one in first if isinstance(one, Report)] == [Report(Code.STAMP_AHEAD, {"node": BEN.hex()[:16]})]
+    assert [one for one in second if isinstance(one, Report)] == []
+    assert len(host.node.holdings.pending) == 2
+
+
+# --- the disk --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("why", "code"), [("database or disk is full", Code.DISK_FULL), ("broken", Code.APPEND_FAILED)]
+)
+def test_a_failed_append_was_never_and_its_publishers_are_told_so(why: str, code: Code) -> None:
+    host = linked()
+    host.attach()
+    host.say(Publish((Draft("a", 1, b"hello"),)))
+    came = ben().write()
+    host.frame(f.Push(received(came)))
+
+    failed = host.tick(e.StoreFailed(host.appends.pop(0).append, why, 1 << 40))
+
+    text = "it was sealed, but could not be written here"
+    assert failed == [
+        Tell((SEAT,), Refused(Code.OUTCOME_UNKNOWN, text, 0, 1, 1, 1_000)),
+        Report(code, {"why": why, "free_bytes": 1 << 40}),
+    ]
+    assert host.node.holdings.received == {}
+    assert host.tick(e.StoreFailed(host.appends.pop(0).append, why, 1 << 40)) == []
+    assert host.say(Publish((Draft("a", 1, b"hello"),))) == [
+        Tell((SEAT,), Refused(Code.DISK_RESERVED, "the last append failed", 0, 1, 1, 1_000))
+    ]
+    again = host.tick(ms=host.ms + 1_001)
+    assert any(isinstance(one, Send) and isinstance(one.frame, f.RepairHello) for one in again)
+
+
+def test_below_the_reserve_publishes_are_refused() -> None:
+    host = started()
+    host.attach()
+    host.tick(e.DiskSpace(0))
+
+    (refusal,) = host.say(Publish((Draft("a", 1, b""),)))
+
+    assert isinstance(refusal, Tell)
+    assert isinstance(refusal.operation, Refused)
+    assert refusal.operation.code == Code.DISK_RESERVED
+
+
+def test_damaged_rows_are_told_and_asked_for() -> None:
+    host = linked()
+    batch = ben().write()
+    host.frame(f.Push(received(batch)))
+    host.stored()
+
+    effects = host.tick(e.RowsCorrupt(((batch.log, 1, 1),)))
+
+    report = Report(Code.ROWS_CORRUPT, about(batch.log, first=1, last=1))
+    assert effects == [report, sent(f.RepairHello(2, 0)), Count("repair_sessions_total")]
+    assert host.tick(e.RowsCorrupt(())) == []
+
+
+def test_what_has_wholly_expired_vanishes_from_memory_and_disk() -> None:
+    host = linked()
+    batch = ben().write(ttl_ms=1_000)
+    host.frame(f.Push(received(batch)))
+    host.stored()
+    later_ms = DEAD_LOG_MARGIN_MS + 200_000
+
+    host.tick(e.LinkDown(TO_BEN, "gone"))
+    effects = host.tick(ms=later_ms)
+
+    append = effects[0]
+    assert isinstance(append, Append)
+    assert append.marks == Marks(strip_before_ms=WALL_MS + later_ms - 60_000, forget_logs=(batch.log,))
+    assert host.node.holdings.stored == {}
+
+
+def test_our_own_log_stays_while_it_is_written_to() -> None:
+    host = started()
+    host.attach()
+    host.say(Publish((Draft("a", 1, b"", ttl_ms=1_000),)))
+    host.stored()
+
+    host.tick(ms=DEAD_LOG_MARGIN_MS + 200_000)
+
+    assert len(host.node.holdings.stored) == 1
+
+
+def test_a_node_without_a_time_expires_nothing() -> None:
+    host = Host(Node(sim(), ME, SUITE))
+    host.node.tick([e.Started(e.Recovered(members=(ME.certificate_raw,)), b"e" * 32)], Now(0, 5))
+
+    assert host.node.tick([], Now(60_000_000, 59_000)) == []
+
+
+def test_a_clock_that_leapt_is_doubted_aloud_once() -> None:
+    host = started()
+
+    leapt = host.tick(ms=1, wall_ms=WALL_MS + DAY_MS)
+    again = host.tick(ms=2, wall_ms=WALL_MS + DAY_MS)
+
+    clocks = {"wall_ms": WALL_MS + DAY_MS, "median_ms": WALL_MS + DAY_MS}
+    assert leapt == [Report(Code.CLOCK_DOUBTED, clocks)]
+    assert again == []
+
+
+# --- sessions --------------------------------------------------------------------------------------------------------
+
+
+def test_a_client_that_does_not_attach_is_told_goodbye() -> None:
+    host = started()
+    host.tick(e.SessionOpened(SEAT))
+
+    assert host.tick(ms=10_000) == [Tell((SEAT,), o.Goodbye(Code.NOT_ATTACHED, "attach within the time given"))]
+    assert host.tick(e.SessionClosed(SEAT)) == []
+
+
+def test_operations_go_where_they_belong() -> None:
+    host = started()
+    host.attach()
+
+    subscribed = host.say(Subscribe(1, ("#",)), o.CreditGrant(1, 1, 1), o.Unsubscribe(1))
+    page = host.say(o.History(4, ("#",)))
+    refused = host.say(Attach("again", 8))
+
+    assert subscribed == [Tell((SEAT,), o.Subscribed(1, VersionVector()))]
+    assert page == [Tell((SEAT,), o.HistoryPage(4, VersionVector(), (), (), None))]
+    assert refused == [Tell((SEAT,), Refused(Code.NOT_ATTACHED, "a session attaches once"))]
+
+
+def test_a_second_attach_frees_nothing_that_waits_for_an_earlier_publish() -> None:
+    host = started()
+    host.attach()
+    host.tick(e.DiskSpace(0))
+    host.say(Publish((Draft("a", 1, b""),)))
+    host.tick(e.DiskSpace(1 << 40))
+
+    host.say(Attach("me", 7))
+    (refusal,) = host.say(Publish((Draft("a", 2, b""),)))
+
+    assert isinstance(refusal, Tell)
+    assert isinstance(refusal.operation, Refused)
+    assert refusal.operation.code == Code.ORDER_WAITS
+
+
+def test_what_is_read_for_readers_and_histories_goes_to_them() -> None:
+    host = started(replace(sim(), delivery=replace(sim().delivery, recent_bytes=0)))
+    host.attach()
+    host.say(Publish((Draft("a", 1, b""),)))
+    batch = host.appends[0].batches[0]
+    host.stored()
+
+    _, reading = host.say(Subscribe(1, ("#",), VersionVector()))
+    (paging,) = host.say(o.History(4, ("#",)))
+    assert isinstance(reading, e.Load)
+    assert isinstance(paging, e.Load)
+    delivered = host.tick(e.Loaded(reading.request, (batch,)))
+    (page,) = host.tick(e.Loaded(paging.request, (), ((batch.log, 1, 1),)))[-1:]
+
+    assert delivered == [Tell((SEAT,), o.Messages(1, batch.log, 1, 1, (1,), tuple(batch.records())))]
+    assert isinstance(page, Tell)
+    assert isinstance(page.operation, o.HistoryPage)
+
+
+def test_a_node_says_how_it_is() -> None:
+    host = linked()
+    host.attach()
+    host.say(Publish((Draft("a", 1, b""),)))
+
+    (told,) = host.say(o.Inspect(3))
+
+    assert isinstance(told, Tell)
+    assert isinstance(told.operation, o.Status)
+    said = told.operation.about
+    assert {key: said[key] for key in ("region", "version", "members", "appends_pending", "publishes_waiting")} == {
+        "region": "eu",
+        "version": "sim",
+        "members": 2,
+        "appends_pending": 1,
+        "publishes_waiting": 0,
+    }
+    assert (said["clock_trusted"], said["draining"], said["epoch"], said["life"]) == (
+        True,
+        False,
+        str(host.node.life),
+        str(host.node.life),
+    )
+
+
+def test_readers_are_told_how_far_logs_have_come_and_of_holes() -> None:
+    host = linked()
+    host.attach()
+    host.say(Subscribe(1, ("nothing",)))
+    writer = ben()
+    batches = [writer.write() for _ in range(3)]
+    host.frame(f.Push(received(batches[0])), f.Push(received(batches[2])))
+    host.stored()
+    start = host.ms
+    host.tick(e.LinkDown(TO_BEN, "gone"))
+
+    covered = host.tick(ms=start + 5_000)
+    hole = host.tick(ms=start + 30_000)
+
+    assert covered == [Tell((SEAT,), o.Messages(1, writer.log, 1, 1, (), ()))]
+    assert hole == [Tell((SEAT,), o.Gap(1, writer.log, 2, 2, o.GapReason.MISSING, may_fill=True))]
+
+
+# --- the end ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_node_that_stops_finishes_what_it_has_accepted_and_says_goodbye() -> None:
+    host = linked()
+    host.attach()
+    host.say(Publish((Draft("a", 1, b""),)))
+
+    draining = host.tick(e.Draining(9_000_000))
+    refused = host.say(Publish((Draft("a", 2, b""),)))
+    ended = host.stored()
+
+    assert draining == [Tell((SEAT,), o.GoAway((), 3_000))]
+    assert refused == [Tell((SEAT,), Refused(Code.DRAINING, "the node is stopping", 0, 2, 2, 1_000))]
+    assert ended[-3:] == [
+        Tell((SEAT,), o.Goodbye(Code.DRAINING, "the node is stopping")),
+        e.Hangup(TO_BEN, Code.NODE_STOPPING),
+        e.Drained(),
+    ]
+    assert host.tick(e.Draining(1)) == []
+
+
+def test_a_node_whose_disk_does_not_answer_ends_at_the_time_given() -> None:
+    host = started()
+    host.attach()
+    host.say(Publish((Draft("a", 1, b""),)))
+    host.tick(e.Draining(9_000_000))
+
+    goodbye = Tell((SEAT,), o.Goodbye(Code.DRAINING, "the node is stopping"))
+
+    assert host.tick(ms=9_000) == [goodbye, e.Drained()]
+    host.tick(e.Stored(host.appends.pop(0).append))
+    assert host.node._finish() == []
