@@ -471,10 +471,10 @@ class Node:
         )
         self.dissemination = Dissemination(config.dissemination, holdings, peers)
         self.serving = Serving(wants.want_bytes, wants.wants_max, wants.busy_retry_ms, holdings, peers)
-        self.repair = Repair(config.repair, holdings, peers, rng.fork("repair"))
+        self.repair = Repair(config.repair, holdings, peers, rng.fork("repair"), self.roster.everyone_speaks)
         self.receipts = Receipts(config.receipts, identity.node, identity.region, holdings, peers)
         self.sessions = Sessions(config.sessions, identity.node, identity.region, config.version, config.gateways)
-        self.delivery = Delivery(config.delivery, holdings, self.repair.can_fill, self.roster.everyone_speaks)
+        self.delivery = Delivery(config.delivery, holdings, self.repair.can_fill, self.repair.has_asked_everyone)
         self.delivery.recover()
         self.histories = Histories(holdings, self.delivery.twins, config.delivery.load_bytes)
         self.started = True

@@ -15,6 +15,7 @@ Invariants, checked by `check`: a position is asked of at most one peer at a tim
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from mesh.clocks.vector import IntervalSet, VersionVector
@@ -84,6 +85,10 @@ class Partner:
     """Something was missed since that session began: the next follows at once."""
     told_revision: int = 0
     incomplete: int = 0
+    compared: int = 0
+    """The last session that came to its end ..."""
+    lost_since: int = 0
+    """... and the last that had begun when we last lost something: what we lost was not asked for before."""
 
 
 @dataclass
@@ -94,6 +99,8 @@ class Repair:
     holdings: Holdings
     peers: Peers
     rng: Rng
+    everyone_speaks: Callable[[], bool] = lambda: False
+    """Whether every member of the mesh can be reached."""
     partners: dict[LinkId, Partner] = field(default_factory=dict)
 
     # --- when --------------------------------------------------------------------------------------------------------
@@ -231,7 +238,7 @@ class Repair:
         partner = self.partners.get(link)
         if partner is None or not partner.active or frame.session != partner.session:
             return []
-        partner.incomplete = 0
+        partner.incomplete, partner.compared = 0, partner.session
         return self._finish(link, partner, now, differed=False)
 
     def on_vector(self, link: LinkId, frame: Vector, now: Now) -> list[Outcome]:
@@ -256,7 +263,7 @@ class Repair:
         if not frame.more:
             outcomes += self._want(link, now)
             if partner.active and not partner.missing:
-                partner.incomplete = 0
+                partner.incomplete, partner.compared = 0, partner.session
                 outcomes += self._finish(link, partner, now, differed=True)
         return outcomes
 
@@ -349,6 +356,7 @@ class Repair:
     def on_lost(self, log: LogId, first: int, last: int) -> None:
         """We no longer have a range that we had: peers that have it are missing it to us again."""
         for partner in self.partners.values():
+            partner.lost_since = partner.session
             for lo, hi in partner.theirs.get(log).within(first, last):
                 partner.missing.add(log, lo, hi)
 
@@ -358,6 +366,10 @@ class Repair:
             partner.theirs.get(log).touches(first, last) and self._speaks(link)
             for link, partner in self.partners.items()
         )
+
+    def has_asked_everyone(self) -> bool:
+        """Whether every member was compared with since we last lost something: what none of them has is lost."""
+        return self.everyone_speaks() and all(p.compared > p.lost_since for p in self.partners.values())
 
     def check(self) -> None:
         """Assert that nothing is asked of two peers, and that only what is missing is asked for."""

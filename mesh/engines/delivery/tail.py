@@ -74,8 +74,8 @@ class Tail:
     config: DeliveryConfig
     holdings: Holdings
     can_fill: Callable[[LogId, int, int], bool]
-    everyone_speaks: Callable[[], bool] = lambda: False
-    """Whether every member of the mesh can be reached: what none of them has is lost."""
+    everyone_was_asked: Callable[[], bool] = lambda: False
+    """Whether every member of the mesh was asked for what is missing here: what none of them has is lost."""
     readers: dict[tuple[SessionId, int], Reader] = field(default_factory=dict)
     groups: Groups = field(default_factory=Groups)
     deliverable: VersionVector = field(default_factory=VersionVector)
@@ -192,8 +192,8 @@ class Tail:
         return [*outcomes, *self._advance(log, now)]
 
     def _why_missing(self, log: LogId, first: int, last: int) -> GapReason:
-        """Whether a hole is lost, as far as can be known: every member can be reached, and none has it."""
-        lost = self.everyone_speaks() and not self.can_fill(log, first, last)
+        """Whether a hole is lost, as far as can be known: every member was asked, and none has it."""
+        lost = self.everyone_was_asked() and not self.can_fill(log, first, last)
         return GapReason.LOST if lost else GapReason.MISSING
 
     def _gap(self, reader: Reader, log: LogId, first: int, last: int, reason: GapReason) -> Outcome:
