@@ -16,8 +16,8 @@ ifneq ($(FULL),)
 export GOSSAMER_FULL := 1
 endif
 
-# Branch coverage, in per cent, that `mesh` outside `mesh/io` must have. It only ever rises; the goal is 100.
-CORE_COVERAGE := 90
+# Branch coverage, in per cent, that `mesh` outside `mesh/io` must have. What cannot be reached is removed, not excluded.
+CORE_COVERAGE := 100
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test check sims bench docs clean

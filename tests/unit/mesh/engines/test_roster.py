@@ -117,6 +117,18 @@ def test_beyond_the_limit_no_stranger_is_kept(monkeypatch: pytest.MonkeyPatch) -
     assert one.raw[BEN] == BENS.certificate_raw
 
 
+def test_everyone_speaks_when_every_other_member_is_linked_and_not_silent() -> None:
+    ben, cy = to_ben(), to_cy()
+    one = roster(ben, cy)
+    alone = one.everyone_speaks()
+    one.on_members(TO_BEN, Members(raws(BENS, CYS)), WALL_MS)
+
+    both = one.everyone_speaks()
+    cy.silent = True
+
+    assert (alone, both, one.everyone_speaks()) == (True, True, False)
+
+
 def test_a_peer_is_told_of_all_members_and_addresses_and_the_others_of_its_own() -> None:
     ben, cy = to_ben(), to_cy()
     ben.address, cy.address = Address("ben", 1), Address("cy", 2)

@@ -241,6 +241,19 @@ def test_a_copy_whose_body_is_gone_has_no_twin_and_is_not_looked_up_again() -> N
     assert not twins.differs(here.records()[0], (here.log, 1))
 
 
+def test_a_copy_whose_row_comes_again_is_compared_once_more_and_then_never_again() -> None:
+    here, there, twins, _ = moved((b"x", b"x"))
+    copy = there.records()[0]
+    looked_up(twins, here, there.stripped())
+
+    assert twins.others(copy, (there.log, 1)) is None
+    looked_up(twins, there, here)
+    assert [log for _, log, _ in twins.others(copy, (there.log, 1)) or ()] == [here.log]
+    twins.ask([copy.name], 9)
+    twins.on_loaded(Loaded(9, (here, there.stripped())))
+    assert twins.others(copy, (there.log, 1)) == ()
+
+
 def test_a_copy_that_came_later_is_compared_anew() -> None:
     here, there, twins, holdings = moved((b"x", b"x"))
     looked_up(twins, here, there)

@@ -211,6 +211,20 @@ def test_a_reader_with_bytes_for_one_message_gets_one() -> None:
     assert desk.grant(0, 5)[0] == messages(2, 2, *of(batches[1]))
 
 
+def test_a_reader_that_falls_behind_reads_on_only_in_the_logs_that_moved_since() -> None:
+    desk = Desk()
+    desk.subscribe(credit_messages=1)
+    first, second = Writer(BEN).write(publisher="b"), Writer().write()
+    desk.store(first)
+    told = desk.settle()
+    desk.store(second)
+    behind = desk.settle()
+
+    assert told == [messages(1, 1, *of(first), log=BENS)]
+    assert behind == []
+    assert desk.grant(9) == [messages(1, 1, *of(second))]
+
+
 def test_credit_cuts_a_batch_in_two() -> None:
     desk = Desk()
     batch = Writer().write(3)

@@ -4,7 +4,8 @@ import pytest
 
 from mesh.clocks.hybrid import stamp_of
 from mesh.clocks.vector import VersionVector
-from mesh.effects import Load, OfNames, Ranges, Tell
+from mesh.codes import Code
+from mesh.effects import Load, OfNames, Ranges, Report, Tell
 from mesh.engines.delivery import COVERAGE, HOLE, DeliveryConfig
 from mesh.errors import ConfigError
 from mesh.log.batch import BATCH_BYTES_MAX, Batch
@@ -77,9 +78,10 @@ def test_readers_whom_nothing_concerned_are_told_how_far_logs_have_come() -> Non
 
 def test_a_group_of_which_all_are_stalled_is_told_nothing() -> None:
     desk = Desk()
-    desk.subscribe(policy=SlowPolicy.DISCONNECT, credit_messages=0)
-    desk.store(*written(1))
-    desk.settle()
+    desk.subscribe(policy=SlowPolicy.DISCONNECT, credit_messages=1)
+    for batch in written(3):
+        desk.store(batch)
+        desk.settle()
 
     assert desk.delivery.on_coverage_timer() == []
 
@@ -133,13 +135,14 @@ def test_what_was_stored_before_this_life_may_be_delivered_as_far_as_it_has_no_h
     ana = written(4)
     desk = Desk()
     keep(desk.holdings, ana[0], ana[1], ana[3], written(2, Writer(BEN), publisher="b")[1])
+    keep(desk.holdings, whole := Writer(CY).write(publisher="c"))
     desk.delivery.recover()
     desk.delivery.check()
 
     timers = [set_timer(HOLE, log, ms=30_000) for log in (LOG, BENS)]
     assert sorted(desk.settle(), key=repr) == sorted(timers, key=repr)
-    assert desk.delivery.horizon == {LOG: 2, BENS: 0}
-    assert desk.delivery.deliverable == VersionVector([(LOG, [(1, 2)])])
+    assert desk.delivery.horizon == {LOG: 2, BENS: 0, whole.log: 1}
+    assert desk.delivery.deliverable == VersionVector([(LOG, [(1, 2)]), (whole.log, [(1, 1)])])
     assert desk.delivery.holes == {LOG, BENS}
 
 
@@ -289,6 +292,29 @@ def test_a_log_that_is_held_up_tells_first_what_came_before_and_waits_for_the_an
     assert desk.load(names(2))[-1] == messages(
         2, 3, record(2, publisher="other", stamp=stamp_of(WALL_MS) + 9), positions=(3,), log=BENS
     )
+
+
+def test_what_fills_a_hole_is_compared_with_its_copy_before_it_is_told() -> None:
+    desk, ana, ben = Desk(), Writer(ANA), Writer(BEN)
+    first, fills, third = (
+        ana.seal([record(n, b"%d" % n, publisher=who, stamp=stamp_of(WALL_MS) + at_ms)])
+        for n, who, at_ms in ((1, "x", 1), (7, "pub", 2), (2, "x", 3))
+    )
+    desk.subscribe()
+    desk.store(first, third)
+    desk.settle()
+    desk.delivery.on_hole_timer(LOG, at(30_000))
+    desk.store(ben.seal([record(7, b"other", stamp=stamp_of(WALL_MS) + 9)]))
+    desk.settle()
+    desk.store(fills)
+
+    held_up, waiting = desk.settle(), desk.settle()
+    compared = desk.load(Load(2, OfNames("pub", 7, 7, 7), 8 << 20))
+    told = desk.settle()
+
+    assert (held_up, waiting) == ([Load(2, OfNames("pub", 7, 7, 7), 8 << 20)], [])
+    assert compared == [Report(Code.NAMES_CONFLICT, {"publisher": "pub", "sequence": 7})]
+    assert told == [messages(2, 2, *of(fills), late=(0,), conflicts=(0,))]
 
 
 def test_a_log_that_vanished_while_copies_were_compared_is_not_delivered() -> None:
