@@ -337,7 +337,7 @@ _TABLE: dict[Code, tuple[str, str, str]] = {
     ),
     Code.CLOCK_DOUBTED: (
         "the clock is doubted",
-        "It is over 60 s from its neighbors' clocks, or has leapt. Nothing expires until they agree.",
+        "It is over 60 s from its neighbors' clocks, or has leapt. Nothing expires until they agree; alone, for an hour.",
         "Set the clocks (NTP).",
     ),
     Code.STAMP_AHEAD: (
