@@ -6,6 +6,7 @@ process each time, beside a `gossamer sub` that runs.
 
 import asyncio
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
@@ -67,6 +68,16 @@ async def _ready(process: asyncio.subprocess.Process) -> None:
     async with asyncio.timeout(START_S):
         while b"Ctrl-C ends it" not in await process.stdout.readline():
             pass
+
+
+def command_help(count: int) -> Latency:
+    """How long `gossamer --help` takes, as a process."""
+    taken = []
+    for _ in range(count + 1):
+        began = time.perf_counter()
+        subprocess.run([*COMMAND, "--help"], stdout=subprocess.DEVNULL, check=True)
+        taken.append(time.perf_counter() - began)
+    return summary(taken[1:])
 
 
 async def enter_to_line(count: int) -> Latency:
