@@ -205,6 +205,15 @@ def test_a_clock_that_leaps_again_is_doubted_anew() -> None:
     assert guard.trusted(then)
 
 
+def test_a_clock_that_moves_by_sixty_seconds_has_not_leapt_again() -> None:
+    guard = leapt((1_000, LEAP_MS), (1_800_000, SKEW_MAX_MS))
+    then = now(1_000 + LONE_DOUBT_MS, WALL + 1_000 + LONE_DOUBT_MS + LEAP_MS + SKEW_MAX_MS)
+
+    guard.on_now(then)
+
+    assert guard.trusted(then)
+
+
 def test_a_clock_that_was_set_right_is_believed_at_once() -> None:
     guard = leapt((1_000, LEAP_MS), (2_000, -LEAP_MS))
 

@@ -161,6 +161,17 @@ def test_another_batch_before_one_in_memory_is_a_fork_for_that_names_ours() -> N
     assert push(one, theirs.batches[1]) is Verdict.FORKED
 
 
+def test_another_batch_in_place_of_one_in_memory_is_a_fork_though_nothing_else_is_known() -> None:
+    ours, theirs = Writer(), Writer()
+    for writer, payload in ((ours, b"one"), (theirs, b"other")):
+        writer.write(payload=payload)
+        writer.write()
+    one = stored(ours.batches[1], recent_bytes=0)
+    push(one, ours.batches[0])
+
+    assert push(one, theirs.batches[0]) is Verdict.FORKED
+
+
 def test_another_cut_of_the_same_positions_is_a_fork() -> None:
     ours, theirs = Writer(), Writer()
     ours.write()
