@@ -4,6 +4,7 @@ VENV  := .venv
 BIN   := $(VENV)/bin
 PY    := $(BIN)/python
 STAMP := $(VENV)/.installed
+LIVE  := $(VENV)/live-tests.log
 CODE  := mesh nodes sim gossamer tests $(wildcard bench)
 
 # The first of these that is new enough makes the environment; `make PYTHON=/path/to/python` decides otherwise.
@@ -29,7 +30,10 @@ demo: $(STAMP) ## Run a mesh in three regions on this machine, cut it, and watch
 	$(BIN)/gossamer demo
 
 test: check ## Do all that CI does: check, tests with coverage, and a short demo
-	$(BIN)/pytest --cov --cov-report=term
+# Live tests mostly wait, so they run beside the others; what they said comes last.
+	@$(BIN)/pytest tests/live >$(LIVE) 2>&1 & live=$$!; trap 'kill $$live; exit 130' INT TERM; \
+	$(BIN)/pytest --ignore=tests/live --cov --cov-report=term; rest=$$?; \
+	wait $$live; lived=$$?; cat $(LIVE); exit $$((rest || lived))
 	$(BIN)/coverage report --include='mesh/*' --omit='mesh/io/*' --format=total --fail-under=$(CORE_COVERAGE) >/dev/null
 	$(BIN)/gossamer demo --seconds 15
 
