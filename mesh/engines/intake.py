@@ -108,6 +108,15 @@ class Gathered:
     ttl_ms: int
     copies: int
     regions: int
+    size: int
+    """What it takes while it waits, in bytes."""
+
+
+def draft_bytes(draft: Draft) -> int:
+    """What a draft takes: payload, channel and headers, and what is fixed, rounded up."""
+    headers = draft.headers
+    more = sum(len(k.encode()) + len(v.encode()) + 6 for k, v in headers.items()) if headers else 0
+    return len(draft.payload) + len(draft.channel.encode()) + RECORD_OVERHEAD_BYTES + more
 
 
 def draft_fault(draft: Draft, ttl_max_ms: int) -> tuple[Code, str] | None:
@@ -116,14 +125,25 @@ def draft_fault(draft: Draft, ttl_max_ms: int) -> tuple[Code, str] | None:
     if fault:
         return Code.CHANNEL_INVALID, fault
     headers = draft.headers
-    size = len(draft.payload) + len(draft.channel) + RECORD_OVERHEAD_BYTES
-    if headers:
-        if len(headers) > HEADERS_MAX or any(type(k) is not str or type(v) is not str for k, v in headers.items()):
-            return Code.FIELD_INVALID, f"headers are at most {HEADERS_MAX} pairs of text"
-        size += sum(len(k.encode()) + len(v.encode()) + 6 for k, v in headers.items())
-    if size > RECORD_BYTES_MAX // 2:
+    if headers and (
+        len(headers) > HEADERS_MAX or any(type(k) is not str or type(v) is not str for k, v in headers.items())
+    ):
+        return Code.FIELD_INVALID, f"headers are at most {HEADERS_MAX} pairs of text"
+    if draft_bytes(draft) > RECORD_BYTES_MAX // 2:
         large = 1 << 63
-        size = len(encode_record((draft.channel, "x" * 128, large, large, large, 1, 1, [], headers, draft.payload)))
+        widest: tuple[Any, ...] = (
+            draft.channel,
+            "x" * 128,
+            large,
+            large,
+            large,
+            large,
+            large,
+            [],
+            headers,
+            draft.payload,
+        )
+        size = len(encode_record(widest))
         if size > RECORD_BYTES_MAX:
             return Code.RECORD_TOO_LARGE, f"a message takes at most {RECORD_BYTES_MAX} bytes, this one takes {size}"
     if draft.ttl_ms > ttl_max_ms:
@@ -206,8 +226,9 @@ class Intake:
             publisher.held_back = 0
             self.waiting[name] = []
             ttl_ms = draft.ttl_ms or self.config.ttl_default_ms
-            self.gathered.append(Gathered(publisher, draft, ttl_ms, operation.copies, operation.regions))
-            self.gathered_bytes += len(draft.payload) + RECORD_OVERHEAD_BYTES
+            size = draft_bytes(draft)
+            self.gathered.append(Gathered(publisher, draft, ttl_ms, operation.copies, operation.regions, size))
+            self.gathered_bytes += size
         return [*_tell_refusals(refusals), *placed]
 
     def _refusal(self, publisher: Publisher, draft: Draft, now: Now) -> tuple[Code, str, int] | None:
@@ -223,7 +244,7 @@ class Intake:
             return Code.DISK_RESERVED, text, config.disk_retry_ms
         if now.mono_us < self.blocked_until_us:
             return Code.DISK_RESERVED, "the last append failed", config.disk_retry_ms
-        if self.gathered_bytes + len(draft.payload) > config.gathered_bytes_max:
+        if self.gathered_bytes + draft_bytes(draft) > config.gathered_bytes_max:
             return Code.OVERLOADED, "too many publishes wait for the disk", config.overloaded_retry_ms
         return None
 
@@ -243,12 +264,14 @@ class Intake:
         gathered, waiting = self.gathered, self.waiting
         self.gathered, self.waiting, self.gathered_bytes = [], {}, 0
         stamp = self.clock.reserve(len(gathered), wall_ms)
+        records = [_record(item, at) for at, item in enumerate(gathered, stamp)]
         batches: list[Batch] = []
-        for chunk in self._chunks(gathered):
-            batch = self._seal_one(chunk, stamp)
-            stamp += len(chunk)
+        start = 0
+        for end in self._cuts(records):
+            batch = self._seal_one(records[start:end])
             batches.append(batch)
-            outcomes += _placed_in(batch, chunk, waiting)
+            outcomes += _placed_in(batch, gathered[start:end], waiting)
+            start = end
         return batches, [*outcomes, Count("published_total", len(gathered))]
 
     def _is_forked(self) -> bool:
@@ -256,42 +279,22 @@ class Intake:
         forked = self.holdings.forked
         return bool(forked) and self.epoch is not None and LogId(self.identity.node, self.epoch.number) in forked
 
-    def _chunks(self, gathered: list[Gathered]) -> list[list[Gathered]]:
-        """Cut what has gathered into batches: by bytes, by number, and where lifetimes differ too much."""
-        chunks: list[list[Gathered]] = []
-        chunk: list[Gathered] = []
-        size = shortest = longest = 0
-        for item in gathered:
-            cost = len(item.draft.payload) + len(item.draft.channel) + RECORD_OVERHEAD_BYTES
-            low, high = min(shortest or item.ttl_ms, item.ttl_ms), max(longest, item.ttl_ms)
-            full = size + cost > self.config.batch_bytes_max or len(chunk) >= BATCH_RECORDS_MAX
-            if chunk and (full or high > low * self.config.expiry_ratio_max):
-                chunks.append(chunk)
-                chunk, size, low, high = [], 0, item.ttl_ms, item.ttl_ms
-            chunk.append(item)
+    def _cuts(self, records: list[Record]) -> list[int]:
+        """Where batches end: cut by the bytes of their records, by number, and where lifetimes differ too much."""
+        cuts: list[int] = []
+        start = size = shortest = longest = 0
+        for index, record in enumerate(records):
+            cost, ttl_ms = len(record.raw), record.ttl_ms
+            low, high = min(shortest or ttl_ms, ttl_ms), max(longest, ttl_ms)
+            full = size + cost > self.config.batch_bytes_max or index - start >= BATCH_RECORDS_MAX
+            if index > start and (full or high > low * self.config.expiry_ratio_max):
+                cuts.append(index)
+                start, size, low, high = index, 0, ttl_ms, ttl_ms
             size, shortest, longest = size + cost, low, high
-        chunks.append(chunk)
-        return chunks
+        return [*cuts, len(records)]
 
-    def _seal_one(self, chunk: list[Gathered], stamp: int) -> Batch:
+    def _seal_one(self, records: list[Record]) -> Batch:
         assert self.epoch is not None and self.signer is not None
-        records: list[Record] = []
-        for item in chunk:
-            draft, publisher = item.draft, item.publisher
-            fields: tuple[Any, ...] = (
-                draft.channel,
-                publisher.client,
-                publisher.incarnation,
-                draft.sequence,
-                stamp,
-                item.ttl_ms,
-                draft.flags if draft.ttl_ms else draft.flags | TTL_DEFAULTED,
-                [],
-                draft.headers or {},
-                draft.payload,
-            )
-            records.append(tuple.__new__(Record, (*fields, encode_record(fields))))
-            stamp += 1
         log = LogId(self.identity.node, self.epoch.number)
         batch = seal(log, self.position + 1, self.head, records, self.signer, self.epoch)
         self.position, self.head = batch.last, batch.name
@@ -347,11 +350,28 @@ class Intake:
 
     def check(self) -> None:
         """Assert the invariants."""
-        assert self.gathered_bytes == sum(len(g.draft.payload) + RECORD_OVERHEAD_BYTES for g in self.gathered)
+        assert self.gathered_bytes == sum(item.size for item in self.gathered)
         assert len(self.waiting) == len(self.gathered)
         if self.epoch is not None and self.position:
             log = LogId(self.identity.node, self.epoch.number)
             assert self.holdings.received_of(log).last <= self.position
+
+
+def _record(item: Gathered, stamp: int) -> Record:
+    draft, publisher = item.draft, item.publisher
+    fields: tuple[Any, ...] = (
+        draft.channel,
+        publisher.client,
+        publisher.incarnation,
+        draft.sequence,
+        stamp,
+        item.ttl_ms,
+        draft.flags if draft.ttl_ms else draft.flags | TTL_DEFAULTED,
+        [],
+        draft.headers or {},
+        draft.payload,
+    )
+    return tuple.__new__(Record, (*fields, encode_record(fields)))
 
 
 def _placed(session: SessionId, run: NameRun, sequence: int, operation: Publish) -> Placed:

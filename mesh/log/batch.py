@@ -229,6 +229,7 @@ def seal(
 ) -> Batch:
     """Seal records into the batch that follows `previous`: compress where it pays, chain, sign."""
     plain = b"".join(record.raw for record in records)
+    assert len(plain) <= BODY_BYTES_MAX and len(records) <= BATCH_RECORDS_MAX, "nobody could read it"
     body, codec = plain, CODEC_PLAIN
     if len(plain) >= COMPRESS_BYTES_MIN:
         packed = zlib.compress(plain, 1)

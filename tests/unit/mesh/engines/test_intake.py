@@ -201,7 +201,10 @@ def test_publishes_of_two_sessions_stand_in_the_order_of_their_coming() -> None:
 
 
 def test_batches_are_cut_by_bytes_by_number_and_where_lifetimes_differ_too_much() -> None:
-    cost = RECORD_OVERHEAD_BYTES + len("room/1") + 1
+    probe = intake()
+    publish(probe, 1)
+    ((one,), _) = probe.seal(at(), WALL_MS)
+    cost = len(one.records()[0].raw)
     by_bytes = intake(replace(CONFIG, batch_bytes_max=2 * cost))
     by_number, by_life = intake(), intake()
     publish(by_bytes, *range(1, 6))
@@ -297,7 +300,7 @@ def test_beyond_what_memory_holds_publishers_are_told_to_slow_down() -> None:
     one = intake(config)
     half = b"x" * (RECORD_BYTES_MAX - RECORD_OVERHEAD_BYTES - 200)
     publish(one, 1, 2, payload=half)
-    room = config.gathered_bytes_max - one.gathered_bytes
+    room = config.gathered_bytes_max - one.gathered_bytes - RECORD_OVERHEAD_BYTES - len("room/1")
 
     assert publish(one, 3, payload=b"x" * (room + 1)) == [
         refused(Code.OVERLOADED, "too many publishes wait for the disk", 3, 3, OVERLOADED_MS)
