@@ -126,7 +126,7 @@ class Host:
         """The store answers on threads of its own."""
         self._loop.call_soon_threadsafe(self.post, event)
 
-    def _fail(self, error: HostError) -> None:
+    def _fail(self, error: Exception) -> None:
         self._loop.call_soon_threadsafe(self._fail_here, error)
 
     def _fail_here(self, error: BaseException) -> None:

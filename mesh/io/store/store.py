@@ -62,14 +62,17 @@ class Store:
         self._generation = 0
         self._failed_generation = -1
         self._answer: Callable[[Answer], None] = lambda _: None
-        self._fatal: Callable[[HostError], None] = lambda _: None
+        self._fatal: Callable[[Exception], None] = lambda _: None
         self._closing = threading.Event()
         self._checked: dict[LogId, int] = {}
         """How far the background check has come in each log."""
         self._threads: list[threading.Thread] = []
 
-    def start(self, answer: Callable[[Answer], None], fatal: Callable[[HostError], None]) -> None:
-        """Begin to work. Both are called from the store's threads: hand over to your own."""
+    def start(self, answer: Callable[[Answer], None], fatal: Callable[[Exception], None]) -> None:
+        """Begin to work. Both are called from the store's threads: hand over to your own.
+
+        After `fatal` the store does nothing any more: a `HostError`, or what a bug of ours raised.
+        """
         self._answer, self._fatal = answer, fatal
         jobs = (("writer", self._appends), ("reader", self._loads))
         self._threads = [threading.Thread(target=self._work, args=(tasks,), name=f"store-{n}") for n, tasks in jobs]
@@ -85,6 +88,12 @@ class Store:
             except sqlite3.Error as error:
                 code = Code.SYNC_FAILED if is_fsync_failure(error) else Code.STORE_UNREADABLE
                 self._fatal(HostError(code, f"{self.path}: {error}"))
+                return
+            except OSError as error:  # the data directory is gone, or its disk
+                self._fatal(HostError(Code.STORE_UNREADABLE, f"{self.path.parent}: {error.strerror}"))
+                return
+            except Exception as error:  # noqa: BLE001  # a thread that ended in silence would leave everyone waiting
+                self._fatal(error)
                 return
 
     def free_bytes(self) -> int:

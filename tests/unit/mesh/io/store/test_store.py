@@ -1,0 +1,75 @@
+"""The store's threads: whatever ends one is told, so that nobody waits for it."""
+
+import queue
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from mesh.codes import Code
+from mesh.effects import Append, Load, Marks, Ranges, Stored
+from mesh.errors import HostError
+from mesh.io.store import Store
+from tests.samples import MESH, Writer
+
+WAIT_S = 5
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "node"
+
+
+@pytest.fixture
+def store(folder: Path) -> Iterator[Store]:
+    store = Store(folder / "store.sqlite3", MESH)
+    yield store
+    store.close(clean=False)
+
+
+def started(store: Store) -> tuple["queue.Queue[object]", "queue.Queue[Exception]"]:
+    answers: queue.Queue[object] = queue.Queue()
+    faults: queue.Queue[Exception] = queue.Queue()
+    store.start(answers.put, faults.put)
+    return answers, faults
+
+
+def test_data_directory_that_vanishes_ends_the_store_with_its_code(store: Store, folder: Path) -> None:
+    answers, faults = started(store)
+    batch = Writer().write()
+    store.append(Append(1, (batch,), Marks()))
+    assert isinstance(answers.get(timeout=WAIT_S), Stored)
+
+    shutil.rmtree(folder)
+    store.append(Append(2, (), Marks()))
+
+    fault = faults.get(timeout=WAIT_S)
+    assert isinstance(fault, HostError)
+    assert fault.code == Code.STORE_UNREADABLE
+
+
+@pytest.mark.parametrize("thread", ["reader", "writer"])
+def test_bug_in_a_thread_is_told_and_not_swallowed(store: Store, thread: str) -> None:
+    _, faults = started(store)
+    nonsense = "no load and no append"
+
+    if thread == "reader":
+        store.load(nonsense)  # type: ignore[arg-type]
+    else:
+        store.append(nonsense)  # type: ignore[arg-type]
+
+    assert isinstance(faults.get(timeout=WAIT_S), AttributeError)
+
+
+def test_load_is_answered_while_the_store_lives(store: Store) -> None:
+    answers, faults = started(store)
+    batch = Writer().write()
+    store.append(Append(1, (batch,), Marks()))
+    answers.get(timeout=WAIT_S)
+
+    store.load(Load(3, Ranges(batch.log, ((1, 1),)), 1 << 20))
+
+    loaded = answers.get(timeout=WAIT_S)
+    assert [found.name for found in loaded.batches] == [batch.name]  # type: ignore[attr-defined]
+    assert faults.empty()
