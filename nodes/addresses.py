@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from urllib.parse import urlsplit
 
 from mesh.codes import Code
 from mesh.errors import HostError
@@ -31,10 +32,23 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def gateway_url(gateway: str) -> str:
-    """A gateway's URL from what people write: `localhost`, `10.0.0.1:7420`, `ws://…`, `wss://…`."""
-    if "://" in gateway:
-        return gateway
-    host, colon, port = gateway.rpartition(":")
-    has_port = bool(colon) and port.isdigit() and (":" not in host or host.startswith("["))
-    return f"ws://{gateway}" if has_port else f"ws://{gateway}:{DEFAULT_PORT}"
+def gateway_url(gateway: str, *, what: str = "a gateway") -> str:
+    """A gateway's URL from what people write: `localhost`, `10.0.0.1:7420`, `ws://…`, `wss://…`.
+
+    Raises `HostError` (CONFIG_INVALID) for what can never be reached.
+    """
+    url = gateway
+    if "://" not in gateway:
+        host, colon, port = gateway.rpartition(":")
+        has_port = bool(colon) and port != "" and (":" not in host or host.startswith("[")) and not port.endswith("]")
+        url = f"ws://{gateway}" if has_port else f"ws://{gateway}:{DEFAULT_PORT}"
+    try:
+        parts = urlsplit(url)
+        can_be = parts.scheme in ("ws", "wss") and bool(parts.hostname) and parts.port != 0 and not parts.fragment
+        gateway.encode()  # an argument that was no UTF-8 has surrogates
+    except ValueError:
+        can_be = False
+    if not can_be or not gateway.isprintable() or " " in gateway:
+        text = f"{what} is host, host:port, ws://… or wss://…, the port 1 to 65535; found {gateway!r}"
+        raise HostError(Code.CONFIG_INVALID, text)
+    return url

@@ -15,6 +15,7 @@ from mesh.codes import EXPLANATIONS, Code
 from mesh.errors import HostError
 
 FAILED, MISUSED, TIMED_OUT = 1, 2, 3
+MISUSES = (Code.CHANNEL_INVALID, Code.PATTERN_INVALID, Code.FIELD_INVALID, Code.CONFIG_INVALID)
 T = TypeVar("T")
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
@@ -23,7 +24,8 @@ def fail(code: str, text: str, *, status: int = FAILED) -> NoReturn:
     """End with one line: the code, what happened, and what to do."""
     explanation = EXPLANATIONS.get(Code(code)) if code in set(Code) else None
     remedy = f" {explanation.remedy}" if explanation else ""
-    click.echo(f"gossamer: {code} {text}.{remedy}".replace("..", "."), err=True)
+    end = "" if text.endswith((".", "?", "!", "…")) else "."
+    click.echo(f"gossamer: {code} {text}{end}{remedy}", err=True)
     raise SystemExit(status)
 
 
@@ -58,7 +60,7 @@ def run(work: Coroutine[Any, Any, T]) -> T:
         return asyncio.run(work)
     except GossamerError as error:
         status = TIMED_OUT if error.code == Code.WAIT_TIMED_OUT else FAILED
-        misuse = error.code in (Code.CHANNEL_INVALID, Code.PATTERN_INVALID, Code.FIELD_INVALID)
+        misuse = error.code in MISUSES
         fail(error.code, error.text, status=MISUSED if misuse else status)
     except HostError as error:
         fail(error.code, str(error))

@@ -10,7 +10,7 @@ import click
 
 from mesh.codes import EXPLANATIONS, Code
 from mesh.errors import HostError
-from nodes.cli.common import FAILED, fail, gateway_flags, line, run
+from nodes.cli.common import FAILED, MISUSED, MISUSES, fail, gateway_flags, line, run
 
 if TYPE_CHECKING:
     from nodes.checks import Finding
@@ -26,6 +26,7 @@ MARKS = {"good": ("✓", "green"), "note": ("•", "yellow"), "bad": ("✗", "re
 @gateway_flags
 def doctor(path: Path | None, data: str | None, ticket: str, gateways: tuple[str, ...], as_json: bool) -> None:
     """Check machine, settings, data directory and mesh; say what is wrong and what to do. Exit 1 if something is."""
+    from nodes.addresses import parse_address
     from nodes.checks import Finding, check_node, machine_findings
     from nodes.settings import gather
 
@@ -40,7 +41,9 @@ def doctor(path: Path | None, data: str | None, ticket: str, gateways: tuple[str
         else:
             click.echo(line(_about(findings[0])))
     if settings is not None:
-        where = gateways or ((settings.gateway.listen,) if settings.gateway.enabled else ())
+        listen = parse_address(settings.gateway.listen)
+        drawn = settings.gateway.enabled and listen.port == 0
+        where = gateways or ((str(listen),) if settings.gateway.enabled and not drawn else ())
         about, why = run(_ask(where)) if where else (None, "")
         findings += [Finding("config", "good", str(path or "defaults and environment"))]
         findings += machine_findings(settings, ticket, ours=about is not None)
@@ -51,7 +54,10 @@ def doctor(path: Path | None, data: str | None, ticket: str, gateways: tuple[str
         elif where:
             findings.append(Finding("node", "note", f"none runs here: nothing answers at {settings.gateway.listen}"))
         else:
-            findings.append(Finding("node", "note", "its gateway is turned off, so it cannot be asked"))
+            why = (
+                "the system chooses its gateway's port: --gateway says which" if drawn else "its gateway is turned off"
+            )
+            findings.append(Finding("node", "note", f"{why}, so it cannot be asked"))
         for finding in findings:
             click.echo(line(_about(finding))) if as_json else _show(finding)
     if any(finding.state == "bad" for finding in findings):
@@ -67,7 +73,7 @@ async def _ask(gateways: tuple[str, ...]) -> tuple[dict[str, Any] | None, str]:
             return await session.status(), ""
     except GossamerError as error:
         if error.code != Code.GATEWAY_UNREACHABLE:
-            fail(error.code, error.text)
+            fail(error.code, error.text, status=MISUSED if error.code in MISUSES else FAILED)
         return None, error.text
 
 

@@ -27,7 +27,7 @@ from mesh.client import effects as fx
 from mesh.client.effects import ClientEffect
 from mesh.client.machine import ATTACHED, CLOSED
 from mesh.codes import Code
-from mesh.errors import DecodeError, UsageError
+from mesh.errors import DecodeError, HostError, UsageError
 from mesh.operations import (
     UNTIL_ALWAYS_MS,
     Draft,
@@ -67,9 +67,12 @@ def connect(
     """Make a client of the mesh that these gateways belong to (default: `localhost`). Use it with `async with`.
 
     `client` names the publisher; without it a name is drawn. Entering waits up to `timeout` seconds until a gateway has
-    answered (None: does not wait; publishes go to the outbox meanwhile).
+    answered (None: does not wait; publishes go to the outbox meanwhile). Raises `GossamerError` for an impossible address.
     """
-    urls = [gateway_url(gateway) for gateway in gateways or ("localhost",)]
+    try:
+        urls = [gateway_url(gateway) for gateway in gateways or ("localhost",)]
+    except HostError as error:
+        raise GossamerError(error.code, str(error)) from None
     return Client(urls, client or f"client-{secrets.token_hex(6)}", token, timeout, config or ClientConfig())
 
 
@@ -282,10 +285,10 @@ class Client:
                         if operation is not None:
                             self._apply(self._machine.on_operation(operation, self._now()))
                 return connection.close_reason or "the gateway closed the connection"
-        except (OSError, WebSocketException, TimeoutError) as error:
-            return str(error) or type(error).__name__
         except DecodeError as error:
             return f"the gateway sent what does not decode: {error}"
+        except (OSError, WebSocketException, ValueError, OverflowError) as error:
+            return str(error) or type(error).__name__  # the last two: a URL that a node told, and that cannot be
 
     async def _write(self) -> None:
         """Write what waits, in order; a slow connection slows this down and nothing else."""

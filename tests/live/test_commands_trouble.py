@@ -471,3 +471,12 @@ def test_an_output_without_room_and_a_cursor_file_without_a_folder_are_said(tmp_
             await node.stop()
 
     play(work)
+
+
+@pytest.mark.parametrize("gateway", ["localhost:99999", "http://[::1", "\udcff"])
+@pytest.mark.parametrize("verb", [["pub", "r/1", "x"], ["sub", "r"], ["history", "r"], ["status"], ["doctor"]])
+def test_a_gateway_that_nobody_can_reach_is_refused_before_it_is_looked_for(verb: list[str], gateway: str) -> None:
+    said = called(*verb, "-g", gateway, status=2)[1]
+
+    assert said.startswith(f"gossamer: {Code.CONFIG_INVALID} a gateway is host, host:port, ") and said.count("\n") == 1
+    assert said.endswith(f"found {gateway!r}. {EXPLANATIONS[Code.CONFIG_INVALID].remedy}\n")

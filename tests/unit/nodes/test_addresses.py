@@ -48,7 +48,35 @@ def test_only_this_machine_reaches_loopback(host: str, loopback: bool) -> None:
         ("[::1]:80", "ws://[::1]:80"),
         ("[::1]", "ws://[::1]:7420"),
         ("wss://a.example", "wss://a.example"),
+        ("ws://[::1]:1/path", "ws://[::1]:1/path"),
     ],
 )
 def test_a_gateway_becomes_a_url(written: str, url: str) -> None:
     assert gateway_url(written) == url
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "",
+        "::1",
+        ":7420",
+        "a:0",
+        "a:65536",
+        "a:99999",
+        "a:x",
+        "a b",
+        "http://a",
+        "ws://",
+        "ws://a:99999",
+        "http://[::1",
+        "\udcff",
+    ],
+)
+def test_a_gateway_that_nobody_can_reach_is_refused_and_shown(written: str) -> None:
+    with pytest.raises(HostError) as caught:
+        gateway_url(written)
+
+    assert caught.value.code == Code.CONFIG_INVALID
+    said = f"a gateway is host, host:port, ws://… or wss://…, the port 1 to 65535; found {written!r}"
+    assert str(caught.value) == said

@@ -85,3 +85,21 @@ def test_a_gateway_that_does_not_answer_is_named_with_the_reason() -> None:
     assert caught.value.code == Code.GATEWAY_UNREACHABLE
     assert caught.value.text.startswith(f"ws://{NOWHERE}: ")
     assert "closed" not in caught.value.text
+
+
+@pytest.mark.parametrize("url", ["ws://localhost:99999", "http://[::1", "ws://a..b", "nothing"])
+def test_a_url_that_cannot_be_is_that_gateways_failure_and_no_end_of_the_connecting(url: str) -> None:
+    async def work() -> None:
+        client = Client([url, "ws://127.0.0.1:1"], "ana", "", None, ClientConfig())
+        async with asyncio.timeout(10), client:
+            asked = set()
+            async for _, gateway, _why in client.events:
+                asked.add(gateway)
+                if asked == {url, "ws://127.0.0.1:1"}:
+                    break
+
+    asyncio.run(work())
+
+
+def test_a_gateway_that_nobody_can_reach_is_refused_at_once() -> None:
+    assert code_of(lambda: connect("localhost:99999")) == Code.CONFIG_INVALID
