@@ -46,6 +46,8 @@ class SessionConfig:
     attach_timeout_ms: int = 10_000
     publisher_bytes_max: int = 128
     history_page_max: int = 1_000
+    cursor_runs_max: int = 131_072
+    """Runs in all cursors that a session's subscriptions began with: what a client may have a node remember."""
     goaway_ms: int = 3_000
 
     def __post_init__(self) -> None:
@@ -53,6 +55,7 @@ class SessionConfig:
         require(self.sessions_max >= 1 and self.subscriptions_max >= 1, "limits are positive")
         require(self.patterns_max >= 1 and self.history_page_max >= 1, "limits are positive")
         require(self.attach_timeout_ms > 0 and self.goaway_ms > 0, "times are positive")
+        require(self.cursor_runs_max >= 1, "limits are positive")
         require(1 <= self.publisher_bytes_max <= 128, "publisher_bytes_max: 1 to 128")
 
 
@@ -65,7 +68,8 @@ class Session:
     client: str = ""
     incarnation: int = 0
     attached: bool = False
-    subscriptions: set[int] = field(default_factory=set)
+    subscriptions: dict[int, int] = field(default_factory=dict)
+    """For each, the runs of the cursor that it began with."""
 
 
 @dataclass
@@ -118,7 +122,7 @@ class Sessions:
             case Unsubscribe(subscription):
                 if subscription not in seat.subscriptions:
                     return [_refuse(session, operation, Code.FIELD_INVALID, f"there is no subscription {subscription}")]
-                seat.subscriptions.discard(subscription)
+                del seat.subscriptions[subscription]
                 return None
             case CreditGrant(subscription, messages, size):
                 if messages >= NUMBER_MAX or size >= 1 << 40:
@@ -161,9 +165,13 @@ class Sessions:
         if operation.credit_messages >= NUMBER_MAX or operation.credit_bytes >= 1 << 40:
             text = "credit is below 2^31 messages, 2^40 bytes"
             return [_refuse(seat.session, operation, Code.FIELD_INVALID, text)]
+        runs = 0 if operation.cursor is None else sum(len(held) for _, held in operation.cursor.items())
+        if sum(seat.subscriptions.values()) + runs > self.config.cursor_runs_max:
+            text = f"the cursors of a session's subscriptions have at most {self.config.cursor_runs_max} runs"
+            return [_refuse(seat.session, operation, Code.SUBSCRIPTIONS_TOO_MANY, text)]
         refused = self._patterns(seat, operation, operation.patterns)
         if refused is None:
-            seat.subscriptions.add(number)
+            seat.subscriptions[number] = runs
         return refused
 
     def _patterns(self, seat: Session, operation: ClientOperation, patterns: tuple[str, ...]) -> list[Outcome] | None:
@@ -201,6 +209,7 @@ class Sessions:
         for seat in self.sessions.values():
             assert len(seat.subscriptions) <= self.config.subscriptions_max
             assert seat.attached or not seat.subscriptions
+            assert sum(seat.subscriptions.values()) <= self.config.cursor_runs_max
 
 
 def _refuse(session: SessionId, operation: ClientOperation, code: Code, text: str) -> Outcome:

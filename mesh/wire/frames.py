@@ -26,6 +26,8 @@ FRAME_BYTES_MAX = 1_310_720
 PAGE_LOGS_MAX = 1024
 """Logs in one page of a vector, a want or a cursor (MessagePack arrays end at 4,096: traps.md)."""
 PAGE_INTERVALS_MAX = 2048
+CURSOR_RUNS_MAX = 65_536
+"""Logs and runs together that a client may name at a time: reading them takes a tenth of a second."""
 NUMBER_MAX = 1 << 64
 INTERVAL_MAX = 1 << 53
 """Positions lie below it."""
@@ -164,6 +166,14 @@ def vector_parts(vector: VersionVector) -> list[Any]:
 def vector_of(value: Any) -> VersionVector:
     """A version vector, typed. Raises `DecodeError`."""
     return VersionVector(_log_runs(item) for page in array(value) for item in array(page, 0, PAGE_LOGS_MAX))
+
+
+def cursor_of(value: Any) -> VersionVector:
+    """A version vector that a client sends, with at most `CURSOR_RUNS_MAX` runs. Raises `DecodeError`."""
+    pages = [array(page, 0, PAGE_LOGS_MAX) for page in array(value)]
+    if sum(1 + len(array(array(item, 2, 2)[1])) // 2 for page in pages for item in page) > CURSOR_RUNS_MAX:
+        raise DecodeError(f"a cursor has at most {CURSOR_RUNS_MAX} logs and runs")
+    return vector_of(value)
 
 
 def _log_runs(value: Any) -> tuple[LogId, list[tuple[int, int]]]:

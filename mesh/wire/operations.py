@@ -21,6 +21,7 @@ from mesh.wire.frames import (
     NUMBER_MAX,
     array,
     blob,
+    cursor_of,
     flag,
     interval,
     log_id,
@@ -156,6 +157,10 @@ def _maybe_vector(value: Any) -> VersionVector | None:
     return None if value is None else vector_of(value)
 
 
+def _maybe_cursor(value: Any) -> VersionVector | None:
+    return None if value is None else cursor_of(value)
+
+
 def _publish(p: list[Any]) -> o.Publish:
     drafts = tuple(_draft(item) for item in array(p[0], 1, DRAFTS_MAX))
     return o.Publish(drafts, number(p[1]) if len(p) > 1 else 1, number(p[2]) if len(p) > 2 else 1)
@@ -183,7 +188,7 @@ def _subscribe(p: list[Any]) -> o.Subscribe:
     policy = policy_of(p[4]) if len(p) > 4 else o.SlowPolicy.ALL
     credit = [number(item) for item in p[5:7]]
     return o.Subscribe(
-        number(p[0]), _patterns(p[1]), _maybe_vector(p[2] if len(p) > 2 else None), since, policy, *credit
+        number(p[0]), _patterns(p[1]), _maybe_cursor(p[2] if len(p) > 2 else None), since, policy, *credit
     )
 
 
@@ -192,8 +197,8 @@ def _history(p: list[Any]) -> o.History:
     since_ms = moment(p[3]) if len(p) > 3 else 0
     until_ms = moment(p[4], o.UNTIL_ALWAYS_MS) if len(p) > 4 else o.UNTIL_ALWAYS_MS
     backwards = flag(p[5]) if len(p) > 5 else False
-    cut = _maybe_vector(p[6]) if len(p) > 6 else None
-    after = _maybe_vector(p[7]) if len(p) > 7 else None
+    cut = _maybe_cursor(p[6]) if len(p) > 6 else None
+    after = _maybe_cursor(p[7]) if len(p) > 7 else None
     return o.History(number(p[0]), _patterns(p[1]), limit, since_ms, until_ms, backwards, cut, after)
 
 

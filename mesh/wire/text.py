@@ -25,7 +25,7 @@ from mesh.log.record import (
     Record,
 )
 from mesh.types import LogId, log_from_text, log_text, node_text
-from mesh.wire.frames import array, flag, interval, number, text
+from mesh.wire.frames import CURSOR_RUNS_MAX, array, flag, interval, number, text
 from mesh.wire.operations import DRAFTS_MAX, OPERATION_BYTES_MAX, PATTERNS_MAX, moment, policy_of
 
 CONTENTS = {"bytes": CONTENT_BYTES, "text": CONTENT_TEXT, "json": CONTENT_JSON, "msgpack": CONTENT_MSGPACK}
@@ -110,8 +110,10 @@ def vector_text(vector: VersionVector) -> dict[str, str]:
 
 def vector_from_text(value: Any) -> VersionVector:
     """Read a version vector. Raises `DecodeError`."""
-    if type(value) is not dict or len(value) > 65_536:
+    if type(value) is not dict:
         raise DecodeError("a cursor maps logs to runs")
+    if sum(1 + runs.count(",") for runs in value.values() if type(runs) is str) > CURSOR_RUNS_MAX:
+        raise DecodeError(f"a cursor has at most {CURSOR_RUNS_MAX} logs and runs")
     return VersionVector((_log(log), _runs(runs)) for log, runs in value.items())
 
 

@@ -12,17 +12,21 @@ from dataclasses import dataclass, field
 
 from mesh.clocks.hybrid import stamp_ms
 from mesh.clocks.vector import IntervalSet, VersionVector
+from mesh.codes import Code
 from mesh.effects import Load, Loaded, OfChannels, Outcome, Tell
 from mesh.engines.delivery.twins import Twins
 from mesh.log.batch import Batch
 from mesh.log.holdings import Holdings
 from mesh.log.record import Record
-from mesh.operations import History, HistoryPage
+from mesh.operations import History, HistoryPage, Refused
 from mesh.types import LogId, SessionId, pattern_matches
 
 REQUEST_STEP = 4
 PAGE_BYTES_MAX = 1 << 20
 """A page ends when it holds so much payload."""
+PAGES_WAITING_MAX = 64
+"""Pages that a session may wait for at a time."""
+RETRY_MS = 100
 LOADS_MAX = 8
 """Logs that are read at a time for one page."""
 
@@ -67,6 +71,9 @@ class Histories:
     def ask(self, session: SessionId, operation: History, expiry_ms: int) -> list[Outcome]:
         """A client asks for a page."""
         self.expiry_ms = expiry_ms
+        if len(self.pages.get(session, ())) >= PAGES_WAITING_MAX:
+            text = f"{PAGES_WAITING_MAX} pages of this session are in the making"
+            return [Tell((session,), Refused(Code.OVERLOADED, text, operation.request, retry_ms=RETRY_MS))]
         cut = operation.cut.copy() if operation.cut is not None else self.holdings.stored_vector()
         after = operation.after.copy() if operation.after is not None else VersionVector()
         page = Page(session, operation, cut, after)

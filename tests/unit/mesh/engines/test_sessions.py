@@ -1,8 +1,10 @@
 """Sessions: who has a seat, what may be said from it, and every refusal with its code."""
 
+from dataclasses import replace
+
 import pytest
 
-from mesh.clocks.vector import VersionVector
+from mesh.clocks.vector import IntervalSet, VersionVector
 from mesh.codes import Code
 from mesh.effects import Outcome, Tell
 from mesh.engines.sessions import ATTACH, SessionConfig, Sessions
@@ -22,7 +24,7 @@ from mesh.operations import (
     Subscribe,
     Unsubscribe,
 )
-from mesh.types import SessionId
+from mesh.types import LogId, SessionId
 from tests.engine_samples import at, no_timer, set_timer
 from tests.samples import ANA
 
@@ -235,6 +237,19 @@ def test_credit_for_a_subscription_that_ended_comes_to_nothing() -> None:
 
     assert one.admit(SEAT, Unsubscribe(1)) is None
     assert one.admit(SEAT, CreditGrant(1, 1, 1)) == []
+
+
+def test_the_runs_of_all_cursors_of_a_session_are_bounded_and_free_again_when_a_subscription_ends() -> None:
+    one = attached()
+    one.config = replace(one.config, cursor_runs_max=3)
+    two_runs = VersionVector([(LogId(ANA, 1), IntervalSet([(1, 1), (3, 3)]))])
+    one.admit(SEAT, Subscribe(1, ("a",), two_runs))
+
+    text = "the cursors of a session's subscriptions have at most 3 runs"
+    assert one.admit(SEAT, Subscribe(2, ("a",), two_runs)) == refused(Code.SUBSCRIPTIONS_TOO_MANY, text, 2)
+    assert one.admit(SEAT, Unsubscribe(1)) is None
+    assert one.admit(SEAT, Subscribe(2, ("a",), two_runs)) is None
+    one.check()
 
 
 def test_subscriptions_are_bounded_and_each_has_a_number_of_its_own() -> None:

@@ -190,3 +190,11 @@ def test_a_policy_that_is_none_is_told_which_there_are() -> None:
     assert policy_of("drop-oldest") is o.SlowPolicy.DROP_OLDEST
     with pytest.raises(DecodeError, match="a policy is one of all, drop-oldest, latest, disconnect"):
         policy_of("fast")
+
+
+def test_a_cursor_has_so_many_logs_and_runs_at_most() -> None:
+    page = [[LOG_PARTS, [edge for number in range(1, 4_001, 2) for edge in (number, number)]]]
+
+    assert isinstance(client(3, 1, ["a"], [page] * 32), o.Subscribe)
+    with pytest.raises(DecodeError, match="a cursor has at most 65536 logs and runs"):
+        client(3, 1, ["a"], [page] * 33)

@@ -242,9 +242,14 @@ def test_what_is_no_cursor_is_refused(value: object) -> None:
         vector_from_text(value)
 
 
-def test_a_cursor_names_at_most_65_536_logs() -> None:
-    with pytest.raises(DecodeError, match="a cursor maps logs to runs"):
-        vector_from_text(dict.fromkeys(map(str, range(65_537)), ""))
+@pytest.mark.parametrize(
+    "cursor",
+    [dict.fromkeys(map(str, range(65_537)), ""), {log_text(LOG): "1," * 65_536}],
+    ids=["logs", "runs"],
+)
+def test_a_cursor_names_at_most_65_536_logs_and_runs(cursor: dict[str, str]) -> None:
+    with pytest.raises(DecodeError, match="a cursor has at most 65536 logs and runs"):
+        vector_from_text(cursor)
 
 
 # --- what a node says ------------------------------------------------------------------------------------------------

@@ -6,19 +6,29 @@ import pytest
 
 from mesh.clocks.hybrid import stamp_of
 from mesh.clocks.vector import VersionVector
+from mesh.codes import Code
 from mesh.effects import Load, Loaded, OfChannels, OfNames, Outcome, Tell
 from mesh.engines.delivery import Histories
 from mesh.engines.delivery import history as module
 from mesh.engines.delivery.twins import LOAD_BYTES, Twins
 from mesh.log.batch import Batch
 from mesh.log.holdings import Holdings
-from mesh.operations import History, HistoryPage
+from mesh.operations import History, HistoryPage, Refused
 from mesh.types import LogId, SessionId, pattern_matches
 from tests.engine_samples import held
 from tests.samples import ANA, BEN, CY, DAY_MS, WALL_MS, Writer, record
 
 SEAT = SessionId(1)
 READ = 1 << 18
+
+
+def test_pages_that_a_session_waits_for_are_bounded() -> None:
+    shelf = Shelf(Writer().write())
+    ask = [shelf.histories.ask(SEAT, History(number, ("#",)), WALL_MS) for number in range(1, 66)]
+
+    text = "64 pages of this session are in the making"
+    assert ask[1:64] == [[]] * 63
+    assert ask[64] == [Tell((SEAT,), Refused(Code.OVERLOADED, text, 65, retry_ms=100))]
 
 
 class Shelf:
