@@ -162,5 +162,10 @@ def command() -> None:
 
 def main() -> NoReturn:
     """Run the command and end the process with its exit status."""
-    command(prog_name="gossamer")
+    try:
+        command(prog_name="gossamer")
+    except OSError as error:  # an output that cannot be written
+        from nodes.cli.common import out_of_order
+
+        out_of_order(error)
     raise AssertionError("click ends the process")

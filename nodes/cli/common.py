@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import os
 import sys
 from collections.abc import Callable, Coroutine
-from typing import Any, ClassVar, NoReturn, TypeVar
+from typing import Any, BinaryIO, ClassVar, NoReturn, TextIO, TypeVar
 
 import click
 
@@ -36,6 +37,17 @@ class Texts(click.types.StringParamType):
 
 
 TEXTS = Texts()
+
+
+class Number(click.FloatRange):
+    """A number in a range, which neither nan nor infinity is in."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Read it."""
+        number = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value!r} is no number that can be waited for.", param, ctx)
+        return number
 
 
 def gateway_flags(function: Decorated) -> Decorated:
@@ -71,14 +83,28 @@ def run(work: Coroutine[Any, Any, T]) -> T:
         _forget_output()
         raise SystemExit(0) from None
     except OSError as error:  # a cursor file or an output that cannot be written
-        _forget_output()
-        click.echo(f"gossamer: {error.strerror or error}{f': {error.filename}' if error.filename else ''}", err=True)
-        raise SystemExit(FAILED) from None
+        out_of_order(error)
 
 
 def _forget_output() -> None:
     """Let what is left in the buffer of the output go nowhere."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if sys.stdout is not None:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def out_of_order(error: OSError) -> NoReturn:
+    """End with one line: a file, or an output, that cannot be written."""
+    _forget_output()
+    click.echo(f"gossamer: {error.strerror or error}{f': {error.filename}' if error.filename else ''}", err=True)
+    raise SystemExit(FAILED) from None
+
+
+def standard(stream: TextIO | None, name: str) -> BinaryIO:
+    """Standard input or output as bytes. Ends with one line if whoever started us has closed it."""
+    if stream is None:
+        click.echo(f"gossamer: there is no standard {name}: it is closed", err=True)
+        raise SystemExit(FAILED)
+    return stream.buffer
 
 
 def line(value: dict[str, Any]) -> str:

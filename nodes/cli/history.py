@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from nodes.cli.common import gateway_flags, run
+from nodes.cli.common import gateway_flags, run, standard
 
 
 @click.command()
@@ -38,6 +38,7 @@ def history(
     gossamer history room/1 --all --oldest --format raw > FILE
     """
     form = "json" if as_json else form or "text"
+    standard(sys.stdout, "output")
     run(_print(patterns, None if everything else limit, since, until, gateways, form, oldest=oldest))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import sys
 from collections.abc import AsyncIterator, Iterator
 from typing import TYPE_CHECKING, BinaryIO
@@ -11,8 +12,9 @@ from typing import TYPE_CHECKING, BinaryIO
 import click
 
 from mesh.codes import Code
+from mesh.log.record import TTL_MS_MAX
 from mesh.types import channel_fault
-from nodes.cli.common import MISUSED, TEXTS, fail, gateway_flags, line, run
+from nodes.cli.common import MISUSED, TEXTS, Number, fail, gateway_flags, line, run, standard
 
 if TYPE_CHECKING:
     from nodes.sdk.client import Client
@@ -57,9 +59,9 @@ def chunks_of(stream: BinaryIO, size: int) -> Iterator[bytes]:
 @click.option(
     "--header", "-H", "headers", multiple=True, type=TEXTS, metavar="K=V", help="A header; several may be given."
 )
-@click.option("--rate", type=click.FloatRange(min=0.001), help="Publish at most N messages a second.")
-@click.option("--ttl", type=click.IntRange(1), help="How long the message lives, in seconds.")
-@click.option("--timeout", "-W", type=click.FloatRange(min=0), help="Wait at most so many seconds for the durability.")
+@click.option("--rate", type=Number(min=0.001), help="Publish at most N messages a second.")
+@click.option("--ttl", type=click.IntRange(1, TTL_MS_MAX // 1000), help="How long the message lives, in seconds.")
+@click.option("--timeout", "-W", type=Number(min=0), help="Wait at most so many seconds for the durability.")
 @click.option("--client", help="Name of the publisher. [drawn]")
 @gateway_flags
 def pub(
@@ -97,12 +99,19 @@ def pub(
             raise click.UsageError(f"a header is K=V, found {header!r}")
         pairs[key] = value
     if lines or chunk:
-        pieces = lines_of(sys.stdin.buffer) if lines else chunks_of(sys.stdin.buffer, chunk or 1)
+        stdin = standard(sys.stdin, "input")
+        pieces = lines_of(stdin) if lines else chunks_of(stdin, chunk or 1)
         count = run(_publish_many(channel, pieces, durability, pairs, rate, ttl, timeout, client, gateways))
         click.echo(line({"published": count}) if as_json else f"{count} published, each {durability}", err=not as_json)
         return
-    payload: str | bytes = sys.stdin.buffer.read() if data in (None, "-") else data or ""
+    payload = standard(sys.stdin, "input").read() if data is None or data == "-" else argument(data)
     run(_publish_one(channel, payload, durability, pairs, ttl, timeout, client, gateways, as_json=as_json))
+
+
+def argument(text: str) -> str | bytes:
+    """An argument as the text that it is, or as its bytes where it is no UTF-8."""
+    packed = os.fsencode(text)
+    return text if packed == text.encode("utf-8", "replace") else packed
 
 
 async def _publish_one(

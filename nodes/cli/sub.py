@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mesh.codes import Code
-from nodes.cli.common import TIMED_OUT, fail, gateway_flags, line, run
+from nodes.cli.common import TIMED_OUT, Number, fail, gateway_flags, line, run, standard
 
 if TYPE_CHECKING:
     from nodes.sdk.messages import Gap, Message
@@ -67,9 +67,7 @@ def message_text(message: Message) -> bytes:
 @click.argument("patterns", nargs=-1, required=True)
 @click.option("--since", metavar="T|CURSOR", help='From where: "1h", "all", a date and time, or a cursor. [now]')
 @click.option("--count", "-C", type=click.IntRange(1), help="End after so many messages.")
-@click.option(
-    "--wait", "-W", type=click.FloatRange(min=0), help="End, with status 3, when nothing came for so many seconds."
-)
+@click.option("--wait", "-W", type=Number(min=0), help="End, with status 3, when nothing came for so many seconds.")
 @click.option(
     "--format", "-f", "form", type=click.Choice(["text", "json", "raw"]), help="text, json, or raw: payload bytes only."
 )
@@ -108,6 +106,7 @@ def sub(
     gossamer sub room/1 --since all --format raw > FILE
     """
     form = "json" if as_json else form or "text"
+    standard(sys.stdout, "output")
     run(_print(patterns, since, count, wait, form, policy, cursor_file, client, gateways))
 
 

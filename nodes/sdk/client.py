@@ -28,22 +28,23 @@ from mesh.client.effects import ClientEffect
 from mesh.client.machine import ATTACHED, CLOSED
 from mesh.codes import Code
 from mesh.errors import DecodeError, HostError, UsageError
-from mesh.operations import (
-    UNTIL_ALWAYS_MS,
-    Draft,
-    History,
-    HistoryPage,
-    Inspect,
-    SlowPolicy,
-    Status,
-)
+from mesh.operations import UNTIL_ALWAYS_MS, Draft, History, HistoryPage, Inspect, SlowPolicy, Status
 from mesh.rng import Rng
 from mesh.types import channel_fault, log_text
 from mesh.wire.operations import decode_node, encode_operation
 from nodes.addresses import gateway_url
 from nodes.sdk.channel import Channel
 from nodes.sdk.cursor import Cursor
-from nodes.sdk.messages import GossamerError, Message, Receipt, WaitTimedOutError, level_of, payload_of
+from nodes.sdk.messages import (
+    GossamerError,
+    Message,
+    Receipt,
+    WaitTimedOutError,
+    checked,
+    is_utf8,
+    level_of,
+    payload_of,
+)
 from nodes.sdk.since import since_of
 from nodes.sdk.subscription import Subscription
 
@@ -73,6 +74,8 @@ def connect(
         urls = [gateway_url(gateway) for gateway in gateways or ("localhost",)]
     except HostError as error:
         raise GossamerError(error.code, str(error)) from None
+    if not is_utf8(client or ""):
+        raise GossamerError(Code.FIELD_INVALID, f"a client's name is text that UTF-8 can hold, found {client!r}")
     return Client(urls, client or f"client-{secrets.token_hex(6)}", token, timeout, config or ClientConfig())
 
 
@@ -326,9 +329,8 @@ class Client:
         """Publish without waiting: the receipt comes as a future. Raises `GossamerError` if the outbox is full."""
         payload, flags = payload_of(data)
         copies, regions = level_of(durability)
-        draft = Draft(
-            channel, 0, payload, flags if content is None else content, ttl_ms, dict(headers) if headers else None
-        )
+        ttl_ms, pairs = checked(ttl_ms, headers or {})
+        draft = Draft(channel, 0, payload, flags if content is None else content, ttl_ms, pairs or None)
         if self._machine.state == CLOSED:
             raise GossamerError(Code.CLIENT_CLOSED, "the client is closed")
         fault = channel_fault(channel)
@@ -374,8 +376,8 @@ class Client:
             self._waiting.pop(sequence, None)
             reached = self._reached.pop(sequence, None)
             self._machine.outbox.drop(sequence)
-            what = f"{reached.copies} copies in {reached.regions} regions" if reached else "nothing"
-            raise WaitTimedOutError(f"{durability} was not reached in {timeout} s, but {what}", reached) from None
+            what = f", but {reached.copies} copies in {reached.regions} regions" if reached else "; nothing was reached"
+            raise WaitTimedOutError(f"{durability} was not reached in {timeout} s{what}", reached) from None
 
     @property
     def unsent(self) -> int:

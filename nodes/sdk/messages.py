@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from mesh.clocks.hybrid import stamp_ms
 from mesh.codes import Code
-from mesh.log.record import CONTENT_JSON, CONTENT_MASK, CONTENT_MSGPACK, CONTENT_TEXT, Record
+from mesh.log.record import CONTENT_JSON, CONTENT_MASK, CONTENT_MSGPACK, CONTENT_TEXT, TTL_MS_MAX, Record
 from mesh.operations import GapReason
 from mesh.types import LogId, log_text, node_text
 
@@ -148,6 +149,26 @@ def payload_of(data: object) -> tuple[bytes, int]:
         return data.encode("utf-8"), CONTENT_TEXT
     text = json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     return text.encode("utf-8"), CONTENT_JSON
+
+
+def checked(ttl_ms: object, headers: Mapping[str, str]) -> tuple[int, dict[str, str]]:
+    """Refuse what no node would take, before it waits in the outbox: raises `GossamerError` (FIELD_INVALID)."""
+    if not isinstance(ttl_ms, int) or not 0 <= ttl_ms <= TTL_MS_MAX:
+        text = f"ttl_ms is 0, the node's own, or up to {TTL_MS_MAX}, which is 400 days; found {ttl_ms!r}"
+        raise GossamerError(Code.FIELD_INVALID, text)
+    for text in (*headers, *headers.values()):
+        if not is_utf8(text):
+            raise GossamerError(Code.FIELD_INVALID, f"a header is text that UTF-8 can hold, found {text!r}")
+    return ttl_ms, dict(headers)
+
+
+def is_utf8(text: str) -> bool:
+    """Whether UTF-8 can hold a text: an argument or a variable that was no UTF-8 has surrogates."""
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def level_of(durability: str) -> tuple[int, int]:

@@ -7,8 +7,9 @@ import pytest
 
 from mesh.client import ClientConfig
 from mesh.codes import Code
+from mesh.log.record import TTL_MS_MAX
 from nodes.sdk.client import Client, connect
-from nodes.sdk.messages import GossamerError
+from nodes.sdk.messages import GossamerError, WaitTimedOutError
 
 NOWHERE = "127.0.0.1:1"
 SMALL = ClientConfig(outbox_messages_max=2)
@@ -103,3 +104,37 @@ def test_a_url_that_cannot_be_is_that_gateways_failure_and_no_end_of_the_connect
 
 def test_a_gateway_that_nobody_can_reach_is_refused_at_once() -> None:
     assert code_of(lambda: connect("localhost:99999")) == Code.CONFIG_INVALID
+
+
+@pytest.mark.parametrize("ttl_ms", [-1, TTL_MS_MAX + 1, 10**20, 1.5])
+def test_a_time_to_live_that_no_node_takes_is_refused_before_it_waits(ttl_ms: int) -> None:
+    async def work(client: Client) -> None:
+        assert code_of(lambda: client.post("a", "x", ttl_ms=ttl_ms)) == Code.FIELD_INVALID
+        assert client.unsent == 0
+
+    play(work)
+
+
+@pytest.mark.parametrize("headers", [{"\udcff": "v"}, {"k": "\udcff"}])
+def test_a_header_that_utf8_cannot_hold_is_refused_before_it_waits(headers: dict[str, str]) -> None:
+    async def work(client: Client) -> None:
+        client.post("a", "x", ttl_ms=TTL_MS_MAX, headers={"k": "v"})
+
+        assert code_of(lambda: client.post("a", "x", headers=headers)) == Code.FIELD_INVALID
+        assert client.unsent == 1
+
+    play(work)
+
+
+def test_a_name_that_utf8_cannot_hold_is_refused() -> None:
+    assert code_of(lambda: connect(NOWHERE, client="\udcff")) == Code.FIELD_INVALID
+
+
+def test_what_was_not_reached_in_time_says_what_was() -> None:
+    async def work(client: Client) -> None:
+        with pytest.raises(WaitTimedOutError) as caught:
+            await client.publish("a", "x", timeout=0.01)
+
+        assert caught.value.text == "local was not reached in 0.01 s; nothing was reached"
+
+    play(work)
