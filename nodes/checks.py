@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from mesh.codes import Code
-from mesh.errors import HostError, MeshError
+from mesh.errors import HostError
 from mesh.types import Address, node_text
 from nodes.addresses import parse_address
 from nodes.settings import Settings
@@ -151,8 +151,13 @@ def check_disk(folder: Path, reserve_bytes: int) -> Finding:
     while not there.exists():
         there = there.parent
     free = shutil.disk_usage(there).free
-    text = f"{free / MEBIBYTE:,.0f} MiB free, {reserve_bytes / MEBIBYTE:,.0f} are kept in reserve"
+    text = shortage(free, reserve_bytes)
     return Finding("disk", "good", text) if free >= reserve_bytes else Finding("disk", "bad", text, Code.DISK_RESERVED)
+
+
+def shortage(free_bytes: int, reserve_bytes: int) -> str:
+    """How much of a disk is free, and how much of it is not for messages."""
+    return f"{free_bytes / MEBIBYTE:,.0f} MiB free, {reserve_bytes / MEBIBYTE:,.0f} are kept in reserve"
 
 
 def check_node(about: dict[str, Any], settings: Settings) -> Iterator[Finding]:
@@ -172,6 +177,10 @@ def check_node(about: dict[str, Any], settings: Settings) -> Iterator[Finding]:
         yield Finding("repair", "note", f"{about['missing']} messages are being fetched from peers")
     if not about["clock_trusted"]:
         yield Finding("clock", "bad", "the node doubts its clock", Code.CLOCK_DOUBTED)
+    free_bytes, reserve_bytes = about["disk_free_bytes"], settings.node.disk_reserve_bytes
+    if free_bytes < reserve_bytes:
+        text = f"the node refuses publishes: {shortage(free_bytes, reserve_bytes)}"
+        yield Finding("disk", "bad", text, Code.DISK_RESERVED)
     if about["forked"]:
         yield Finding("logs", "bad", f"{about['forked']} have two histories", Code.LOG_FORKED)
     if about["draining"]:
@@ -184,15 +193,9 @@ def machine_findings(settings: Settings, ticket: str = "", *, ours: bool) -> Ite
     yield check_clock()
     yield check_ipv6()
     yield check_multicast(wanted=settings.node.mdns and not settings.node.seeds)
-    try:
-        listen = parse_address(settings.node.listen, what="node.listen")
-        gateway = parse_address(settings.gateway.listen, what="gateway.listen")
-    except MeshError as error:
-        yield Finding("config", "bad", str(error), Code.CONFIG_INVALID)
-    else:
-        yield check_port(listen, "UDP", ours=ours)
-        if settings.gateway.enabled:
-            yield check_port(gateway, "TCP", ours=ours)
+    yield check_port(parse_address(settings.node.listen), "UDP", ours=ours)
+    if settings.gateway.enabled:
+        yield check_port(parse_address(settings.gateway.listen), "TCP", ours=ours)
     folder = Path(settings.node.data)
     if ticket:
         yield check_join(folder, ticket, settings.node.region)

@@ -34,7 +34,8 @@ from mesh.node import Node
 from mesh.operations import NodeOperation
 from mesh.types import Address, SessionId, node_text
 from nodes import logging
-from nodes.addresses import parse_address
+from nodes.addresses import gateway_url, parse_address
+from nodes.checks import shortage
 from nodes.gateway.native import NativeGateway
 from nodes.metrics import Metrics
 from nodes.settings import Settings
@@ -164,7 +165,7 @@ class Daemon:
 
     def _gateway_url(self) -> str:
         assert self.gateway is not None
-        return self.settings.gateway.advertise or f"ws://{self.gateway.address}"
+        return gateway_url(self.settings.gateway.advertise or str(self.gateway.address))
 
     async def _open_gateway(self, post: Callable[[Any], None]) -> None:
         settings = self.settings.gateway
@@ -207,6 +208,9 @@ class Daemon:
     def _why_not_ready(self) -> str:
         if self.node is None or not self.node.started:
             return "starting"
+        free_bytes, reserve_bytes = self.node.intake.free_bytes, self.settings.node.disk_reserve_bytes
+        if free_bytes < reserve_bytes and not self._draining:
+            return f"publishes are refused: {shortage(free_bytes, reserve_bytes)} ({Code.DISK_RESERVED})"
         return "draining" if self._draining else ""
 
     def _present(self) -> dict[str, float]:

@@ -18,6 +18,8 @@ from typing import Any
 
 from mesh.codes import Code
 from mesh.errors import HostError
+from mesh.log.record import TTL_MS_MAX
+from nodes.addresses import gateway_url, is_loopback, parse_address
 
 ENVIRONMENT_PREFIX = "GOSSAMER_"
 GATEWAY_PORT = 7420
@@ -83,6 +85,9 @@ LEAST = {
     "gateway.sessions_max": 1,
 }
 
+MOST = {"node.retention_ms": TTL_MS_MAX, "node.datagram_bytes": 65_507}
+"""400 days; what a UDP datagram can hold."""
+
 
 @dataclass(frozen=True, slots=True)
 class Key:
@@ -137,6 +142,8 @@ def _typed(key: Key, value: Any, where: str) -> Any:
     if key.kind is int and isinstance(value, int) and not isinstance(value, bool):
         if value < LEAST.get(key.path, 0):
             raise _refuse(where, f"{key.path} is at least {LEAST.get(key.path, 0)}, found {value}")
+        if value > MOST.get(key.path, value):
+            raise _refuse(where, f"{key.path} is at most {MOST[key.path]}, found {value}")
         return value
     if key.kind is str and isinstance(value, str):
         if key.path in CHOICES and value not in CHOICES[key.path]:
@@ -175,8 +182,10 @@ def read_file(path: Path) -> dict[str, Any]:
     sections = [item.name for item in dataclasses.fields(Settings)]
     values: dict[str, Any] = {}
     for section, table in document.items():
-        if section not in sections or not isinstance(table, dict):
+        if section not in sections:
             raise _unknown(str(path), section, sections)
+        if not isinstance(table, dict):
+            raise _refuse(str(path), f"[{section}] is a table with keys, found {section} = {table!r}")
         for name, value in table.items():
             key = f"{section}.{name}"
             if key not in known:
@@ -231,7 +240,24 @@ def gather(
     settings = Settings(
         NodeSettings(**sections["node"]), GatewaySettings(**sections["gateway"]), LogSettings(**sections["log"])
     )
+    _check_addresses(settings)
     return settings, origins
+
+
+def _check_addresses(settings: Settings) -> None:
+    """Refuse what no node can start with: addresses that are none, a gateway that others reach and that is not open."""
+    node, gateway = settings.node, settings.gateway
+    parse_address(node.listen, what="node.listen")
+    if node.advertise:
+        parse_address(node.advertise, what="node.advertise")
+    for seed in node.seeds:
+        parse_address(seed, what="each of node.seeds")
+    listen = parse_address(gateway.listen, what="gateway.listen")
+    if gateway.advertise:
+        gateway_url(gateway.advertise, what="gateway.advertise")
+    if gateway.enabled and not gateway.open and not is_loopback(listen.host):
+        text = f"gateway.listen is {listen}, which others can reach; without tokens that needs gateway.open = true"
+        raise HostError(Code.CONFIG_INVALID, text)
 
 
 JSON_TYPES: dict[Any, dict[str, Any]] = {
@@ -251,6 +277,8 @@ def json_schema() -> dict[str, Any]:
             about["enum"] = list(CHOICES[key.path])
         if key.kind is int:
             about["minimum"] = LEAST.get(key.path, 0)
+        if key.path in MOST:
+            about["maximum"] = MOST[key.path]
         default = list(key.default) if isinstance(key.default, tuple) else key.default
         table = sections.setdefault(section, {"type": "object", "additionalProperties": False, "properties": {}})
         table["properties"][name] = {"description": key.about, "default": default, **about}

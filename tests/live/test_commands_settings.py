@@ -51,6 +51,8 @@ def shown(*arguments: str, **environment: str) -> dict[str, tuple[object, str]]:
         ("[node]\nseeds = [1]\n", Code.CONFIG_INVALID, "node.seeds takes a list of texts"),
         ('[log]\nlevel = "loud"\n', Code.CONFIG_INVALID, "log.level is one of debug, info, warning, error"),
         ("[node]\ndatagram_bytes = 1199\n", Code.CONFIG_INVALID, "node.datagram_bytes is at least 1200"),
+        ("node = 5\n", Code.CONFIG_INVALID, "[node] is a table with keys, found node = 5"),
+        ("[node]\nretention_ms = 34560000001\n", Code.CONFIG_INVALID, "node.retention_ms is at most 34560000000"),
     ],
 )
 def test_settings_that_are_wrong_are_misuse_and_say_where(
@@ -96,6 +98,8 @@ def test_every_key_has_a_variable(tmp_path: Path) -> None:
     samples = {bool: ("no", False), int: ("1400", 1400), str: ("debug", "debug")}
     written = {key: samples.get(key.kind, ("a:1, b:2", ["a:1", "b:2"])) for key in keys().values()}
     written |= {keys()["log.format"]: ("json", "json")}
+    written |= {keys()[f"{section}.listen"]: ("a:1", "a:1") for section in ("node", "gateway")}
+    written |= {keys()["node.advertise"]: ("a:1", "a:1"), keys()["gateway.advertise"]: ("ws://a", "ws://a")}
 
     settings = shown(**{key.environment: text for key, (text, _) in written.items()})
 

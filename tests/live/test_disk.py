@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import functools
+import json
 import os
 import shutil
 import sqlite3
@@ -15,7 +17,7 @@ from mesh.codes import Code
 from mesh.operations import GapReason
 from nodes.sdk.client import connect
 from nodes.sdk.messages import Gap
-from tests.live.programs import equal, mesh_of, play, status_of, until
+from tests.live.programs import called, equal, mesh_of, play, status_of, until
 
 pytestmark = pytest.mark.live
 MEBIBYTE = 1 << 20
@@ -81,6 +83,27 @@ def test_full_disk_refuses_publishes_serves_reads_and_recovers(reserve: int, sai
 
     with small_disk(tmp_path / "disk", 24 * MEBIBYTE) as folder:
         play(lambda: work(folder))
+
+
+def test_a_node_under_its_disk_reserve_says_so_to_balancers_and_to_doctor(tmp_path: Path) -> None:
+    async def work() -> None:
+        async with mesh_of(tmp_path, "eu", environment={"GOSSAMER_NODE_DISK_RESERVE_BYTES": str(1 << 50)}) as mesh:
+            host, _, port = mesh.nodes[0].ready["gateway"].removeprefix("ws://").partition(":")
+            reader, writer = await asyncio.open_connection(host, int(port))
+            writer.write(b"GET /readyz HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+            answer = (await reader.read()).decode()
+            writer.close()
+            reserve = {"GOSSAMER_NODE_DISK_RESERVE_BYTES": str(1 << 50)}
+            asked = ("doctor", "-g", f"{host}:{port}", "--data", str(tmp_path), "--json")
+            out, _ = await asyncio.to_thread(functools.partial(called, *asked, status=1, **reserve))
+
+            assert answer.startswith("HTTP/1.1 503 ")
+            assert "\r\n\r\npublishes are refused: " in answer and answer.endswith(f" ({Code.DISK_RESERVED})\n")
+            findings = [json.loads(line) for line in out.splitlines()]
+            said = [each["text"] for each in findings if each["code"] == Code.DISK_RESERVED]
+            assert any(text.startswith("the node refuses publishes: ") for text in said)
+
+    play(work)
 
 
 def flip(path: Path, table: str, column: str, where: str = "1") -> None:

@@ -18,6 +18,7 @@ ABOUT: dict[str, Any] = {
     "clock_trusted": True,
     "forked": 0,
     "draining": False,
+    "disk_free_bytes": 64 << 20,
 }
 ANSWERS = Finding("node", "good", "abcdefghijkl in eu answers, version 0.1.0")
 
@@ -29,7 +30,7 @@ def test_a_node_in_good_order() -> None:
 def test_everything_that_a_node_can_say_is_found() -> None:
     peer = {"node": "ponmlkjihgfedcba", "region": "us", "silent": True}
     about = ABOUT | {"peers": [peer, peer | {"silent": False}], "missing": 3, "forked": 1}
-    about |= {"draining": True, "clock_trusted": False}
+    about |= {"draining": True, "clock_trusted": False, "disk_free_bytes": (64 << 20) - 1}
 
     assert list(check_node(about, Settings())) == [
         ANSWERS,
@@ -37,6 +38,7 @@ def test_everything_that_a_node_can_say_is_found() -> None:
         Finding("links", "note", "silent: ponmlkjihgfe", Code.LINK_SILENT),
         Finding("repair", "note", "3 messages are being fetched from peers"),
         Finding("clock", "bad", "the node doubts its clock", Code.CLOCK_DOUBTED),
+        Finding("disk", "bad", "the node refuses publishes: 64 MiB free, 64 are kept in reserve", Code.DISK_RESERVED),
         Finding("logs", "bad", "1 have two histories", Code.LOG_FORKED),
         Finding("node", "note", "it is draining", Code.NODE_STOPPING),
     ]

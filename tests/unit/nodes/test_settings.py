@@ -93,14 +93,15 @@ def test_types_are_not_mixed_up(tmp_path: Path, written: str) -> None:
     assert caught.value.code == Code.CONFIG_INVALID
 
 
-def test_a_section_that_is_a_value_is_unknown(tmp_path: Path) -> None:
+def test_a_section_that_is_a_value_is_told_to_be_a_table(tmp_path: Path) -> None:
     path = tmp_path / "node.toml"
     path.write_text("node = 1\n")
 
     with pytest.raises(HostError) as caught:
         read_file(path)
 
-    assert caught.value.code == Code.CONFIG_UNKNOWN_KEY
+    assert caught.value.code == Code.CONFIG_INVALID
+    assert str(caught.value) == f"{path}: [node] is a table with keys, found node = 1"
 
 
 def test_the_schema_has_type_default_limit_and_choices() -> None:
@@ -111,3 +112,30 @@ def test_the_schema_has_type_default_limit_and_choices() -> None:
     assert (datagram["type"], datagram["default"], datagram["minimum"]) == ("integer", 1_452, 1_200)
     seeds = schema["node"]["properties"]["seeds"]
     assert (seeds["type"], seeds["items"], seeds["default"]) == ("array", {"type": "string"}, [])
+    assert schema["node"]["properties"]["retention_ms"]["maximum"] == 34_560_000_000
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        ({"node.listen": "x"}, "node.listen is host:port, found 'x'"),
+        ({"node.advertise": "x"}, "node.advertise is host:port, found 'x'"),
+        ({"node.seeds": ["a:1", "x"]}, "each of node.seeds is host:port, found 'x'"),
+        ({"gateway.listen": "x"}, "gateway.listen is host:port, found 'x'"),
+        ({"gateway.listen": "0.0.0.0:1"}, "gateway.listen is 0.0.0.0:1, which others can reach; "),
+        ({"gateway.advertise": "http://a"}, "gateway.advertise is host, host:port, ws://… or wss://…, "),
+    ],
+)
+def test_addresses_that_no_node_can_start_with_are_refused(flags: dict[str, object], said: str) -> None:
+    with pytest.raises(HostError) as caught:
+        gather(None, {}, flags)
+
+    assert caught.value.code == Code.CONFIG_INVALID
+    assert str(caught.value).startswith(said)
+
+
+@pytest.mark.parametrize("more", [{"gateway.open": True}, {"gateway.enabled": False}])
+def test_a_gateway_that_others_reach_is_open_or_off(more: dict[str, object]) -> None:
+    settings, _ = gather(None, {}, {"gateway.listen": ":1", **more})
+
+    assert settings.gateway.listen == ":1"
