@@ -35,11 +35,17 @@ async def _status(gateways: tuple[str, ...], *, as_json: bool, watch: bool) -> N
             await asyncio.sleep(1)
 
 
+PIPE_WIDTH = 1_000
+"""Where no terminal has a width, lines are not to be broken: whoever reads them goes by lines."""
+
+
 def _show(gateway: str, about: dict[str, Any]) -> None:
     from rich.console import Console
     from rich.table import Table
 
     console = Console()
+    if not console.file.isatty():
+        console.width = PIPE_WIDTH
     behind = f"{about['missing']} records are still to be fetched" if about["missing"] else "nothing is missing"
     console.print(
         f"[bold]{about['node'][:12]}[/] in [bold]{about['region']}[/] at {gateway}, version {about['version']}"

@@ -101,7 +101,6 @@ class Delivery(Tail):
         reader.credit_bytes = min(reader.credit_bytes + grant.bytes, 1 << 50)
         return [] if reader.cursor is None else self._wake(reader)
 
-    # --- the tail ----------------------------------------------------------------------------------------------------
     # --- the tail, and whoever fell behind it ------------------------------------------------------------------------
 
     def settle(self, now: Now, expiry_ms: int) -> list[Outcome]:
