@@ -460,7 +460,7 @@ class Node:
         holdings.recover_names(recovered.names)
         self.book = AddressBook(config.addresses, peers, rng.fork("addresses"), config.advertise)
         self.links = Links(config.links, identity, self.suite, peers, self.book, self.life, config.advertise)
-        self.roster = Roster(identity, self.suite, peers)
+        self.roster = Roster(identity, self.suite, peers, config.addresses.learns_addresses)
         self.roster.recover(recovered.members, now.wall_ms)
         self.journal = Journal(
             identity.mesh, self.suite, holdings, self.roster.members.__contains__, config.intake.appends_pending_max

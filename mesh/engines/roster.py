@@ -30,6 +30,8 @@ class Roster:
     identity: Identity
     suite: Suite
     peers: Peers
+    tells_addresses: bool = True
+    """Whether peers are told where others can be dialled."""
     members: dict[NodeId, Certificate] = field(default_factory=dict)
     raw: dict[NodeId, bytes] = field(default_factory=dict)
     learnt: list[bytes] = field(default_factory=list)
@@ -78,16 +80,17 @@ class Roster:
 
     def on_peer_up(self, link: LinkId) -> list[Outcome]:
         """Tell a peer who there is, and where the peers that we are linked to can be dialled."""
-        places: list[tuple[NodeId, Address]] = [
-            (peer.node, peer.address) for peer in self.peers if peer.address is not None and peer.link != link
-        ]
+        places: list[tuple[NodeId, Address]] = []
+        if self.tells_addresses:
+            others = (peer for peer in self.peers if peer.link != link)
+            places = [(peer.node, peer.address) for peer in others if peer.address is not None]
         raws = [raw for _, raw in sorted(self.raw.items())]
         pages = [raws[i : i + PAGE_CERTIFICATES] for i in range(0, len(raws), PAGE_CERTIFICATES)]
         outcomes: list[Outcome] = [
             Send((link,), Members(tuple(page), tuple(places) if i == 0 else ())) for i, page in enumerate(pages)
         ]
         peer = self.peers.get(link)
-        if peer is not None and peer.address is not None:
+        if self.tells_addresses and peer is not None and peer.address is not None:
             outcomes += self._send_others(link, Members((), ((peer.node, peer.address),)))
         return outcomes
 

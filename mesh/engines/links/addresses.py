@@ -34,6 +34,12 @@ class AddressConfig:
     backoff_max_ms: int = 60_000
     known_for_ms: int = 3_600_000
     addresses_max: int = 1_024
+    learns_addresses: bool = True
+    """Dial where peers say that others are, and tell them in turn: in the end every node links to every other.
+
+    Turned off, only what an operator named is dialled, and no peer is told of another: the links are those that the
+    seeds draw. For topologies that are chosen by hand, as simulations do; `Members` then carries certificates alone.
+    """
 
     def __post_init__(self) -> None:
         """Refuse what makes no sense."""
@@ -74,6 +80,8 @@ class AddressBook:
             return []
         place = self.places.get(address)
         if place is None:
+            if not self.config.learns_addresses and source not in LASTING_SOURCES:
+                return []
             if len(self.places) >= self.config.addresses_max and not self._make_room():
                 return []
             place = self.places[address] = Place(address, source, due_us=now.mono_us)

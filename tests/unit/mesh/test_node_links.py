@@ -42,6 +42,21 @@ def test_a_peer_that_comes_up_is_told_members_compared_with_and_told_what_is_sto
     ]
 
 
+def test_a_node_that_learns_no_addresses_neither_dials_nor_tells_what_peers_say_of_others() -> None:
+    config = sim()
+    host = linked(replace(config, addresses=replace(config.addresses, learns_addresses=False)))
+
+    told = host.frame(f.Members((CYS.certificate_raw,), ((CY, Address("cy", 1)),)))
+    host.tick(e.LinkUp(TO_CY, BINDING, None))
+    greeted = host.frame(replace(hello("cy"), address=Address("cy", 1)), link=TO_CY)
+
+    assert [type(effect) for effect in told] == [Append]
+    assert host.tick(ms=1) == []
+    assert [one.frame.addresses for one in greeted if isinstance(one, Send) and isinstance(one.frame, f.Members)] == [
+        ()
+    ]
+
+
 def test_who_says_hello_wrongly_is_dropped_and_taught_to_nobody() -> None:
     host = started()
     host.tick(e.LinkUp(TO_BEN, BINDING, None))

@@ -150,6 +150,15 @@ def test_addresses_that_nobody_knows_are_not_told() -> None:
     assert one.on_peer_up(TO_CY) == [Send((TO_CY,), Members(raws(ME)))]
 
 
+def test_no_addresses_are_told_where_none_are_learnt() -> None:
+    ben, cy = to_ben(), to_cy()
+    ben.address, cy.address = Address("ben", 1), Address("cy", 2)
+    one = roster(ben, cy)
+    one.tells_addresses = False
+
+    assert one.on_peer_up(TO_CY) == [Send((TO_CY,), Members(raws(ME)))]
+
+
 def test_many_members_are_told_in_pages_the_addresses_with_the_first() -> None:
     ben = to_ben()
     ben.address = Address("ben", 1)

@@ -75,6 +75,24 @@ def test_our_own_address_and_impossible_ones_are_not_dialled(address: Address) -
     assert one.book.places == {}
 
 
+@pytest.mark.parametrize("source", ["peer", "member", "mdns"])
+def test_a_book_that_learns_no_addresses_keeps_what_an_operator_named_alone(source: str) -> None:
+    one = book(learns_addresses=False)
+
+    assert one.book.on_found(BEN, ONE, source, at()) == []
+    assert one.book.on_found(None, TWO, "seed", at()) == [set_timer(DIAL, ms=0)]
+    assert one.book.on_found(None, THREE, "cli", at()) == [set_timer(DIAL, ms=0)]
+    assert list(one.book.places) == [TWO, THREE]
+
+
+def test_a_book_that_learns_no_addresses_still_learns_who_is_at_those_it_has() -> None:
+    one = book(to_ben(), learns_addresses=False)
+    one.book.on_found(None, ONE, "seed", at())
+
+    assert one.book.on_found(BEN, ONE, "peer", at()) == [no_timer(DIAL)]
+    assert one.book.places[ONE].node == BEN
+
+
 def test_a_node_that_is_linked_and_speaks_is_not_dialled_and_one_that_is_silent_is() -> None:
     ben = to_ben()
     one = book(ben)
