@@ -1,12 +1,17 @@
 """A simulated disk: what was appended is durable once its append was answered, or once a crash happened to keep it.
 
 It stores the bytes of batches, decodes them anew at each read, and derives intervals from rows at recovery, where they
-must equal the marks that were kept: the promise of the real store, in a few lines.
+must equal the marks that were kept: the promise of the real store, in a few lines. An append is one transaction, so a
+crash keeps each pending one whole or not at all, in order: that is what a torn or re-ordered write comes to behind a
+write-ahead log. Faults are switches (`full`, `failing`, `lying`), damage to rows (`corrupt`, `misdirect`), and whole
+images that are put back (`image`, `restore`).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from bisect import bisect_left
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 
 import msgpack
 
@@ -16,95 +21,182 @@ from mesh.effects import (
     Load,
     Loaded,
     LogMarks,
+    Marks,
     OfChannels,
     OfNames,
     Ranges,
     Recovered,
     Since,
 )
+from mesh.errors import DecodeError
 from mesh.log.batch import Batch, batch_from_parts
 from mesh.log.log import Log
 from mesh.log.names import NameRun
 from mesh.types import LogId, pattern_matches
+
+ROOM_BYTES = 1 << 40
+
+
+@dataclass(slots=True)
+class Row:
+    """A stored batch: its bytes, and what an index would know without decoding them."""
+
+    packed: bytes
+    last: int
+    expires_ms: int
+    size: int
+    stripped: bool
+    damaged: bool = False
+
+    def copy(self) -> Row:
+        """A row that can be damaged alone."""
+        return replace(self)
+
+
+@dataclass
+class Image:
+    """All that one disk holds at a moment."""
+
+    rows: dict[LogId, dict[int, Row]] = field(default_factory=dict)
+    held: dict[LogId, Log] = field(default_factory=dict)
+    """The intervals, kept beside the rows."""
+    names: dict[tuple[object, ...], NameRun] = field(default_factory=dict)
+    members: list[bytes] = field(default_factory=list)
+
+    def copy(self) -> Image:
+        """As it is now, whatever becomes of it."""
+        rows = {log: {first: row.copy() for first, row in kept.items()} for log, kept in self.rows.items()}
+        return Image(rows, {log: _copy(held) for log, held in self.held.items()}, dict(self.names), list(self.members))
 
 
 @dataclass
 class Disk:
     """The durable image of one node, and the switches of its faults."""
 
-    free_bytes: int = 1 << 40
+    free_bytes: int = ROOM_BYTES
     full: bool = False
     """Appends fail, reads go on."""
-    rows: dict[tuple[LogId, int], bytes] = field(default_factory=dict)
-    held: dict[LogId, Log] = field(default_factory=dict)
-    """The intervals, kept beside the rows."""
-    names: dict[tuple[object, ...], NameRun] = field(default_factory=dict)
-    members: list[bytes] = field(default_factory=list)
+    failing: bool = False
+    """Appends fail with an input/output error."""
+    image: Image = field(default_factory=Image)
+    kept: Image | None = None
+    """What a disk that lies about fsync has really kept; None where it is honest."""
     clean: bool = False
     forget_intervals: bool = False
     """A safeguard turned off: rows are kept, intervals are not (for tests that must fail)."""
-    flipped: set[tuple[LogId, int]] = field(default_factory=set)
-    """Rows with a flipped bit that nobody has read yet."""
+
+    @property
+    def rows(self) -> dict[tuple[LogId, int], Row]:
+        """All rows by log and first position, in order. For faults and questions, not for every tick."""
+        image = self.image
+        return {(log, first): image.rows[log][first] for log in sorted(image.rows) for first in sorted(image.rows[log])}
+
+    def batches(self) -> list[Batch]:
+        """All that it holds, decoded."""
+        return [_decode(row) for row in self.rows.values()]
+
+    @property
+    def flipped(self) -> set[tuple[LogId, int]]:
+        """Damaged rows that nobody has read yet."""
+        return {key for key, row in self.rows.items() if row.damaged}
+
+    # --- writing -----------------------------------------------------------------------------------------------------
 
     def write(self, append: Append) -> None:
         """Make an append durable, all of it at once."""
+        image = self.image
         for batch in append.batches:
-            self.rows[batch.log, batch.first] = msgpack.packb(batch.parts())
+            packed = msgpack.packb(batch.parts())
+            row = Row(packed, batch.last, batch.head.expires_ms, batch.size, batch.body is None)
+            image.rows.setdefault(batch.log, {})[batch.first] = row
             if not self.forget_intervals:
-                self.held.setdefault(batch.log, Log(batch.log)).add(batch)
-        marks = append.marks
+                image.held.setdefault(batch.log, Log(batch.log)).add(batch)
+        self._mark(append.marks)
+
+    def _mark(self, marks: Marks) -> None:
+        image = self.image
         for run in marks.names:
-            self.names[run.publisher, run.incarnation, run.log, run.first, run.from_position] = run
-        self.members += marks.members
-        if marks.strip_before_ms:
-            for key, batch in self._all():
-                if batch.body is not None and batch.head.expires_ms <= marks.strip_before_ms:
-                    self.rows[key] = msgpack.packb(batch.stripped().parts())
-                    self.flipped.discard(key)
+            image.names[run.publisher, run.incarnation, run.log, run.first, run.from_position] = run
+        image.members += marks.members
+        dead_ms = marks.strip_before_ms
+        if dead_ms:
+            for rows in image.rows.values():
+                for first, row in rows.items():
+                    if not row.stripped and row.expires_ms <= dead_ms:
+                        self._strip(rows, first)
+            image.names = {key: run for key, run in image.names.items() if run.expires_ms > dead_ms}
         for log in marks.forget_logs:
-            self.rows = {key: row for key, row in self.rows.items() if key[0] != log}
-            self.flipped = {key for key in self.flipped if key[0] != log}
-            self.held.pop(log, None)
-            self.names = {key: run for key, run in self.names.items() if run.log != log}
+            image.rows.pop(log, None)
+            image.held.pop(log, None)
+            image.names = {key: run for key, run in image.names.items() if run.log != log}
 
-    def _all(self, log: LogId | None = None) -> list[tuple[tuple[LogId, int], Batch]]:
-        keys = sorted(key for key in self.rows if log is None or key[0] == log)
-        return [(key, self._read(key)) for key in keys]
+    def _strip(self, rows: dict[int, Row], first: int) -> None:
+        row = rows[first]
+        if row.damaged:
+            return  # it is found, and dropped, when it is read
+        batch = _decode(row).stripped()
+        rows[first] = Row(msgpack.packb(batch.parts()), row.last, row.expires_ms, batch.size, stripped=True)
 
-    def _read(self, key: tuple[LogId, int]) -> Batch:
-        return batch_from_parts(msgpack.unpackb(self.rows[key]))
+    # --- damage ------------------------------------------------------------------------------------------------------
 
-    def derived(self) -> dict[LogId, Log]:
+    def corrupt(self, log: LogId, first: int) -> None:
+        """Flip a bit of a row's body: it is found when it is read."""
+        row = self.image.rows[log][first]
+        parts = msgpack.unpackb(row.packed)
+        parts[1] = bytes([parts[1][0] ^ 1]) + parts[1][1:]
+        row.packed, row.damaged = msgpack.packb(parts), True
+
+    def misdirect(self, log: LogId, first: int, other_log: LogId, other_first: int) -> None:
+        """A write went to the wrong place: one row holds another's bytes."""
+        row, other = self.image.rows[log][first], self.image.rows[other_log][other_first]
+        row.packed, row.damaged = other.packed, True
+
+    def lie(self) -> None:
+        """From now on fsync answers and keeps nothing."""
+        self.kept = self.image.copy()
+
+    def lose_power(self) -> None:
+        """What was only said to be kept is gone."""
+        if self.kept is not None:
+            self.image, self.kept = self.kept, self.kept.copy()
+
+    def restore(self, image: Image) -> None:
+        """An earlier image is put back, as it was."""
+        self.image, self.kept, self.clean = image.copy(), None, False
+
+    # --- reading -----------------------------------------------------------------------------------------------------
+
+    def derived(self, only: LogId | None = None) -> dict[LogId, Log]:
         """The intervals that follow from the rows alone."""
         logs: dict[LogId, Log] = {}
-        for (log, _), batch in self._all():
-            held = logs.setdefault(log, Log(log))
-            assert not held.fault(batch), held.fault(batch)
-            held.add(batch)
+        for log in sorted(self.image.rows) if only is None else [only]:
+            for first in sorted(self.image.rows.get(log, {})):
+                row = self.image.rows[log][first]
+                batch = _decode(row)
+                if (batch.log, batch.first) != (log, first):
+                    continue  # misdirected: dropped as soon as somebody reads it
+                held = logs.setdefault(log, Log(log))
+                assert not held.fault(batch), held.fault(batch)
+                held.add(batch)
         return logs
 
     def recover(self) -> Recovered:
         """What a node finds when it starts again. Asserts that marks and rows agree."""
-        derived = {log: held.runs for log, held in self.derived().items()}
-        assert derived == {log: held.runs for log, held in self.held.items()}, "intervals differ from the rows"
-        kept = sorted(self.held.items())
+        image = self.image
+        if not any(row.damaged for rows in image.rows.values() for row in rows.values()):
+            derived = {log: held.runs for log, held in self.derived().items()}
+            assert derived == {log: held.runs for log, held in image.held.items()}, "intervals differ from the rows"
+        kept = sorted(image.held.items())
         logs = tuple(LogMarks(log, tuple(held.runs), held.stamp, held.expires_ms) for log, held in kept)
         clean, self.clean = self.clean, False
-        return Recovered(logs, tuple(self.names.values()), tuple(self.members), (), clean)
-
-    def corrupt(self, log: LogId, first: int) -> None:
-        """Flip a bit of a row's body: it is found when it is read."""
-        parts = msgpack.unpackb(self.rows[log, first])
-        parts[1] = bytes([parts[1][0] ^ 1]) + parts[1][1:]
-        self.rows[log, first] = msgpack.packb(parts)
-        self.flipped.add((log, first))
+        return Recovered(logs, tuple(image.names.values()), tuple(image.members), (), clean)
 
     def scrub(self) -> tuple[tuple[LogId, int, int], ...]:
         """Read everything: rows that fail their check are deleted, and named."""
-        found = [(key, self._read(key)) for key in sorted(self.flipped)]
-        for key, batch in found:
-            self._delete(key, batch)
-        return tuple((batch.log, batch.first, batch.last) for _, batch in found)
+        found = [(log, first, self.image.rows[log][first].last) for log, first in sorted(self.flipped)]
+        for log, first, _ in found:
+            self._delete(log, first)
+        return tuple(found)
 
     def load(self, load: Load) -> Loaded:
         """Answer a query; rows that fail their check are deleted, and named."""
@@ -114,13 +206,12 @@ class Disk:
         batches: list[Batch] = []
         corrupt: list[tuple[LogId, int, int]] = []
         size, complete = 0, True
-        found = self._all(None if isinstance(query, OfNames) else query.log)
-        if isinstance(query, OfChannels) and query.backwards:
-            found.reverse()
-        for key, batch in found:
-            if not batch.matches_name():
-                corrupt.append((batch.log, batch.first, batch.last))
-                self._delete(key, batch)
+        for log, first in list(self._candidates(query)):
+            row = self.image.rows[log][first]
+            batch = self._read(log, first)
+            if batch is None:
+                corrupt.append((log, first, row.last))
+                self._delete(log, first)
             elif _answers(query, batch):
                 if batches and size + batch.size > load.bytes_max:
                     complete = False
@@ -129,30 +220,68 @@ class Disk:
                 size += batch.size
         return Loaded(load.request, tuple(batches), tuple(corrupt), complete)
 
-    def _delete(self, key: tuple[LogId, int], batch: Batch) -> None:
-        del self.rows[key]
-        self.flipped.discard(key)
-        held = self.derived().get(batch.log)
+    def _candidates(self, query: Ranges | OfChannels | OfNames) -> Iterator[tuple[LogId, int]]:
+        if isinstance(query, OfNames):
+            yield from self.rows
+            return
+        rows = self.image.rows.get(query.log, {})
+        firsts = sorted(rows)
+        match query:
+            case Ranges(log, ranges):
+                wanted: set[int] = set()
+                for low, high in ranges:
+                    at = max(0, bisect_left(firsts, low) - 1)
+                    while at < len(firsts) and firsts[at] <= high:
+                        if rows[firsts[at]].last >= low:
+                            wanted.add(firsts[at])
+                        at += 1
+                yield from ((log, first) for first in sorted(wanted))
+            case OfChannels(_, log, after, through, backwards):
+                at = max(0, bisect_left(firsts, after) - 1)
+                inside = [f for f in firsts[at:] if f <= through and rows[f].last > after]
+                yield from ((log, first) for first in (reversed(inside) if backwards else inside))
+
+    def _read(self, log: LogId, first: int) -> Batch | None:
+        """A row's batch, or None where the row fails its check."""
+        row = self.image.rows[log][first]
+        try:
+            batch = _decode(row)
+        except DecodeError:
+            return None
+        return batch if (batch.log, batch.first) == (log, first) and batch.matches_name() else None
+
+    def _delete(self, log: LogId, first: int) -> None:
+        image = self.image
+        del image.rows[log][first]
+        held = self.derived(log).get(log)
         if held is None:
-            self.held.pop(batch.log, None)
+            image.held.pop(log, None)
+            image.rows.pop(log, None)
         else:
-            self.held[batch.log] = held
+            image.held[log] = held
 
     def _since(self, query: Since) -> tuple[tuple[LogId, int], ...]:
-        first: dict[LogId, int] = {}
-        for (log, position), batch in self._all():
-            if stamp_ms(batch.head.stamp) >= query.wall_ms:
-                first.setdefault(log, position)
-        return tuple(sorted(first.items()))
+        found: dict[LogId, int] = {}
+        for log, first in self.rows:
+            batch = self._read(log, first)
+            if batch is not None and stamp_ms(batch.head.stamp) >= query.wall_ms:
+                found.setdefault(log, first)
+        return tuple(sorted(found.items()))
+
+
+def _copy(held: Log) -> Log:
+    return Log(held.id, tuple(held.runs), held.stamp, held.expires_ms)
+
+
+def _decode(row: Row) -> Batch:
+    return batch_from_parts(msgpack.unpackb(row.packed))
 
 
 def _answers(query: Ranges | OfChannels | OfNames, batch: Batch) -> bool:
     match query:
-        case Ranges(_, ranges):
-            return any(batch.first <= last and first <= batch.last for first, last in ranges)
-        case OfChannels(patterns, _, after, through):
-            if batch.last <= after or batch.first > through:
-                return False
+        case Ranges():
+            return True
+        case OfChannels(patterns):
             return batch.body is None or any(
                 pattern_matches(pattern, record.channel) for record in batch.records() for pattern in patterns
             )

@@ -50,7 +50,7 @@ class Story:
 
     def __post_init__(self) -> None:
         """Begin with nobody. Delays are without jitter, so that a reader can add them up."""
-        self.world = World(self.seed, Network(delay_us=40_000, jitter_us=0))
+        self.world = World(self.seed, Network.even(delay_us=40_000, jitter_us=0))
         self.world.filter = self._passes
         self.world.witness = self._witness
 

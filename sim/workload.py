@@ -152,7 +152,7 @@ class App:
         if deadline_us is not None and deadline_us != self._alarm_us:
             self._alarm_us = deadline_us
             life = self.life
-            self.world.at(deadline_us, lambda: self._ring(life, deadline_us))
+            self.world.at(deadline_us, self._ring, life, deadline_us)
 
     def _ring(self, life: int, deadline_us: int) -> None:
         if life == self.life and deadline_us == self._alarm_us:
@@ -163,7 +163,7 @@ class App:
         match effect:
             case fx.Connect(gateway, at_us):
                 life = self.life
-                self.world.at(at_us + CONNECT_US, lambda: self._connect(life, gateway))
+                self.world.at(at_us + CONNECT_US, self._connect, life, gateway)
             case fx.Disconnect():
                 self._disconnect("closed")
             case fx.Transmit(operation):

@@ -3,7 +3,9 @@
 Events lie on a heap by (time, number). Each node has a drawn service time: what arrives while it is busy forms its next
 tick, so ticks of one event and of many both happen. Frames cross links as bytes of the real codec, operations too. A
 disk keeps what was answered and, at a crash, what the seed says of the rest. Every draw comes from a stream forked by
-label, so that one more draw here disturbs nothing there; `trace` is a rolling hash of all that crossed.
+label and stands on a tape (`sim.tape`); `trace` is a rolling hash of all that happened; `coverage` counts what did.
+
+`check()` of the node runs after each tick, `check_all()` every 1,000 ticks of a world.
 """
 
 from __future__ import annotations
@@ -12,27 +14,22 @@ import heapq
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
+from typing import TYPE_CHECKING, Any, get_args
 
 from mesh.certificates import solo_identity
-from mesh.codes import Code
 from mesh.config import NodeConfig
 from mesh.config import sim as sim_config
-from mesh.crypto import SimSuite
+from mesh.crypto import SimSuite, Suite
 from mesh.effects import (
     Append,
     Count,
     Dial,
-    DialFailed,
     DiskSpace,
     Drained,
     Draining,
     Effect,
     Event,
-    FrameReceived,
     Hangup,
-    LinkBroken,
-    LinkDown,
-    LinkUp,
     Load,
     Report,
     Requested,
@@ -46,39 +43,52 @@ from mesh.effects import (
     Tell,
     Wakeup,
 )
-from mesh.errors import DecodeError
+from mesh.frames import Frame
 from mesh.node import Node
 from mesh.operations import ClientOperation, Goodbye, NodeOperation
-from mesh.rng import Rng
 from mesh.types import Address, LinkId, Now, SessionId
-from mesh.wire.frames import decode_frame, encode_frame
+from mesh.wire.frames import encode_frame
 from mesh.wire.operations import decode_client, decode_node, encode_operation
+from sim.clock import WALL_MS as WALL_MS
+from sim.clock import Clock
 from sim.disk import Disk
-from sim.network import RETRANSMIT_US, Network, Pipe
+from sim.links import Links, Pipe
+from sim.network import Condition, Network
+from sim.tape import Stream, Tape
 
-WALL_MS = 1_700_000_000_000
-"""When every world begins (14 November 2023)."""
+if TYPE_CHECKING:
+    from sim.recorder import Recorder
+
 PORT = 7421
-IDLE_US = 60_000_000
-"""A connection over which nothing came for so long is gone, at both ends."""
-DIAL_TIMEOUT_US = 5_000_000
 SUITE = SimSuite()
+SERVICE_US = (20, 400)
+"""How long a node is busy with a tick, and the disk with an append or a read."""
+APPEND_US = (300, 3_000)
+LOAD_US = (100, 1_000)
+ATTACHED_US = 500
+"""From a node to an application beside it."""
+CHECK_ALL_TICKS = 1_000
+REPORTS_MAX = 10_000
+
+_FRAME = {kind: f"frame/{kind.__name__}" for kind in get_args(Frame)}
+_TELL = {kind: f"tell/{kind.__name__}" for kind in get_args(NodeOperation)}
+_ASK = {kind: f"ask/{kind.__name__}" for kind in get_args(ClientOperation)}
 
 Heard = Callable[[NodeOperation], None]
 
 
-@dataclass
+@dataclass(eq=False)
 class Machine:
     """A node, its disk and its clock."""
 
     name: str
     region: str
     config: NodeConfig
-    rng: Rng
+    rng: Stream
+    disk_rng: Stream
     disk: Disk = field(default_factory=Disk)
     node: Node | None = None
-    clock_ms: int = 0
-    """What its wall clock is ahead of the world's."""
+    clock: Clock = field(default_factory=Clock)
     inbox: list[Event] = field(default_factory=list)
     ticking: bool = False
     alarm_us: int = -1
@@ -92,6 +102,8 @@ class Machine:
     drained: bool = False
     node_id: bytes = b""
     slow_disk_us: int = 0
+    slowness: int = 1
+    """Its processor takes so many times as long."""
     paused: bool = False
 
     @property
@@ -99,28 +111,47 @@ class Machine:
         """Where it is dialled."""
         return Address(self.name, PORT)
 
+    @property
+    def clock_ms(self) -> int:
+        """What its wall clock is ahead of the world's."""
+        return self.clock.offset_ms
+
+    @clock_ms.setter
+    def clock_ms(self, offset_ms: int) -> None:
+        self.clock.offset_ms = offset_ms
+
 
 class World:
     """A mesh in a thread. `run` lets time pass; everything else happens at the present moment."""
 
-    def __init__(self, seed: int, network: Network | None = None) -> None:
+    def __init__(
+        self, seed: int, network: Network | None = None, *, tape: Tape | None = None, suite: Suite = SUITE
+    ) -> None:
         """Begin at time zero with nobody."""
-        self.rng = Rng(b"world/%d" % seed)
+        self.tape = tape or Tape()
+        self.rng = self.tape.stream(b"world/%d" % seed, "world")
         self.seed = seed
+        self.suite = suite
         self.network = network or Network()
         self.now_us = 0
         self.events = 0
+        self.ticks = 0
         self.machines: dict[str, Machine] = {}
+        self.coverage: dict[str, int] = {}
+        """How often each thing happened: `frame/Push`, `report/GSM-…`, `tick/over-16`, …"""
         self.filter: Callable[[str, str, bytes], bool] | None = None
         """Says whether a frame from one node to another passes; for transcripts and hostile networks."""
+        self.mangle: Callable[[Machine, Pipe, bytes], list[bytes]] | None = None
+        """What leaves a node in place of a frame; for members gone bad."""
         self.witness: Callable[[Machine, Effect], None] | None = None
         """Sees every effect before it is performed."""
-        self._heap: list[tuple[int, int, Callable[[], None]]] = []
+        self.recorder: Recorder | None = None
+        """Keeps what crossed, for reports; costs time, and changes nothing."""
+        self._heap: list[tuple[int, int, Callable[..., None], tuple[Any, ...]]] = []
         self._number = 0
-        self._links = 0
         self._sessions = 0
         self._trace = blake2b(digest_size=16)
-        self._net_rng = self.rng.fork("network")
+        self.links = Links(self, self.network)
 
     # --- time --------------------------------------------------------------------------------------------------------
 
@@ -129,21 +160,25 @@ class World:
         """A hash of all that has happened; equal seeds give equal traces."""
         return self._trace.hexdigest()
 
-    def at(self, t_us: int, action: Callable[[], None]) -> None:
+    def at(self, t_us: int, action: Callable[..., None], *arguments: Any) -> None:
         """Do something at a time."""
         self._number += 1
-        heapq.heappush(self._heap, (max(t_us, self.now_us), self._number, action))
+        heapq.heappush(self._heap, (max(self.now_us, t_us), self._number, action, arguments))
 
-    def after(self, delay_us: int, action: Callable[[], None]) -> None:
+    def after(self, delay_us: int, action: Callable[..., None], *arguments: Any) -> None:
         """Do something later."""
-        self.at(self.now_us + delay_us, action)
+        self.at(self.now_us + delay_us, action, *arguments)
 
     def run(self, seconds: float) -> None:
         """Let time pass."""
-        until_us = self.now_us + int(seconds * 1_000_000)
-        while self._heap and self._heap[0][0] <= until_us:
-            self.now_us, _, action = heapq.heappop(self._heap)
-            action()
+        self.run_to(self.now_us + int(seconds * 1_000_000))
+
+    def run_to(self, until_us: int) -> None:
+        """Let time pass up to a moment, which is not before now."""
+        heap, pop = self._heap, heapq.heappop
+        while heap and heap[0][0] <= until_us:
+            self.now_us, _, action, arguments = pop(heap)
+            action(*arguments)
         self.now_us = until_us
 
     def run_until(self, condition: Callable[[], bool], seconds: float) -> bool:
@@ -153,9 +188,17 @@ class World:
             if not self._heap or self._heap[0][0] > until_us:
                 self.now_us = until_us
                 return condition()
-            self.now_us, _, action = heapq.heappop(self._heap)
-            action()
+            self.now_us, _, action, arguments = heapq.heappop(self._heap)
+            action(*arguments)
         return True
+
+    def cover(self, what: str, by: int = 1) -> None:
+        """Something happened that a sweep wants to have seen."""
+        self.coverage[what] = self.coverage.get(what, 0) + by
+
+    def note(self, line: bytes) -> None:
+        """Make something part of the trace."""
+        self._trace.update(line)
 
     # --- machines ----------------------------------------------------------------------------------------------------
 
@@ -168,7 +211,8 @@ class World:
             advertise=Address(name, PORT),
             seeds=tuple(Address(seed, PORT) for seed in seeds),
         )
-        machine = Machine(name, region, config, self.rng.fork(f"machine/{name}"))
+        rng = self.rng.fork(f"machine/{name}")
+        machine = Machine(name, region, config, rng, rng.fork("disk"))
         self.machines[name] = machine
         self.start(machine)
         return machine
@@ -177,30 +221,34 @@ class World:
         """Start a node on what its disk holds."""
         assert machine.node is None, "it runs already"
         machine.life += 1
-        identity = solo_identity(SUITE, machine.name.encode(), b"world", machine.region, WALL_MS)
-        machine.node = Node(machine.config, identity, SUITE)
+        identity = solo_identity(self.suite, machine.name.encode(), b"world", machine.region, WALL_MS)
+        machine.node = Node(machine.config, identity, self.suite)
         machine.node_id = identity.node
-        machine.drained = False
+        machine.drained = machine.paused = False
         self.hear(machine, Started(machine.disk.recover(), machine.rng.bytes(32), machine.disk.free_bytes))
 
-    def crash(self, machine: Machine) -> None:
-        """Cut the power: of what was not answered, each append in turn may have been kept, then none."""
+    def crash(self, machine: Machine, *, silent: bool = False) -> None:
+        """Cut the power: of what was not answered, each append in turn may have been kept, then none.
+
+        Peers hear at once that the process is gone, or (`silent`) only that they hear nothing any more.
+        """
         assert machine.node is not None
         for append in machine.appending:
-            if machine.rng.below(2):
+            if machine.disk_rng.below(2):
                 break
             machine.disk.write(append)
-        self._off(machine)
+        machine.disk.lose_power()
+        self._off(machine, silent=silent)
 
     def _end(self, machine: Machine, life: int) -> None:
         if machine.life == life and machine.node is not None:
-            self._off(machine)
+            self._off(machine, silent=False)
 
-    def _off(self, machine: Machine) -> None:
+    def _off(self, machine: Machine, *, silent: bool) -> None:
         machine.node, machine.inbox, machine.ticking, machine.alarm_us = None, [], False, -1
         machine.appending = []
         for link in list(machine.links):
-            self._close(machine, link, "crash", 0)
+            self.links.close(machine, link, "crash", silent=silent)
         for session in list(machine.sessions):
             machine.sessions.pop(session)(Goodbye("", "crash"))
 
@@ -209,51 +257,76 @@ class World:
         self.crash(machine)
         self.start(machine)
 
+    def pause(self, machine: Machine) -> None:
+        """A process stands still: it hears everything once it goes on."""
+        machine.paused = True
+
+    def resume(self, machine: Machine) -> None:
+        """It goes on."""
+        machine.paused = False
+        if machine.inbox and not machine.ticking:
+            self._plan(machine)
+
+    # --- ticks -------------------------------------------------------------------------------------------------------
+
     def hear(self, machine: Machine, event: Event) -> None:
         """An event reaches a node; it is part of its next tick."""
         if machine.node is None:
             return
         machine.inbox.append(event)
-        self._plan(machine)
+        if not machine.ticking:
+            self._plan(machine)
 
     def _plan(self, machine: Machine) -> None:
-        if machine.ticking or machine.node is None or machine.paused:
+        if machine.node is None or machine.paused:
             return
         machine.ticking = True
-        life = machine.life
-        self.after(machine.rng.between(20, 400), lambda: self._tick(machine, life))
+        low, high = SERVICE_US
+        busy_us = (low + machine.rng.below(high - low + 1)) * machine.slowness
+        self.at(self.now_us + busy_us, self._tick, machine, machine.life)
 
     def _tick(self, machine: Machine, life: int) -> None:
-        if machine.life != life or machine.node is None:
+        node = machine.node
+        if machine.life != life or node is None:
             return
         machine.ticking = False
+        if machine.paused:
+            return
         events, machine.inbox = machine.inbox, []
-        now = Now(self.now_us, WALL_MS + self.now_us // 1_000 + machine.clock_ms)
+        clock = machine.clock
+        now = Now(clock.mono_us(self.now_us), clock.wall_ms(self.now_us))
+        self.ticks += 1
         self.events += len(events)
-        self._note(f"{self.now_us} {machine.name} {' '.join(type(event).__name__ for event in events)}".encode())
-        effects = machine.node.tick(events, now)
-        machine.node.check()
+        if len(events) > 16:
+            self.cover("tick/over-16")
+        self.note(f"{self.now_us} {machine.name} {' '.join([type(event).__name__ for event in events])}".encode())
+        effects = node.tick(events, now)
+        if self.ticks % CHECK_ALL_TICKS:
+            node.check()
+        else:
+            self.check_all()
         for effect in effects:
             self._perform(machine, effect)
-        self._set_alarm(machine)
+        if machine.node is node:
+            self._set_alarm(machine, node)
 
-    def _set_alarm(self, machine: Machine) -> None:
-        assert machine.node is not None
-        deadline_us = machine.node.deadline_us()
+    def check_all(self) -> None:
+        """Assert every invariant of every node that runs."""
+        for machine in self.machines.values():
+            if machine.node is not None and machine.node.started:
+                machine.node.check()
+
+    def _set_alarm(self, machine: Machine, node: Node) -> None:
+        deadline_us = node.deadline_us()
         if deadline_us is None or deadline_us == machine.alarm_us:
             return
         machine.alarm_us = deadline_us
-        life = machine.life
+        self.at(machine.clock.true_us(deadline_us), self._ring, machine, machine.life, deadline_us)
 
-        def ring() -> None:
-            if machine.life == life and machine.alarm_us == deadline_us:
-                machine.alarm_us = -1
-                self.hear(machine, Wakeup())
-
-        self.at(deadline_us, ring)
-
-    def _note(self, line: bytes) -> None:
-        self._trace.update(line)
+    def _ring(self, machine: Machine, life: int, deadline_us: int) -> None:
+        if machine.life == life and machine.alarm_us == deadline_us:
+            machine.alarm_us = -1
+            self.hear(machine, Wakeup())
 
     # --- effects -----------------------------------------------------------------------------------------------------
 
@@ -263,41 +336,49 @@ class World:
         match effect:
             case Send(links, frame):
                 packed = encode_frame(frame)
-                self._note(packed)
+                self._trace.update(packed)
+                self.cover(_FRAME[type(frame)], len(links))
                 for link in links:
-                    if link in machine.links:
-                        self._send(machine.links[link], packed)
-            case Append():
-                machine.appending.append(effect)
-                life = machine.life
-                cost = machine.rng.between(300, 3_000) + machine.slow_disk_us
-                self.after(cost, lambda: self._answer(machine, life, effect))
-            case Load():
-                life = machine.life
-                delay_us = machine.rng.between(100, 1_000)
-                self.after(delay_us, lambda: self._read(machine, life, effect))
-            case Tell(sessions, operation):
-                packed = encode_operation(operation)
-                self._note(packed)
-                for session in sessions:
-                    self._tell(machine, session, packed)
-            case Dial(address):
-                self._dial(machine, address)
-            case Hangup(link, code):
-                self._close(machine, link, code, self.network.delay_us)
+                    pipe = machine.links.get(link)
+                    if pipe is not None:
+                        self._send(machine, pipe, packed)
             case Count(metric, by):
                 machine.counts[metric] = machine.counts.get(metric, 0) + by
-            case Report():
-                machine.reports.append(effect)
+            case Append():
+                machine.appending.append(effect)
+                cost_us = machine.disk_rng.between(*APPEND_US) + machine.slow_disk_us
+                self.after(cost_us, self._answer, machine, machine.life, effect)
+            case Tell(sessions, operation):
+                packed = encode_operation(operation)
+                self._trace.update(packed)
+                self.cover(_TELL[type(operation)])
+                for session in sessions:
+                    self._tell(machine, session, packed)
+            case Load():
+                cost_us = machine.disk_rng.between(*LOAD_US) + machine.slow_disk_us
+                self.after(cost_us, self._read, machine, machine.life, effect)
+            case Dial(address):
+                self.links.dial(machine, address)
+            case Hangup(link, code):
+                self.cover(f"hangup/{code}")
+                self.links.close(machine, link, code)
+            case Report(code):
+                self.cover(f"report/{code}")
+                if len(machine.reports) < REPORTS_MAX:
+                    machine.reports.append(effect)
             case Drained():
                 machine.drained = machine.disk.clean = True
-                life = machine.life
-                self.after(0, lambda: self._end(machine, life))
+                self.after(0, self._end, machine, machine.life)
 
-    def _hear_in(self, machine: Machine, life: int, event: Event) -> None:
-        """An event reaches a node, unless it has been started anew since."""
-        if machine.life == life:
-            self.hear(machine, event)
+    def _send(self, machine: Machine, pipe: Pipe, packed: bytes) -> None:
+        if self.filter is not None and not self.filter(pipe.path.source, pipe.path.target, packed):
+            return
+        for each in [packed] if self.mangle is None else self.mangle(machine, pipe, packed):
+            if self.recorder is not None:
+                self.recorder.on_sent(pipe, each)
+            self.links.send(pipe, each)
+
+    # --- the disk ----------------------------------------------------------------------------------------------------
 
     def _read(self, machine: Machine, life: int, load: Load) -> None:
         if machine.life == life:
@@ -305,19 +386,23 @@ class World:
 
     def _answer(self, machine: Machine, life: int, append: Append) -> None:
         """The disk answers an append, in order; after a failed one it fails all behind it."""
-        if machine.life != life or append not in machine.appending:
+        if machine.life != life or not any(append is each for each in machine.appending):
             return
         if machine.appending[0] is not append:  # a slower one is before it
-            self.after(100, lambda: self._answer(machine, life, append))
+            self.after(100, self._answer, machine, life, append)
             return
-        if machine.disk.full:
+        disk = machine.disk
+        if disk.full or disk.failing:
             failed, machine.appending = machine.appending, []
+            why, free_bytes = ("the disk is full", 0) if disk.full else ("input/output error", disk.free_bytes)
             for each in failed:
-                self.hear(machine, StoreFailed(each.append, "the disk is full", 0))
+                self.hear(machine, StoreFailed(each.append, why, free_bytes))
             return
         machine.appending.pop(0)
-        machine.disk.write(append)
-        self.hear(machine, Stored(append.append, machine.disk.free_bytes))
+        disk.write(append)
+        if self.recorder is not None:
+            self.recorder.on_stored(machine, append)
+        self.hear(machine, Stored(append.append, disk.free_bytes))
 
     def space(self, machine: Machine, free_bytes: int) -> None:
         """The disk's free space changes."""
@@ -330,89 +415,35 @@ class World:
         if found:
             self.hear(machine, RowsCorrupt(found))
 
-    # --- links -------------------------------------------------------------------------------------------------------
-
-    def _dial(self, machine: Machine, address: Address) -> None:
-        target = self.machines.get(address.host)
-        delay_us = self.network.delay(machine.name, address.host)
-        life = machine.life
-
-        def arrive() -> None:
-            if machine.life != life:
-                return
-            if target is None or target.node is None or self.network.is_cut(machine.name, target.name):
-                self.after(DIAL_TIMEOUT_US, lambda: self._hear_in(machine, life, DialFailed(address, "")))
-                return
-            self._links += 2
-            mine, theirs = LinkId(self._links - 1), LinkId(self._links)
-            machine.links[mine] = Pipe(machine.name, target.name, mine, theirs)
-            target.links[theirs] = Pipe(target.name, machine.name, theirs, mine)
-            binding = self._net_rng.bytes(32)
-            self.hear(machine, LinkUp(mine, binding, address))
-            self.hear(target, LinkUp(theirs, binding, None))
-
-        self.after(3 * delay_us, arrive)
-
-    def _send(self, pipe: Pipe, packed: bytes) -> None:
-        if self.filter is not None and not self.filter(pipe.source, pipe.target, packed):
-            return
-        if self.network.is_cut(pipe.source, pipe.target):
-            pipe.held.append(packed)
-            return
-        network, rng = self.network, self._net_rng
-        delay_us = network.delay(pipe.source, pipe.target) + (rng.below(network.jitter_us) if network.jitter_us else 0)
-        while network.loss_per_mille and rng.below(1000) < network.loss_per_mille:
-            delay_us += 2 * network.delay(pipe.source, pipe.target) + RETRANSMIT_US
-        pipe.free_us = max(pipe.free_us, self.now_us + delay_us)
-        self.at(pipe.free_us, lambda: self._arrive(pipe, packed))
-
-    def _arrive(self, pipe: Pipe, packed: bytes) -> None:
-        target = self.machines[pipe.target]
-        if pipe.target_link not in target.links:
-            return
-        if self.network.is_cut(pipe.source, pipe.target):  # it was in flight when the cut came
-            pipe.held.append(packed)
-            return
-        try:
-            frame = decode_frame(packed)
-        except DecodeError as error:
-            self.hear(target, LinkBroken(pipe.target_link, Code.FRAME_UNDECODABLE, str(error)))
-            return
-        if frame is not None:
-            self.hear(target, FrameReceived(pipe.target_link, frame, len(packed)))
-
-    def _close(self, machine: Machine, link: LinkId, why: str, delay_us: int) -> None:
-        pipe = machine.links.pop(link, None)
-        if pipe is None:
-            return
-        self.hear(machine, LinkDown(link, why))
-        target = self.machines[pipe.target]
-
-        def far_end() -> None:
-            if target.links.pop(pipe.target_link, None) is not None:
-                self.hear(target, LinkDown(pipe.target_link, why))
-
-        if not self.network.is_cut(machine.name, pipe.target):
-            self.after(delay_us, far_end)
-        else:
-            self.after(IDLE_US, far_end)
+    # --- partitions --------------------------------------------------------------------------------------------------
 
     def cut(self, *sides: list[str]) -> None:
-        """Let nothing pass between the sides."""
-        for index, side in enumerate(sides):
-            for other in sides[index + 1 :]:
-                self.network.cuts |= {frozenset((a, b)) for a in side for b in other}
-        self._note(b"cut")
+        """Let nothing pass between the sides, until `heal`."""
+        pairs = {
+            pair
+            for index, side in enumerate(sides)
+            for other in sides[index + 1 :]
+            for a in side
+            for b in other
+            for pair in ((a, b), (b, a))
+        }
+        self.impose(Condition(frozenset(pairs), cut=True))
+
+    def impose(self, condition: Condition) -> None:
+        """A condition begins."""
+        self.note(b"impose")
+        self.links.impose(condition)
+
+    def lift(self, condition: Condition) -> None:
+        """A condition ends, if it has not yet."""
+        self.note(b"lift")
+        self.links.lift(condition)
 
     def heal(self) -> None:
-        """Let everything pass again; what was held back is sent again."""
-        self.network.cuts.clear()
-        self._note(b"heal")
-        for machine in self.machines.values():
-            for pipe in machine.links.values():
-                held, pipe.held = pipe.held, []
-                for packed in held:
-                    self._send(pipe, packed)
+        """All conditions end."""
+        self.note(b"heal")
+        for condition in list(self.network.conditions):
+            self.links.lift(condition)
 
     # --- clients -----------------------------------------------------------------------------------------------------
 
@@ -426,8 +457,10 @@ class World:
 
     def request(self, machine: Machine, session: SessionId, operation: ClientOperation) -> None:
         """Send an operation over the wire."""
-        decoded = decode_client(encode_operation(operation))
+        packed = encode_operation(operation)
+        decoded = decode_client(packed)
         assert decoded == operation, (decoded, operation)
+        self.cover(_ASK[type(operation)])
         self.hear(machine, Requested(session, operation))
 
     def disconnect(self, machine: Machine, session: SessionId) -> None:
@@ -438,26 +471,23 @@ class World:
     def _tell(self, machine: Machine, session: SessionId, packed: bytes) -> None:
         operation = decode_node(packed)
         assert operation is not None
-        life = machine.life
+        self.after(ATTACHED_US, self._heard, machine, machine.life, session, operation)
 
-        def arrive() -> None:
-            heard = machine.sessions.get(session)
-            if heard is None or machine.life != life:
-                return
-            heard(operation)
-            if isinstance(operation, Goodbye):
-                self.disconnect(machine, session)
-
-        self.after(500, arrive)
+    def _heard(self, machine: Machine, life: int, session: SessionId, operation: NodeOperation) -> None:
+        heard = machine.sessions.get(session)
+        if heard is None or machine.life != life:
+            return
+        heard(operation)
+        if isinstance(operation, Goodbye):
+            self.disconnect(machine, session)
 
     def drain(self, machine: Machine, seconds: float = 5) -> None:
         """Ask a node to stop in good order."""
-        self.hear(machine, Draining(self.now_us + int(seconds * 1_000_000)))
+        self.hear(machine, Draining(machine.clock.mono_us(self.now_us) + int(seconds * 1_000_000)))
 
     # --- questions ---------------------------------------------------------------------------------------------------
 
-    def converged(self) -> bool:
-        """Whether all running nodes have stored the same."""
-        return (
-            len({machine.node.holdings.digest for machine in self.machines.values() if machine.node is not None}) == 1
-        )
+    def converged(self, names: list[str] | None = None) -> bool:
+        """Whether all running nodes, or all of those named, have stored the same."""
+        machines = self.machines.values() if names is None else [self.machines[name] for name in names]
+        return len({machine.node.holdings.digest for machine in machines if machine.node is not None}) == 1

@@ -36,7 +36,7 @@ def at_home(frame: f.Frame, logs: list[LogId]) -> f.Frame:
 @settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(SCRIPTS)
 def test_no_word_of_a_peer_or_client_breaks_a_node(script: list[tuple[int, int, f.Frame | o.ClientOperation]]) -> None:
-    world = World(3, Network(delay_us=10_000))
+    world = World(3, Network.even(delay_us=10_000))
     machines = [world.add("ana", "eu"), world.add("ben", "us", ("ana",)), world.add("cy", "ap", ("ana", "ben"))]
     apps = [App(world, f"app-{machine.name}", [machine.name]) for machine in machines]
     for app in apps:
@@ -53,7 +53,7 @@ def test_no_word_of_a_peer_or_client_breaks_a_node(script: list[tuple[int, int, 
     for who, pause, said in script:
         machine = machines[who]
         if isinstance(said, f.Frame):
-            links = sorted(link for link, pipe in machine.links.items() if pipe.target == "cy")
+            links = sorted(link for link, pipe in machine.links.items() if pipe.path.target == "cy")
             if links:  # one member is hostile: two of three clocks that lie would be believed
                 world.hear(machine, FrameReceived(links[pause % len(links)], at_home(said, logs), 64))
         else:
@@ -72,14 +72,14 @@ def test_no_word_of_a_peer_or_client_breaks_a_node(script: list[tuple[int, int, 
 
 
 def test_batch_that_was_tampered_with_is_never_shown() -> None:
-    world = World(3, Network(delay_us=10_000))
+    world = World(3, Network.even(delay_us=10_000))
     ana, ben = world.add("ana", "eu"), world.add("ben", "us", ("ana",))
     apps = [App(world, "one", ["ana"]), App(world, "two", ["ben"])]
     apps[1].subscribe("#", cursor=VersionVector())
     world.run(1)
     apps[0].publish("room/1", b"the truth")
     world.run(1)
-    (batch,) = [batch for _, batch in ana.disk._all()]
+    (batch,) = ana.disk.batches()
     header, body, *rest = batch.parts()
     assert isinstance(body, bytes)
     forged = batch_from_parts([header, body[:-1] + bytes([body[-1] ^ 1]), *rest])
@@ -92,7 +92,7 @@ def test_batch_that_was_tampered_with_is_never_shown() -> None:
 
 def test_a_lie_about_a_name_stops_no_log() -> None:
     """A member says that another batch stands where ours does, and cannot show it."""
-    world = World(3, Network(delay_us=10_000))
+    world = World(3, Network.even(delay_us=10_000))
     ana, ben = world.add("ana", "eu"), world.add("ben", "us", ("ana",))
     apps = [App(world, "one", ["ana"]), App(world, "two", ["ben"])]
     apps[1].subscribe("#", cursor=VersionVector())

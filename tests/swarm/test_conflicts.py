@@ -22,7 +22,7 @@ def double(world: World, name: str, gateway: str, incarnation: int) -> App:
 @pytest.mark.parametrize("late_reader", [False, True])
 @pytest.mark.parametrize("where", ["ana", "ben"])
 def test_two_messages_under_one_name_are_both_shown(where: str, late_reader: bool) -> None:
-    world = World(11, Network(delay_us=20_000))
+    world = World(11, Network.even(delay_us=20_000))
     world.add("ana", "eu")
     world.add("ben", "us", ("ana",))
     world.run(2)
@@ -49,7 +49,7 @@ def test_two_messages_under_one_name_are_both_shown(where: str, late_reader: boo
 
 
 def test_a_message_that_took_two_nodes_defaults_is_one_message() -> None:
-    world = World(11, Network(delay_us=20_000))
+    world = World(11, Network.even(delay_us=20_000))
     for name, region, days in (("ana", "eu", 7), ("ben", "us", 3)):
         intake = replace(sim().intake, ttl_default_ms=days * 86_400_000)
         world.add(name, region, ("ana",) if name == "ben" else (), replace(sim(), intake=intake))

@@ -26,7 +26,7 @@ LIVENESS_S = 120.0
 
 def swarm(seed: int) -> tuple[World, list[App], Faults]:
     """A mesh of two to four nodes with an application at each, all of which publish and hear everything."""
-    world = World(seed, Network(delay_us=30_000, jitter_us=5_000, loss_per_mille=10))
+    world = World(seed, Network.even(delay_us=30_000, jitter_us=5_000, loss_ppm=10_000))
     rng = world.rng.fork("workload")
     names = NODES[: rng.between(2, len(NODES))]
     for index, name in enumerate(names):

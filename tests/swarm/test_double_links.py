@@ -10,7 +10,7 @@ from sim.world import World
 
 @pytest.mark.parametrize("seed", [0, 3, 23, 30, 38])
 def test_what_was_under_way_on_the_closed_one_of_two_links_comes_at_once(seed: int) -> None:
-    world = World(seed, Network(delay_us=50_000))
+    world = World(seed, Network.even(delay_us=50_000))
     world.add("ana", "eu", ("ben",))
     world.add("ben", "us", ("ana",))
     writer, reader = App(world, "one", ["ana"]), App(world, "two", ["ben"])

@@ -15,7 +15,7 @@ HOLE_S = 40.0
 
 @pytest.mark.parametrize(("cy_runs", "reason"), [(True, GapReason.LOST), (False, GapReason.MISSING)])
 def test_hole_is_lost_only_if_everybody_can_be_asked(cy_runs: bool, reason: GapReason) -> None:
-    world = World(9, Network(delay_us=10_000))
+    world = World(9, Network.even(delay_us=10_000))
     ana, ben, cy = world.add("ana", "eu"), world.add("ben", "us", ("ana",)), world.add("cy", "ap", ("ana", "ben"))
     publisher, reader = App(world, "one", ["ana"]), App(world, "two", ["ben"])
     reader.subscribe("#", cursor=VersionVector())

@@ -14,7 +14,7 @@ PUBLISHES = 24
 
 def run(cut_at: int, *, keeps: int = 2) -> tuple[World, list[App], int]:
     """Two nodes, a publisher at each; the power of `ana` goes as its append number `cut_at` is under way."""
-    world = World(5, Network(delay_us=10_000))
+    world = World(5, Network.even(delay_us=10_000))
     ana = world.add("ana", "eu")
     world.add("ben", "us", ("ana",))
     appends = 0
@@ -50,7 +50,7 @@ def test_every_append_survives_a_power_cut() -> None:
         assert not any(len(app.client.outbox) for app in apps), cut_at
         for machine in world.machines.values():
             derived = {log: held.runs for log, held in machine.disk.derived().items()}
-            assert derived == {log: held.runs for log, held in machine.disk.held.items()}, cut_at
+            assert derived == {log: held.runs for log, held in machine.disk.image.held.items()}, cut_at
 
 
 def test_rows_without_intervals_are_found_at_the_next_start() -> None:

@@ -16,7 +16,7 @@ from sim.world import Machine, World
 
 @pytest.fixture
 def world() -> World:
-    world = World(7, Network(delay_us=20_000))
+    world = World(7, Network.even(delay_us=20_000))
     world.add("ana", "eu")
     world.add("ben", "us", ("ana",))
     world.run(1)

@@ -8,7 +8,7 @@ from sim.world import World
 
 
 def test_an_append_that_finds_no_room_is_reported_as_a_full_disk() -> None:
-    world = World(1, Network(delay_us=1_000))
+    world = World(1, Network.even(delay_us=1_000))
     ana = world.add("ana", "eu", [])
     ben = world.add("ben", "us", ["ana"])
     app = App(world, "one", ["ana"])

@@ -1,0 +1,191 @@
+"""Simulated links: ordered streams over paths, from the handshake to the idle time-out, with the real codec's bytes.
+
+A frame that meets a cut is held: QUIC sends it again once something passes, at the latest a second later, unless the
+connection is given up first, 60 s after an end last heard anything. A clogged one arrives as soon as it may. A frame
+that is larger than a path carries blocks its stream, as a packet that never arrives does.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from mesh.codes import Code
+from mesh.effects import DialFailed, FrameReceived, LinkBroken, LinkDown, LinkUp
+from mesh.errors import DecodeError
+from mesh.types import Address, LinkId
+from mesh.wire.frames import decode_frame
+from sim.network import Condition, Network, Path
+
+if TYPE_CHECKING:
+    from sim.tape import Stream
+    from sim.world import Machine, World
+
+IDLE_US = 60_000_000
+"""A connection over which nothing came for so long is given up."""
+DIAL_TIMEOUT_US = 5_000_000
+PROBE_US = 1_000_000
+"""What was lost in a cut is sent again at the latest so long after it."""
+
+
+@dataclass(eq=False, slots=True)
+class Pipe:
+    """One direction of a link. Times are true microseconds of the world."""
+
+    path: Path
+    source_link: LinkId
+    target_link: LinkId
+    rng: Stream
+    free_us: int = 0
+    """Nothing arrives before what was sent before it."""
+    held: list[bytes] = field(default_factory=list)
+    """What waits until something passes."""
+    bytes: int = 0
+    frames: int = 0
+
+
+class Links:
+    """All links of a world."""
+
+    def __init__(self, world: World, network: Network) -> None:
+        """Know of none."""
+        self.world = world
+        self.network = network
+        self.dials = 0
+        self._numbers = 0
+        self._rng = world.rng.fork("links")
+        self._streams: dict[tuple[str, str], Stream] = {}
+
+    def _stream(self, source: str, target: str) -> Stream:
+        stream = self._streams.get((source, target))
+        if stream is None:
+            stream = self._streams[source, target] = self.world.rng.fork(f"link/{source}/{target}")
+        return stream
+
+    # --- beginning ---------------------------------------------------------------------------------------------------
+
+    def dial(self, machine: Machine, address: Address) -> None:
+        """Try to connect: two round trips of a handshake, or a failure."""
+        self.dials += 1
+        network, world = self.network, self.world
+        target = address.host
+        if target not in world.machines or (machine.name, target) in network.closed:
+            world.after(DIAL_TIMEOUT_US, self._failed, machine, machine.life, address)
+            return
+        delay_us = network.path(machine.name, target).delay.base_us
+        world.after(3 * delay_us, self._shaken, machine, machine.life, address)
+
+    def _failed(self, machine: Machine, life: int, address: Address) -> None:
+        if machine.life == life:
+            self.world.hear(machine, DialFailed(address, ""))
+
+    def _shaken(self, machine: Machine, life: int, address: Address) -> None:
+        if machine.life != life:
+            return
+        target = self.world.machines[address.host]
+        if target.node is None or target.paused or not self.network.passes(machine.name, target.name):
+            self.world.after(DIAL_TIMEOUT_US, self._failed, machine, life, address)
+            return
+        self._numbers += 2
+        mine, theirs = LinkId(self._numbers - 1), LinkId(self._numbers)
+        there, back = self.network.path(machine.name, target.name), self.network.path(target.name, machine.name)
+        machine.links[mine] = Pipe(there, mine, theirs, self._stream(machine.name, target.name))
+        target.links[theirs] = Pipe(back, theirs, mine, self._stream(target.name, machine.name))
+        binding = self._rng.bytes(32)
+        self.world.hear(machine, LinkUp(mine, binding, address))
+        self.world.hear(target, LinkUp(theirs, binding, None))
+
+    # --- frames ------------------------------------------------------------------------------------------------------
+
+    def send(self, pipe: Pipe, packed: bytes) -> None:
+        """A frame leaves; it arrives after what left before it."""
+        path, world = pipe.path, self.world
+        size = len(packed)
+        pipe.bytes += size
+        pipe.frames += 1
+        if pipe.held or path.cuts or path.clogs or (path.mtu_bytes and size > path.mtu_bytes):
+            pipe.held.append(packed)
+            return
+        at_us = world.now_us + path.crossing_us(size, world.now_us, pipe.rng)
+        if path.duplicate_ppm and pipe.rng.chance(path.duplicate_ppm):
+            pipe.bytes += size
+        if at_us < pipe.free_us:
+            at_us = pipe.free_us
+        else:
+            pipe.free_us = at_us
+        world.at(at_us, self._arrive, pipe, packed)
+
+    def _arrive(self, pipe: Pipe, packed: bytes) -> None:
+        path = pipe.path
+        target = self.world.machines[path.target]
+        if pipe.target_link not in target.links:
+            return
+        if path.cuts or path.clogs:  # it was under way when nothing passed any more
+            pipe.held.append(packed)
+            return
+        if self.world.recorder is not None:
+            self.world.recorder.on_arrived(pipe, packed)
+        try:
+            frame = decode_frame(packed)
+        except DecodeError as error:
+            self.world.hear(target, LinkBroken(pipe.target_link, Code.FRAME_UNDECODABLE, str(error)))
+            return
+        if frame is not None:
+            self.world.hear(target, FrameReceived(pipe.target_link, frame, len(packed)))
+
+    # --- the end of a link -------------------------------------------------------------------------------------------
+
+    def close(self, machine: Machine, link: LinkId, why: str, *, silent: bool = False) -> None:
+        """An end closes; the other hears it, or notices that it hears nothing (`silent`: the process is gone)."""
+        pipe = machine.links.pop(link, None)
+        if pipe is None:
+            return
+        self.world.hear(machine, LinkDown(link, why))
+        lost = silent or pipe.path.stands
+        delay_us = IDLE_US if lost else pipe.path.delay.base_us
+        self.world.after(delay_us, self._far_end, pipe, "idle" if lost else why)
+
+    def _far_end(self, pipe: Pipe, why: str) -> None:
+        target = self.world.machines[pipe.path.target]
+        if target.links.pop(pipe.target_link, None) is not None:
+            self.world.hear(target, LinkDown(pipe.target_link, why))
+
+    def _idle(self, pipe: Pipe, since_us: int) -> None:
+        """Nothing came over a path for so long that the end which listened gives the connection up."""
+        if pipe.path.stands and pipe.path.since_us == since_us:
+            target = self.world.machines[pipe.path.target]
+            if pipe.target_link in target.links:
+                self.close(target, pipe.target_link, "idle")
+
+    # --- conditions --------------------------------------------------------------------------------------------------
+
+    def impose(self, condition: Condition) -> None:
+        """A condition begins to lie on paths."""
+        for path in self.network.impose(condition, self.world.now_us):
+            if path.stands and path.since_us == self.world.now_us:
+                for pipe in self._upon(path):
+                    self.world.after(IDLE_US, self._idle, pipe, path.since_us)
+            self._release(path, condition.cut)
+
+    def lift(self, condition: Condition) -> None:
+        """A condition ends, if it has not yet."""
+        for path in self.network.lift(condition, self.world.now_us):
+            self._release(path, condition.cut)
+
+    def _upon(self, path: Path) -> list[Pipe]:
+        source = self.world.machines.get(path.source)
+        return [] if source is None else [pipe for pipe in source.links.values() if pipe.path is path]
+
+    def _release(self, path: Path, was_lost: bool) -> None:
+        """Send on what waited, if anything passes now; what was lost has to be missed first."""
+        if path.stands:
+            return
+        for pipe in self._upon(path):
+            if pipe.held:
+                held, pipe.held = pipe.held, []
+                if was_lost:
+                    pipe.free_us = max(pipe.free_us, self.world.now_us + pipe.rng.below(PROBE_US))
+                for packed in held:
+                    pipe.bytes -= len(packed)
+                    pipe.frames -= 1
+                    self.send(pipe, packed)

@@ -1,0 +1,107 @@
+"""Randomness that can be replayed: streams forked by label, and a tape of all that was drawn from them.
+
+One root seed; each part of a world (the scheduler of a node, each link, each disk, the workload, the faults) forks a
+stream by its label, so that one more draw here disturbs nothing there. Every bounded draw is recorded. A *strict*
+replay takes the draws from the tape and raises `TapeError` where the run asks for more or for something else; a *lenient*
+one takes 0 beyond a stream's end, and 0 always means that nothing happens: no loss, no jitter, the shortest wait.
+That is what shrinking shortens. Keys and names come as `bytes`, which are no choices and stand on no tape.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from hashlib import blake2b
+
+from mesh.rng import Rng
+from sim.errors import TapeError
+from sim.units import MILLION
+
+DRAWS_A_BLOCK = 8
+DRAW_BYTES = 8
+"""Draws of 64 bits, eight to a block of BLAKE2b. The bias for bounds below 2^40 is under 2^-24."""
+
+
+@dataclass
+class Tape:
+    """All bounded draws of a run, by the label of their stream, in order."""
+
+    draws: dict[str, list[int]] = field(default_factory=dict)
+    given: dict[str, list[int]] | None = None
+    """What is replayed; None where the draws are made."""
+    strict: bool = True
+
+    def stream(self, seed: bytes, label: str) -> Stream:
+        """Begin a stream. A label that is begun again gets a number."""
+        name, again = label, 1
+        while name in self.draws:
+            again += 1
+            name = f"{label}#{again}"
+        drawn = self.draws[name] = []
+        if self.given is None:
+            return Stream(seed, name, self, drawn)
+        return Replayed(seed, name, self, drawn)
+
+    @property
+    def length(self) -> int:
+        """How many draws it holds."""
+        return sum(len(draws) for draws in self.draws.values())
+
+    def check_used(self) -> None:
+        """After a strict replay: everything on the tape was asked for. Raises `TapeError`."""
+        for label, given in (self.given or {}).items():
+            used = len(self.draws.get(label, ()))
+            if used != len(given):
+                raise TapeError(f"the tape has {len(given)} draws for {label}, and this run made {used}")
+
+
+class Stream(Rng):
+    """Draws from a seed, recorded."""
+
+    def __init__(self, seed: bytes, label: str, tape: Tape, drawn: list[int]) -> None:
+        """Begin a stream; `Tape.stream` does."""
+        super().__init__(seed)
+        self.label = label
+        self._tape = tape
+        self._drawn = drawn
+        self._block: list[int] = []
+
+    def fork(self, label: str) -> Stream:
+        """An independent stream under this one."""
+        return self._tape.stream(self._key + label.encode(), f"{self.label}/{label}")
+
+    def below(self, bound: int) -> int:
+        """Draw an integer in `[0, bound)`."""
+        assert bound > 0
+        if not self._block:
+            self._counter += 1
+            raw = blake2b(self._counter.to_bytes(9, "big"), key=self._key, digest_size=64).digest()
+            self._block = [int.from_bytes(raw[i : i + DRAW_BYTES], "big") for i in range(0, 64, DRAW_BYTES)]
+        value = self._block.pop() % bound
+        self._drawn.append(value)
+        return value
+
+    def chance(self, ppm: int) -> bool:
+        """Whether something happens that happens so many times in a million; a draw of 0 says that it does not."""
+        return ppm > 0 and self.below(MILLION) >= MILLION - ppm
+
+
+class Replayed(Stream):
+    """Draws from a tape."""
+
+    def below(self, bound: int) -> int:
+        """The next draw of the tape; see the module for what is done at its end."""
+        assert bound > 0
+        assert self._tape.given is not None
+        given = self._tape.given.get(self.label, [])
+        at = len(self._drawn)
+        if at < len(given):
+            value = given[at]
+            if value >= bound and self._tape.strict:
+                raise TapeError(f"draw {at} of {self.label} is {value} on the tape, and must be below {bound}")
+            value %= bound
+        elif self._tape.strict:
+            raise TapeError(f"the tape ends after {at} draws of {self.label}, and this run asks for more")
+        else:
+            value = 0
+        self._drawn.append(value)
+        return value

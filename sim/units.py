@@ -1,0 +1,65 @@
+"""Times, sizes, rates and shares as people write them, and the integers that they mean.
+
+A time is whole microseconds, a size bytes, a rate bits a second, a share parts per million: a simulation has no
+fractions that could differ between machines.
+"""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+
+TIMES_US = {"us": 1, "ms": 1_000, "s": 1_000_000, "m": 60_000_000, "h": 3_600_000_000, "d": 86_400_000_000}
+SIZES = {"B": 1, "KB": 1_000, "MB": 1_000_000, "GB": 1_000_000_000, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
+RATES = {"bit/s": 1, "kbit/s": 1_000, "Mbit/s": 1_000_000, "Gbit/s": 1_000_000_000}
+MILLION = 1_000_000
+
+_QUANTITY = re.compile(r"([+-]?\d+(?:\.\d+)?)\s*([A-Za-z/%]+)")
+
+
+def _quantity(text: object, units: dict[str, int], example: str) -> int:
+    match = _QUANTITY.fullmatch(text.strip()) if isinstance(text, str) else None
+    if match is None or match[2] not in units:
+        raise ValueError(f"{text!r} is not {example}")
+    return int(Decimal(match[1]) * units[match[2]])
+
+
+def time_us(text: object) -> int:
+    """Microseconds of a time such as "250ms", "10s", "5m", "3h", "30d"; it may be negative. Raises `ValueError`."""
+    return _quantity(text, TIMES_US, 'a time such as "250ms", "10s" or "5m"')
+
+
+def duration_us(text: object) -> int:
+    """The same, refused where it is negative."""
+    us = time_us(text)
+    if us < 0:
+        raise ValueError(f"{text!r} is negative")
+    return us
+
+
+def size_bytes(text: object) -> int:
+    """Bytes of a size such as 17 or "64KiB". Raises `ValueError`."""
+    if isinstance(text, int) and not isinstance(text, bool) and text >= 0:
+        return text
+    return _quantity(text, SIZES, 'a size such as 512, "64KiB" or "10MB"')
+
+
+def rate_bps(text: object) -> int:
+    """Bits a second of a rate such as "64kbit/s". Raises `ValueError`."""
+    return _quantity(text, RATES, 'a rate such as "64kbit/s" or "10Mbit/s"')
+
+
+def share_ppm(text: object) -> int:
+    """Parts per million of a share such as "30%" or "0.5%". Raises `ValueError`."""
+    ppm = _quantity(text, {"%": 10_000}, 'a share such as "30%"')
+    if not 0 <= ppm <= MILLION:
+        raise ValueError(f"{text!r} is not between 0% and 100%")
+    return ppm
+
+
+def say_us(us: int) -> str:
+    """A time as a person reads it, exactly: the largest unit that divides it."""
+    for unit in ("d", "h", "m", "s", "ms"):
+        if us and us % TIMES_US[unit] == 0:
+            return f"{us // TIMES_US[unit]}{unit}"
+    return f"{us}us" if us else "0s"
