@@ -17,52 +17,31 @@ from mesh import effects as e
 from mesh import frames as f
 from mesh import operations as o
 from mesh.certificates import Identity
-from mesh.clocks.hybrid import SKEW_MAX_MS, ClockGuard, HybridClock
+from mesh.clocks.hybrid import SKEW_MAX_MS
 from mesh.codes import Code
+from mesh.composition import Composition
 from mesh.config import NodeConfig
 from mesh.crypto import Suite
 from mesh.effects import Effect, Event, Outcome
 from mesh.engines import delivery, dissemination, links, repair, sessions
-from mesh.engines.delivery import Delivery, Histories
-from mesh.engines.dissemination import Dissemination
-from mesh.engines.intake import Intake
-from mesh.engines.journal import Journal, Verdict
-from mesh.engines.links import AddressBook, Links
-from mesh.engines.receipts import Receipts
-from mesh.engines.repair import Repair
-from mesh.engines.roster import Roster
-from mesh.engines.serving import Serving
-from mesh.engines.sessions import Sessions
+from mesh.engines.journal import Verdict
 from mesh.errors import UsageError
 from mesh.log.batch import Batch
-from mesh.log.holdings import Holdings
-from mesh.peers import Peer, Peers
-from mesh.rng import Rng
-from mesh.status import holdings_status, links_status, sessions_status
+from mesh.peers import Peer
 from mesh.timers import Timers
-from mesh.types import US_PER_MS, LinkId, LogId, Now, SessionId, node_text
+from mesh.types import US_PER_MS, LinkId, LogId, Now, SessionId
 
 EXPIRE = "node.expire"
 RECOVER = "node.recover"
 DRAIN = "node.drain"
-LIFE_SHIFT = 20
-"""A life is numbered by the wall clock (ms) and so many random bits: never by a counter that was loaded."""
 
 
-class Node:
+class Node(Composition):
     """One node of a mesh: deterministic, without input or output of its own."""
 
     def __init__(self, config: NodeConfig, identity: Identity, suite: Suite) -> None:
         """Build a node that waits for `Started`."""
-        self.config = config
-        self.identity = identity
-        self.suite = suite
-        self.started = False
-        self.life = 0
-        self.guard = ClockGuard()
-        self.clock = HybridClock()
-        self.peers = Peers()
-        self.holdings = Holdings(config.delivery.recent_bytes)
+        super().__init__(config, identity, suite)
         self._timers = Timers()
         self._effects: list[Effect] = []
         self._draining = self._drained = False
@@ -76,6 +55,8 @@ class Node:
     def tick(self, events: list[Event], now: Now) -> list[Effect]:
         """Take what has happened since the last tick; return what must be done, in order."""
         self._effects = []
+        self.holdings.touched.clear()
+        self.peers.touched.clear()
         self.guard.on_now(now)
         if self.started:
             for timer in self._timers.due(now.mono_us):
@@ -93,15 +74,6 @@ class Node:
     def deadline_us(self) -> int | None:
         """When the host must come back with `Wakeup`, if nothing happens before (monotonic µs)."""
         return self._timers.next_us()
-
-    def check(self) -> None:
-        """Assert the invariants of every engine. Called by tests and simulations after each tick."""
-        assert self.started
-        links, roster, intake, journal = self.links.check, self.roster.check, self.intake.check, self.journal.check
-        spread = self.dissemination.check, self.serving.check, self.repair.check, self.receipts.check
-        seats = self.sessions.check, self.delivery.check, self.histories.check, self.holdings.check
-        for check in (links, roster, intake, journal, *spread, *seats):
-            check()
 
     # --- timers ------------------------------------------------------------------------------------------------------
 
@@ -329,25 +301,6 @@ class Node:
             case _:
                 assert_never(operation)
 
-    def _status(self, now: Now) -> dict[str, object]:
-        """What the node says of itself."""
-        return {
-            "node": node_text(self.identity.node),
-            "region": self.identity.region,
-            "version": self.config.version,
-            "life": str(self.life),
-            "epoch": str(self.intake.epoch.number) if self.intake.epoch else "",
-            "members": len(self.roster.members),
-            **links_status(self.peers, self.repair),
-            **holdings_status(self.holdings),
-            **sessions_status(self.sessions, self.delivery),
-            "appends_pending": len(self.journal.pending),
-            "publishes_waiting": len(self.intake.gathered),
-            "disk_free_bytes": self.intake.free_bytes,
-            "clock_trusted": self.guard.trusted(now),
-            "draining": self.intake.draining,
-        }
-
     def _on_session_closed(self, session: SessionId) -> list[Outcome]:
         self.intake.on_session_closed(session)
         self.receipts.on_session_closed(session)
@@ -450,34 +403,8 @@ class Node:
     # --- beginning and end -------------------------------------------------------------------------------------------
 
     def _start(self, event: e.Started, now: Now) -> list[Outcome]:
-        config, wants, recovered, identity = self.config, self.config.repair, event.recovered, self.identity
-        rng = Rng(event.entropy)
-        self.life = (now.wall_ms << LIFE_SHIFT) | rng.below(1 << LIFE_SHIFT)
-        holdings, peers = self.holdings, self.peers
-        for marks in recovered.logs:
-            holdings.recover(marks.log, marks.runs, marks.stamp, marks.expires_ms)
-            self.clock.observe(marks.stamp, now.wall_ms)
-        holdings.recover_names(recovered.names)
-        self.book = AddressBook(config.addresses, peers, rng.fork("addresses"), config.advertise)
-        self.links = Links(config.links, identity, self.suite, peers, self.book, self.life, config.advertise)
-        self.roster = Roster(identity, self.suite, peers, config.addresses.learns_addresses)
-        self.roster.recover(recovered.members, now.wall_ms)
-        self.journal = Journal(
-            identity.mesh, self.suite, holdings, self.roster.members.__contains__, config.intake.appends_pending_max
-        )
-        intake_rng = rng.fork("intake")
-        self.intake = Intake(
-            config.intake, identity, self.suite, holdings, self.clock, intake_rng, event.free_bytes, life=self.life
-        )
-        self.dissemination = Dissemination(config.dissemination, holdings, peers)
-        self.serving = Serving(wants.want_bytes, wants.wants_max, wants.busy_retry_ms, holdings, peers)
-        self.repair = Repair(config.repair, holdings, peers, rng.fork("repair"), self.roster.everyone_speaks)
-        self.receipts = Receipts(config.receipts, identity.node, identity.region, holdings, peers)
-        self.sessions = Sessions(config.sessions, identity.node, identity.region, config.version, config.gateways)
-        self.delivery = Delivery(config.delivery, holdings, self.repair.can_fill, self.repair.has_asked_everyone)
-        self.delivery.recover()
-        self.histories = Histories(holdings, self.delivery.twins, config.delivery.load_bytes)
-        self.started = True
+        self._compose(event, now)
+        config, recovered = self.config, event.recovered
         outcomes: list[Outcome] = [e.SetTimer(e.Timer(EXPIRE), now.mono_us + config.expire_every_ms * US_PER_MS)]
         for log, first, last in recovered.corrupt:
             about = {"node": log.node.hex()[:16], "epoch": log.epoch, "first": first, "last": last}

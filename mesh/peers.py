@@ -54,14 +54,22 @@ class Peers:
     def __init__(self) -> None:
         """Start alone."""
         self._peers: dict[LinkId, Peer] = {}
+        self._lives: dict[tuple[NodeId, int], Peer] = {}
+        self.touched: set[LinkId] = set()
+        """Links of which something changed in this tick, for `check`; the node clears it as the next begins."""
 
     def add(self, peer: Peer) -> None:
-        """Begin to write to a link."""
-        self._peers[peer.link] = peer
+        """Begin to write to a link, and to no other of this life of its node."""
+        self._peers[peer.link] = self._lives[peer.node, peer.life] = peer
+        self.touched.add(peer.link)
 
     def remove(self, link: LinkId) -> Peer | None:
         """Stop writing to a link."""
-        return self._peers.pop(link, None)
+        peer = self._peers.pop(link, None)
+        if peer is not None:
+            del self._lives[peer.node, peer.life]
+            self.touched.add(link)
+        return peer
 
     def get(self, link: LinkId) -> Peer | None:
         """The peer of a link, if it is written to."""
@@ -69,7 +77,7 @@ class Peers:
 
     def of(self, node: NodeId, life: int) -> Peer | None:
         """The link to this life of a node, if there is one."""
-        return next((peer for peer in self if (peer.node, peer.life) == (node, life)), None)
+        return self._lives.get((node, life))
 
     def linked(self, node: NodeId) -> bool:
         """Whether any life of a node is linked."""

@@ -42,17 +42,20 @@ class Desk:
         """Settle; the timer that tells how far logs have come is set once, and left out here."""
         outcomes = self.delivery.settle(at(ms), expiry_ms)
         self.delivery.check()
+        self.delivery.check_all()
         return [outcome for outcome in outcomes if outcome != set_timer(COVERAGE, ms=ms + 5_000)]
 
     def subscribe(self, *patterns: str, seat: SessionId = SEAT, number: int = 1, **fields: object) -> list[Outcome]:
         operation = Subscribe(number, patterns or ("#",), **fields)  # type: ignore[arg-type]
         outcomes = self.delivery.subscribe(seat, operation)
         self.delivery.check()
+        self.delivery.check_all()
         return outcomes
 
     def grant(self, count: int, size: int = 0, seat: SessionId = SEAT) -> list[Outcome]:
         outcomes = self.delivery.on_credit(seat, CreditGrant(1, count, size))
         self.delivery.check()
+        self.delivery.check_all()
         return outcomes
 
     def load(self, load: Outcome, *, complete: bool = True, count: int = 99) -> list[Outcome]:
@@ -67,6 +70,7 @@ class Desk:
             found = [b for b in found if b.log == query.log and b.last > query.after and b.first <= query.through]
         outcomes = self.delivery.on_loaded(Loaded(load.request, tuple(found[:count]), complete=complete), at())
         self.delivery.check()
+        self.delivery.check_all()
         return outcomes
 
 

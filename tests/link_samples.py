@@ -78,6 +78,7 @@ def greeted(config: LinkConfig = CONFIG, who: Identity = BENS, me: Identity = ME
     one.links.on_frame(TO_BEN, hello(who), at())
     one.links.on_hello(TO_BEN, hello(who), at())
     one.links.check()
+    one.links.check_all()
     return one
 
 
@@ -88,6 +89,7 @@ def double(me: Identity = ME) -> Net:
     one.links.on_frame(SECOND, hello(dialler=False), at())
     one.links.on_hello(SECOND, hello(dialler=False), at())
     one.links.check()
+    one.links.check_all()
     return one
 
 

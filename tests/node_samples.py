@@ -35,6 +35,7 @@ class Host:
         effects = self.node.tick(list(events), at(self.ms, wall_ms))
         self.appends += [one for one in effects if isinstance(one, Append)]
         self.node.check()
+        self.node.check_all()
         return effects
 
     def stored(self) -> list[Effect]:

@@ -40,6 +40,7 @@ def desk(*peers: Peer, holdings: Holdings | None = None, config: RepairConfig = 
     for peer in peers:
         one.engine.on_peer_up(peer.link, at())
     one.engine.check()
+    one.engine.check_all()
     return one
 
 

@@ -68,6 +68,10 @@ class IntervalSet:
         i = bisect_left(self._lasts, first)
         return i < len(self._firsts) and self._firsts[i] <= first and last <= self._lasts[i]
 
+    def includes(self, other: IntervalSet) -> bool:
+        """Whether all that the other includes is included here."""
+        return all(map(self.covers, other._firsts, other._lasts))
+
     def touches(self, first: int, last: int) -> bool:
         """Whether any of `first..last` is included."""
         i = bisect_left(self._lasts, first)

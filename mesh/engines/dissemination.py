@@ -177,6 +177,10 @@ class Dissemination:
         self.announcements.pop(link, None)
 
     def check(self) -> None:
+        """Assert that what is waited for is bounded."""
+        assert len(self.wanted) <= self.config.wanted_max
+
+    def check_all(self) -> None:
         """Assert that everything that is waited for can still be asked for, and is bounded."""
         assert len(self.wanted) <= self.config.wanted_max
         for (_, first), wanted in self.wanted.items():

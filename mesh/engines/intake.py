@@ -349,6 +349,11 @@ class Intake:
         return _tell_refusals(refusals)
 
     def check(self) -> None:
+        """Assert that what is gathered is counted."""
+        assert len(self.waiting) == len(self.gathered)
+        assert bool(self.gathered_bytes) == bool(self.gathered)
+
+    def check_all(self) -> None:
         """Assert the invariants."""
         assert self.gathered_bytes == sum(item.size for item in self.gathered)
         assert len(self.waiting) == len(self.gathered)

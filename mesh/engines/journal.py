@@ -138,6 +138,11 @@ class Journal:
         return entries
 
     def check(self) -> None:
+        """Assert that what is pending is bounded, and that nothing is when nothing is on its way."""
+        assert len(self.pending) <= self.pending_max
+        assert self.pending or self.incoming or not self.holdings.pending
+
+    def check_all(self) -> None:
         """Assert the invariants."""
         assert len(self.pending) <= self.pending_max
         waiting = [b for entries in self.pending.values() for b, _ in entries] + [b for b, _ in self.incoming]

@@ -126,5 +126,9 @@ class Roster:
         return learnt
 
     def check(self) -> None:
+        """Assert that both tables have as many members."""
+        assert len(self.members) == len(self.raw)
+
+    def check_all(self) -> None:
         """Assert that both tables name the same members."""
         assert self.members.keys() == self.raw.keys()

@@ -204,6 +204,10 @@ class Sessions:
         return [Tell(everyone, Goodbye(Code.DRAINING, "the node is stopping"))] if everyone else []
 
     def check(self) -> None:
+        """Assert that sessions are bounded."""
+        assert len(self.sessions) <= self.config.sessions_max
+
+    def check_all(self) -> None:
         """Assert the invariants."""
         assert len(self.sessions) <= self.config.sessions_max
         for seat in self.sessions.values():

@@ -85,6 +85,7 @@ class HoldingsBesideAModel(RuleBasedStateMachine):
         if not hasattr(self, "holdings"):
             return
         self.holdings.check()
+        self.holdings.check_all()
         for log in {batch.log for batch in self.batches}:
             here = [b for b in self.here if b.log == log]
             stored = [b for b in here if (log, b.first) in self.stored]

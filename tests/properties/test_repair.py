@@ -49,7 +49,9 @@ class Site:
                 case _:
                     assert isinstance(outcome, Count | Report)
         self.repair.check()
+        self.repair.check_all()
         self.holdings.check()
+        self.holdings.check_all()
 
     def hear(self, other: int, frame: Frame, now: Now) -> None:
         """Do with a frame what the node does with it."""

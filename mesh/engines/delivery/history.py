@@ -214,6 +214,10 @@ class Histories:
         return outcomes
 
     def check(self) -> None:
+        """Assert that there are no more sessions with pages than pages that wait."""
+        assert len(self.pages) <= len(self.reads) + len(self.comparing)
+
+    def check_all(self) -> None:
         """Assert that a page that is wanted waits for something."""
         waiting = {id(page) for page, *_ in self.reads.values()} | {id(page) for page in self.comparing.values()}
         assert all(id(queue[0]) in waiting for queue in self.pages.values())

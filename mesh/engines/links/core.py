@@ -242,6 +242,7 @@ class Links:
             return []  # we have hung up; what was under way does not matter
         if not link.greeted and not isinstance(frame, Hello):
             return self._drop(link_id, Code.HELLO_MISSING, type(frame).__name__, now)
+        self.peers.touched.add(link_id)
         idle_us = now.mono_us - link.heard_us
         link.heard_us = now.mono_us
         rate = self.config.control_bytes_per_s
@@ -318,6 +319,7 @@ class Links:
         if link is None:
             return []
         link.done += size
+        self.peers.touched.add(link_id)
         until = link.done + self.config.credit_ahead_bytes
         if until - link.granted_until < self.config.credit_step_bytes:
             return []
@@ -376,13 +378,23 @@ class Links:
         return [Hangup(link, Code.NODE_STOPPING) for link in self.links]
 
     def check(self) -> None:
-        """Assert the invariants."""
-        for peer in self.peers:
-            assert self.links[peer.link].peer is peer and self.links[peer.link].greeted
+        """Assert the invariants of the links that were touched."""
+        for link_id in self.peers.touched:
+            self._check_link(link_id)
+
+    def check_all(self) -> None:
+        """Assert the invariants of every link."""
+        for link_id in (*self.links, *(peer.link for peer in self.peers)):
+            self._check_link(link_id)
+
+    def _check_link(self, link_id: LinkId) -> None:
+        link, peer = self.links.get(link_id), self.peers.get(link_id)
+        if peer is not None:
+            assert link is not None and link.peer is peer and link.greeted
             assert self.peers.of(peer.node, peer.life) is peer
-        for link in self.links.values():
-            assert link.peer is None or self.peers.of(link.peer.node, link.peer.life) is not None
-            assert link.done <= link.got <= link.granted_until or not link.greeted
+        if link is not None and link.greeted:
+            assert link.peer is not None and self.peers.of(link.peer.node, link.peer.life) is not None
+            assert link.done <= link.got <= link.granted_until
 
 
 def _same(one: Peer, other: Peer) -> bool:

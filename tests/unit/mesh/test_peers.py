@@ -49,7 +49,7 @@ def test_peers_stand_in_the_order_of_their_coming_and_are_found_by_link_node_and
 def test_a_link_is_removed_once_even_while_peers_are_looked_through() -> None:
     peers = Peers()
     peers.add(peer(1))
-    peers.add(peer(2))
+    peers.add(peer(2, life=6))
 
     removed = [peers.remove(one.link) for one in peers]
 

@@ -23,7 +23,7 @@ def announced(*peers: Peer, holdings: Holdings | None = None, **fields: int) -> 
     """An engine to which Ben has announced the positions 1 to 3 of a log."""
     one = engine(*peers, holdings=holdings, **fields)
     one.on_ihave(TO_BEN, ihave((LOG, 1, 3)), at())
-    one.check()
+    one.check_all()
     return one
 
 
@@ -187,7 +187,7 @@ def test_what_is_here_is_not_waited_for() -> None:
     outcomes = one.on_ihave(TO_BEN, ihave((LOG, 1, 3), (LOG, 2, 2)), at())
 
     assert outcomes == [set_timer(GRAFT, LOG, 1, ms=100), set_timer(GRAFT, LOG, 3, ms=100)]
-    one.check()
+    one.check_all()
 
 
 def test_an_announcement_of_nobody_is_not_heard() -> None:
@@ -286,7 +286,7 @@ def test_beyond_the_limit_announcements_are_left_to_repair() -> None:
 
     assert one.on_ihave(TO_BEN, ihave((LOG, 7, 7)), at()) == [RepairDue()]
     assert one.on_ihave(TO_BEN, ihave((LOG, 1, 4)), at()) == []
-    one.check()
+    one.check_all()
 
 
 def test_check_sees_too_many_tries() -> None:
@@ -294,4 +294,4 @@ def test_check_sees_too_many_tries() -> None:
     one.wanted[LOG, 1].tries = 4
 
     with pytest.raises(AssertionError):
-        one.check()
+        one.check_all()

@@ -42,13 +42,13 @@ def drafts(*sequences: int, payload: bytes = b"x", **fields: object) -> tuple[Dr
 
 def publish(one: Intake, *sequences: int, seat: SessionId = SEAT, ms: float = 0, **fields: object) -> list[Outcome]:
     outcomes = one.publish(seat, Publish(drafts(*sequences, **fields)), at(ms))
-    one.check()
+    one.check_all()
     return outcomes
 
 
 def sealed(one: Intake, ms: float = 0) -> list[Outcome]:
     _, outcomes = one.seal(at(ms), WALL_MS)
-    one.check()
+    one.check_all()
     return outcomes
 
 
@@ -165,7 +165,7 @@ def test_what_has_gathered_is_sealed_into_one_batch_of_a_new_epoch() -> None:
     ]
     assert [(r.channel, r.headers, r.payload) for r in batch.records()] == [("room/1", {"k": "v"}, b"hello")] * 2
     assert one.holdings.pending == {(LOG, 1): batch}
-    one.check()
+    one.check_all()
     assert one.seal(at(), WALL_MS) == ([], [])
 
 
@@ -432,7 +432,7 @@ def test_after_a_failed_append_what_gathered_is_refused_and_a_new_epoch_begins_a
         refused(Code.DISK_RESERVED, text, 2, 2, DISK_MS, SessionId(3)),
         refused(Code.DISK_RESERVED, text, 3, 3, DISK_MS),
     ]
-    one.check()
+    one.check_all()
     assert publish(one, 2, ms=1_004) == [refused(Code.DISK_RESERVED, text, 2, 2, DISK_MS)]
     assert publish(one, 2, ms=1_005) == []
     assert sealed(one) == [Count("epochs_total"), placed(2, 2, 1, log=NEXT_LOG), Count("published_total", 1)]
@@ -482,4 +482,4 @@ def test_check_sees_a_log_that_goes_beyond_what_was_sealed() -> None:
     one.position = 1
 
     with pytest.raises(AssertionError):
-        one.check()
+        one.check_all()

@@ -37,7 +37,7 @@ def stored(*batches: Batch, recent_bytes: int = 1 << 20) -> Journal:
 
 def push(one: Journal, batch: Batch, ms: float = 0) -> Verdict:
     verdict = one.on_push(TO_BEN, received(batch), NOTHING, at(ms))
-    one.check()
+    one.check_all()
     return verdict
 
 
@@ -97,7 +97,7 @@ def test_a_batch_that_was_altered_is_invalid_and_says_why() -> None:
 
     assert one.on_push(TO_BEN, altered, NOTHING, at()) is Verdict.INVALID
     assert one.fault == "the body is not the one that was signed"
-    one.check()
+    one.check_all()
 
 
 def test_a_batch_without_its_body_is_taken_only_when_it_is_dead_here_too() -> None:
@@ -237,7 +237,7 @@ def test_one_append_holds_own_batches_then_those_that_came_with_their_names_and_
     assert append == Append(1, (mine, theirs), Marks(names, channels, (b"certificate",), 5, (Writer(CY).log,)))
     assert one.pending == {1: ((mine, None), (theirs, TO_CY))}
     assert one.incoming == []
-    one.check()
+    one.check_all()
 
 
 def _to(*channels: str) -> list[Record]:
@@ -299,7 +299,7 @@ def test_a_failed_append_takes_back_all_that_is_pending_or_waits() -> None:
     assert not one.holdings.received
     assert one.on_failed(2, 99) == []
     assert one.blocked_until_us == 50
-    one.check()
+    one.check_all()
 
 
 def test_only_the_latest_epochs_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -320,4 +320,4 @@ def test_check_sees_a_batch_that_nobody_waits_for() -> None:
     one.incoming = []
 
     with pytest.raises(AssertionError):
-        one.check()
+        one.check_all()

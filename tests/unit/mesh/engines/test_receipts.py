@@ -59,7 +59,7 @@ def test_a_publish_is_told_local_when_this_node_has_stored_it() -> None:
     holdings.store(batch)
     one.on_stored_here(ana.log)
     assert one.tell_publishers() == [told(ana.log, 1, 2, 1, 1)]
-    one.check()
+    one.check_all()
     assert one.waiting == {}
     assert one.tell_publishers() == []
 
@@ -72,7 +72,7 @@ def test_a_receipt_rises_with_each_node_and_region_until_what_was_asked_for_is_r
     local = one.tell_publishers()
     one.on_stored_there(TO_CY, Stored(CY, "eu", ((ana.log, 1, 2),)))
     two = one.tell_publishers()
-    one.check()
+    one.check_all()
     one.on_stored_there(TO_BEN, from_ben((ana.log, 1, 2)))
     three = one.tell_publishers()
 
@@ -80,7 +80,7 @@ def test_a_receipt_rises_with_each_node_and_region_until_what_was_asked_for_is_r
     assert two == [told(ana.log, 1, 2, 2, 1)]
     assert three == [told(ana.log, 1, 2, 3, 2)]
     assert one.count == 0
-    one.check()
+    one.check_all()
 
 
 @pytest.mark.parametrize(("copies", "regions"), [(2, 1), (1, 2)])
@@ -91,7 +91,7 @@ def test_both_copies_and_regions_are_waited_for(copies: int, regions: int) -> No
     one.tell_publishers()
 
     assert one.count == 1
-    one.check()
+    one.check_all()
     one.on_stored_there(TO_BEN, from_ben((ana.log, 1, 1)))
     assert one.tell_publishers() == [told(ana.log, 1, 1, 2, 2)]
     assert one.count == 0
@@ -123,7 +123,7 @@ def test_a_level_that_was_told_stays_told_though_the_disk_lost_it() -> None:
     one.on_stored_here(ana.log)
 
     assert one.tell_publishers() == []
-    one.check()
+    one.check_all()
 
 
 def test_runs_that_follow_one_another_at_one_level_are_told_in_one_receipt() -> None:
@@ -267,7 +267,7 @@ def test_beyond_the_limit_the_oldest_of_the_fullest_log_are_told_no_more() -> No
     one.on_placed(placed(one_log.log, 1, 1))
 
     assert one.on_placed(placed(one_log.log, 2, 2)) == [Count("receipts_dropped_total", 1)]
-    one.check()
+    one.check_all()
     assert one.tell_publishers() == [told(one_log.log, 2, 2, 1, 1), told(two_log.log, 1, 1, 1, 1)]
 
 
@@ -284,7 +284,7 @@ def test_a_batch_that_is_taken_back_returns_the_publishes_whose_outcome_is_unkno
     assert [(w.first, w.last) for w in gone] == [(2, 3), (4, 6)]
     assert [(w.first, w.last) for w in one.waiting[ana.log]] == [(1, 1), (7, 7)]
     assert one.on_take_back(ana.log, 1, 1) == []
-    one.check()
+    one.check_all()
 
 
 def test_a_log_of_which_all_is_taken_back_is_waited_for_no_more() -> None:
@@ -295,7 +295,7 @@ def test_a_log_of_which_all_is_taken_back_is_waited_for_no_more() -> None:
     assert [(w.first, w.last) for w in one.on_take_back(ana.log, 1, 1)] == [(1, 1)]
     assert one.waiting == {}
     assert one.on_take_back(ana.log, 1, 1) == []
-    one.check()
+    one.check_all()
 
 
 def test_a_session_that_closed_is_told_nothing() -> None:
@@ -307,7 +307,7 @@ def test_a_session_that_closed_is_told_nothing() -> None:
 
     one.on_session_closed(SEAT)
 
-    one.check()
+    one.check_all()
     assert list(one.waiting) == [shared.log]
     assert one.tell_publishers() == [told(shared.log, 2, 2, 1, 1, OTHER)]
 
@@ -319,7 +319,7 @@ def test_check_sees_what_is_done_and_still_waits() -> None:
     one.waiting[ana.log][0].told = (1, 1)
 
     with pytest.raises(AssertionError, match="it is done and still waits"):
-        one.check()
+        one.check_all()
 
 
 # --- for any order of news -------------------------------------------------------------------------------------------
@@ -361,4 +361,4 @@ def test_levels_only_rise_and_never_say_more_than_is_stored(
                 assert (receipt.copies, receipt.regions) <= (len(holders), len(spread))
                 assert (receipt.copies, receipt.regions) >= highest.get(number, (1, 1))
                 highest[number] = receipt.copies, receipt.regions
-        one.check()
+        one.check_all()

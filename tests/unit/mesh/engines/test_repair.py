@@ -77,7 +77,7 @@ def test_a_link_that_comes_up_is_compared_at_once() -> None:
     outcomes = repair.on_peer_up(TO_BEN, at(7))
 
     assert outcomes == hello(TO_BEN, 1, holdings.digest, 7)
-    repair.check()
+    repair.check_all()
 
 
 def test_a_link_that_nobody_writes_to_is_not_compared() -> None:
@@ -189,7 +189,7 @@ def test_what_was_asked_of_a_lost_link_is_asked_of_others() -> None:
     again = wanted(TO_CY, (ana.log, 1, 3), now_ms=8)
     assert outcomes == [no_timer(DUE, TO_BEN), no_timer(STALL, TO_BEN), *again]
     assert list(repair.partners) == [TO_CY]
-    repair.check()
+    repair.check_all()
 
 
 def test_a_link_that_was_never_compared_goes_without_a_word() -> None:
@@ -329,7 +329,7 @@ def test_what_a_peer_has_and_we_miss_is_wanted() -> None:
     assert outcomes == wanted(TO_BEN, *missing, now_ms=3)
     assert repair.can_fill(ana.log, 6, 9)
     assert not repair.can_fill(ana.log, 7, 9)
-    repair.check()
+    repair.check_all()
 
 
 def test_a_vector_of_which_nothing_is_missing_ends_the_session() -> None:
@@ -418,7 +418,7 @@ def test_a_vector_that_shrinks_takes_back_what_was_asked() -> None:
 
     assert lost_the_end == []
     assert asked(one.engine) == {TO_BEN: [(ana.log, [(1, 3)])]}
-    one.engine.check()
+    one.engine.check_all()
     lost_all = one.engine.on_vector(TO_BEN, vector(LogState(ana.log, 0, ())), at())
     assert lost_all == one.finished(TO_BEN, 5_000, 0)
     assert not one.engine.can_fill(ana.log, 1, 5)

@@ -53,7 +53,7 @@ def test_no_position_is_asked_of_two() -> None:
 
     assert first == wanted(TO_BEN, (ana.log, 1, 4))
     assert second == wanted(TO_CY, (ana.log, 5, 6))
-    repair.check()
+    repair.check_all()
 
 
 def test_a_peer_is_asked_for_more_once_half_of_its_share_has_come() -> None:
@@ -70,7 +70,7 @@ def test_a_peer_is_asked_for_more_once_half_of_its_share_has_come() -> None:
 
     assert one == [set_timer(STALL, TO_BEN, ms=5_001)]
     assert two == [set_timer(STALL, TO_BEN, ms=5_002), *wanted(TO_BEN, (ana.log, 5, 6), now_ms=2)]
-    repair.check()
+    repair.check_all()
 
 
 def test_half_of_an_odd_share_is_rounded_down() -> None:
@@ -137,7 +137,7 @@ def test_the_last_batch_that_was_missing_ends_every_session_that_wanted_it() -> 
     assert outcomes == [*one.finished(TO_BEN, 5_000, 6), *one.finished(TO_CY, 5_000, 6)]
     assert [partner.incomplete for partner in repair.partners.values()] == [0, 0]
     assert asked(repair) == {TO_BEN: [], TO_CY: []}
-    repair.check()
+    repair.check_all()
 
 
 def test_a_batch_that_nobody_told_of_changes_no_session() -> None:
@@ -187,7 +187,7 @@ def test_a_session_without_progress_is_given_up_and_others_are_asked() -> None:
     assert outcomes == [*given_up, *wanted(TO_CY, (ana.log, 1, 3), now_ms=5_000)]
     assert repair.partners[TO_BEN].incomplete == 1
     assert repair.partners[TO_BEN].missing.count == 3
-    repair.check()
+    repair.check_all()
 
 
 def test_a_session_that_is_over_or_gone_does_not_stall() -> None:
@@ -237,7 +237,7 @@ def test_what_a_peer_does_not_have_after_all_is_asked_of_another() -> None:
     assert outcomes == [*wanted(TO_CY, (ana.log, 1, 3), now_ms=4), *one.finished(TO_BEN, 5_000, 4)]
     assert list(repair.partners[TO_BEN].theirs.get(ana.log)) == []
     assert repair.on_not_found(TO_ANA, NotFound(((ana.log, 1, 3),)), at()) == []
-    repair.check()
+    repair.check_all()
 
 
 def test_a_peer_that_lacks_a_part_still_owes_the_rest() -> None:
@@ -302,14 +302,14 @@ def test_check_sees_a_position_that_is_asked_of_two_or_not_missing_and_a_partner
     repair, ana = shared()
     repair.partners[TO_CY].asked.add(ana.log, 3, 3)
     with pytest.raises(AssertionError):
-        repair.check()
+        repair.check_all()
     repair.partners[TO_CY].asked = VersionVector()
     repair.partners[TO_BEN].missing.replace(ana.log, IntervalSet([(1, 2)]))
     with pytest.raises(AssertionError):
-        repair.check()
+        repair.check_all()
     repair.partners = {TO_ANA: Partner(1)}
     with pytest.raises(AssertionError):
-        repair.check()
+        repair.check_all()
 
 
 def test_whoever_cannot_be_reached_can_fill_nothing() -> None:

@@ -40,7 +40,7 @@ def test_a_node_is_a_member_itself_and_has_that_kept() -> None:
     assert one.take_learnt() == raws(ME)
     assert one.take_learnt() == ()
     assert (one.region(ANA), one.region(BEN)) == ("eu", "")
-    one.check()
+    one.check_all()
 
 
 def test_what_the_store_held_is_recovered_and_not_kept_again() -> None:
@@ -83,7 +83,7 @@ def test_new_members_go_on_to_the_others_and_known_ones_do_not() -> None:
 
     assert outcomes == [Send((TO_CY,), Members(raws(BENS, CYS)))]
     assert one.on_members(TO_BEN, Members(raws(ME, BENS, CYS)), WALL_MS) == []
-    one.check()
+    one.check_all()
 
 
 def test_certificates_that_do_not_hold_are_refused_and_told() -> None:
@@ -183,4 +183,4 @@ def test_check_sees_a_member_without_a_certificate() -> None:
     one.raw.clear()
 
     with pytest.raises(AssertionError):
-        one.check()
+        one.check_all()

@@ -55,7 +55,7 @@ def test_what_is_in_memory_is_sent_at_once_in_the_lane_of_its_question() -> None
 
     assert one.ask(TO_BEN, ((LOG, 1, 2),), Lane.BACKFILL) == pushed(*batches[:2])
     assert one.ask(TO_BEN, ((LOG, 3, 3),), Lane.LIVE) == pushed(batches[2], lane=Lane.LIVE)
-    one.check()
+    one.check_all()
 
 
 def test_what_was_received_and_is_not_stored_yet_is_served_too() -> None:
@@ -166,12 +166,12 @@ def test_what_is_not_in_memory_is_read_and_sent() -> None:
     one = engine(to_ben(), holdings=on_disk(*batches))
 
     first = one.ask(TO_BEN, ((LOG, 1, 3),), Lane.BACKFILL)
-    one.check()
+    one.check_all()
     second = one.on_loaded(Loaded(1, tuple(batches)))
 
     assert (first, second) == ([load(1, (1, 3))], pushed(*batches))
     assert not one.owed[TO_BEN].queue
-    one.check()
+    one.check_all()
 
 
 def test_a_link_has_one_read_under_way_and_reads_on_where_an_answer_was_cut() -> None:
@@ -186,7 +186,7 @@ def test_a_link_has_one_read_under_way_and_reads_on_where_an_answer_was_cut() ->
     assert more == []
     assert other == [load(1 + REQUEST_STEP, (1, 1))]
     assert cut == [*pushed(batches[0]), load(1 + 2 * REQUEST_STEP, (2, 3))]
-    one.check()
+    one.check_all()
 
 
 def test_ranges_of_one_log_are_read_together() -> None:
@@ -283,7 +283,7 @@ def test_check_sees_a_read_that_nobody_waits_for() -> None:
     one.owed[TO_BEN].reading = False
 
     with pytest.raises(AssertionError):
-        one.check()
+        one.check_all()
 
 
 # --- for any questions -----------------------------------------------------------------------------------------------
@@ -307,7 +307,7 @@ def test_every_position_that_is_asked_for_is_answered(
 
     def perform(outcomes: list[Outcome]) -> None:
         for outcome in outcomes:
-            one.check()
+            one.check_all()
             if isinstance(outcome, Load):
                 assert isinstance(outcome.query, Ranges)
                 ranges = outcome.query.ranges

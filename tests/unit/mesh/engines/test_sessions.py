@@ -46,7 +46,7 @@ def opened() -> Sessions:
 def attached() -> Sessions:
     one = opened()
     one.admit(SEAT, Attach("me", 7))
-    one.check()
+    one.check_all()
     return one
 
 
@@ -107,7 +107,7 @@ def test_beyond_the_limit_clients_are_sent_elsewhere() -> None:
 
     assert one.on_opened(third, "", at()) == goodbye(Code.SESSIONS_TOO_MANY, "this node takes 2 sessions", third)
     assert one.admit(third, Attach("me", 7)) == []
-    one.check()
+    one.check_all()
 
 
 def test_a_node_that_stops_asks_those_that_are_attached_to_leave_and_takes_nobody() -> None:
@@ -219,7 +219,7 @@ def test_what_lies_beyond_is_refused_and_the_session_goes_on(operation: ClientOp
 
     assert one.admit(SEAT, operation) == refused(code, text, number, *span)
     assert one.admit(SEAT, Inspect(1)) is None
-    one.check()
+    one.check_all()
 
 
 @pytest.mark.parametrize("grant", [CreditGrant(1, 1 << 31, 1), CreditGrant(1, 1, 1 << 40)])
@@ -249,7 +249,7 @@ def test_the_runs_of_all_cursors_of_a_session_are_bounded_and_free_again_when_a_
     assert one.admit(SEAT, Subscribe(2, ("a",), two_runs)) == refused(Code.SUBSCRIPTIONS_TOO_MANY, text, 2)
     assert one.admit(SEAT, Unsubscribe(1)) is None
     assert one.admit(SEAT, Subscribe(2, ("a",), two_runs)) is None
-    one.check()
+    one.check_all()
 
 
 def test_subscriptions_are_bounded_and_each_has_a_number_of_its_own() -> None:

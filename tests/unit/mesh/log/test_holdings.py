@@ -19,7 +19,7 @@ def holding(*batches: Batch) -> Holdings:
         holdings.receive(batch)
         holdings.store(batch)
     holdings.named()
-    holdings.check()
+    holdings.check_all()
     return holdings
 
 
@@ -88,7 +88,7 @@ def test_a_batch_is_received_then_stored() -> None:
     assert holdings.fault(batch) == ""
 
     holdings.receive(batch)
-    holdings.check()
+    holdings.check_all()
     assert holdings.has(batch.log, 1, 3)
     assert not holdings.has(batch.log, 1, 4)
     assert list(holdings.received_of(batch.log)) == [(1, 3)]
@@ -98,7 +98,7 @@ def test_a_batch_is_received_then_stored() -> None:
     assert holdings.at_hand(batch.log, 1) is batch
 
     holdings.store(batch)
-    holdings.check()
+    holdings.check_all()
     assert list(holdings.stored_of(batch.log)) == [(1, 3)]
     assert holdings.stored_vector() == VersionVector([(batch.log, IntervalSet([(1, 3)]))])
     assert (holdings.digest, holdings.revision) == (holdings.stored[batch.log].digest(), 1)
@@ -113,7 +113,7 @@ def test_of_a_log_that_nobody_named_nothing_is_held() -> None:
     assert not holdings.has(log, 1, 1)
     assert list(holdings.received_of(log)) == list(holdings.stored_of(log)) == []
     assert holdings.at_hand(log, 1) is None
-    holdings.check()
+    holdings.check_all()
 
 
 def test_a_batch_that_could_not_be_stored_was_never_here() -> None:
@@ -124,14 +124,14 @@ def test_a_batch_that_could_not_be_stored_was_never_here() -> None:
 
     holdings.take_back(second)
 
-    holdings.check()
+    holdings.check_all()
     assert list(holdings.received_of(writer.log)) == [(1, 2)]
     assert holdings.names.find("pub", 7, 3) == []
     assert holdings.named() == ()
     assert holdings.fault(second) == ""
     holdings.receive(second)
     holdings.store(second)
-    holdings.check()
+    holdings.check_all()
     assert list(holdings.stored_of(writer.log)) == [(1, 4)]
 
 
@@ -146,7 +146,7 @@ def test_names_reach_no_further_than_what_is_left() -> None:
 
     holdings.take_back(other, second)
 
-    holdings.check()
+    holdings.check_all()
     assert [run[2:7] for run in holdings.names.find("pub", 7, 1)] == [(1, 1, writer.log, 1, 1)]
 
 
@@ -156,7 +156,7 @@ def test_a_log_of_which_nothing_could_be_stored_is_not_held() -> None:
 
     holdings.take_back(batch)
 
-    holdings.check()
+    holdings.check_all()
     assert (holdings.received, holdings.pending, len(holdings.names)) == ({}, {}, 0)
 
 
@@ -225,7 +225,7 @@ def test_what_a_store_held_is_received_and_stored() -> None:
     holdings.recover(LogId(BEN, 1), (), 5, 6)
     holdings.recover_names((name,))
 
-    holdings.check()
+    holdings.check_all()
     assert list(holdings.received) == list(holdings.stored) == [batch.log]
     for held in (holdings.received[batch.log], holdings.stored[batch.log]):
         assert (held.id, held.runs, held.stamp, held.expires_ms) == (batch.log, [run], 5, 6)
@@ -243,7 +243,7 @@ def test_a_damaged_range_is_neither_stored_nor_received_and_is_wanted_again() ->
 
     holdings.lose(writer.log, 2, 2)
 
-    holdings.check()
+    holdings.check_all()
     assert list(holdings.stored_of(writer.log)) == list(holdings.received_of(writer.log)) == [(1, 1), (3, 3)]
     assert holdings.stored[writer.log].runs[0].head == UNKNOWN_NAME
     assert holdings.at_hand(writer.log, 2) is None
@@ -261,7 +261,7 @@ def test_a_log_that_is_lost_whole_leaves_no_digest() -> None:
     holdings.lose(batch.log, 1, 2)
     holdings.lose(batch.log, 1, 2)
 
-    holdings.check()
+    holdings.check_all()
     assert (holdings.stored, holdings.received, holdings.digest) == ({}, {}, 0)
 
 
@@ -273,7 +273,7 @@ def test_losing_what_is_stored_leaves_what_waits() -> None:
 
     holdings.lose(writer.log, 1, 2)
 
-    holdings.check()
+    holdings.check_all()
     assert list(holdings.received_of(writer.log)) == [(3, 4)]
     assert writer.log not in holdings.stored
 
@@ -328,7 +328,7 @@ def test_a_log_that_has_vanished_is_gone_from_all_and_remembered() -> None:
 
     holdings.forget(batch.log)
 
-    holdings.check()
+    holdings.check_all()
     assert list(holdings.stored) == list(holdings.received) == [other.log]
     assert list(holdings.gone) == [batch.log]
     assert holdings.digest == holding(other).digest
@@ -344,7 +344,7 @@ def test_logs_that_were_never_here_can_vanish_and_the_oldest_are_no_longer_remem
     for epoch in (1, 2, 3):
         holdings.forget(LogId(ANA, epoch))
 
-    holdings.check()
+    holdings.check_all()
     assert list(holdings.gone) == [LogId(ANA, 2), LogId(ANA, 3)]
 
 
@@ -370,4 +370,4 @@ def test_a_check_trips_over_each_broken_invariant() -> None:
 
     for holdings in (stored_only, waiting_nowhere, unpended, wrong_sum, broken_log, broken_names):
         with pytest.raises(AssertionError):
-            holdings.check()
+            holdings.check_all()

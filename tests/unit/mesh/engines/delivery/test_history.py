@@ -67,7 +67,7 @@ class Shelf:
                 return first.operation
             assert isinstance(first, Load)
             outcomes += self.histories.on_loaded(self.answer(first))
-            self.histories.check()
+            self.histories.check_all()
         raise AssertionError("no page came")
 
 
@@ -274,4 +274,4 @@ def test_check_sees_a_page_that_waits_for_nothing() -> None:
     one.pages = shelf_.histories.pages
 
     with pytest.raises(AssertionError):
-        one.check()
+        one.check_all()

@@ -315,7 +315,7 @@ def test_what_was_told_and_lost_is_not_told_again_when_it_is_back() -> None:
     desk.settle()
     desk.holdings.lose(LOG, 2, 2)
     desk.delivery.on_lost(LOG, 2, 2)
-    desk.delivery.check()
+    desk.delivery.check_all()
 
     keep(desk.holdings, batches[1])
     desk.delivery.on_stored(LOG, 2, 2)

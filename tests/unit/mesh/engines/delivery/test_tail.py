@@ -137,7 +137,7 @@ def test_what_was_stored_before_this_life_may_be_delivered_as_far_as_it_has_no_h
     keep(desk.holdings, ana[0], ana[1], ana[3], written(2, Writer(BEN), publisher="b")[1])
     keep(desk.holdings, whole := Writer(CY).write(publisher="c"))
     desk.delivery.recover()
-    desk.delivery.check()
+    desk.delivery.check_all()
 
     timers = [set_timer(HOLE, log, ms=30_000) for log in (LOG, BENS)]
     assert sorted(desk.settle(), key=repr) == sorted(timers, key=repr)
@@ -178,7 +178,7 @@ def test_a_hole_that_nobody_can_fill_is_reported_and_what_fills_it_is_late() -> 
     desk, batches = holey()
 
     told = desk.delivery.on_hole_timer(LOG, at(30_000))
-    desk.delivery.check()
+    desk.delivery.check_all()
     desk.store(batches[1])
     late = desk.settle()
 

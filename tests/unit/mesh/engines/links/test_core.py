@@ -91,7 +91,7 @@ def test_the_acceptor_answers_hello_grants_credit_and_begins_to_write() -> None:
     assert peer is not None
     assert (peer.node, peer.life, peer.region, peer.near, peer.address) == (BEN, LIFE, "eu", True, AT_BEN)
     assert one.book.places[AT_BEN].node == BEN
-    one.links.check()
+    one.links.check_all()
 
 
 def test_the_dialler_does_not_say_hello_twice() -> None:
@@ -179,7 +179,7 @@ def test_another_process_with_our_identity_raises_an_alarm_and_is_linked() -> No
 
     assert outcomes[1] == Report(Code.IDENTITY_TWICE, {"link": TO_BEN, "life": 3})
     assert PeerUp(TO_BEN) in outcomes
-    one.links.check()
+    one.links.check_all()
 
 
 def test_too_many_links_are_refused_and_the_address_is_tried_again_later() -> None:

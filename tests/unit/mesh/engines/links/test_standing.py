@@ -52,7 +52,7 @@ def pair(me: Identity) -> Net:
     one = greeted(me=me, who=other)
     one.links.on_link_up(up(SECOND), at())
     one.links.on_hello(SECOND, hello(other), at())
-    one.links.check()
+    one.links.check_all()
     return one
 
 
@@ -65,7 +65,7 @@ def test_the_smaller_closes_the_older_once_the_newer_has_carried_and_compares_wh
     assert outcomes == [*closed, no_timer(DIAL), PeerBack(SECOND)]
     assert list(one.links.links) == [SECOND]
     assert one.links.on_frame(SECOND, FRAME, at()) == []
-    one.links.check()
+    one.links.check_all()
 
 
 def test_the_smaller_writes_to_the_older_again_if_that_has_carried_first() -> None:
@@ -76,7 +76,7 @@ def test_the_smaller_writes_to_the_older_again_if_that_has_carried_first() -> No
     closed = [Hangup(SECOND, Code.LINK_SUPERSEDED), Count(f"links_dropped_total/{Code.LINK_SUPERSEDED}")]
     assert outcomes == [*closed, PeerDown(SECOND), no_timer(DIAL), PeerUp(TO_BEN)]
     assert [peer.link for peer in one.peers] == [TO_BEN]
-    one.links.check()
+    one.links.check_all()
 
 
 def test_the_larger_waits_for_the_other_to_close_and_compares_then() -> None:
@@ -84,7 +84,7 @@ def test_the_larger_waits_for_the_other_to_close_and_compares_then() -> None:
 
     assert one.links.on_frame(SECOND, FRAME, at()) == []
     assert one.links.on_link_down(TO_BEN, at()) == [no_timer(GREETING, TO_BEN), PeerBack(SECOND)]
-    one.links.check()
+    one.links.check_all()
 
 
 def test_where_the_newer_dies_the_older_is_written_to_again() -> None:
@@ -94,7 +94,7 @@ def test_where_the_newer_dies_the_older_is_written_to_again() -> None:
 
     assert outcomes == [no_timer(GREETING, SECOND), PeerDown(SECOND), PeerUp(TO_BEN), no_timer(DIAL)]
     assert [peer.link for peer in one.peers] == [TO_BEN]
-    one.links.check()
+    one.links.check_all()
 
 
 # --- credit ----------------------------------------------------------------------------------------------------------
@@ -156,7 +156,7 @@ def test_credit_is_told_in_steps_as_batches_are_done_with() -> None:
     assert one.links.on_batch_done(TO_BEN, (1 << 20) - 1) == []
     assert one.links.on_batch_done(TO_BEN, 1) == [Send((TO_BEN,), Credit(5 << 20))]
     assert one.links.on_batch_done(TO_CY, 1) == []
-    one.links.check()
+    one.links.check_all()
 
 
 # --- silence ---------------------------------------------------------------------------------------------------------

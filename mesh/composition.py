@@ -1,0 +1,125 @@
+"""What a node is made of: its engines, made together when it starts, and what they say of themselves.
+
+`Composition` makes each engine with what it may read of the others' state, checks all of them, and describes them for
+`status`. Who hears what is the node's (`mesh.node`).
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from mesh.certificates import Identity
+from mesh.clocks.hybrid import ClockGuard, HybridClock
+from mesh.config import NodeConfig
+from mesh.crypto import Suite
+from mesh.effects import Started
+from mesh.engines.delivery import Delivery, Histories
+from mesh.engines.dissemination import Dissemination
+from mesh.engines.intake import Intake
+from mesh.engines.journal import Journal
+from mesh.engines.links import AddressBook, Links
+from mesh.engines.receipts import Receipts
+from mesh.engines.repair import Repair
+from mesh.engines.roster import Roster
+from mesh.engines.serving import Serving
+from mesh.engines.sessions import Sessions
+from mesh.log.holdings import Holdings
+from mesh.peers import Peers
+from mesh.rng import Rng
+from mesh.status import holdings_status, links_status, sessions_status
+from mesh.types import Now, node_text
+
+LIFE_SHIFT = 20
+"""A life is numbered by the wall clock (ms) and so many random bits: never by a counter that was loaded."""
+
+
+class Checked(Protocol):
+    """What has invariants."""
+
+    def check(self) -> None:
+        """Assert those that the last tick may have broken: it costs what that tick changed."""
+
+    def check_all(self) -> None:
+        """Assert all of them: it costs what there is."""
+
+
+class Composition:
+    """The engines of a node, and what they share."""
+
+    def __init__(self, config: NodeConfig, identity: Identity, suite: Suite) -> None:
+        """Build what is there before a node starts."""
+        self.config = config
+        self.identity = identity
+        self.suite = suite
+        self.started = False
+        self.life = 0
+        self.guard = ClockGuard()
+        self.clock = HybridClock()
+        self.peers = Peers()
+        self.holdings = Holdings(config.delivery.recent_bytes)
+        self._engines: tuple[Checked, ...] = ()
+
+    def _compose(self, event: Started, now: Now) -> None:
+        """Make the engines, on what the store held."""
+        config, wants, recovered, identity = self.config, self.config.repair, event.recovered, self.identity
+        rng = Rng(event.entropy)
+        self.life = (now.wall_ms << LIFE_SHIFT) | rng.below(1 << LIFE_SHIFT)
+        holdings, peers = self.holdings, self.peers
+        for marks in recovered.logs:
+            holdings.recover(marks.log, marks.runs, marks.stamp, marks.expires_ms)
+            self.clock.observe(marks.stamp, now.wall_ms)
+        holdings.recover_names(recovered.names)
+        self.book = AddressBook(config.addresses, peers, rng.fork("addresses"), config.advertise)
+        self.links = Links(config.links, identity, self.suite, peers, self.book, self.life, config.advertise)
+        self.roster = Roster(identity, self.suite, peers, config.addresses.learns_addresses)
+        self.roster.recover(recovered.members, now.wall_ms)
+        self.journal = Journal(
+            identity.mesh, self.suite, holdings, self.roster.members.__contains__, config.intake.appends_pending_max
+        )
+        intake_rng = rng.fork("intake")
+        self.intake = Intake(
+            config.intake, identity, self.suite, holdings, self.clock, intake_rng, event.free_bytes, life=self.life
+        )
+        self.dissemination = Dissemination(config.dissemination, holdings, peers)
+        self.serving = Serving(wants.want_bytes, wants.wants_max, wants.busy_retry_ms, holdings, peers)
+        self.repair = Repair(config.repair, holdings, peers, rng.fork("repair"), self.roster.everyone_speaks)
+        self.receipts = Receipts(config.receipts, identity.node, identity.region, holdings, peers)
+        self.sessions = Sessions(config.sessions, identity.node, identity.region, config.version, config.gateways)
+        self.delivery = Delivery(config.delivery, holdings, self.repair.can_fill, self.repair.has_asked_everyone)
+        self.delivery.recover()
+        self.histories = Histories(holdings, self.delivery.twins, config.delivery.load_bytes)
+        spread = self.dissemination, self.serving, self.repair, self.receipts
+        seats = self.sessions, self.delivery, self.histories
+        self._engines = (self.links, self.roster, self.intake, self.journal, *spread, *seats, holdings)
+        self.started = True
+
+    def check(self) -> None:
+        """Assert what the last tick may have broken, in every engine. Called by tests and simulations after each tick."""
+        for engine in self._engines:
+            engine.check()
+
+    def check_all(self) -> None:
+        """Assert every invariant of every engine. Called now and then, and at the end."""
+        assert self.started
+        for engine in self._engines:
+            engine.check()
+            engine.check_all()
+
+    def _status(self, now: Now) -> dict[str, object]:
+        """What the node says of itself."""
+        return {
+            "node": node_text(self.identity.node),
+            "region": self.identity.region,
+            "version": self.config.version,
+            "life": str(self.life),
+            "epoch": str(self.intake.epoch.number) if self.intake.epoch else "",
+            "members": len(self.roster.members),
+            **links_status(self.peers, self.repair),
+            **holdings_status(self.holdings),
+            **sessions_status(self.sessions, self.delivery),
+            "appends_pending": len(self.journal.pending),
+            "publishes_waiting": len(self.intake.gathered),
+            "disk_free_bytes": self.intake.free_bytes,
+            "clock_trusted": self.guard.trusted(now),
+            "draining": self.intake.draining,
+        }
