@@ -91,7 +91,8 @@ class Tail:
     """Logs whose next batch waits for copies to be compared."""
     hungry: OrderedDict[tuple[SessionId, int], None] = field(default_factory=OrderedDict)
     """Readers that are behind, have credit, and wait for their turn."""
-    holes: set[LogId] = field(default_factory=set)
+    holes: dict[LogId, int] = field(default_factory=dict)
+    """The last position of the hole that each log waits at: behind it begins another, younger one."""
     expiry_ms: int = 0
     next_request: int = 2
     revision: int = 0
@@ -163,14 +164,14 @@ class Tail:
         outcomes: list[Outcome] = []
         if runs and runs[0][0] == horizon + 1:
             outcomes += self._deliver(log, *runs.pop(0), late=False)
-        if runs and log not in self.holes and log not in self.held_up:
-            self.holes.add(log)
+        if runs and self.horizon.get(log, 0) >= self.holes.get(log, 0) and log not in self.held_up:
+            self.holes[log] = runs[0][0] - 1
             outcomes.append(SetTimer(Timer(HOLE, (log,)), now.mono_us + self.config.hole_ms * US_PER_MS))
         return outcomes
 
     def on_hole_timer(self, log: LogId, now: Now) -> list[Outcome]:
         """A hole has stood for long: report it and go on behind it, unless somebody who can be reached can fill it."""
-        self.holes.discard(log)
+        self.holes.pop(log, None)
         if not self._held(log):
             return []
         horizon = self.horizon.get(log, 0)
@@ -180,7 +181,7 @@ class Tail:
             return self._advance(log, now)
         first, last = horizon + 1, runs[0][0] - 1
         if self.can_fill(log, first, last):
-            self.holes.add(log)
+            self.holes[log] = last
             return [SetTimer(Timer(HOLE, (log,)), now.mono_us + self.config.hole_ms * US_PER_MS)]
         self.horizon[log] = last
         outcomes: list[Outcome] = []

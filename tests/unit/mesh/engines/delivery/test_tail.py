@@ -143,7 +143,7 @@ def test_what_was_stored_before_this_life_may_be_delivered_as_far_as_it_has_no_h
     assert sorted(desk.settle(), key=repr) == sorted(timers, key=repr)
     assert desk.delivery.horizon == {LOG: 2, BENS: 0, whole.log: 1}
     assert desk.delivery.deliverable == VersionVector([(LOG, [(1, 2)]), (whole.log, [(1, 1)])])
-    assert desk.delivery.holes == {LOG, BENS}
+    assert desk.delivery.holes == {LOG: 3, BENS: 1}
 
 
 # --- holes -----------------------------------------------------------------------------------------------------------
@@ -166,12 +166,32 @@ def test_delivery_waits_at_a_hole_and_goes_on_when_it_fills() -> None:
     assert desk.delivery.on_hole_timer(LOG, at(30_000)) == []
 
 
+def test_each_hole_is_waited_for_from_its_own_beginning() -> None:
+    desk, batches = Desk(), written(5)
+    desk.subscribe()
+    desk.store(batches[0], batches[2])
+    desk.settle()
+    desk.store(batches[1], batches[4])
+
+    assert desk.settle(20_000) == [messages(2, 3, *of(*batches[1:3])), set_timer(HOLE, LOG, ms=50_000)]
+
+
+def test_what_comes_behind_a_hole_makes_it_no_younger() -> None:
+    desk, batches = Desk(), written(7)
+    desk.subscribe()
+    desk.store(batches[0], batches[3])
+    desk.settle()
+    desk.store(batches[1], batches[6])
+
+    assert desk.settle(20_000) == [messages(2, 2, *of(batches[1]))]
+
+
 def test_a_hole_that_somebody_can_fill_is_waited_for() -> None:
     desk, _ = holey()
     desk.fillable = True
 
     assert desk.delivery.on_hole_timer(LOG, at(30_000)) == [set_timer(HOLE, LOG, ms=60_000)]
-    assert desk.delivery.holes == {LOG}
+    assert desk.delivery.holes == {LOG: 2}
 
 
 def test_a_hole_that_nobody_can_fill_is_reported_and_what_fills_it_is_late() -> None:
