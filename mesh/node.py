@@ -365,18 +365,16 @@ class Node(Composition):
     # --- settling ----------------------------------------------------------------------------------------------------
 
     def _settle(self, now: Now) -> None:
-        """What a tick does once: seal, push, append; then tell what has become durable."""
-        if self.journal.has_room:
-            own, outcomes = self.intake.seal(now, self.guard.wall_ms(now))
-            self._run(outcomes, now)
-            self._run(self.dissemination.push(own, now), now)
-            append = self.journal.append(own, self.roster.take_learnt(), self._strip_before_ms, self._forget)
-            self._strip_before_ms, self._forget = 0, ()
-            if append is not None:
-                self._effects.append(append)
-        self._run(self.receipts.tell_publishers(), now)
-        self._run(self.receipts.tell_peers(), now)
-        self._run(self.delivery.settle(now, self.guard.expiry_ms()), now)
+        """What a tick does once: seal, push, append; then tell what has become durable. Most ticks have none of it."""
+        if self.intake.gathered or self.journal.incoming or self.roster.learnt or self._strip_before_ms or self._forget:
+            self._append(now)
+        if self.receipts.risen:
+            self._run(self.receipts.tell_publishers(), now)
+        if self.receipts.moved:
+            self._run(self.receipts.tell_peers(), now)
+        self.delivery.expiry_ms = self.guard.expiry_ms()
+        if self.delivery.is_due:
+            self._run(self.delivery.settle(now), now)
         doubted = not self.guard.trusted(now)
         if doubted and not self._doubted:
             about = {"wall_ms": now.wall_ms, "median_ms": self.guard.median_ms(now)}
@@ -384,6 +382,18 @@ class Node(Composition):
         self._doubted = doubted
         if self._draining and not self._drained and self.journal.idle and not self.intake.gathered:
             self._run(self._finish(), now)
+
+    def _append(self, now: Now) -> None:
+        """Seal what has gathered, and give the disk all that waits for it, if it has room for another append."""
+        if not self.journal.has_room:
+            return
+        own, outcomes = self.intake.seal(now, self.guard.wall_ms(now))
+        self._run(outcomes, now)
+        self._run(self.dissemination.push(own, now), now)
+        append = self.journal.append(own, self.roster.take_learnt(), self._strip_before_ms, self._forget)
+        self._strip_before_ms, self._forget = 0, ()
+        if append is not None:
+            self._effects.append(append)
 
     def _expire(self, now: Now) -> list[Outcome]:
         """Drop from the disk what has been dead for longer than clocks may differ."""

@@ -40,7 +40,10 @@ class Desk:
 
     def settle(self, ms: float = 0, expiry_ms: int = WALL_MS) -> list[Outcome]:
         """Settle; the timer that tells how far logs have come is set once, and left out here."""
-        outcomes = self.delivery.settle(at(ms), expiry_ms)
+        self.delivery.expiry_ms = expiry_ms
+        is_due = self.delivery.is_due
+        outcomes = self.delivery.settle(at(ms))
+        assert is_due or not outcomes, "a node would not have asked"
         self.delivery.check()
         self.delivery.check_all()
         return [outcome for outcome in outcomes if outcome != set_timer(COVERAGE, ms=ms + 5_000)]

@@ -79,6 +79,10 @@ class ClockGuard:
     _denied_ms: int = 0
     """When the leap was last doubted for a reason, on the monotonic scale: it happened, or a neighbor was there."""
     _expired_to_ms: int = 0
+    _judged_ms: int | None = None
+    """By how much our clock was ahead of the monotonic one when it was last held against the others' ..."""
+    _agreed: bool = False
+    """... and whether it agreed with them: that depends on nothing else."""
 
     def on_now(self, now: Now) -> None:
         """Notice a leap of the wall clock against the monotonic one. Call at the start of each tick."""
@@ -99,10 +103,12 @@ class ClockGuard:
     def observe(self, peer: NodeId, wall_ms: int, now: Now) -> None:
         """Take a neighbor's clock from its HELLO or `Alive`."""
         self.offsets[peer] = wall_ms - now.mono_us // 1_000
+        self._judged_ms = None
 
     def keep(self, is_linked: Callable[[NodeId], bool]) -> None:
         """Forget neighbors whose links are gone."""
         self.offsets = {peer: offset for peer, offset in self.offsets.items() if is_linked(peer)}
+        self._judged_ms = None
 
     def median_ms(self, now: Now) -> int:
         """The median of our clock and our neighbors'; of an even count, of the middle two the nearer to ours."""
@@ -113,6 +119,12 @@ class ClockGuard:
         return min((low, high), key=lambda clock: abs(clock - now.wall_ms))
 
     def _agrees(self, now: Now) -> bool:
+        base_ms = now.wall_ms - now.mono_us // 1_000
+        if base_ms != self._judged_ms:
+            self._judged_ms, self._agreed = base_ms, self._judge(now)
+        return self._agreed
+
+    def _judge(self, now: Now) -> bool:
         if len(self.offsets) == 1:  # of two that differ, neither knows who is right
             (offset,) = self.offsets.values()
             return abs(offset + now.mono_us // 1_000 - now.wall_ms) <= SKEW_MAX_MS

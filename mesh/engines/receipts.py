@@ -89,7 +89,8 @@ class Receipts:
     def on_stored_here(self, log: LogId) -> None:
         """This node has stored more of a log."""
         self.moved.add(log)
-        self.risen.add(log)
+        if log in self.waiting:
+            self.risen.add(log)
 
     def on_stored_there(self, link: LinkId, frame: Stored) -> None:
         """A peer tells what it has stored; what it says of other nodes is not believed."""
@@ -100,10 +101,16 @@ class Receipts:
         for log, first, last in frame.ranges:
             if log not in self.holdings.received and log not in self.waiting:
                 continue
-            told = self.elsewhere.setdefault(log, {}).setdefault(peer.node, IntervalSet())
+            there = self.elsewhere.get(log)
+            if there is None:
+                there = self.elsewhere[log] = {}
+            told = there.get(peer.node)
+            if told is None:
+                told = there[peer.node] = IntervalSet()
             if not told.covers(first, last):
                 told.add(first, last)
-                self.risen.add(log)
+                if log in self.waiting:
+                    self.risen.add(log)
 
     def on_take_back(self, log: LogId, first: int, last: int) -> list[Waiting]:
         """A batch was taken back: forget the publishes in it, and return those whose outcome is unknown now."""

@@ -103,9 +103,14 @@ class Delivery(Tail):
 
     # --- the tail, and whoever fell behind it ------------------------------------------------------------------------
 
-    def settle(self, now: Now, expiry_ms: int) -> list[Outcome]:
+    @property
+    def is_due(self) -> bool:
+        """Whether `settle` has anything to do."""
+        return bool(self.fresh or self.late or self.hungry or (self._uncovered and not self._covering))
+
+    def settle(self, now: Now) -> list[Outcome]:
         """Deliver what has become deliverable: to the tail at once, then to whoever is behind."""
-        return [*super().settle(now, expiry_ms), *self._feed()]
+        return [*super().settle(now), *self._feed()]
 
     def on_hole_timer(self, log: LogId, now: Now) -> list[Outcome]:
         """A hole has stood for long: it may be given up."""

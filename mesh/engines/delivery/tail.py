@@ -94,6 +94,7 @@ class Tail:
     holes: dict[LogId, int] = field(default_factory=dict)
     """The last position of the hole that each log waits at: behind it begins another, younger one."""
     expiry_ms: int = 0
+    """What expires up to this time is dead; the node says it before each settling."""
     next_request: int = 2
     revision: int = 0
     _revised: OrderedDict[LogId, int] = field(default_factory=OrderedDict)
@@ -131,9 +132,8 @@ class Tail:
         else:
             self.fresh[log] = None
 
-    def settle(self, now: Now, expiry_ms: int) -> list[Outcome]:
-        """Deliver what has become deliverable: to the tail at once, then to whoever is behind."""
-        self.expiry_ms = expiry_ms
+    def settle(self, now: Now) -> list[Outcome]:
+        """Deliver what has become deliverable to the tail."""
         outcomes: list[Outcome] = []
         late, self.late = self.late, {}
         for log in sorted(late):

@@ -194,12 +194,25 @@ def test_of_logs_that_nobody_here_knows_nothing_is_kept() -> None:
 def test_what_was_told_before_raises_nothing() -> None:
     ana = Writer()
     one = receipts(to_ben(), holdings=held(ana.write(3)))
-    one.on_stored_there(TO_BEN, from_ben((ana.log, 1, 3)))
+    one.on_placed(placed(ana.log, 1, 3, copies=3))
+    one.on_stored_there(TO_BEN, from_ben((ana.log, 1, 2)))
+    assert one.risen == {ana.log}
     one.risen.clear()
 
-    one.on_stored_there(TO_BEN, from_ben((ana.log, 2, 3)))
-
+    one.on_stored_there(TO_BEN, from_ben((ana.log, 1, 2)))
     assert one.risen == set()
+    one.on_stored_there(TO_BEN, from_ben((ana.log, 2, 3)))
+    assert one.risen == {ana.log}
+
+
+def test_nothing_rises_in_a_log_on_which_nobody_waits() -> None:
+    ana = Writer()
+    one = receipts(to_ben(), holdings=held(ana.write(3)))
+
+    one.on_stored_there(TO_BEN, from_ben((ana.log, 1, 3)))
+    one.on_stored_here(ana.log)
+
+    assert (one.risen, one.moved) == (set(), {ana.log})
 
 
 def test_a_log_that_vanished_is_forgotten() -> None:

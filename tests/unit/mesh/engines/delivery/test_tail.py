@@ -71,7 +71,7 @@ def test_readers_whom_nothing_concerned_are_told_how_far_logs_have_come() -> Non
     desk.subscribe("b")
     desk.store(*written(2, channel="a"))
 
-    assert desk.delivery.settle(at(), WALL_MS) == [set_timer(COVERAGE, ms=5_000)]
+    assert desk.delivery.settle(at()) == [set_timer(COVERAGE, ms=5_000)]
     assert desk.delivery.on_coverage_timer() == [messages(1, 2)]
     assert desk.delivery.on_coverage_timer() == []
 
