@@ -23,7 +23,7 @@ from mesh.composition import Composition
 from mesh.config import NodeConfig
 from mesh.crypto import Suite
 from mesh.effects import Effect, Event, Outcome
-from mesh.engines import delivery, dissemination, links, repair, sessions
+from mesh.engines import delivery, dissemination, links, receipts, repair, sessions
 from mesh.engines.journal import Verdict
 from mesh.errors import UsageError
 from mesh.log.batch import Batch
@@ -94,6 +94,8 @@ class Node(Composition):
                 return self.repair.on_due_timer(key[0], now)
             case repair.STALL:
                 return self.repair.on_stall_timer(key[0], now)
+            case receipts.TELL:
+                return self.receipts.tell_gathered()
             case sessions.ATTACH:
                 return self.sessions.on_attach_timer(key[0])
             case delivery.HOLE:
@@ -127,7 +129,7 @@ class Node(Composition):
                 case e.PeerUp(link):
                     self._run(self.roster.on_peer_up(link), now)
                     self._run(self.repair.on_peer_up(link, now), now)
-                    self._run(self.receipts.tell_peers((link,)), now)
+                    self._run(self.receipts.tell_all(link), now)
                 case e.PeerDown(link):
                     self.dissemination.on_peer_down(link)
                     self.serving.on_peer_down(link)
@@ -137,7 +139,7 @@ class Node(Composition):
                     self._run(self.repair.on_peer_silent(link, now), now)
                 case e.PeerBack(link):
                     self._run(self.repair.on_peer_back(link, now), now)
-                    self._run(self.receipts.tell_peers((link,)), now)
+                    self._run(self.receipts.tell_all(link), now)
                 case e.CreditCame(link):
                     self._run(self.serving.on_credit(link), now)
                 case e.RepairDue():
@@ -241,7 +243,7 @@ class Node(Composition):
                 self.receipts.on_stored_there(link, frame)
                 return []
             case f.RepairHello():
-                return [*self.receipts.tell_peers((link,)), *self.repair.on_repair_hello(link, frame)]
+                return [*self.receipts.tell_all(link), *self.repair.on_repair_hello(link, frame)]
             case f.RepairEqual():
                 return self.repair.on_equal(link, frame, now)
             case f.Vector():
@@ -371,7 +373,7 @@ class Node(Composition):
         if self.receipts.risen:
             self._run(self.receipts.tell_publishers(), now)
         if self.receipts.moved:
-            self._run(self.receipts.tell_peers(), now)
+            self._run(self.receipts.tell_peers(now), now)
         self.delivery.expiry_ms = self.guard.expiry_ms()
         if self.delivery.is_due:
             self._run(self.delivery.settle(now), now)
@@ -434,4 +436,4 @@ class Node(Composition):
         if self._drained:
             return []
         self._drained = True
-        return [*self.sessions.dismiss(), *self.links.drain(), e.Drained()]
+        return [*self.receipts.tell_gathered(), *self.sessions.dismiss(), *self.links.drain(), e.Drained()]

@@ -90,13 +90,26 @@ class Dissemination:
         return outcomes
 
     def on_received(self, batch: Batch, sender: LinkId, now: Now) -> list[Outcome]:
-        """A verified batch came from a peer: announce it to the others."""
-        self.wanted.pop((batch.log, batch.first), None)
+        """A verified batch came from a peer: announce it to the others, but not to those that announced it to us."""
+        log, first, last = batch.log, batch.first, batch.last
         outcomes: list[Outcome] = []
+        wanted = self.wanted.pop((log, first), None)
+        if wanted is not None:
+            outcomes.append(SetTimer(Timer(GRAFT, (log, first)), None))
+            outcomes += self._want_rest(log, last + 1, wanted, now)
+        known = wanted.announcers if wanted is not None and last <= wanted.last else ()
         for peer in self.peers:
-            if peer.link != sender:
+            if peer.link != sender and peer.link not in known:
                 outcomes += self._announce(peer.link, batch, now)
         return outcomes
+
+    def _want_rest(self, log: LogId, first: int, wanted: Wanted, now: Now) -> list[Outcome]:
+        """The first batch of a range that was announced has come: go on waiting for the others."""
+        rest = self.holdings.received_of(log).missing(first, wanted.last) if first <= wanted.last else []
+        if not rest or (log, rest[0][0]) in self.wanted:
+            return []
+        self.wanted[log, rest[0][0]] = wanted
+        return [SetTimer(Timer(GRAFT, (log, rest[0][0])), now.mono_us + wanted.wait_us)]
 
     def _announce(self, link: LinkId, batch: Batch, now: Now) -> list[Outcome]:
         vector = self.announcements.get(link)
@@ -129,7 +142,10 @@ class Dissemination:
         wait_us = (self.config.graft_near_ms if peer.near else self.config.graft_ms) * US_PER_MS
         outcomes: list[Outcome] = []
         too_many = False
+        announcing = self.announcements.get(link)
         for log, first, last in frame.ranges:
+            if announcing is not None:  # it need not be told what it has
+                announcing.remove(log, first, last)
             for lo, hi in self.holdings.received_of(log).missing(first, last):
                 wanted = self.wanted.get((log, lo))
                 if wanted is not None:

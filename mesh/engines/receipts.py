@@ -1,7 +1,10 @@
 """Receipts: what publishers are told about durability.
 
 Every node tells every linked node, per log, what it has fsynced: its runs, one but where a hole never filled. They are
-merged by union and told again in every repair, so that the next one heals a lost one. A publish that was placed
+merged by union and told again in every repair, so that the next one heals a lost one. The node whose log it is has the
+publishers that wait, so it is told at once, and tells the others at once of itself. What those have stored they need of
+one another only for a publish that is retried elsewhere: it gathers for a second, so that in a mesh of many links not
+everyone is told of every batch by everyone. A publish that was placed
 in a log (`Placed`) is told `local` when *this* node has stored it, and again as more nodes and regions have, until
 what its publisher asked for is reached. A node speaks for itself only.
 
@@ -14,14 +17,15 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from mesh.clocks.vector import IntervalSet
-from mesh.effects import Count, Outcome, Placed, Send, Tell
+from mesh.effects import Count, Outcome, Placed, Send, SetTimer, Tell, Timer
 from mesh.errors import require
 from mesh.frames import Stored
 from mesh.log.holdings import Holdings
 from mesh.operations import Receipt
 from mesh.peers import Peers
-from mesh.types import LinkId, LogId, NodeId, SessionId
+from mesh.types import US_PER_MS, LinkId, LogId, NodeId, Now, SessionId
 
+TELL = "receipts.tell"
 PAGE_RANGES = 1_024
 
 
@@ -32,9 +36,13 @@ class ReceiptConfig:
     waiting_max: int = 262_144
     """Runs of publishes whose receipts may still rise; beyond, the oldest are told no more. A retry asks again."""
 
+    gather_ms: int = 1_000
+    """What is stored of a log is told so long afterwards to nodes whose log it is not: when `Alive` would be due."""
+
     def __post_init__(self) -> None:
         """Refuse what makes no sense."""
         require(self.waiting_max >= 1, "waiting_max: at least 1")
+        require(self.gather_ms >= 0, "gather_ms: not negative")
 
 
 @dataclass(slots=True)
@@ -66,7 +74,9 @@ class Receipts:
     """For each log, what each other node has told us that it has stored."""
     regions: dict[NodeId, str] = field(default_factory=dict)
     moved: set[LogId] = field(default_factory=set)
-    """Logs whose frontier here moved since we last told."""
+    """Logs of which more was stored in this tick: their nodes are told at once."""
+    untold: set[LogId] = field(default_factory=set)
+    """The same since all others were told; the timer is set while there are any."""
     risen: set[LogId] = field(default_factory=set)
     """Logs for which somebody's count rose since publishers were last told."""
 
@@ -151,7 +161,7 @@ class Receipts:
             level = (1 + len(holders), len({self.region, *(self.regions[node] for node in holders)}))
             if level > waiting.told:
                 waiting.told = level
-                _tell(receipts, waiting, level, log)
+                _add(receipts, waiting, level, log)
             if level[0] < waiting.copies or level[1] < waiting.regions:
                 rest.append(waiting)
             else:
@@ -160,13 +170,31 @@ class Receipts:
         queue.extend(rest)
         return receipts
 
-    def tell_peers(self, links: tuple[LinkId, ...] | None = None) -> list[Outcome]:
-        """Tell peers what we have stored: to all, of the logs that moved; to `links`, of every log."""
-        if links is None:
-            links, logs = tuple(peer.link for peer in self.peers), sorted(self.moved)
-            self.moved.clear()
-        else:
-            logs = sorted(self.holdings.stored)
+    def tell_peers(self, now: Now) -> list[Outcome]:
+        """Tell of what has just been stored: of our own logs everyone, of another node's that one; the rest gathers."""
+        moved, self.moved = sorted(self.moved), set()
+        if not len(self.peers):
+            return []  # who comes up is told everything
+        outcomes = self._tell(tuple(peer.link for peer in self.peers), [log for log in moved if log.node == self.own])
+        foreign = [log for log in moved if log.node != self.own]
+        for peer in self.peers:
+            outcomes += self._tell((peer.link,), [log for log in foreign if log.node == peer.node])
+        if foreign and not self.untold:
+            outcomes.append(SetTimer(Timer(TELL), now.mono_us + self.config.gather_ms * US_PER_MS))
+        self.untold.update(foreign)
+        return outcomes
+
+    def tell_gathered(self) -> list[Outcome]:
+        """Tell everyone what has gathered, but those who know all of it."""
+        untold, self.untold = sorted(self.untold), set()
+        links = tuple(peer.link for peer in self.peers if any(log.node != peer.node for log in untold))
+        return self._tell(links, untold)
+
+    def tell_all(self, link: LinkId) -> list[Outcome]:
+        """Tell a peer what we have stored of every log."""
+        return self._tell((link,), sorted(self.holdings.stored))
+
+    def _tell(self, links: tuple[LinkId, ...], logs: list[LogId]) -> list[Outcome]:
         if not links or not logs:
             return []
         ranges = [(log, first, last) for log in logs for first, last in self.holdings.stored_of(log)]
@@ -186,6 +214,7 @@ class Receipts:
     def on_forget(self, log: LogId) -> None:
         """A log has wholly expired."""
         self.elsewhere.pop(log, None)
+        self.untold.discard(log)
 
     def check(self) -> None:
         """Assert that what waits is bounded and counted."""
@@ -199,7 +228,7 @@ class Receipts:
             assert waiting.told[0] < waiting.copies or waiting.told[1] < waiting.regions, "it is done and still waits"
 
 
-def _tell(receipts: list[tuple[SessionId, Receipt]], waiting: Waiting, level: tuple[int, int], log: LogId) -> None:
+def _add(receipts: list[tuple[SessionId, Receipt]], waiting: Waiting, level: tuple[int, int], log: LogId) -> None:
     """Add a receipt, joined to the one before where it goes on."""
     session, before = receipts[-1] if receipts else (None, None)
     joins = before is not None and session == waiting.session and before.last + 1 == waiting.first

@@ -9,7 +9,20 @@ from mesh.frames import Graft, IHave, Lane, Push
 from mesh.log.holdings import Holdings
 from mesh.peers import Peer
 from mesh.types import LinkId, LogId
-from tests.engine_samples import TO_ANA, TO_BEN, TO_CY, at, held, set_timer, table, take, to_ana, to_ben, to_cy
+from tests.engine_samples import (
+    TO_ANA,
+    TO_BEN,
+    TO_CY,
+    at,
+    held,
+    no_timer,
+    set_timer,
+    table,
+    take,
+    to_ana,
+    to_ben,
+    to_cy,
+)
 from tests.samples import ANA, BEN, Writer
 
 LOG = LogId(ANA, 1 << 20)
@@ -121,6 +134,35 @@ def test_a_batch_that_came_is_announced_to_all_but_its_sender() -> None:
     assert one.on_received(batch, TO_ANA, at(1)) == [set_timer(ANNOUNCE, ms=21)]
     assert one.on_announce_timer() == [Send((TO_BEN,), ihave((LOG, 1, 3))), Send((TO_CY,), ihave((LOG, 1, 3)))]
     assert one.on_announce_timer() == []
+
+
+def test_a_batch_is_not_announced_to_those_that_announced_it() -> None:
+    one = engine(to_ana(), to_ben(), to_cy())
+    one.on_ihave(TO_BEN, ihave((LOG, 1, 3)), at())
+
+    one.on_received(Writer().write(3), TO_ANA, at(1))
+
+    assert one.on_announce_timer() == [Send((TO_CY,), ihave((LOG, 1, 3)))]
+
+
+def test_a_batch_that_is_larger_than_what_was_announced_is_announced_to_all() -> None:
+    one = engine(to_ana(), to_ben())
+    one.on_ihave(TO_BEN, ihave((LOG, 1, 2)), at())
+
+    one.on_received(Writer().write(3), TO_ANA, at(1))
+
+    assert one.on_announce_timer() == [Send((TO_BEN,), ihave((LOG, 1, 3)))]
+
+
+def test_what_a_peer_announces_while_it_waits_to_be_told_of_it_is_not_told() -> None:
+    ana = Writer()
+    one = engine(to_ana(), to_ben(), holdings=held(ana.write(2), ana.write()))
+    for batch in ana.batches:
+        one.on_received(batch, TO_ANA, at())
+
+    assert one.on_ihave(TO_BEN, ihave((LOG, 1, 2)), at(10)) == []
+
+    assert one.on_announce_timer() == [Send((TO_BEN,), ihave((LOG, 3, 3)))]
 
 
 def test_announcements_gather_for_a_moment_and_the_next_ones_anew() -> None:
@@ -253,9 +295,46 @@ def test_a_range_that_came_is_asked_for_no_more() -> None:
     take(holdings, batch)
 
     assert one.on_graft_timer(LOG, 1, at(100)) == []
-    again = announced(to_ben(), to_cy())
-    again.on_received(batch, TO_CY, at())
+    again = announced(to_ben(), to_cy(), holdings=holdings)
     assert again.wanted == {}
+
+
+def test_what_came_is_waited_for_no_more() -> None:
+    one = announced(to_ben(), to_cy())
+    batch = Writer().write(3)
+    take(one.holdings, batch)
+
+    assert one.on_received(batch, TO_CY, at()) == [no_timer(GRAFT, LOG, 1)]
+    assert one.wanted == {}
+
+
+def test_when_the_beginning_of_a_range_came_the_rest_is_waited_for() -> None:
+    one = announced(to_ben(), to_cy())
+    batch = Writer().write(1)
+    take(one.holdings, batch)
+
+    outcomes = one.on_received(batch, TO_BEN, at(50))
+
+    assert outcomes[:2] == [no_timer(GRAFT, LOG, 1), set_timer(GRAFT, LOG, 2, ms=150)]
+    assert one.on_graft_timer(LOG, 2, at(150)) == grafted(TO_BEN, (LOG, 2, 3), again_ms=250)
+
+
+def test_a_rest_that_is_waited_for_already_or_has_come_needs_no_second_timer() -> None:
+    ana = Writer()
+    batches = [ana.write() for _ in range(3)]
+    one = announced(to_ben(), to_cy())
+    one.wanted[LOG, 2] = one.wanted[LOG, 1]
+    take(one.holdings, batches[0])
+    other = announced(to_ben())
+    take(other.holdings, *batches)
+
+    waited = one.on_received(batches[0], TO_BEN, at())
+    here = other.on_received(batches[0], TO_BEN, at())
+
+    assert waited == [no_timer(GRAFT, LOG, 1), set_timer(ANNOUNCE, ms=20)]
+    assert list(one.wanted) == [(LOG, 2)]
+    assert here == [no_timer(GRAFT, LOG, 1)]
+    assert other.wanted == {}
 
 
 def test_announcers_that_are_gone_or_silent_are_not_asked() -> None:

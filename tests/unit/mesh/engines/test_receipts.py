@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mesh.effects import Count, Placed, Send, Tell
-from mesh.engines.receipts import PAGE_RANGES, ReceiptConfig, Receipts
+from mesh.effects import Count, Outcome, Placed, Send, Tell
+from mesh.engines.receipts import PAGE_RANGES, TELL, ReceiptConfig, Receipts
 from mesh.errors import ConfigError
 from mesh.frames import Stored
 from mesh.log.holdings import Holdings
@@ -13,15 +13,17 @@ from mesh.log.log import Run
 from mesh.operations import Receipt
 from mesh.peers import Peer
 from mesh.types import LogId, SessionId
-from tests.engine_samples import TO_ANA, TO_BEN, TO_CY, held, keep, peer, table, take, to_ben, to_cy
+from tests.engine_samples import TO_ANA, TO_BEN, TO_CY, at, held, keep, peer, set_timer, table, take, to_ben, to_cy
 from tests.samples import ANA, BEN, CY, Writer
 
 SEAT, OTHER = SessionId(1), SessionId(2)
 
 
-def receipts(*peers: Peer, holdings: Holdings | None = None, waiting_max: int = 100) -> Receipts:
+def receipts(
+    *peers: Peer, holdings: Holdings | None = None, waiting_max: int = 100, gather_ms: int = 1_000
+) -> Receipts:
     """The receipts of Ana in region eu."""
-    return Receipts(ReceiptConfig(waiting_max), ANA, "eu", holdings or Holdings(), table(*peers))
+    return Receipts(ReceiptConfig(waiting_max, gather_ms), ANA, "eu", holdings or Holdings(), table(*peers))
 
 
 def placed(
@@ -42,7 +44,9 @@ def from_ben(*ranges: tuple[LogId, int, int]) -> Stored:
 def test_a_config_that_makes_no_sense_is_refused() -> None:
     with pytest.raises(ConfigError, match="waiting_max: at least 1"):
         ReceiptConfig(0)
-    assert ReceiptConfig(1).waiting_max == 1
+    with pytest.raises(ConfigError, match="gather_ms: not negative"):
+        ReceiptConfig(gather_ms=-1)
+    assert ReceiptConfig(1, 0).waiting_max == 1
 
 
 # --- levels ----------------------------------------------------------------------------------------------------------
@@ -228,13 +232,54 @@ def test_a_log_that_vanished_is_forgotten() -> None:
 # --- telling peers ---------------------------------------------------------------------------------------------------
 
 
-def test_all_peers_are_told_of_the_logs_that_moved_once() -> None:
-    ana, ben = Writer(), Writer(BEN)
-    one = receipts(to_ben(), to_cy(), holdings=held(ana.write(2), ben.write()))
+def test_the_node_whose_log_it_is_is_told_at_once_and_the_others_a_little_later() -> None:
+    ben = Writer(BEN)
+    one = receipts(to_ben(), to_cy(), holdings=held(ben.write(2), ben.write()))
+    one.on_stored_here(ben.log)
+    stored = Stored(ANA, "eu", ((ben.log, 1, 3),))
+
+    assert one.tell_peers(at(5)) == [Send((TO_BEN,), stored), set_timer(TELL, ms=1_005)]
+    assert one.tell_gathered() == [Send((TO_CY,), stored)]
+    assert one.tell_gathered() == []
+
+
+def test_everyone_is_told_at_once_of_our_own_logs() -> None:
+    ana = Writer()
+    one = receipts(to_ben(), to_cy(), holdings=held(ana.write(2)))
     one.on_stored_here(ana.log)
 
-    assert one.tell_peers() == [Send((TO_BEN, TO_CY), Stored(ANA, "eu", ((ana.log, 1, 2),)))]
-    assert one.tell_peers() == []
+    assert one.tell_peers(at()) == [Send((TO_BEN, TO_CY), Stored(ANA, "eu", ((ana.log, 1, 2),)))]
+    assert one.tell_peers(at()) == []
+    assert one.tell_gathered() == []
+
+
+def test_what_gathers_is_told_once_to_each_who_does_not_know_all_of_it() -> None:
+    ben, cy = Writer(BEN), Writer(CY)
+    one = receipts(to_ben(), to_cy(), holdings=held(ben.write(), cy.write()), gather_ms=200)
+    outcomes: list[Outcome] = []
+    for ms, log in ((0, ben.log), (100, ben.log), (150, cy.log)):
+        one.on_stored_here(log)
+        outcomes += one.tell_peers(at(ms))
+
+    assert outcomes == [
+        Send((TO_BEN,), Stored(ANA, "eu", ((ben.log, 1, 1),))),
+        set_timer(TELL, ms=200),
+        Send((TO_BEN,), Stored(ANA, "eu", ((ben.log, 1, 1),))),
+        Send((TO_CY,), Stored(ANA, "eu", ((cy.log, 1, 1),))),
+    ]
+    ranges = tuple(sorted([(ben.log, 1, 1), (cy.log, 1, 1)]))
+    assert one.tell_gathered() == [Send((TO_BEN, TO_CY), Stored(ANA, "eu", ranges))]
+
+
+def test_a_log_that_vanished_before_the_others_were_told_is_not_told() -> None:
+    ben = Writer(BEN)
+    one = receipts(to_cy(), holdings=held(ben.write()))
+    one.on_stored_here(ben.log)
+    one.tell_peers(at())
+
+    one.on_forget(ben.log)
+
+    assert one.tell_gathered() == []
 
 
 def test_one_peer_is_told_of_every_log_and_all_its_runs() -> None:
@@ -243,7 +288,7 @@ def test_one_peer_is_told_of_every_log_and_all_its_runs() -> None:
     one = receipts(to_ben(), to_cy(), holdings=held(ana_batches[0], ana_batches[2], ben.write()))
 
     ranges = sorted([(ana.log, 1, 1), (ana.log, 3, 3), (ben.log, 1, 1)])
-    assert one.tell_peers((TO_CY,)) == [Send((TO_CY,), Stored(ANA, "eu", tuple(ranges)))]
+    assert one.tell_all(TO_CY) == [Send((TO_CY,), Stored(ANA, "eu", tuple(ranges)))]
 
 
 def test_nobody_is_told_by_a_lone_node_and_nothing_by_an_empty_one() -> None:
@@ -251,9 +296,9 @@ def test_nobody_is_told_by_a_lone_node_and_nothing_by_an_empty_one() -> None:
     lone = receipts(holdings=held(ana.write()))
     lone.on_stored_here(ana.log)
 
-    assert lone.tell_peers() == []
-    assert lone.moved == set()
-    assert receipts(to_ben()).tell_peers((TO_BEN,)) == []
+    assert lone.tell_peers(at()) == []
+    assert (lone.moved, lone.untold) == (set(), set())
+    assert receipts(to_ben()).tell_all(TO_BEN) == []
 
 
 def test_many_runs_are_told_in_pages() -> None:
@@ -261,7 +306,7 @@ def test_many_runs_are_told_in_pages() -> None:
     runs = tuple(Run(2 * i + 1, 2 * i + 1, b"", b"x") for i in range(PAGE_RANGES + 1))
     holdings.recover(log, runs, 5, 6)
 
-    pages = receipts(to_ben(), holdings=holdings).tell_peers((TO_BEN,))
+    pages = receipts(to_ben(), holdings=holdings).tell_all(TO_BEN)
 
     ranges = tuple((log, run.first, run.last) for run in runs)
     assert pages == [
