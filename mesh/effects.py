@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from mesh.frames import Frame, Lane
 from mesh.log.batch import Batch
@@ -107,8 +107,7 @@ Query = Ranges | OfChannels | Since | OfNames
 # --- timers ----------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Timer:
+class Timer(NamedTuple):
     """A named value: setting one again replaces it. `kind` says whose it is, `key` tells several apart."""
 
     kind: str

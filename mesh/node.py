@@ -59,13 +59,15 @@ class Node(Composition):
         self.peers.touched.clear()
         self.guard.on_now(now)
         if self.started:
-            for timer in self._timers.due(now.mono_us):
+            for timer in self._timers.due(now.mono_us):  # of which the firing of one may move another
                 if self._timers.take(timer, now.mono_us):
                     self._run(self._on_timer(timer, now), now)
         for event in events:
             if self.started == isinstance(event, e.Started):
                 raise UsageError("a node is started once, by its first event")
-            self._run(self._on_event(event, now), now)
+            outcomes = self._on_event(event, now)
+            if outcomes:
+                self._run(outcomes, now)
         if self.started:
             self._settle(now)
         effects, self._effects = self._effects, []
@@ -120,10 +122,10 @@ class Node(Composition):
                 case e.Send(to):
                     self.links.on_sent(to, now)
                     self._effects.append(outcome)
-                case e.Dial() | e.Hangup() | e.Append() | e.Load() | e.Tell() | e.Count() | e.Report() | e.Drained():
-                    self._effects.append(outcome)
                 case e.SetTimer():
                     self._timers.set(outcome)
+                case e.Tell() | e.Count() | e.Append() | e.Load() | e.Dial() | e.Hangup() | e.Report() | e.Drained():
+                    self._effects.append(outcome)
                 case e.Placed():
                     self._run(self.receipts.on_placed(outcome), now)
                 case e.PeerUp(link):
@@ -191,7 +193,8 @@ class Node(Composition):
         outcomes = self.links.on_frame(link, frame, now)
         if link not in self.links.links:
             return outcomes
-        self._run(outcomes, now)
+        if outcomes:
+            self._run(outcomes, now)
         if isinstance(frame, f.Push):
             return self._on_push(link, frame.batch, now)
         outcomes = self.links.on_control(link, size, now)
@@ -216,6 +219,11 @@ class Node(Composition):
         assert not isinstance(frame, f.Hello | f.Push), "these were routed before"
         link = peer.link
         match frame:
+            case f.IHave():  # the most frequent first: each case that is passed over costs
+                return self.dissemination.on_ihave(link, frame, now)
+            case f.Stored():
+                self.receipts.on_stored_there(link, frame)
+                return []
             case f.Alive(wall_ms):
                 self.guard.observe(peer.node, wall_ms, now)
                 return []
@@ -227,8 +235,6 @@ class Node(Composition):
                     if node != self.identity.node:
                         outcomes += self.book.on_found(node, address, "member", now)
                 return outcomes
-            case f.IHave():
-                return self.dissemination.on_ihave(link, frame, now)
             case f.Graft(ranges):
                 return self.serving.ask(link, ranges, f.Lane.LIVE)
             case f.Want(ranges):
@@ -239,9 +245,6 @@ class Node(Composition):
                 return self.repair.on_not_found(link, frame, now)
             case f.Busy():
                 return self.repair.on_not_found(link, frame, now)
-            case f.Stored():
-                self.receipts.on_stored_there(link, frame)
-                return []
             case f.RepairHello():
                 return [*self.receipts.tell_all(link), *self.repair.on_repair_hello(link, frame)]
             case f.RepairEqual():

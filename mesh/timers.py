@@ -33,6 +33,8 @@ class Timers:
 
     def due(self, mono_us: int) -> list[Timer]:
         """The timers that are due, earliest first. `take` each before firing it: another's firing may have moved it."""
+        if not self._heap or self._heap[0][0] > mono_us:
+            return []
         due: list[Timer] = []
         while self._heap and self._heap[0][0] <= mono_us:
             at_us, number, timer = heapq.heappop(self._heap)

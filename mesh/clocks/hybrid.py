@@ -88,6 +88,9 @@ class ClockGuard:
         """Notice a leap of the wall clock against the monotonic one. Call at the start of each tick."""
         mono_ms = now.mono_us // 1_000
         base = now.wall_ms - mono_ms
+        if base == self._base_ms and base == self._judged_ms and self._agreed and not self._leapt:  # as nearly always
+            self._expired_to_ms = max(self._expired_to_ms, now.wall_ms)
+            return
         if self._base_ms is None or abs(base - self._base_ms) <= SKEW_MAX_MS or (self.offsets and self._agrees(now)):
             self._base_ms = base
             self._leapt = False
@@ -119,7 +122,8 @@ class ClockGuard:
         return min((low, high), key=lambda clock: abs(clock - now.wall_ms))
 
     def _agrees(self, now: Now) -> bool:
-        base_ms = now.wall_ms - now.mono_us // 1_000
+        mono_us, wall_ms = now
+        base_ms = wall_ms - mono_us // 1_000
         if base_ms != self._judged_ms:
             self._judged_ms, self._agreed = base_ms, self._judge(now)
         return self._agreed

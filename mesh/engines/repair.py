@@ -246,6 +246,7 @@ class Repair:
         partner = self.partners.get(link)
         if partner is None:
             return []
+        self.peers.touched.add(link)
         outcomes: list[Outcome] = []
         for state in frame.logs:
             if state.log in self.holdings.gone:

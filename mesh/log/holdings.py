@@ -238,8 +238,10 @@ class Holdings:
 
     def check(self) -> None:
         """Assert the invariants of the logs that were touched."""
+        if not self.touched:
+            return
         waiting: Counter[LogId] = Counter()
-        for (log, _), batch in self.pending.items() if self.touched else ():
+        for (log, _), batch in self.pending.items():
             waiting[log] += batch.head.length
         for log in self.touched:
             received, stored = self.received.get(log), self.stored.get(log)

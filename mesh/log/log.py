@@ -35,7 +35,7 @@ class Run(NamedTuple):
 class Log:
     """The runs of one log. Every change costs O(log runs) plus the runs it moves."""
 
-    __slots__ = ("id", "positions", "runs", "stamp", "expires_ms")
+    __slots__ = ("_hashed", "expires_ms", "id", "positions", "runs", "stamp")
 
     def __init__(self, log: LogId, runs: tuple[Run, ...] = (), stamp: int = 0, expires_ms: int = 0) -> None:
         """Start from recovered runs (sorted, joined), the newest stamp and the latest expiry of the log."""
@@ -44,6 +44,9 @@ class Log:
         self.positions = IntervalSet((run.first, run.last) for run in runs)
         self.stamp = stamp
         self.expires_ms = expires_ms
+        self._hashed = blake2b(log.node, digest_size=8, person=b"gsm-digest")
+        """What every digest of this log begins with."""
+        self._hashed.update(b"%d/%s" % (log.epoch, log.space.encode()))
 
     @property
     def frontier(self) -> int:
@@ -113,11 +116,9 @@ class Log:
 
     def digest(self) -> int:
         """64 bits that are equal when two nodes hold the same of this log, heads included."""
-        state = blake2b(self.id.node, digest_size=8, person=b"gsm-digest")
-        state.update(b"%d/%s" % (self.id.epoch, self.id.space.encode()))
+        state = self._hashed.copy()
         for run in self.runs:
-            state.update(b"/%d-%d/" % (run.first, run.last))
-            state.update(run.head)
+            state.update(b"/%d-%d/%s" % (run.first, run.last, run.head))
         return int.from_bytes(state.digest(), "big")
 
     def check(self) -> None:

@@ -292,8 +292,9 @@ class Delivery(Tail):
     def check(self) -> None:
         """Assert the invariants of the logs that were touched."""
         assert len(self.asked) <= self.config.loads_max
-        if self.holdings.touched:
-            self.groups.check()
+        if not self.holdings.touched:
+            return
+        self.groups.check()
         for log in self.holdings.touched:
             self._check_log(log, self.deliverable.get(log))
 

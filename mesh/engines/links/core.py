@@ -242,7 +242,6 @@ class Links:
             return []  # we have hung up; what was under way does not matter
         if not link.greeted and not isinstance(frame, Hello):
             return self._drop(link_id, Code.HELLO_MISSING, type(frame).__name__, now)
-        self.peers.touched.add(link_id)
         idle_us = now.mono_us - link.heard_us
         link.heard_us = now.mono_us
         rate = self.config.control_bytes_per_s
@@ -311,6 +310,7 @@ class Links:
         """Count a batch that came against what we granted. The link is gone afterwards if it was too much."""
         link = self.links[link_id]
         link.got += size
+        self.peers.touched.add(link_id)
         return self._drop(link_id, Code.CREDIT_EXCEEDED, "", now) if link.got > link.granted_until else []
 
     def on_batch_done(self, link_id: LinkId, size: int) -> list[Outcome]:
