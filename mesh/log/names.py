@@ -3,10 +3,11 @@
 For each publisher and incarnation a node keeps runs `first..last -> (log, positions)`, one for every copy. A run holds
 sequences that follow one another without a hole, at rising positions of one log; the positions between may belong to
 others, which is why a run says where a name *is at most*; all of them are held, so that whoever waits until they are
-stored does not wait for what may never come. Runs are what a disk keeps, too (`marks.names`), replaced by
-`(publisher, incarnation, log, first)` as they grow.
+stored does not wait for what may never come. Batches that come in another order than they were sealed in are joined when
+the last of them is here. Runs are what a disk keeps, too (`marks.names`), replaced by `(publisher, incarnation, log,
+first)` as they grow at their end; what was joined to an earlier one stays on the disk and is passed over at the start.
 
-The index is bounded by retention: an incarnation is forgotten when all that it published has expired.
+The index is bounded by retention: a run is forgotten when all that is in it has expired.
 """
 
 from __future__ import annotations
@@ -56,6 +57,12 @@ def _follows(run: NameRun, new: NameRun, held: IntervalSet) -> bool:
     return rises and held.covers(run.to_position, new.from_position)
 
 
+def _joined(run: NameRun, new: NameRun) -> NameRun:
+    """A run and the one that goes on where it ends."""
+    expires_ms = max(run.expires_ms, new.expires_ms)
+    return run._replace(last=new.last, to_position=new.to_position, expires_ms=expires_ms)
+
+
 def _holds(run: NameRun, new: NameRun) -> bool:
     """Whether a run has the names of another at the same places."""
     names = run.log == new.log and run.first <= new.first and new.last <= run.last
@@ -80,8 +87,10 @@ class NameIndex:
         self._runs: dict[tuple[str, int], list[NameRun]] = {}
         self.movers: set[tuple[str, int]] = set()
         """Incarnations whose names lie in more than one log: only these can have copies."""
-        for run in sorted(runs, key=lambda run: (run.log, run.from_position, run.first)):
-            self._take(run)
+        for run in sorted(runs, key=lambda run: (run.log, run.from_position, run.first, -run.last)):
+            before = self._runs.get((run.publisher, run.incarnation))
+            if not before or not _holds(before[-1], run):
+                self._take(run)
 
     def _take(self, run: NameRun) -> None:
         runs = self._runs.setdefault((run.publisher, run.incarnation), [])
@@ -96,19 +105,27 @@ class NameIndex:
         """Take in the names of a batch, given what is held of its log; return the runs that changed, for the disk."""
         changed: dict[tuple[str, int, int, int], NameRun] = {}
         for new in _runs_of(batch):
-            runs = self._runs.get((new.publisher, new.incarnation), [])
-            if runs and _follows(runs[-1], new, held):
-                expires_ms = max(runs[-1].expires_ms, new.expires_ms)
-                runs[-1] = runs[-1]._replace(last=new.last, to_position=new.to_position, expires_ms=expires_ms)
-            else:
-                again = next((run for run in runs if _holds(run, new)), None)
-                if again is not None:  # it was lost from the disk, its row perhaps too, and has come again
-                    changed[again.publisher, again.incarnation, again.first, again.from_position] = again
-                    continue
+            runs = self._runs.get((new.publisher, new.incarnation))
+            if runs is None:
                 self._take(new)
-            run = self._runs[new.publisher, new.incarnation][-1]
+                run = new
+            elif len(runs) == 1 and _follows(runs[0], new, held):  # as nearly always
+                run = runs[0] = _joined(runs[0], new)
+            else:  # it may have been lost from the disk, its row perhaps too, and have come again
+                run = next((run for run in runs if _holds(run, new)), None) or self._join(runs, new, held)
             changed[run.publisher, run.incarnation, run.first, run.from_position] = run
         return list(changed.values())
+
+    def _join(self, runs: list[NameRun], new: NameRun, held: IntervalSet) -> NameRun:
+        """Take a run in, joined with those that it touches; return what it is part of now."""
+        before = next((i for i, run in enumerate(runs) if _follows(run, new, held)), None)
+        if before is not None:
+            new = _joined(runs.pop(before), new)
+        after = next((i for i, run in enumerate(runs) if _follows(new, run, held)), None)
+        if after is not None:
+            new = _joined(new, runs.pop(after))
+        self._take(new)
+        return new
 
     def find(self, publisher: str, incarnation: int, sequence: int) -> list[NameRun]:
         """The runs that hold a name: one for each copy; none if it is new here."""
@@ -144,12 +161,18 @@ class NameIndex:
                     self._runs[key][index] = run._replace(from_position=start, to_position=kept.last)
 
     def expire(self, wall_ms: int) -> int:
-        """Forget incarnations of which nothing is alive; return how many."""
-        dead = [key for key, runs in self._runs.items() if all(run.expires_ms <= wall_ms for run in runs)]
-        for key in dead:
-            del self._runs[key]
-            self.movers.discard(key)
-        return len(dead)
+        """Forget runs of which nothing is alive; return how many incarnations went with them."""
+        before = len(self._runs)
+        for key, runs in list(self._runs.items()):
+            alive = [run for run in runs if run.expires_ms > wall_ms]
+            if len(alive) == len(runs):
+                continue
+            self._runs[key] = alive
+            if len({run.log for run in alive}) < 2:
+                self.movers.discard(key)
+            if not alive:
+                del self._runs[key]
+        return before - len(self._runs)
 
     def copies_elsewhere(self, publisher: str, incarnation: int, sequence: int, log: LogId) -> list[NameRun]:
         """The runs of other logs that hold the same name."""

@@ -65,20 +65,43 @@ def test_a_gap_or_a_step_back_begins_another_run() -> None:
 
     noted = index.note(batch, ALL)
 
-    assert noted == [run_of(batch, n, n, at, at) for n, at in ((1, 1), (3, 2), (2, 3), (2, 4))]
-    assert index.find("p", 7, 2) == noted[2:]
+    assert noted == [run_of(batch, 1, 2, 1, 3), run_of(batch, 3, 3, 2, 2), run_of(batch, 2, 2, 4, 4)]
+    assert index.find("p", 7, 2) == [noted[0], noted[2]]
 
 
-def test_a_batch_that_comes_late_has_a_run_of_its_own() -> None:
+def test_a_batch_that_comes_late_is_joined_with_what_follows_it() -> None:
     index, writer = NameIndex(), Writer()
     first, second = batch_of(writer, *p(1, 2)), batch_of(writer, *p(3, 4))
     index.note(second, ALL)
 
-    assert index.note(first, ALL) == [run_of(first, 1, 2, 1, 2)]
+    assert index.note(first, ALL) == [run_of(first, 1, 4, 1, 4)]
 
-    assert index.find("p", 7, 1) == [run_of(first, 1, 2, 1, 2)]
+    assert index.find("p", 7, 3) == [run_of(first, 1, 4, 1, 4)]
     assert index.newest("p", 7) == 4
     assert not index.moved("p", 7)
+
+
+def test_batches_that_come_in_any_order_are_one_run_when_all_are_here() -> None:
+    index, writer = NameIndex(), Writer()
+    batches = [batch_of(writer, *p(number)) for number in range(1, 6)]
+
+    noted = [index.note(batches[i], IntervalSet([(1, 5)])) for i in (0, 4, 2, 3, 1)]
+
+    spans = ((1, 1), (5, 5), (3, 3), (3, 5), (1, 5))
+    assert noted == [[run_of(batches[0], first, last, first, last)] for first, last in spans]
+    assert index.find("p", 7, 4) == noted[-1]
+    index.check()
+
+
+def test_what_a_disk_held_of_parts_that_were_joined_is_passed_over() -> None:
+    ana, ben = Writer(), Writer(BEN)
+    batch, copy = batch_of(ana, *p(1, 2, 3)), batch_of(ben, *p(2))
+    whole, part, other = run_of(batch, 1, 3, 1, 3), run_of(batch, 1, 2, 1, 2), run_of(copy, 2, 2, 1, 1)
+
+    index = NameIndex([part, run_of(batch, 3, 3, 3, 3), whole, other])
+
+    assert index.find("p", 7, 3) == [whole]
+    assert sorted(index.find("p", 7, 2)) == sorted([whole, other])
 
 
 def test_a_later_batch_that_is_nearer_in_sequence_than_in_place_does_not_join() -> None:
@@ -234,7 +257,7 @@ def test_only_the_copy_at_its_own_place_is_forgotten() -> None:
     assert index.movers == set()
 
 
-def test_an_incarnation_is_forgotten_when_nothing_of_it_is_alive() -> None:
+def test_a_run_is_forgotten_when_nothing_of_it_is_alive_and_an_incarnation_with_its_last() -> None:
     index, ana, ben = NameIndex(), Writer(ANA), Writer(BEN)
     ana._stamp += 1
     short = ana.seal([record(1, publisher="p", stamp=ana._stamp, ttl_ms=5)])
@@ -243,7 +266,10 @@ def test_an_incarnation_is_forgotten_when_nothing_of_it_is_alive() -> None:
     for batch in (short, long, other):
         index.note(batch, ALL)
 
+    assert index.expire(short.head.expires_ms - 1) == 0
+    assert index.find("p", 7, 1) != []
     assert index.expire(long.head.expires_ms - 1) == 0
+    assert (index.find("p", 7, 1), index.movers) == ([], set())
     assert index.expire(long.head.expires_ms) == 1
 
     assert (index.find("p", 7, 2), index.movers, len(index)) == ([], set(), 1)
