@@ -21,7 +21,7 @@ import msgpack
 from mesh.clocks.hybrid import stamp_ms
 from mesh.crypto import NAME_BYTES, PUBLIC_BYTES, SIGNATURE_BYTES, Signer, Suite, name_of
 from mesh.errors import DecodeError
-from mesh.log.record import RECORD_BYTES_MAX, Record, decode_records, unpacker
+from mesh.log.record import RECORD_BYTES_MAX, UNPACK_ERRORS, Record, decode_records, unpacked
 from mesh.types import NODE_ID_BYTES, LogId, NodeId
 
 FORMAT = 1
@@ -201,22 +201,33 @@ def decode_header(header: bytes) -> Header:
     """Decode a header, every field typed. Raises `DecodeError`."""
     if len(header) > HEADER_BYTES_MAX:
         raise DecodeError("a header is too large")
-    reader = unpacker(HEADER_BYTES_MAX)
     try:
-        reader.feed(header)
-        fields = reader.unpack()
-    except (msgpack.UnpackException, ValueError, RecursionError) as error:
+        fields = unpacked(header)
+    except msgpack.ExtraData as error:
+        raise DecodeError("bytes follow the header", len(header) - len(error.extra)) from error
+    except UNPACK_ERRORS as error:
         raise DecodeError(f"a header does not decode: {str(error) or type(error).__name__}") from error
     if type(fields) is not list or len(fields) != 12 or (type(fields[0]), fields[0]) != (int, FORMAT):
         raise DecodeError("a header has another format")
-    if reader.tell() != len(header):
-        raise DecodeError("bytes follow the header", reader.tell())
     node, epoch, space, first, count, stamp, expires_ms, floor, previous, body_hash, codec = fields[1:]
-    numbers = (epoch, first, count, stamp, expires_ms, floor, codec)
-    if any(type(number) is not int or not 0 <= number < NUMBER_MAX for number in numbers):
+    if (
+        not type(epoch)
+        is type(first)
+        is type(count)
+        is type(stamp)
+        is type(expires_ms)
+        is type(floor)
+        is type(codec)
+        is int
+    ):
         raise DecodeError("a header's numbers are invalid")
-    names = ((node, NODE_ID_BYTES), (previous, NAME_BYTES), (body_hash, NAME_BYTES))
-    if any(type(value) is not bytes or len(value) != size for value, size in names) or type(space) is not str:
+    if min(epoch, first, count, stamp, expires_ms, floor, codec) < 0:
+        raise DecodeError("a header's numbers are invalid")
+    if max(epoch, first, count, stamp, expires_ms, floor, codec) >= NUMBER_MAX:
+        raise DecodeError("a header's numbers are invalid")
+    if not type(node) is type(previous) is type(body_hash) is bytes or type(space) is not str:
+        raise DecodeError("a header's names are invalid")
+    if len(node) != NODE_ID_BYTES or not len(previous) == len(body_hash) == NAME_BYTES:
         raise DecodeError("a header's names are invalid")
     if not 0 < first <= POSITION_MAX - count or not 0 < count <= BATCH_RECORDS_MAX or codec > CODEC_ZLIB:
         raise DecodeError("a header's place or codec is invalid")

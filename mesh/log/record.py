@@ -82,15 +82,20 @@ def encode_record(fields: tuple[Any, ...]) -> bytes:
     return packed
 
 
+_LIMITS: dict[str, Any] = {"max_array_len": 4096, "max_map_len": 4096, "max_ext_len": 0, "strict_map_key": True}
+"""What a MessagePack reader builds at most. Text and bytes are bounded by what is fed."""
+UNPACK_ERRORS = (msgpack.UnpackException, ValueError, RecursionError)
+"""What a reader raises for what it cannot read."""
+
+
+def unpacked(packed: bytes) -> Any:
+    """Read exactly one MessagePack value within our limits. Raises `UNPACK_ERRORS`, which do not say where."""
+    return msgpack.unpackb(packed, **_LIMITS)
+
+
 def unpacker(size_max: int) -> msgpack.Unpacker:
-    """A MessagePack reader that builds nothing larger than our limits. Text and bytes are bounded by what is fed."""
-    return msgpack.Unpacker(
-        max_buffer_size=max(size_max, 1),
-        max_array_len=4096,
-        max_map_len=4096,
-        max_ext_len=0,
-        strict_map_key=True,
-    )
+    """A MessagePack reader of several values, and of where each ends; it builds nothing larger than our limits."""
+    return msgpack.Unpacker(max_buffer_size=max(size_max, 1), **_LIMITS)
 
 
 def refuse_depth(value: Any, depth: int) -> None:
@@ -120,7 +125,7 @@ def decode_records(body: bytes, count: int) -> list[Record]:
                 raise DecodeError(f"a record is larger than {RECORD_BYTES_MAX} bytes", start)
             records.append(typed_record(fields, body[start:end]))
             start = end
-    except (msgpack.UnpackException, ValueError, RecursionError) as error:
+    except UNPACK_ERRORS as error:
         raise DecodeError(f"a record does not decode: {str(error) or type(error).__name__}", start) from error
     if start != len(body):
         raise DecodeError("bytes follow the last record", start)

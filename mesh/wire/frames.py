@@ -18,7 +18,7 @@ from mesh.crypto import NAME_BYTES, SIGNATURE_BYTES
 from mesh.errors import DecodeError
 from mesh.log.batch import batch_from_parts
 from mesh.log.log import UNKNOWN_NAME
-from mesh.log.record import NESTING_MAX, refuse_depth, unpacker
+from mesh.log.record import NESTING_MAX, UNPACK_ERRORS, refuse_depth, unpacked, unpacker
 from mesh.types import EPOCH_MAX, NODE_ID_BYTES, Address, LogId, NodeId
 
 FRAME_BYTES_MAX = 1_310_720
@@ -42,16 +42,23 @@ def plain(packed: bytes, size_max: int) -> Any:
     """Unpack one MessagePack value within our limits, nesting and extension types refused. Raises `DecodeError`."""
     if len(packed) > size_max:
         raise DecodeError(f"larger than {size_max} bytes")
-    reader = unpacker(size_max)
     try:
-        reader.feed(packed)
-        value = reader.unpack()
-    except (msgpack.UnpackException, ValueError, RecursionError) as error:
-        raise DecodeError(f"no MessagePack: {str(error) or type(error).__name__}", reader.tell()) from error
-    if reader.tell() != len(packed):
-        raise DecodeError("bytes follow the value", reader.tell())
+        value = unpacked(packed)
+    except UNPACK_ERRORS:
+        raise _explained(packed) from None
     refuse_depth(value, NESTING_MAX)
     return value
+
+
+def _explained(packed: bytes) -> DecodeError:
+    """Read again, slowly, what could not be read: what is wrong with it, and where."""
+    reader = unpacker(len(packed))
+    try:
+        reader.feed(packed)
+        reader.unpack()
+    except UNPACK_ERRORS as error:
+        return DecodeError(f"no MessagePack: {str(error) or type(error).__name__}", reader.tell())
+    return DecodeError("bytes follow the value", reader.tell())
 
 
 # --- typed fields ----------------------------------------------------------------------------------------------------
@@ -100,14 +107,14 @@ def log_parts(log: LogId) -> list[Any]:
 def log_id(value: Any) -> LogId:
     """A log, typed. Raises `DecodeError`."""
     node, epoch, space = array(value, 3, 3)
-    if number(epoch) >= EPOCH_MAX:
+    if type(epoch) is not int or not 0 <= epoch < EPOCH_MAX:
         raise DecodeError("an epoch lies below 2^63")
-    return LogId(NodeId(blob(node, NODE_ID_BYTES)), epoch, text(space))
+    return LogId(blob(node, NODE_ID_BYTES), epoch, text(space))  # type: ignore[arg-type]  # a call for nothing
 
 
 def interval(first: Any, last: Any) -> tuple[int, int]:
     """A closed run of positions. Raises `DecodeError`."""
-    if not 0 < number(first) <= number(last) < INTERVAL_MAX:
+    if type(first) is not int or type(last) is not int or not 0 < first <= last < INTERVAL_MAX:
         raise DecodeError("a range runs from a first to a last")
     return first, last
 
@@ -125,15 +132,12 @@ def _address(value: Any) -> Address | None:
 
 def _range(value: Any) -> tuple[LogId, int, int]:
     log, first, last = array(value, 3, 3)
-    return log_id(log), *interval(first, last)
+    interval(first, last)
+    return log_id(log), first, last
 
 
 def _ranges(value: Any) -> tuple[tuple[LogId, int, int], ...]:
-    return tuple(_range(item) for item in array(value, 0, PAGE_INTERVALS_MAX))
-
-
-def _ranges_parts(ranges: tuple[tuple[LogId, int, int], ...]) -> list[Any]:
-    return [[log_parts(log), first, last] for log, first, last in ranges]
+    return tuple([_range(item) for item in array(value, 0, PAGE_INTERVALS_MAX)])
 
 
 def _run(value: Any) -> tuple[int, int, bytes]:
@@ -193,37 +197,36 @@ def encode_frame(frame: f.Frame) -> bytes:
     return packed
 
 
-def _parts(frame: f.Frame) -> list[Any]:  # a table in the form of a match: one line a frame
-    match frame:
+def _parts(frame: f.Frame) -> list[Any]:  # a table in the form of a match: one line a frame, the frequent ones first
+    match frame:  # tuples travel as arrays, so ranges and logs need no copy
+        case f.IHave(ranges):
+            return [6, ranges]
+        case f.Stored(node, region, ranges):
+            return [9, node, region, ranges]
         case f.Push(batch):
             return [5, batch.parts()]
-        case f.Hello(version, mesh, certificate, life, wall_ms, proof, address):
-            return [1, version, mesh, certificate, life, wall_ms, proof, list(address) if address else None]
+        case f.Graft(ranges):
+            return [7, ranges]
         case f.Alive(wall_ms):
             return [2, wall_ms]
         case f.Credit(until_bytes):
             return [3, until_bytes]
+        case f.Hello(version, mesh, certificate, life, wall_ms, proof, address):
+            return [1, version, mesh, certificate, life, wall_ms, proof, address]
         case f.Members(certificates, addresses):
-            return [4, list(certificates), [[node, list(address)] for node, address in addresses]]
-        case f.IHave(ranges):
-            return [6, _ranges_parts(ranges)]
-        case f.Graft(ranges):
-            return [7, _ranges_parts(ranges)]
+            return [4, certificates, addresses]
         case f.NotFound(ranges):
-            return [8, _ranges_parts(ranges)]
-        case f.Stored(node, region, ranges):
-            return [9, node, region, _ranges_parts(ranges)]
+            return [8, ranges]
         case f.RepairHello(session, digest):
             return [10, session, digest]
         case f.RepairEqual(session):
             return [11, session]
         case f.Vector(session, logs, more, answer):
-            states = [[log_parts(s.log), s.stamp, [list(run) for run in s.runs]] for s in logs]
-            return [12, session, states, more, answer]
+            return [12, session, [[s.log, s.stamp, s.runs] for s in logs], more, answer]
         case f.Want(ranges):
-            return [13, _ranges_parts(ranges)]
+            return [13, ranges]
         case f.Busy(ranges, retry_ms):
-            return [14, _ranges_parts(ranges), retry_ms]
+            return [14, ranges, retry_ms]
         case _:
             assert_never(frame)
 

@@ -273,7 +273,7 @@ def test_what_is_no_header_is_refused_and_says_where() -> None:
 
 
 def test_the_reason_is_told_even_where_the_reader_has_no_words() -> None:
-    with pytest.raises(DecodeError, match="a header does not decode: No more data to unpack"):
+    with pytest.raises(DecodeError, match="a header does not decode: Unpack failed: incomplete input"):
         decode_header(b"")
     with pytest.raises(DecodeError, match="a header does not decode: FormatError"):
         decode_header(b"\xc1")
