@@ -70,7 +70,8 @@ class Dissemination:
     holdings: Holdings
     peers: Peers
     wanted: dict[tuple[LogId, int], Wanted] = field(default_factory=dict)
-    announcements: dict[LinkId, VersionVector] = field(default_factory=dict)
+    announcements: dict[tuple[LinkId, ...], VersionVector] = field(default_factory=dict)
+    """What gathers, and for which links: all that is for the same links together."""
     announcing: bool = False
     """The timer for announcements is set."""
 
@@ -79,12 +80,14 @@ class Dissemination:
         outcomes: list[Outcome] = []
         for batch in batches:
             ready: list[LinkId] = []
+            behind: list[LinkId] = []
             for peer in self.peers:
                 if not peer.behind and peer.spend(batch.size):
                     ready.append(peer.link)
                 else:
                     peer.starved = peer.starved or not peer.can_take(batch.size)
-                    outcomes += self._announce(peer.link, batch, now)
+                    behind.append(peer.link)
+            outcomes += self._announce(tuple(behind), batch, now)
             if ready:
                 outcomes.append(Send(tuple(ready), Push(batch), Lane.LIVE))
         return outcomes
@@ -98,10 +101,8 @@ class Dissemination:
             outcomes.append(SetTimer(Timer(GRAFT, (log, first)), None))
             outcomes += self._want_rest(log, last + 1, wanted, now)
         known = wanted.announcers if wanted is not None and last <= wanted.last else ()
-        for peer in self.peers:
-            if peer.link != sender and peer.link not in known:
-                outcomes += self._announce(peer.link, batch, now)
-        return outcomes
+        others = tuple([peer.link for peer in self.peers if peer.link != sender and peer.link not in known])
+        return outcomes + self._announce(others, batch, now)
 
     def _want_rest(self, log: LogId, first: int, wanted: Wanted, now: Now) -> list[Outcome]:
         """The first batch of a range that was announced has come: go on waiting for the others."""
@@ -111,28 +112,52 @@ class Dissemination:
         self.wanted[log, rest[0][0]] = wanted
         return [SetTimer(Timer(GRAFT, (log, rest[0][0])), now.mono_us + wanted.wait_us)]
 
-    def _announce(self, link: LinkId, batch: Batch, now: Now) -> list[Outcome]:
-        vector = self.announcements.get(link)
+    def _announce(self, links: tuple[LinkId, ...], batch: Batch, now: Now) -> list[Outcome]:
+        if not links:
+            return []
+        vector = self.announcements.get(links)
         if vector is None:
-            vector = self.announcements[link] = VersionVector()
+            vector = self.announcements[links] = VersionVector()
         vector.add(batch.log, batch.first, batch.last)
         if len(vector) >= self.config.ihave_entries_max:
-            return self._flush(link)
+            return self._flush()
         if not self.announcing:
             self.announcing = True
             return [SetTimer(Timer(ANNOUNCE), now.mono_us + self.config.ihave_ms * US_PER_MS)]
         return []
 
-    def _flush(self, link: LinkId) -> list[Outcome]:
-        vector = self.announcements.pop(link)
-        ranges = [(log, first, last) for log, runs in vector.items() for first, last in runs]
+    def _flush(self) -> list[Outcome]:
+        """Tell what was gathered: each link once, links that are told the same together."""
+        gathered, self.announcements = self.announcements, {}
+        told: dict[LinkId, list[tuple[LogId, int, int]]] = {}
+        for links, vector in gathered.items():
+            ranges = [(log, first, last) for log, runs in vector.items() for first, last in runs]
+            for link in links:
+                told.setdefault(link, []).extend(ranges)
+        together: dict[tuple[tuple[LogId, int, int], ...], list[LinkId]] = {}
+        for link in sorted(told):
+            together.setdefault(tuple(told[link]), []).append(link)
         page = self.config.ihave_entries_max
-        return [Send((link,), IHave(tuple(ranges[i : i + page]))) for i in range(0, len(ranges), page)]
+        return [
+            Send(tuple(links), IHave(ranges[i : i + page]))
+            for ranges, links in together.items()
+            for i in range(0, len(ranges), page)
+        ]
 
     def on_announce_timer(self) -> list[Outcome]:
         """Tell what was gathered."""
         self.announcing = False
-        return [outcome for link in sorted(self.announcements) for outcome in self._flush(link)]
+        return self._flush()
+
+    def _untell(self, link: LinkId, log: LogId, first: int, last: int) -> None:
+        """A link need not be told of a range any more."""
+        for links, vector in list(self.announcements.items()):
+            if link in links and vector.get(log).touches(first, last):
+                others = tuple(other for other in links if other != link)
+                for lo, hi in vector.get(log).within(first, last):
+                    vector.remove(log, lo, hi)
+                    if others:
+                        self.announcements.setdefault(others, VersionVector()).add(log, lo, hi)
 
     def on_ihave(self, link: LinkId, frame: IHave, now: Now) -> list[Outcome]:
         """A peer announces: wait a moment for what is missing, then ask."""
@@ -142,10 +167,9 @@ class Dissemination:
         wait_us = (self.config.graft_near_ms if peer.near else self.config.graft_ms) * US_PER_MS
         outcomes: list[Outcome] = []
         too_many = False
-        announcing = self.announcements.get(link)
         for log, first, last in frame.ranges:
-            if announcing is not None:  # it need not be told what it has
-                announcing.remove(log, first, last)
+            if self.announcements:
+                self._untell(link, log, first, last)
             for lo, hi in self.holdings.received_of(log).missing(first, last):
                 wanted = self.wanted.get((log, lo))
                 if wanted is not None:
@@ -190,7 +214,11 @@ class Dissemination:
 
     def on_peer_down(self, link: LinkId) -> None:
         """Whatever waited to be announced on a link is for the repair when it comes up again."""
-        self.announcements.pop(link, None)
+        gathered, self.announcements = self.announcements, {}
+        for links, vector in gathered.items():
+            others = tuple(other for other in links if other != link)
+            if others:
+                self.announcements.setdefault(others, VersionVector()).merge(vector)
 
     def check(self) -> None:
         """Assert that what is waited for is bounded."""

@@ -132,8 +132,36 @@ def test_a_batch_that_came_is_announced_to_all_but_its_sender() -> None:
     one = engine(to_ana(), to_ben(), to_cy())
 
     assert one.on_received(batch, TO_ANA, at(1)) == [set_timer(ANNOUNCE, ms=21)]
-    assert one.on_announce_timer() == [Send((TO_BEN,), ihave((LOG, 1, 3))), Send((TO_CY,), ihave((LOG, 1, 3)))]
+    assert one.on_announce_timer() == [Send((TO_BEN, TO_CY), ihave((LOG, 1, 3)))]
     assert one.on_announce_timer() == []
+
+
+def test_what_came_over_several_links_is_told_to_each_of_the_others_at_once() -> None:
+    ana, ben = Writer(), Writer(BEN)
+    one = engine(to_ana(), to_ben(), to_cy())
+    one.on_received(ana.write(2), TO_ANA, at())
+    one.on_received(ben.write(), TO_BEN, at())
+
+    from_ana, from_ben = (ana.log, 1, 2), (ben.log, 1, 1)
+    assert one.on_announce_timer() == [
+        Send((TO_ANA,), ihave(from_ben)),
+        Send((TO_BEN,), ihave(from_ana)),
+        Send((TO_CY,), ihave(from_ana, from_ben)),
+    ]
+
+
+def test_a_link_that_announces_itself_or_goes_is_left_out_and_the_others_are_told() -> None:
+    ana = Writer()
+    one = engine(to_ana(), to_ben(), to_cy())
+    for _ in range(2):
+        batch = ana.write()
+        take(one.holdings, batch)
+        one.on_received(batch, TO_ANA, at())
+
+    one.on_ihave(TO_BEN, ihave((LOG, 2, 2)), at(1))
+    one.on_peer_down(TO_CY)
+
+    assert one.on_announce_timer() == [Send((TO_BEN,), ihave((LOG, 1, 1)))]
 
 
 def test_a_batch_is_not_announced_to_those_that_announced_it() -> None:
