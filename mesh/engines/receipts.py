@@ -175,10 +175,15 @@ class Receipts:
         moved, self.moved = sorted(self.moved), set()
         if not len(self.peers):
             return []  # who comes up is told everything
-        outcomes = self._tell(tuple(peer.link for peer in self.peers), [log for log in moved if log.node == self.own])
         foreign = [log for log in moved if log.node != self.own]
-        for peer in self.peers:
-            outcomes += self._tell((peer.link,), [log for log in foreign if log.node == peer.node])
+        outcomes: list[Outcome] = []
+        if len(foreign) < len(moved):
+            ours = [log for log in moved if log.node == self.own]
+            outcomes += self._tell(tuple(peer.link for peer in self.peers), ours)
+        origins = {log.node for log in foreign}
+        for peer in self.peers if origins else ():
+            if peer.node in origins:
+                outcomes += self._tell((peer.link,), [log for log in foreign if log.node == peer.node])
         if foreign and not self.untold:
             outcomes.append(SetTimer(Timer(TELL), now.mono_us + self.config.gather_ms * US_PER_MS))
         self.untold.update(foreign)
