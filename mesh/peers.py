@@ -87,6 +87,10 @@ class Peers:
         """Whether any life of a node is linked and not silent."""
         return any(peer.node == node and not peer.silent for peer in self)
 
+    def links(self) -> list[LinkId]:
+        """All links, in the order of their coming up."""
+        return list(self._peers)
+
     def __iter__(self) -> Iterator[Peer]:
         return iter(list(self._peers.values()))
 

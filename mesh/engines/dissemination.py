@@ -101,7 +101,7 @@ class Dissemination:
             outcomes.append(SetTimer(Timer(GRAFT, (log, first)), None))
             outcomes += self._want_rest(log, last + 1, wanted, now)
         known = wanted.announcers if wanted is not None and last <= wanted.last else ()
-        others = tuple([peer.link for peer in self.peers if peer.link != sender and peer.link not in known])
+        others = tuple([link for link in self.peers.links() if link != sender and link not in known])
         return outcomes + self._announce(others, batch, now)
 
     def _want_rest(self, log: LogId, first: int, wanted: Wanted, now: Now) -> list[Outcome]:

@@ -179,7 +179,7 @@ class Receipts:
         outcomes: list[Outcome] = []
         if len(foreign) < len(moved):
             ours = [log for log in moved if log.node == self.own]
-            outcomes += self._tell(tuple(peer.link for peer in self.peers), ours)
+            outcomes += self._tell(tuple(self.peers.links()), ours)
         origins = {log.node for log in foreign}
         for peer in self.peers if origins else ():
             if peer.node in origins:

@@ -322,7 +322,7 @@ class Repair:
         """A batch came, from wherever: nobody needs to be asked for it. Sessions that wanted it have progressed."""
         outcomes: list[Outcome] = []
         for link, partner in self.partners.items():
-            if not partner.missing.get(log).touches(first, last):
+            if not partner.missing or not partner.missing.get(log).touches(first, last):
                 continue
             partner.missing.remove(log, first, last)
             partner.asked.remove(log, first, last)

@@ -87,10 +87,14 @@ class Batch:
         "body",
         "epoch_proof",
         "epoch_public",
-        "header",
+        "first",
         "head",
+        "header",
+        "last",
+        "log",
         "name",
         "signature",
+        "size",
     )
 
     def __init__(
@@ -102,30 +106,18 @@ class Batch:
         self.signature = signature
         self.epoch_public = epoch_public
         self.epoch_proof = epoch_proof
-        self.head = decode_header(header)
+        self.head = head = decode_header(header)
         self.name = name_of(header)
+        self.log: LogId = head.log
+        """The log that it belongs to ..."""
+        self.first = head.first
+        """... and the positions of its first record ..."""
+        self.last = head.first + head.length - 1
+        """... and its last."""
+        self.size = OVERHEAD_BYTES + (len(body) if body is not None else 0)
+        """What it costs a link's credit, in bytes."""
         self._records: list[Record] | None = None
         self._earliest_ms = -1
-
-    @property
-    def log(self) -> LogId:
-        """The log that it belongs to."""
-        return self.head.log
-
-    @property
-    def first(self) -> int:
-        """The position of its first record."""
-        return self.head.first
-
-    @property
-    def last(self) -> int:
-        """The position of its last record."""
-        return self.head.last
-
-    @property
-    def size(self) -> int:
-        """What it costs a link's credit, in bytes."""
-        return OVERHEAD_BYTES + (len(self.body) if self.body is not None else 0)
 
     def plain_body(self) -> bytes:
         """The records' bytes back to back. Raises `DecodeError` if they do not unfold, or to too many bytes."""

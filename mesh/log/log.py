@@ -58,9 +58,14 @@ class Log:
         i = bisect_right(self.runs, last, key=_first) - 1
         return self.runs[i].head if i >= 0 and self.runs[i].last == last else UNKNOWN_NAME
 
+    def _place(self, first: int) -> int:
+        """How many runs begin at or before a position: all, as nearly always, or as many as are searched for."""
+        runs = self.runs
+        return len(runs) if not runs or runs[-1].first <= first else bisect_right(runs, first, key=_first)
+
     def fault(self, batch: Batch) -> str:
         """Say why a batch that overlaps nothing cannot stand at its place; empty if it can."""
-        i = bisect_right(self.runs, batch.first, key=_first)
+        i = self._place(batch.first)
         if i > 0:
             before = self.runs[i - 1]
             if before.last + 1 == batch.first and before.head not in (UNKNOWN_NAME, batch.head.previous):
@@ -75,7 +80,7 @@ class Log:
 
     def add(self, batch: Batch) -> None:
         """Take a batch that overlaps nothing here and for which `fault` is empty."""
-        i = bisect_right(self.runs, batch.first, key=_first)
+        i = self._place(batch.first)
         first, last, before, head = batch.first, batch.last, batch.head.previous, batch.name
         start, end = i, i
         if i > 0 and self.runs[i - 1].last + 1 == first:

@@ -36,6 +36,12 @@ class NameRun(NamedTuple):
 
 def _runs_of(batch: Batch) -> list[NameRun]:
     """The name runs of one batch, in the order in which they begin."""
+    if batch.head.length == 1 and batch.body is not None:
+        (one,) = batch.records()
+        place, expires_ms = batch.first, batch.head.expires_ms
+        return [
+            NameRun(one.publisher, one.incarnation, one.sequence, one.sequence, batch.log, place, place, expires_ms)
+        ]
     open_runs: dict[tuple[str, int], list[int]] = {}
     found: list[tuple[tuple[str, int], list[int]]] = []
     for position, record in enumerate(batch.records(), batch.first):

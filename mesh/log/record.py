@@ -113,6 +113,11 @@ def refuse_depth(value: Any, depth: int) -> None:
 
 def decode_records(body: bytes, count: int) -> list[Record]:
     """Decode exactly `count` records that lie back to back in `body`. Raises `DecodeError` for anything else."""
+    if count == 1 and len(body) <= RECORD_BYTES_MAX:
+        try:
+            return [typed_record(unpacked(body), body)]
+        except UNPACK_ERRORS:
+            pass  # what is wrong, and where, is found below
     reader = unpacker(len(body))
     records: list[Record] = []
     start = 0
