@@ -1,36 +1,195 @@
-"""The delivery contract, held against ledgers and diaries; each broken promise names the message that proves it.
+"""The delivery contract, held against ledgers and diaries; each broken promise comes with the few events that prove it.
 
-A subscription is *owed* what was acknowledged, has not expired, and matches: all of it if it began at the beginning, else
-what lies beyond the cursor with which it began. The promises and their words are those of docs/concepts/contract.md.
+`Watch` checks as things happen: *once*, *in order*, *nothing invented* and *stays dead* cost a look-up for each message
+shown. What is owed (*nothing lost*, *honest about gaps*) is judged when all is quiet. A subscription is owed what was
+acknowledged, has not expired, and matches, unless more disks were lost than the level of that message survives. The
+promises and their words are those of docs/concepts/contract.md.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from mesh.clocks.vector import IntervalSet, VersionVector
-from mesh.log.record import Record
 from mesh.operations import SlowPolicy
-from mesh.types import pattern_matches
-from sim.workload import App, Diary, Entry
-from sim.world import World
+from sim.diary import Diary, Entry, Ledger, Name, Shown, say_name
+from sim.diary import name_of as name_of
 
-Name = tuple[str, int, int]
-Ledger = dict[Name, Entry]
+if TYPE_CHECKING:
+    from sim.workload import App
+    from sim.world import World
+
+PROMISES = (
+    "available",
+    "durable before acknowledged",
+    "nothing lost",
+    "nothing invented",
+    "once",
+    "in order",
+    "honest about gaps",
+    "converges",
+    "stays dead",
+    "isolated",
+)
+SKEW_US = 60_000_000
+"""How far clocks may differ before a node distrusts its own: nothing is shown longer than that after its expiry."""
+BREACHES_MAX = 1_000
+
+Places = Callable[[Name], list[tuple[object, int, int]]]
+"""Where nodes hold a message: the log, and the first and last position that it may be at."""
 
 
 @dataclass(frozen=True, slots=True)
 class Breach:
-    """A promise that was broken, and how it is known."""
+    """A promise that was broken, and how it is known: the events that prove it, in order."""
 
     promise: str
     about: str
+    witness: tuple[str, ...] = ()
 
 
-def name_of(record: Record) -> Name:
-    """A message's name, as ledgers have it."""
-    return record.publisher, record.incarnation, record.sequence
+def _second(us: int) -> str:
+    return f"{us / 1e6:.6f} s"
+
+
+def _published(name: Name, entry: Entry) -> str:
+    where = f"attached to {entry.gateway}" if entry.gateway else "attached nowhere"
+    return f"{_second(entry.at_us)}: {name[0]} publishes {say_name(name)} on {entry.channel}, {where}"
+
+
+def _told(name: Name, entry: Entry) -> str:
+    copies, regions = entry.level
+    return f"{_second(entry.told_us)}: {name[0]} is told copies:{copies} regions:{regions}"
+
+
+@dataclass
+class Watch:
+    """Checks a run as it goes. `now_us` tells the time; `wall_us` of a message's expiry is compared with it."""
+
+    now_us: Callable[[], int] = lambda: 0
+    ledger: Ledger = field(default_factory=dict)
+    breaches: list[Breach] = field(default_factory=list)
+    evaluated: dict[str, int] = field(default_factory=dict)
+    """How often each promise was looked at: one that never was is not proved."""
+
+    def broken(self, promise: str, about: str, *witness: str) -> None:
+        """Note a breach."""
+        if len(self.breaches) < BREACHES_MAX:
+            self.breaches.append(Breach(promise, about, witness))
+
+    def look(self, promise: str, times: int = 1) -> None:
+        """A promise is looked at."""
+        self.evaluated[promise] = self.evaluated.get(promise, 0) + times
+
+    # --- as it goes --------------------------------------------------------------------------------------------------
+
+    def on_shown(self, diary: Diary, shown: Shown) -> None:
+        """A message is shown: it was published so, it is shown once, in order, and while it lives."""
+        record = shown.record
+        name = name_of(record)
+        self.look("once")
+        first_us = diary.seen.get(name)
+        if first_us is not None:
+            self._twice(diary, name, first_us, shown)
+        else:
+            diary.seen[name] = shown.at_us
+        key = record.publisher, record.incarnation, record.channel
+        before = diary.newest.get(key, 0)
+        self.look("in order")
+        if record.sequence < before:
+            if not shown.late:
+                self._disordered(diary, name, before, shown)
+        else:
+            diary.newest[key] = record.sequence
+        self._invented(diary, name, shown)
+
+    def _twice(self, diary: Diary, name: Name, first_us: int, shown: Shown) -> None:
+        entry = self.ledger.get(name)
+        self.broken(
+            "once",
+            f"{diary.owner} was shown {say_name(name)} twice, the second time at {shown.position}",
+            *([_published(name, entry)] if entry else []),
+            f"{_second(first_us)}: {diary.owner} is shown it",
+            f"{_second(shown.at_us)}: {diary.owner} is shown it again, from {shown.log.node.hex()[:8]}:{shown.position}",
+        )
+
+    def _disordered(self, diary: Diary, name: Name, before: int, shown: Shown) -> None:
+        earlier = (name[0], name[1], before)
+        self.broken(
+            "in order",
+            f"{diary.owner} was shown {say_name(name)} after {before}, and it was not marked late",
+            *[_published(each, self.ledger[each]) for each in (name, earlier) if each in self.ledger],
+            f"{_second(diary.seen.get(earlier, 0))}: {diary.owner} is shown {say_name(earlier)}",
+            f"{_second(shown.at_us)}: {diary.owner} is shown {say_name(name)}, not marked late",
+        )
+
+    def _invented(self, diary: Diary, name: Name, shown: Shown) -> None:
+        record, entry = shown.record, self.ledger.get(name)
+        self.look("nothing invented")
+        line = f"{_second(shown.at_us)}: {diary.owner} is shown {say_name(name)} on {record.channel}"
+        if entry is None:
+            self.broken("nothing invented", f"{say_name(name)} was shown to {diary.owner}, and never published", line)
+            return
+        if (entry.channel, entry.payload) != (record.channel, record.payload):
+            what = f"{say_name(name)} was published as {entry.payload[:32]!r}, and shown as {record.payload[:32]!r}"
+            self.broken("nothing invented", what, _published(name, entry), line)
+        elif entry.refused:
+            what = f"{say_name(name)} was refused ({entry.refused}), and shown to {diary.owner}"
+            self.broken("nothing invented", what, _published(name, entry), line)
+        elif not diary.matches(record.channel):
+            self.broken("nothing invented", f"{record.channel} matches none of {diary.patterns}", line)
+        if entry.expires_us:
+            self.look("stays dead")
+            if shown.at_us > entry.expires_us + SKEW_US:
+                dead = f"{_second(entry.expires_us)}: it expires"
+                what = f"{say_name(name)} was shown to {diary.owner} after it had expired"
+                self.broken("stays dead", what, _published(name, entry), dead, line)
+
+    # --- when all is quiet -------------------------------------------------------------------------------------------
+
+    def nothing_lost(self, diary: Diary, is_owed: Callable[[Name], bool] = lambda _: True) -> None:
+        """What was acknowledged, lives and matches was shown."""
+        now_us = self.now_us()
+        for name, entry in self.ledger.items():
+            if not entry.is_acknowledged or name in diary.seen or not diary.matches(entry.channel):
+                continue
+            if entry.mortal or (entry.expires_us and now_us + SKEW_US > entry.expires_us) or entry.is_excused:
+                continue
+            if is_owed(name):
+                self.broken(
+                    "nothing lost",
+                    f"{say_name(name)} was acknowledged at copies:{entry.level[0]} and never shown to {diary.owner}",
+                    _published(name, entry),
+                    _told(name, entry),
+                    f"{_second(now_us)}: all is quiet, and {diary.owner} was never shown it",
+                )
+        self.look("nothing lost", len(self.ledger))
+
+    def honest_about_gaps(self, diary: Diary, places: Places, is_owed: Callable[[Name], bool] = lambda _: True) -> None:
+        """What was acknowledged and matches was shown, or a gap names its place."""
+        told = VersionVector((gap.log, IntervalSet([(gap.first, gap.last)])) for gap in diary.missed)
+        for name, entry in self.ledger.items():
+            if not entry.is_acknowledged or name in diary.seen or not diary.matches(entry.channel):
+                continue
+            found = places(name)
+            if not found and (entry.expires_us and self.now_us() > entry.expires_us + SKEW_US):
+                continue  # it is dead and forgotten: whoever asked in time was told
+            if entry.is_excused or not is_owed(name):
+                continue
+            if not any(told.get(log).touches(first, last) for log, first, last in found):  # type: ignore[arg-type]
+                self.broken(
+                    "honest about gaps",
+                    f"{say_name(name)} was neither shown to {diary.owner} nor told as a gap ({diary.policy})",
+                    _published(name, entry),
+                    _told(name, entry),
+                    f"{_second(self.now_us())}: all is quiet, and {diary.owner} was told of no gap there",
+                )
+        self.look("honest about gaps", len(self.ledger))
+
+
+# --- the same, afterwards, for those who keep diaries by themselves ----------------------------------------------------
 
 
 def whole_ledger(apps: Iterable[App]) -> Ledger:
@@ -38,71 +197,41 @@ def whole_ledger(apps: Iterable[App]) -> Ledger:
     return {name: entry for app in apps for name, entry in app.ledger.items()}
 
 
+def _again(ledger: Ledger, diary: Diary) -> tuple[Watch, Diary]:
+    """A watch that has seen all that a diary was shown, and that diary as it would have kept it."""
+    watch = Watch(ledger=ledger)
+    fresh = Diary(diary.patterns, diary.policy, missed=diary.missed, owner=diary.owner)
+    for shown in diary.shown:
+        watch.on_shown(fresh, shown)
+    return watch, fresh
+
+
+def _of(watch: Watch, promise: str) -> list[Breach]:
+    return [breach for breach in watch.breaches if breach.promise == promise]
+
+
 def nothing_lost(ledger: Ledger, diary: Diary) -> list[Breach]:
     """What was acknowledged and matches was shown. For a subscription from the beginning, when all is quiet."""
-    shown = {name_of(shown.record) for shown in diary.shown}
-    return [
-        Breach("nothing lost", f"{name} on {entry.channel} was acknowledged at {entry.level} and never shown")
-        for name, entry in ledger.items()
-        if entry.level > (0, 0) and not entry.mortal and _matches(diary, entry.channel) and name not in shown
-    ]
+    watch, fresh = _again(ledger, diary)
+    watch.nothing_lost(fresh)
+    return _of(watch, "nothing lost")
+
+
+def places_in(world: World) -> Places:
+    """Where the running nodes of a world hold a message."""
+
+    def places(name: Name) -> list[tuple[object, int, int]]:
+        nodes = [machine.node for machine in world.machines.values() if machine.node is not None]
+        return [(r.log, r.from_position, r.to_position) for node in nodes for r in node.holdings.names.find(*name)]
+
+    return places
 
 
 def honest_about_gaps(ledger: Ledger, diary: Diary, world: World) -> list[Breach]:
     """What was acknowledged and matches was shown, or a gap names its place. For subscriptions from the beginning."""
-    shown = {name_of(shown.record) for shown in diary.shown}
-    told = VersionVector((gap.log, IntervalSet([(gap.first, gap.last)])) for gap in diary.missed)
-    breaches = []
-    for name, entry in ledger.items():
-        if entry.level == (0, 0) or not _matches(diary, entry.channel) or name in shown:
-            continue
-        places = [
-            run for m in world.machines.values() if m.node is not None for run in m.node.holdings.names.find(*name)
-        ]
-        if not any(told.get(run.log).touches(run.from_position, run.to_position) for run in places):
-            breaches.append(Breach("honest about gaps", f"{name} was neither shown nor told as a gap ({diary.policy})"))
-    return breaches
-
-
-def nothing_invented(ledger: Ledger, diary: Diary) -> list[Breach]:
-    """What was shown was published so, and was not refused."""
-    breaches = []
-    for shown in diary.shown:
-        record = shown.record
-        entry = ledger.get(name_of(record))
-        if entry is None or (entry.channel, entry.payload) != (record.channel, record.payload):
-            breaches.append(Breach("nothing invented", f"{name_of(record)} was shown, and never published so"))
-        elif entry.refused:
-            breaches.append(Breach("nothing invented", f"{name_of(record)} was refused, and shown"))
-        elif not _matches(diary, record.channel):
-            breaches.append(Breach("nothing invented", f"{record.channel} matches none of {diary.patterns}"))
-    return breaches
-
-
-def once(diary: Diary) -> list[Breach]:
-    """No message was shown twice."""
-    seen: set[Name] = set()
-    breaches = []
-    for shown in diary.shown:
-        name = name_of(shown.record)
-        if name in seen:
-            breaches.append(Breach("once", f"{name} was shown twice, the second time at {shown.position}"))
-        seen.add(name)
-    return breaches
-
-
-def in_order(diary: Diary) -> list[Breach]:
-    """Each publisher's messages came in order within a channel, or were marked late."""
-    newest: dict[tuple[str, int, str], int] = {}
-    breaches = []
-    for shown in diary.shown:
-        record = shown.record
-        key = record.publisher, record.incarnation, record.channel
-        before = newest.get(key, 0)
-        if record.sequence < before and not shown.late:
-            breaches.append(Breach("in order", f"{name_of(record)} came after {before} and was not marked late"))
-        newest[key] = max(before, record.sequence)
-    return breaches
+    watch, fresh = _again(ledger, diary)
+    watch.honest_about_gaps(fresh, places_in(world))
+    return _of(watch, "honest about gaps")
 
 
 def everything(apps: Iterable[App]) -> list[Breach]:
@@ -112,14 +241,9 @@ def everything(apps: Iterable[App]) -> list[Breach]:
     breaches: list[Breach] = []
     for app in apps:
         for diary in app.diaries.values():
+            watch, fresh = _again(ledger, diary)
             if diary.policy in (SlowPolicy.ALL, SlowPolicy.DISCONNECT):
-                breaches += nothing_lost(ledger, diary)
-            breaches += honest_about_gaps(ledger, diary, app.world)
-            breaches += nothing_invented(ledger, diary)
-            breaches += once(diary)
-            breaches += in_order(diary)
+                watch.nothing_lost(fresh)
+            watch.honest_about_gaps(fresh, places_in(app.world))
+            breaches += watch.breaches
     return breaches
-
-
-def _matches(diary: Diary, channel: str) -> bool:
-    return any(pattern_matches(pattern, channel) for pattern in diary.patterns)

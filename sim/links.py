@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 IDLE_US = 60_000_000
 """A connection over which nothing came for so long is given up."""
 DIAL_TIMEOUT_US = 5_000_000
+HANDSHAKE_US = (1_000_000, 2_000_000, 2_000_000)
+"""When the first packet of a handshake is sent again, as its timer doubles; then the dial has failed."""
 PROBE_US = 1_000_000
 """What was lost in a cut is sent again at the latest so long after it."""
 
@@ -40,8 +42,6 @@ class Pipe:
     """Nothing arrives before what was sent before it."""
     held: list[bytes] = field(default_factory=list)
     """What waits until something passes."""
-    bytes: int = 0
-    frames: int = 0
 
 
 class Links:
@@ -52,6 +52,8 @@ class Links:
         self.world = world
         self.network = network
         self.dials = 0
+        self.bytes: dict[tuple[str, str], int] = {}
+        """What left each node for each other, in bytes of frames."""
         self._numbers = 0
         self._rng = world.rng.fork("links")
         self._streams: dict[tuple[str, str], Stream] = {}
@@ -73,18 +75,21 @@ class Links:
             world.after(DIAL_TIMEOUT_US, self._failed, machine, machine.life, address)
             return
         delay_us = network.path(machine.name, target).delay.base_us
-        world.after(3 * delay_us, self._shaken, machine, machine.life, address)
+        world.after(3 * delay_us, self._shaken, machine, machine.life, address, 0)
 
     def _failed(self, machine: Machine, life: int, address: Address) -> None:
         if machine.life == life:
             self.world.hear(machine, DialFailed(address, ""))
 
-    def _shaken(self, machine: Machine, life: int, address: Address) -> None:
+    def _shaken(self, machine: Machine, life: int, address: Address, tries: int) -> None:
         if machine.life != life:
             return
         target = self.world.machines[address.host]
         if target.node is None or target.paused or not self.network.passes(machine.name, target.name):
-            self.world.after(DIAL_TIMEOUT_US, self._failed, machine, life, address)
+            if tries < len(HANDSHAKE_US):
+                self.world.after(HANDSHAKE_US[tries], self._shaken, machine, life, address, tries + 1)
+            else:
+                self._failed(machine, life, address)
             return
         self._numbers += 2
         mine, theirs = LinkId(self._numbers - 1), LinkId(self._numbers)
@@ -101,14 +106,14 @@ class Links:
         """A frame leaves; it arrives after what left before it."""
         path, world = pipe.path, self.world
         size = len(packed)
-        pipe.bytes += size
-        pipe.frames += 1
+        pair = path.source, path.target
+        self.bytes[pair] = self.bytes.get(pair, 0) + size
         if pipe.held or path.cuts or path.clogs or (path.mtu_bytes and size > path.mtu_bytes):
             pipe.held.append(packed)
             return
         at_us = world.now_us + path.crossing_us(size, world.now_us, pipe.rng)
         if path.duplicate_ppm and pipe.rng.chance(path.duplicate_ppm):
-            pipe.bytes += size
+            self.bytes[pair] += size
         if at_us < pipe.free_us:
             at_us = pipe.free_us
         else:
@@ -186,6 +191,4 @@ class Links:
                 if was_lost:
                     pipe.free_us = max(pipe.free_us, self.world.now_us + pipe.rng.below(PROBE_US))
                 for packed in held:
-                    pipe.bytes -= len(packed)
-                    pipe.frames -= 1
                     self.send(pipe, packed)

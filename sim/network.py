@@ -164,6 +164,8 @@ class Network:
     rate_bps: int = 0
     delays: dict[tuple[str, str], Delay] = field(default_factory=dict)
     """For some pairs, in both directions unless both are named."""
+    rates: dict[tuple[str, str], int] = field(default_factory=dict)
+    """For some directed pairs, where they differ from `rate_bps`."""
     conditions: list[Condition] = field(default_factory=list)
     closed: set[tuple[str, str]] = field(default_factory=set)
     """Directed pairs between which nobody ever dials: there is no way."""
@@ -190,7 +192,7 @@ class Network:
         path.delay = self.delays.get(pair) or self.delays.get((pair[1], pair[0])) or self.delay
         path.cuts = sum(condition.cut for condition in upon)
         path.clogs = sum(condition.clog for condition in upon)
-        path.loss_ppm, path.rate_bps = self.loss_ppm, self.rate_bps
+        path.loss_ppm, path.rate_bps = self.loss_ppm, self.rates.get(pair, self.rate_bps)
         path.extra_us = path.duplicate_ppm = path.reorder_ppm = path.mtu_bytes = 0
         path.burst = None
         for condition in upon:

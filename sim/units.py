@@ -63,3 +63,24 @@ def say_us(us: int) -> str:
         if us and us % TIMES_US[unit] == 0:
             return f"{us // TIMES_US[unit]}{unit}"
     return f"{us}us" if us else "0s"
+
+
+def say_ppm(ppm: int) -> str:
+    """A share as a person reads it, exactly."""
+    return f"{Decimal(ppm) / 10_000:f}%"
+
+
+def say_rate(bps: int) -> str:
+    """A rate, exactly."""
+    for unit in ("Gbit/s", "Mbit/s", "kbit/s"):
+        if bps and bps % RATES[unit] == 0:
+            return f"{bps // RATES[unit]}{unit}"
+    return f"{bps}bit/s"
+
+
+def say_bytes(size: int) -> int | str:
+    """A size, exactly."""
+    for unit in ("GiB", "MiB", "KiB"):
+        if size and size % SIZES[unit] == 0:
+            return f"{size // SIZES[unit]}{unit}"
+    return size

@@ -13,47 +13,20 @@ from dataclasses import dataclass, field
 from mesh.client import Client, ClientConfig
 from mesh.client import effects as fx
 from mesh.client.effects import ClientEffect
+from mesh.client.machine import CONNECTING
+from mesh.client.outbox import Held
 from mesh.clocks.vector import VersionVector
-from mesh.log.record import Record
-from mesh.operations import Draft, Goodbye, NodeOperation, SlowPolicy
-from mesh.types import LogId, SessionId
+from mesh.operations import ClientOperation, Draft, Goodbye, NodeOperation, SlowPolicy
+from mesh.types import SessionId
+from sim.checkers import Watch
+from sim.diary import Diary, Entry, Ledger, Name, Shown
+from sim.network import Delay
+from sim.tape import Stream
 from sim.world import Machine, World
 
 CONNECT_US = 1_000
 """What it takes to reach a gateway beside the application."""
-
-
-@dataclass(slots=True)
-class Entry:
-    """A publish in the ledger. `level` is the highest that was told: copies and regions; (0, 0): nothing was."""
-
-    channel: str
-    payload: bytes
-    level: tuple[int, int] = (0, 0)
-    refused: str = ""
-    mortal: bool = False
-    """It was given a time to live of its own, and may have expired before it was shown."""
-
-
-@dataclass(slots=True)
-class Shown:
-    """A message in a diary."""
-
-    log: LogId
-    position: int
-    record: Record
-    late: bool
-
-
-@dataclass
-class Diary:
-    """What a subscription was shown, in order, and what it was told is missing."""
-
-    patterns: tuple[str, ...]
-    policy: SlowPolicy = SlowPolicy.ALL
-    shown: list[Shown] = field(default_factory=list)
-    missed: list[fx.Missed] = field(default_factory=list)
-    began: bool = False
+BESIDE = Delay(500, 0)
 
 
 @dataclass
@@ -66,13 +39,22 @@ class App:
     config: ClientConfig = field(default_factory=ClientConfig)
     life: int = 0
     """How often its process was started; each life has an incarnation of its own."""
-    ledger: dict[tuple[str, int, int], Entry] = field(default_factory=dict)
+    ledger: Ledger = field(default_factory=dict)
+    watch: Watch | None = None
+    """Who looks on as things happen, if anybody."""
+    uplink: Delay = BESIDE
+    """One way between it and any gateway."""
+    offline: bool = False
+    """It has no connection, and none can be made."""
+    ttl_default_us: int = 0
+    """How long its messages live where it does not say; 0: longer than any run."""
     diaries: dict[int, Diary] = field(default_factory=dict)
     reads: bool = True
     unread: list[tuple[int, int]] = field(default_factory=list)
     """What it has not taken: the subscription and the bytes of each message."""
     states: list[str] = field(default_factory=list)
     session: SessionId | None = None
+    _attempt: int = 0
     home: Machine | None = None
 
     def __post_init__(self) -> None:
@@ -82,20 +64,28 @@ class App:
     def _open(self) -> None:
         self.life += 1
         rng = self.world.rng.fork(f"app/{self.name}/{self.life}")
+        if self.life == 1:
+            self._uplink_rng: Stream = rng.fork("uplink")
+            self._up_us = self._down_us = 0
         self.client = Client(self.config, self.name, 1 + rng.below(1 << 62), list(self.gateways), rng)
         self._alarm_us = -1
         self._run(self.client.start(self.world.now_us))
 
     # --- wishes ------------------------------------------------------------------------------------------------------
 
-    def publish(
-        self, channel: str, payload: bytes, *, copies: int = 1, regions: int = 1, ttl_ms: int = 0
-    ) -> tuple[str, int, int]:
+    def publish(self, channel: str, payload: bytes, *, copies: int = 1, regions: int = 1, ttl_ms: int = 0) -> Name:
         """Publish a message; its name is returned, under which it stands in the ledger."""
         sequence = self.client.publish(Draft(channel, 0, payload, 0, ttl_ms), copies, regions)
         name = (self.name, self.client.incarnation, sequence)
-        self.ledger[name] = Entry(channel, payload, mortal=ttl_ms > 0)
-        self._run(self.client.flush(self.world.now_us))
+        now_us = self.world.now_us
+        gateway = self.home.name if self.session is not None and self.home is not None else ""
+        entry = Entry(channel, payload, mortal=ttl_ms > 0, at_us=now_us, gateway=gateway)
+        lives_us = ttl_ms * 1_000 or self.ttl_default_us
+        entry.expires_us = now_us + lives_us if lives_us else 0
+        self.ledger[name] = entry
+        if self.watch is not None:
+            self.watch.ledger[name] = entry
+        self._run(self.client.flush(now_us))
         return name
 
     def subscribe(
@@ -107,7 +97,8 @@ class App:
     ) -> int:
         """Subscribe; without a cursor or a time, from now. The number of its diary is returned."""
         number, effects = self.client.subscribe(patterns, cursor=cursor, since_ms=since_ms, policy=policy)
-        self.diaries[number] = Diary(patterns, policy)
+        whole = cursor is not None and not len(cursor)
+        self.diaries[number] = Diary(patterns, policy, whole=whole, owner=self.name)
         self._run(effects)
         return number
 
@@ -140,7 +131,17 @@ class App:
         self.gateways = list(gateways)
         self.client._known = list(gateways)  # as after a go-away: the first try elsewhere is at once
         self.client.failures = -1
-        self._disconnect("moved")
+        if self._hang_up() or self.client.state == CONNECTING:
+            self._run(self.client.on_disconnected("moved", self.world.now_us))
+
+    def limit_to(self, gateways: list[str]) -> None:
+        """Never go anywhere else any more; it is attached to one of them."""
+        self.gateways = list(gateways)
+        self.client._known = list(gateways)
+
+    def waiting(self) -> list[tuple[int, Held]]:
+        """Publishes that have not reached their level, by their sequence."""
+        return list(self.client.outbox._held.items())
 
     # --- the connection ----------------------------------------------------------------------------------------------
 
@@ -162,29 +163,34 @@ class App:
     def _perform(self, effect: ClientEffect) -> None:
         match effect:
             case fx.Connect(gateway, at_us):
-                life = self.life
-                self.world.at(at_us + CONNECT_US, self._connect, life, gateway)
+                self._attempt += 1
+                self.world.at(at_us + CONNECT_US, self._connect, self.life, self._attempt, gateway)
             case fx.Disconnect():
                 self._disconnect("closed")
             case fx.Transmit(operation):
                 if self.session is not None and self.home is not None:
-                    self.world.request(self.home, self.session, operation)
+                    self._transmit(self.home, self.session, operation)
             case fx.Delivered(number, log, _, position, record, late):
-                self.diaries[number].shown.append(Shown(log, position, record, late))
+                diary = self.diaries[number]
+                shown = Shown(log, position, record, late, self.world.now_us)
+                diary.shown.append(shown)
+                if self.watch is not None:
+                    self.watch.on_shown(diary, shown)
                 if self.reads:
                     self._run(self.client.consumed(number, 1, len(record.payload)))
                 else:
                     self.unread.append((number, len(record.payload)))
             case fx.Missed(number):
                 self.diaries[number].missed.append(effect)
+                self.world.cover(f"gap/{effect.reason.value}")
             case fx.Reached(receipt):
                 for sequence in range(receipt.first, receipt.last + 1):
                     entry = self.ledger.get((self.name, self.client.incarnation, sequence))
                     if entry is not None:
-                        copies, regions = entry.level
-                        entry.level = max(copies, receipt.copies), max(regions, receipt.regions)
+                        self._reached(entry, receipt.copies, receipt.regions)
             case fx.Rejected(what, number, code):
                 name = (self.name, self.client.incarnation, number)
+                self.world.cover(f"rejected/{code}")
                 if what == "publish" and name in self.ledger:
                     self.ledger[name].refused = code
             case fx.Began(number):
@@ -194,19 +200,47 @@ class App:
             case fx.Covered() | fx.Answered():
                 pass
 
-    def _connect(self, life: int, gateway: str) -> None:
-        if life != self.life:
+    def _reached(self, entry: Entry, copies: int, regions: int) -> None:
+        level = max(entry.level[0], copies), max(entry.level[1], regions)
+        if entry.first_told_us < 0:
+            entry.first_told_us = self.world.now_us
+        if level != entry.level:
+            entry.level, entry.told_us = level, self.world.now_us
+
+    def _transmit(self, home: Machine, session: SessionId, operation: ClientOperation) -> None:
+        """An operation crosses the uplink, in order."""
+        now_us = self.world.now_us
+        self._up_us = max(self._up_us, now_us + self.uplink.draw(self._uplink_rng) - BESIDE.base_us)
+        if self._up_us == now_us:
+            self._request(home, session, operation)
+        else:
+            self.world.at(self._up_us, self._request, home, session, operation)
+
+    def _request(self, home: Machine, session: SessionId, operation: ClientOperation) -> None:
+        if session == self.session and home is self.home and not self.offline:
+            self.world.request(home, session, operation)
+
+    def _connect(self, life: int, attempt: int, gateway: str) -> None:
+        if life != self.life or attempt != self._attempt:
             return
         machine = self.world.machines[gateway]
-        if machine.node is None:
+        if machine.node is None or self.offline or machine.paused:
             self._run(self.client.on_disconnected("refused", self.world.now_us))
             return
         self.home = machine
-        self.session = self.world.connect(machine, lambda operation: self._hear(life, operation))
+        self.session = session = self.world.connect(machine, lambda operation: self._arrives(life, session, operation))
         self._run(self.client.on_connected(self.world.now_us))
 
-    def _hear(self, life: int, operation: NodeOperation) -> None:
-        if life != self.life or self.session is None:
+    def _arrives(self, life: int, session: SessionId, operation: NodeOperation) -> None:
+        """An operation has left the node; it crosses the uplink in order."""
+        self._down_us = max(self._down_us, self.world.now_us + self.uplink.draw(self._uplink_rng) - BESIDE.base_us)
+        if self._down_us == self.world.now_us:
+            self._hear(life, session, operation)
+        else:
+            self.world.at(self._down_us, self._hear, life, session, operation)
+
+    def _hear(self, life: int, session: SessionId, operation: NodeOperation) -> None:
+        if life != self.life or self.session != session or self.offline:
             return
         self._run(self.client.on_operation(operation, self.world.now_us))
         if isinstance(operation, Goodbye):

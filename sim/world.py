@@ -314,7 +314,7 @@ class World:
         """Assert every invariant of every node that runs."""
         for machine in self.machines.values():
             if machine.node is not None and machine.node.started:
-                machine.node.check()
+                machine.node.check_all()
 
     def _set_alarm(self, machine: Machine, node: Node) -> None:
         deadline_us = node.deadline_us()
@@ -344,8 +344,9 @@ class World:
                         self._send(machine, pipe, packed)
             case Count(metric, by):
                 machine.counts[metric] = machine.counts.get(metric, 0) + by
-            case Append():
+            case Append(_, batches):
                 machine.appending.append(effect)
+                self.cover("batch/sealed", sum(batch.log.node == machine.node_id for batch in batches))
                 cost_us = machine.disk_rng.between(*APPEND_US) + machine.slow_disk_us
                 self.after(cost_us, self._answer, machine, machine.life, effect)
             case Tell(sessions, operation):

@@ -1,0 +1,88 @@
+"""The fault atlas: where the good copies lie of what was promised, so that faults do not exceed what a level survives.
+
+`local` promises that a message survives on that one disk, `copies:N` any N-1 lost disks, `regions:N` any N-1 regions. A
+fault that would take the last good copy is not done (`atlas/refused` counts it), unless the atlas is off: then the loss
+is booked to the messages that it took, which excuses those whose level need not survive it, and no others.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import msgpack
+
+from mesh.log.batch import batch_from_parts
+from mesh.types import LogId
+from sim.diary import Ledger, Name, name_of
+from sim.disk import Image, Row
+from sim.world import Machine, World
+
+Key = tuple[LogId, int]
+
+
+@dataclass
+class Atlas:
+    """Looks at all disks of a world."""
+
+    world: World
+    ledger: Ledger
+    is_on: bool = True
+
+    def _others_have(self, machine: Machine, log: LogId, first: int) -> bool:
+        """Whether another disk holds a row, undamaged, whole, and honestly."""
+        for other in self.world.machines.values():
+            image = other.disk.kept or other.disk.image
+            row = image.rows.get(log, {}).get(first)
+            if other is not machine and row is not None and not row.damaged and not row.stripped:
+                return True
+        return False
+
+    def spare_rows(self, machine: Machine) -> list[Key]:
+        """Rows of a disk that may be damaged, in order: another good copy is known, and there is a body to damage."""
+        return [
+            (log, first)
+            for log, rows in sorted(machine.disk.image.rows.items())
+            for first, row in sorted(rows.items())
+            if not row.damaged and not row.stripped and (not self.is_on or self._others_have(machine, log, first))
+        ]
+
+    def _lost_with(self, machine: Machine, image: Image) -> dict[Key, Row]:
+        """The rows that are on a disk and not in the image that takes its place."""
+        held = machine.disk.image
+        return {
+            (log, first): row
+            for log, rows in held.rows.items()
+            for first, row in rows.items()
+            if first not in image.rows.get(log, {}) and not row.stripped and not row.damaged
+        }
+
+    def may_replace(self, machine: Machine, image: Image) -> bool:
+        """Whether a disk may be given another image. With the atlas off it may, and what is lost is booked."""
+        lost = self._lost_with(machine, image)
+        if self.is_on:
+            return all(self._others_have(machine, *key) for key in lost)
+        self._book(machine, lost)
+        return True
+
+    def before_power_cut(self, machine: Machine) -> None:
+        """A disk that lied about fsync loses what it did not keep, but for the last good copies."""
+        kept = machine.disk.kept
+        if kept is None:
+            return
+        lost = self._lost_with(machine, kept)
+        if self.is_on and not all(self._others_have(machine, *key) for key in lost):
+            machine.disk.kept = machine.disk.image.copy()
+            self.world.cover("atlas/kept")
+        elif lost:
+            self._book(machine, lost)
+            self.world.cover("disk/lied")
+
+    def _book(self, machine: Machine, lost: dict[Key, Row]) -> None:
+        names: set[Name] = set()
+        for row in lost.values():
+            names |= {name_of(record) for record in batch_from_parts(msgpack.unpackb(row.packed)).records()}
+        for name in names & self.ledger.keys():
+            entry = self.ledger[name]
+            entry.disks_lost += 1
+            if machine.region not in entry.regions_lost:
+                entry.regions_lost = (*entry.regions_lost, machine.region)

@@ -1,0 +1,64 @@
+"""What the contract promises for a topology, in figures: how soon it converges, and what each durability level survives."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+from mesh.config import NodeConfig
+from sim.scenario.cast import Cast
+
+if TYPE_CHECKING:
+    from sim.world import World
+
+US_PER_MS = 1_000
+SETTLE_US = 1_000_000
+"""The second that the contract allows for each hop beside grafts and round trips."""
+
+
+def hops(names: list[str], pairs: list[tuple[str, str]]) -> int:
+    """The diameter of the graph that links make among some nodes, in hops; 0 for one node."""
+    near: dict[str, list[str]] = {name: [] for name in names}
+    for a, b in pairs:
+        if a in near and b in near:
+            near[a].append(b)
+            near[b].append(a)
+    farthest = 0
+    for start in names:
+        distance = {start: 0}
+        queue = deque([start])
+        while queue:
+            here = queue.popleft()
+            for there in near[here]:
+                if there not in distance:
+                    distance[there] = distance[here] + 1
+                    queue.append(there)
+        farthest = max(farthest, *distance.values())
+    return farthest
+
+
+def convergence_us(
+    cast: Cast, world: World, pairs: list[tuple[str, str]], core: list[str], config: NodeConfig, backlog_bytes: int = 0
+) -> int:
+    """The bound of *converges* (docs/concepts/contract.md), for nodes that have to dial one another again."""
+    linked = [(a, b) for a, b in pairs if a in core and b in core]
+    regions = {cast.nodes[name].region for name in core}
+    far = len(regions) > 1
+    addresses, spread = config.addresses, config.dissemination
+    redial_us = (addresses.backoff_known_far_ms if far else addresses.backoff_known_ms) * US_PER_MS
+    graft_us = (spread.graft_ms if far else spread.graft_near_ms) * US_PER_MS
+    round_trip_us = max((world.network.round_trip_us(a, b) for a, b in linked), default=0)
+    rates = [rate for rate in (world.network.path(a, b).rate_bps for a, b in linked) if rate]
+    backlog_us = 2 * backlog_bytes * 8 * 1_000_000 // min(rates) if rates else 0
+    return redial_us + hops(core, linked) * (SETTLE_US + 2 * graft_us + 2 * round_trip_us) + backlog_us
+
+
+def budget(cast: Cast) -> dict[str, str]:
+    """For each durability level, in words, the losses of disks or regions that it survives here."""
+    nodes, regions = len(cast.nodes), len(cast.regions)
+    levels = {"local": "the accepting node's disk has to survive"}
+    for count in range(2, min(nodes, 5) + 1):
+        levels[f"copies:{count}"] = f"any {count - 1} of {nodes} disks may be lost"
+    for count in range(2, min(regions, 5) + 1):
+        levels[f"regions:{count}"] = f"any {count - 1} of {regions} regions may be lost"
+    return levels

@@ -1,0 +1,99 @@
+"""What is written down in a run, whatever engine performs it: what was published, and what each subscription was shown.
+
+A *ledger* holds, for each message by its name, how durable its publisher was told that it is; a *diary* holds what one
+subscription was shown and what it was told is missing. `sim.checkers` holds the one against the other. Times are
+microseconds of the run.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from mesh.client import effects as fx
+from mesh.log.record import Record
+from mesh.operations import SlowPolicy
+from mesh.types import LogId, pattern_matches
+
+Name = tuple[str, int, int]
+"""A message's name: publisher, incarnation, sequence."""
+
+
+def name_of(record: Record) -> Name:
+    """A message's name, as ledgers have it."""
+    return record.publisher, record.incarnation, record.sequence
+
+
+def say_name(name: Name) -> str:
+    """A name as a person reads it; the incarnation is a large random number, of which four digits tell."""
+    publisher, incarnation, sequence = name
+    return f"{publisher}/{incarnation % 10_000:04d}/{sequence}"
+
+
+@dataclass(slots=True)
+class Entry:
+    """A publish in the ledger. `level` is the highest that was told: copies and regions; (0, 0): nothing was."""
+
+    channel: str
+    payload: bytes
+    level: tuple[int, int] = (0, 0)
+    refused: str = ""
+    mortal: bool = False
+    """It was given a time to live of its own, and may have expired before it was shown."""
+    at_us: int = 0
+    gateway: str = ""
+    """Where its publisher was attached when it was published; empty where it was attached nowhere."""
+    first_told_us: int = -1
+    told_us: int = -1
+    """When the level was told."""
+    expires_us: int = 0
+    """After this it may be gone; 0: not within any run."""
+    disks_lost: int = 0
+    """How many disks were lost that held it, and in how many regions: what its level need not survive is excused."""
+    regions_lost: tuple[str, ...] = ()
+
+    @property
+    def is_acknowledged(self) -> bool:
+        """Whether its publisher was told that it is durable anywhere."""
+        return self.level > (0, 0)
+
+    @property
+    def is_excused(self) -> bool:
+        """Whether more disks were lost than its level survives."""
+        copies, regions = self.level
+        return self.disks_lost >= max(1, copies) and len(self.regions_lost) >= max(1, regions)
+
+
+Ledger = dict[Name, Entry]
+
+
+@dataclass(slots=True)
+class Shown:
+    """A message in a diary."""
+
+    log: LogId
+    position: int
+    record: Record
+    late: bool
+    at_us: int = 0
+
+
+@dataclass
+class Diary:
+    """What a subscription was shown, in order, and what it was told is missing."""
+
+    patterns: tuple[str, ...]
+    policy: SlowPolicy = SlowPolicy.ALL
+    shown: list[Shown] = field(default_factory=list)
+    missed: list[fx.Missed] = field(default_factory=list)
+    began: bool = False
+    whole: bool = True
+    """It began at the beginning, and is owed everything."""
+    owner: str = ""
+    seen: dict[Name, int] = field(default_factory=dict)
+    """When each name was shown first."""
+    newest: dict[tuple[str, int, str], int] = field(default_factory=dict)
+    """The highest sequence shown of each publisher's incarnation in each channel."""
+
+    def matches(self, channel: str) -> bool:
+        """Whether a channel is among those it wants."""
+        return any(pattern_matches(pattern, channel) for pattern in self.patterns)

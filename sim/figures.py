@@ -1,0 +1,93 @@
+"""Measures of a run, from diaries, ledgers and counts; and the scenario's own bounds held against them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sim.diary import name_of
+from sim.outcome import Outcome
+from sim.scenario.model import Guarantees
+from sim.units import say_us
+
+if TYPE_CHECKING:
+    from sim.heap import Play
+
+HEARTBEATS = frozenset({"Hello", "Alive", "Credit", "Members", "RepairHello", "RepairEqual", "Vector", "Stored"})
+"""Frames that a mesh sends though there is nothing to say."""
+BUSY = frozenset({"Push", "IHave", "Graft", "NotFound", "Want", "Busy"})
+"""Frames that a converged and idle mesh has no reason to send."""
+
+
+def percentile(values: list[int], per_cent: int) -> int:
+    """A percentile of sorted values (nearest rank); -1 of none."""
+    if not values:
+        return -1
+    return values[max(0, -(-len(values) * per_cent // 100) - 1)]
+
+
+def measure(play: Play, outcome: Outcome) -> None:
+    """Fill in the figures, and hold the guarantees against them."""
+    figures, world, watch = outcome.figures, play.world, play.watch
+    figures.messages = len(watch.ledger)
+    figures.acknowledged = sum(entry.is_acknowledged for entry in watch.ledger.values())
+    delays: list[int] = []
+    for app in play.apps.values():
+        for diary in app.diaries.values():
+            figures.deliveries += len(diary.shown)
+            figures.late += sum(shown.late for shown in diary.shown)
+            figures.gaps += len(diary.missed)
+            for shown in diary.shown:
+                entry = watch.ledger.get(name_of(shown.record))
+                if entry is not None:
+                    delays.append(shown.at_us - entry.at_us)
+    delays.sort()
+    waits = sorted(e.first_told_us - e.at_us for e in watch.ledger.values() if e.first_told_us >= 0)
+    figures.median_us, figures.p99_us = percentile(delays, 50), percentile(delays, 99)
+    figures.slowest_us = delays[-1] if delays else -1
+    figures.acknowledge_p99_us = percentile(waits, 99)
+    figures.unavailable_us = waits[-1] if waits else -1
+    sent = {kind.removeprefix("frame/"): n for kind, n in world.coverage.items() if kind.startswith("frame/")}
+    if figures.messages:
+        spoken = sum(count for kind, count in sent.items() if kind not in HEARTBEATS)
+        figures.frames_per_message = round(spoken / figures.messages, 3)
+    needed = world.coverage.get("batch/sealed", 0) * max(1, len(play.cast.nodes) - 1)
+    figures.copies_per_message = round(sent.get("Push", 0) / needed, 3) if needed else 0.0
+    figures.dials = world.links.dials
+    region = {name: member.region for name, member in play.cast.nodes.items()}
+    figures.wide_bytes = sum(
+        size for (source, target), size in world.links.bytes.items() if region[source] != region[target]
+    )
+    judge(play.scenario.guarantees, outcome, play)
+
+
+def judge(guarantees: Guarantees, outcome: Outcome, play: Play) -> None:
+    """Hold the bounds of a scenario against its figures; a bound that is not kept is a broken promise of that name."""
+    figures, watch = outcome.figures, play.watch
+    for name, bound in bounds_of(guarantees).items():
+        found = getattr(figures, name)
+        watch.look("bounds")
+        if found > bound or found == -1:
+            shown, most = (say_us(found), say_us(int(bound))) if name.endswith("_us") else (found, bound)
+            watch.broken(
+                "bounds", f"{name.removesuffix('_us').replace('_', ' ')} is {shown}, and must be at most {most}"
+            )
+    for label in guarantees.see:
+        watch.look("bounds")
+        if not play.world.coverage.get(label):
+            watch.broken("bounds", f"{label} never happened, so this run proves nothing")
+
+
+def bounds_of(guarantees: Guarantees) -> dict[str, float]:
+    """The figures that are bounded, by their names."""
+    table: dict[str, float | None] = {
+        "median_us": guarantees.median,
+        "p99_us": guarantees.p99,
+        "slowest_us": guarantees.slowest,
+        "acknowledge_p99_us": guarantees.acknowledge_p99,
+        "unavailable_us": guarantees.unavailable,
+        "frames_per_message": guarantees.frames_per_message,
+        "copies_per_message": guarantees.copies_per_message,
+        "idle_frames": guarantees.idle_frames,
+        "dials": guarantees.dials,
+    }
+    return {name: bound for name, bound in table.items() if bound is not None}

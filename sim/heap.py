@@ -1,0 +1,307 @@
+"""The heap engine: plays a scenario with one seed, and says what came of it.
+
+First *safety*: the plan's steps are done as their time comes. Then *liveness*: everything that is still wrong ends for a
+connected core; the others stay dead or cut off for ever; and the core must finish everything within the bound of the
+contract, or the outcome says what is pending and why. Healing everybody alike would hide what only works with everybody.
+Then *quiet*: a converged mesh says nothing but heartbeats.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from mesh.client import ClientConfig
+from mesh.clocks.vector import VersionVector
+from mesh.crypto import Suite
+from mesh.operations import SlowPolicy
+from sim.checkers import Watch, places_in
+from sim.contract import budget, convergence_us
+from sim.diary import Diary, Name
+from sim.figures import BUSY, measure
+from sim.network import Condition, Delay
+from sim.outcome import Outcome
+from sim.recorder import Recorder
+from sim.scenario.building import config_of, linked, network_of
+from sim.scenario.cast import Cast
+from sim.scenario.model import Scenario
+from sim.scenario.plan import Step, plan
+from sim.stage import Stage
+from sim.tape import Tape
+from sim.tripwire import tripwires
+from sim.units import MILLION
+from sim.workload import App
+from sim.world import SUITE, World
+
+CLIENTS_US = 30 * MILLION
+"""What clients may take beyond the mesh's convergence: a back-off of 10 s, an attach, and what waited for a missing log."""
+LOOK_US = 250_000
+CALM_US = 5 * MILLION
+QUIET_US = 10 * MILLION
+UPLINKS = {
+    "beside": Delay(500, 0),
+    "fibre": Delay(5_000, 2_000),
+    "4g": Delay(35_000, 30_000, "exponential"),
+    "cafe": Delay(25_000, 60_000, "pareto"),
+    "tunnel": Delay(50_000, 80_000, "exponential"),
+    "sleeping-phone": Delay(40_000, 40_000, "exponential"),
+}
+"""One way between a client and its gateway. Guesses; a field measurement would be better."""
+
+
+@dataclass
+class Play:
+    """One run. `play` is the short way; a recorder, a tape or other steps may be given before `run`."""
+
+    scenario: Scenario
+    seed: int
+    tape: Tape = field(default_factory=Tape)
+    steps: list[Step] | None = None
+    """Instead of those that the scenario and the seed would give."""
+    stop_at: str = ""
+    """Stop when this promise was seen to be broken (for shrinking)."""
+    recorded: bool = False
+    outside: set[Name] = field(default_factory=set)
+    """Messages that only nodes outside the core hold."""
+
+    def __post_init__(self) -> None:
+        """Build the world; time stands at zero."""
+        self.cast = cast = Cast(self.scenario)
+        root = self.tape.stream(b"play/%d" % self.seed, "play")
+        self.pairs = linked(cast, root.fork("topology"))
+        network = network_of(cast, round_trips_of(self.scenario), self.pairs)
+        self.world = world = World(self.seed, network, tape=self.tape, suite=suite_of(self.scenario))
+        self.recorder = Recorder(world) if self.recorded else None
+        self.watch = Watch(lambda: self.world.now_us)
+        base = config_of(self.scenario.config)
+        self.config = replace(
+            base, addresses=replace(base.addresses, learns_addresses=self.scenario.topology.links == "full")
+        )
+        for name, member in cast.nodes.items():
+            seeds = tuple(a for a, b in self.pairs if b == name)
+            world.add(name, member.region, seeds, config_of(member.group.profile, self.config))
+        self.apps: dict[str, App] = {}
+        self.stage = Stage(world, cast, self.apps, self.watch.ledger)
+        self.stage.atlas.is_on = self.scenario.atlas
+        for client in cast.clients.values():
+            self._attach(client.name)
+        if self.steps is None:
+            self.steps = plan(self.scenario, cast, root.fork("plan"))
+        for step in self.steps:
+            world.at(self.scenario.settle + step.at, self.stage.do, step)
+        self.core: list[str] = []
+
+    def _attach(self, name: str) -> None:
+        person = self.cast.clients[name]
+        group = person.group
+        app = App(self.world, name, list(person.gateways), ClientConfig(credit_messages=group.credit))
+        app.watch, app.uplink = self.watch, UPLINKS[group.uplink]
+        app.ttl_default_us = self.config.intake.ttl_default_ms * 1_000
+        self.apps[name] = app
+        for each in group.subscribe:
+            cursor = VersionVector() if each.since == "beginning" else None
+            app.subscribe(*each.to, cursor=cursor, policy=SlowPolicy(each.policy))
+
+    # --- phases ------------------------------------------------------------------------------------------------------
+
+    def run(self) -> Outcome:
+        """Play it to its end."""
+        scenario, world = self.scenario, self.world
+        outcome = Outcome(scenario, self.seed, steps=self.steps or [])
+        with tripwires():
+            if not self._run_to(scenario.settle + scenario.duration):
+                self._live(outcome)
+            world.check_all()
+        outcome.breaches = self.watch.breaches
+        outcome.evaluated = self.watch.evaluated
+        outcome.coverage = world.coverage
+        outcome.story = self.stage.story
+        outcome.trace, outcome.events, outcome.ticks = world.trace, world.events, world.ticks
+        outcome.simulated_us = world.now_us
+        outcome.budget = budget(self.cast)
+        return outcome
+
+    def _run_to(self, until_us: int) -> bool:
+        """Let time pass; True if what we were to stop at has happened."""
+        world = self.world
+        while world.now_us < until_us:
+            world.run_to(min(until_us, world.now_us + MILLION))
+            if self.stop_at and any(breach.promise == self.stop_at for breach in self.watch.breaches):
+                return True
+        return False
+
+    def _live(self, outcome: Outcome) -> None:
+        world, figures = self.world, outcome.figures
+        self._heal()
+        healed_us = max(self.stage.last_us, world.now_us) if self.stage.story else world.now_us
+        bound_us = convergence_us(self.cast, world, self.pairs, self.core, self.config)
+        figures.bound_us = self.scenario.guarantees.converge or bound_us
+        limit_us = healed_us + figures.bound_us + CLIENTS_US
+        while world.now_us < limit_us:
+            world.run_to(world.now_us + LOOK_US)
+            if figures.converged_us < 0 and world.converged(self.core):
+                figures.converged_us = world.now_us - healed_us
+            if figures.converged_us >= 0 and not self._unfinished():
+                break
+        self.watch.look("converges")
+        self._judge(outcome)
+        self._be_quiet(outcome)
+        measure(self, outcome)
+
+    def _heal(self) -> None:
+        """All faults end for the core; the rest is left dead or cut off."""
+        world, stage = self.world, self.stage
+        self.core = self._choose_core()
+        stage.heal()
+        for name, machine in world.machines.items():
+            if name in self.core:
+                if machine.node is None:
+                    world.start(machine)
+                world.scrub(machine)
+            elif stage.rng.below(2) and machine.node is not None:
+                stage.story.append(f"{world.now_us / 1e6:9.3f} {name} is dead for ever")
+                stage.atlas.before_power_cut(machine)
+                world.crash(machine, silent=True)
+            else:
+                stage.story.append(f"{world.now_us / 1e6:9.3f} {name} is cut off for ever")
+                around = frozenset(pair for other in self.core for pair in ((name, other), (other, name)))
+                world.impose(Condition(around, cut=True))
+        stage.story.append(f"{world.now_us / 1e6:9.3f} healed for good: {' '.join(self.core)}")
+        for app in self.apps.values():
+            app.take_all()
+            allowed = [gateway for gateway in self.cast.clients[app.name].gateways if gateway in self.core]
+            if allowed and app.session is not None and app.client.gateway in allowed:
+                app.limit_to(allowed)
+            elif allowed:
+                app.move(*allowed)
+
+    def _choose_core(self) -> list[str]:
+        wish, names = self.scenario.core, list(self.cast.nodes)
+        if wish == "all":
+            return names
+        if not isinstance(wish, str):
+            return self.cast.nodes_of(wish)
+        rng = self.stage.rng
+        size = max(1, (len(names) + 1) // 2) + rng.below(len(names) // 2 + 1)
+        core = [rng.choice(names)]
+        near: dict[str, set[str]] = {name: set() for name in names}
+        for a, b in self.pairs:
+            near[a].add(b)
+            near[b].add(a)
+        while len(core) < size:
+            edge = sorted({other for name in core for other in near[name]} - set(core))
+            if not edge:
+                break
+            core.append(rng.choice(edge))
+        return [name for name in names if name in core]
+
+    # --- what the core owes ------------------------------------------------------------------------------------------
+
+    def _members(self) -> list[App]:
+        """The clients that can reach the core."""
+        return [app for app in self.apps.values() if set(self.cast.clients[app.name].gateways) & set(self.core)]
+
+    def _is_reachable(self, name: Name) -> bool:
+        """Whether the core can be asked for a message: it holds it, or nobody else does either."""
+
+        def holds(machine_name: str) -> bool:
+            machine = self.world.machines[machine_name]
+            if machine.node is not None:
+                return bool(machine.node.holdings.names.find(*name))
+            runs = machine.disk.image.names.values()
+            return any((r.publisher, r.incarnation) == name[:2] and r.first <= name[2] <= r.last for r in runs)
+
+        return any(map(holds, self.core)) or not any(holds(n) for n in self.cast.nodes if n not in self.core)
+
+    def _is_owed(self, name: Name) -> bool:
+        if len(self.core) == len(self.cast.nodes) or self._is_reachable(name):
+            return True
+        self.outside.add(name)
+        return False
+
+    def _unfinished(self) -> list[str]:
+        """What clients of the core still wait for, and could have."""
+        waiting = []
+        regions = {self.cast.nodes[name].region for name in self.core}
+        for app in self._members():
+            waiting += [
+                f"{app.name} waits for the receipt of {sequence}"
+                for sequence, held in app.waiting()
+                if held.copies <= len(self.core) and held.regions <= len(regions)
+            ]
+            waiting += [f"{app.name} has not begun" for diary in app.diaries.values() if not diary.began]
+            for diary in app.diaries.values():
+                if diary.whole and diary.policy is SlowPolicy.ALL:
+                    waiting += self._unseen(app, diary)
+        return waiting
+
+    def _unseen(self, app: App, diary: Diary) -> list[str]:
+        now_us = self.world.now_us
+        return [
+            f"{app.name} was not shown {name}"
+            for name, entry in self.watch.ledger.items()
+            if entry.is_acknowledged and name not in diary.seen and not entry.mortal and not entry.is_excused
+            and not (entry.expires_us and now_us > entry.expires_us)
+            and diary.matches(entry.channel) and self._is_owed(name)
+        ][:10]  # fmt: skip
+
+    def _judge(self, outcome: Outcome) -> None:
+        watch, figures = self.watch, outcome.figures
+        core = " ".join(self.core)
+        if figures.converged_us < 0 or figures.converged_us > figures.bound_us:
+            after = "never" if figures.converged_us < 0 else f"only after {figures.converged_us / 1e6:.2f} s"
+            what = f"{core} had equal digests {after}; the bound is {figures.bound_us / 1e6:.2f} s"
+            watch.broken("converges", what, *outcome.story[-4:])
+        for line in self._unfinished():
+            if "receipt" in line or "begun" in line:
+                watch.broken(
+                    "available", f"{line}, though the core has been well for {CLIENTS_US // MILLION} s and more"
+                )
+        for app in self._members():
+            for diary in app.diaries.values():
+                if not diary.whole:
+                    continue
+                if diary.policy in (SlowPolicy.ALL, SlowPolicy.DISCONNECT):
+                    watch.nothing_lost(diary, self._is_owed)
+                watch.honest_about_gaps(diary, places_in(self.world), self._is_owed)
+        outcome.pending = [f"{name} lies only outside the core" for name in sorted(self.outside)]
+        figures.excused = sum(entry.is_excused for entry in watch.ledger.values())
+
+    def _be_quiet(self, outcome: Outcome) -> None:
+        world = self.world
+        world.run_to(world.now_us + CALM_US)
+        before = dict(world.coverage)
+        world.run_to(world.now_us + QUIET_US)
+        sent = {
+            kind: count - before.get(kind, 0) for kind, count in world.coverage.items() if kind.startswith("frame/")
+        }
+        outcome.figures.idle_frames = sum(sent.values()) / len(self.core) / (QUIET_US / MILLION)
+        busy = {kind: count for kind, count in sent.items() if count and kind.removeprefix("frame/") in BUSY}
+        self.watch.look("quiet")
+        if busy and outcome.figures.converged_us >= 0 and not self._unfinished():
+            said = ", ".join(f"{count} {kind.removeprefix('frame/')}" for kind, count in sorted(busy.items()))
+            self.watch.broken(
+                "quiet", f"a converged mesh with nothing to do sent {said} within {QUIET_US // MILLION} s"
+            )
+
+
+def suite_of(scenario: Scenario) -> Suite:
+    """The cheap suite, or the real one."""
+    if scenario.crypto == "sim":
+        return SUITE
+    from mesh.io.keys import Ed25519Suite  # noqa: PLC0415  # only those who ask for it pay for it
+
+    return Ed25519Suite()
+
+
+def round_trips_of(scenario: Scenario) -> dict[tuple[str, str], int]:
+    """Round-trips between regions in µs, from the matrix that the scenario names."""
+    if scenario.topology.matrix is None:
+        return {}
+    from sim.regions import load_matrix  # noqa: PLC0415
+
+    return load_matrix(scenario.topology.matrix)
+
+
+def play(scenario: Scenario, seed: int) -> Outcome:
+    """Play a scenario with a seed."""
+    return Play(scenario, seed).run()

@@ -1,0 +1,143 @@
+"""Members and clients gone bad: what leaves a compromised host in place of its node's frames, and clients that keep no rule.
+
+A hostile member has a certificate and an honest node; its host changes what that node says. Deeds of members:
+`garble` (bits of frames flip), `tamper` (payloads of batches change, signatures stay), `replay` (old frames come again),
+`withhold` (batches and answers never leave), `deny` (answers say that it has nothing), `boast` (vectors claim what it
+has not), `flood` (every frame leaves many times).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+from mesh import frames as f
+from mesh.effects import Requested
+from mesh.log.batch import Batch
+from mesh.operations import Attach, CreditGrant, Draft, Inspect, Publish, Subscribe
+from mesh.types import SessionId
+from mesh.wire.frames import decode_frame, encode_frame
+from sim.links import Pipe
+from sim.tape import Stream
+from sim.world import Machine, World
+
+FLOOD_TIMES = 20
+KEPT_FRAMES = 64
+BOAST_POSITIONS = 1_000
+HUGE_BYTES = 3 << 20
+"""Above any limit on records."""
+
+
+@dataclass
+class Hostiles:
+    """Who has gone bad in a world, and how."""
+
+    world: World
+    deeds: dict[str, tuple[str, int]] = field(default_factory=dict)
+    """By node: what it does, and to how many frames in a million."""
+    rng: Stream = field(init=False)
+    _kept: dict[str, deque[bytes]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Begin to look at what leaves the nodes."""
+        self.rng = self.world.rng.fork("hostile")
+
+    def turn(self, node: str, deed: str, share_ppm: int) -> Callable[[], None]:
+        """A member goes bad; what is returned makes it honest again."""
+        self.deeds[node] = deed, share_ppm
+        self.world.mangle = self._leave
+
+        def end() -> None:
+            self.deeds.pop(node, None)
+            if not self.deeds:
+                self.world.mangle = None
+
+        return end
+
+    def _leave(self, machine: Machine, pipe: Pipe, packed: bytes) -> list[bytes]:
+        deed = self.deeds.get(machine.name)
+        if deed is None:
+            return [packed]
+        what, share_ppm = deed
+        kept = self._kept.setdefault(machine.name, deque(maxlen=KEPT_FRAMES))
+        kept.append(packed)
+        if not self.rng.chance(share_ppm):
+            return [packed]
+        changed = self._changed(what, packed, kept)
+        if changed != [packed]:
+            self.world.cover(f"hostile/{what}")
+        return changed
+
+    def _changed(self, what: str, packed: bytes, kept: deque[bytes]) -> list[bytes]:
+        match what:
+            case "garble":
+                at = self.rng.below(len(packed))
+                return [packed[:at] + bytes([packed[at] ^ (1 + self.rng.below(255))]) + packed[at + 1 :]]
+            case "replay":
+                return [packed, self.rng.choice(list(kept))]
+            case "flood":
+                return [packed] * FLOOD_TIMES
+            case _:
+                frame = decode_frame(packed)
+                assert frame is not None
+                return [encode_frame(each) for each in _said_by(what, frame)]
+
+    # --- clients -----------------------------------------------------------------------------------------------------
+
+    def client(self, machine: Machine, deed: str, times: int) -> None:
+        """A client that keeps no rule comes to a gateway, does what it does so often, and stays."""
+        if machine.node is None:
+            return
+        world = self.world
+        session = world.connect(machine, lambda _: None)
+        if deed not in ("skip-attach", "slow"):
+            world.hear(machine, Requested(session, Attach("hostile", 1 + self.rng.below(1 << 40))))
+        for number in range(times):
+            world.after(1_000 * (number + 1), self._bother, machine, machine.life, session, deed, number)
+        world.cover(f"hostile/{deed}")
+
+    def _bother(self, machine: Machine, life: int, session: SessionId, deed: str, number: int) -> None:
+        if machine.life != life or session not in machine.sessions:
+            return
+        match deed:
+            case "flood":
+                self._flood(machine, session, number)
+            case "huge":
+                self._publish(machine, session, Draft("room/1", number + 1, bytes(HUGE_BYTES)))
+            case "bad-fields":
+                self._publish(machine, session, Draft("\x00/#", number + 1, b"", -1, -1))
+            case _:
+                self._publish(machine, session, Draft("room/1", number + 1, b"unasked"))
+
+    def _publish(self, machine: Machine, session: SessionId, draft: Draft) -> None:
+        self.world.hear(machine, Requested(session, Publish((draft,))))
+
+    def _flood(self, machine: Machine, session: SessionId, number: int) -> None:
+        for each in range(FLOOD_TIMES):
+            self.world.hear(machine, Requested(session, Subscribe(number * FLOOD_TIMES + each + 1, ("#",))))
+            self.world.hear(machine, Requested(session, CreditGrant(number + 1, 1 << 40, 1 << 40)))
+            self.world.hear(machine, Requested(session, Inspect((1 << 20) + each)))
+
+
+def _said_by(what: str, frame: f.Frame) -> list[f.Frame]:
+    """What a liar says in place of a frame."""
+    match what, frame:
+        case "tamper", f.Push(batch) if batch.body:
+            body = batch.body[:-1] + bytes([batch.body[-1] ^ 1])
+            return [f.Push(Batch(batch.header, body, batch.signature, batch.epoch_public, batch.epoch_proof))]
+        case "withhold", f.Push() | f.IHave():
+            return []
+        case "deny", f.Push(batch):
+            return [f.NotFound(((batch.log, batch.first, batch.last),))]
+        case "boast", f.Vector(_, logs):
+            return [replace(frame, logs=tuple(_boast(state) for state in logs))]
+        case "boast", f.Stored(node, region, ranges):
+            return [f.Stored(node, region, tuple((log, first, last + BOAST_POSITIONS) for log, first, last in ranges))]
+        case _:
+            return [frame]
+
+
+def _boast(state: f.LogState) -> f.LogState:
+    runs = state.runs[:-1] + tuple((first, last + BOAST_POSITIONS, b"") for first, last, _ in state.runs[-1:])
+    return replace(state, runs=runs)

@@ -1,0 +1,98 @@
+"""What came of a run: broken promises, figures, and what happened, in a form that can be kept and sent."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from sim.checkers import Breach
+from sim.scenario.model import Scenario
+from sim.scenario.plan import Step
+
+
+@dataclass
+class Figures:
+    """Measures of one run. Times are microseconds; -1 stands where there was nothing to measure."""
+
+    messages: int = 0
+    acknowledged: int = 0
+    deliveries: int = 0
+    late: int = 0
+    gaps: int = 0
+    median_us: int = -1
+    p99_us: int = -1
+    slowest_us: int = -1
+    acknowledge_p99_us: int = -1
+    unavailable_us: int = -1
+    """The longest that a publisher waited for its first receipt."""
+    frames_per_message: float = 0.0
+    copies_per_message: float = 0.0
+    idle_frames: float = 0.0
+    """A second and node, in the quiet at the end."""
+    dials: int = 0
+    wide_bytes: int = 0
+    """Between regions."""
+    converged_us: int = -1
+    """After the last fault."""
+    bound_us: int = -1
+    """What the contract allows for it."""
+    excused: int = 0
+    """Messages whose disks were lost beyond what their level survives."""
+
+
+@dataclass
+class Outcome:
+    """One run of a scenario with one seed."""
+
+    scenario: Scenario
+    seed: int
+    engine: str = "heap"
+    breaches: list[Breach] = field(default_factory=list)
+    figures: Figures = field(default_factory=Figures)
+    coverage: dict[str, int] = field(default_factory=dict)
+    """How often each thing happened."""
+    evaluated: dict[str, int] = field(default_factory=dict)
+    """How often each promise was looked at."""
+    pending: list[str] = field(default_factory=list)
+    """What the core could not finish, and why that is no breach."""
+    story: list[str] = field(default_factory=list)
+    """What was done to the world, with its time."""
+    steps: list[Step] = field(default_factory=list)
+    """All that was planned, drawn faults and publishes included."""
+    trace: str = ""
+    events: int = 0
+    ticks: int = 0
+    simulated_us: int = 0
+    budget: dict[str, str] = field(default_factory=dict)
+    """For each durability level, how many losses it survives in this topology."""
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether every promise was kept."""
+        return not self.breaches
+
+    @property
+    def broken(self) -> list[str]:
+        """The promises that were broken, each once, in order."""
+        return list(dict.fromkeys(breach.promise for breach in self.breaches))
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values; without scenario and steps, which are files of their own."""
+        return {
+            "title": self.scenario.title,
+            "seed": self.seed,
+            "engine": self.engine,
+            "kept": self.is_kept,
+            "broken": self.broken,
+            "breaches": [asdict(breach) for breach in self.breaches[:20]],
+            "figures": asdict(self.figures),
+            "coverage": dict(sorted(self.coverage.items())),
+            "evaluated": dict(sorted(self.evaluated.items())),
+            "pending": self.pending[:100],
+            "story": self.story[:1_000],
+            "trace": self.trace,
+            "events": self.events,
+            "ticks": self.ticks,
+            "simulated_us": self.simulated_us,
+            "budget": self.budget,
+        }

@@ -1,0 +1,110 @@
+"""From a scenario's settings to the node's config, and from its topology to who is linked with whom and how far apart."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from collections.abc import Mapping
+from typing import Any
+
+from mesh.config import NodeConfig
+from mesh.config import sim as sim_config
+from mesh.errors import ConfigError
+from sim.errors import ScenarioError
+from sim.network import Delay, Network
+from sim.scenario.cast import Cast
+from sim.tape import Stream
+
+Pair = tuple[str, str]
+
+
+def config_of(settings: Mapping[str, int | bool | str], base: NodeConfig | None = None) -> NodeConfig:
+    """A node's config with settings such as `links.alive-ms`. Raises `ScenarioError` for one that there is not."""
+    config: Any = base or sim_config()
+    for name, value in settings.items():
+        engine, _, key = name.replace("-", "_").rpartition(".")
+        part: Any = getattr(config, engine, None) if engine else config
+        if part is None or not dataclasses.is_dataclass(part) or not hasattr(part, key):
+            raise ScenarioError("scenario", 0, f"no node has a setting {name!r}", "engine.setting, as `links.alive-ms`")
+        try:
+            changed = dataclasses.replace(part, **{key: value})
+            config = dataclasses.replace(config, **{engine: changed}) if engine else changed
+        except (ConfigError, TypeError) as error:
+            raise ScenarioError("scenario", 0, f"{name} = {value!r}: {error}", "a value that makes sense") from error
+    made: NodeConfig = config
+    return made
+
+
+def linked(cast: Cast, rng: Stream) -> list[Pair]:
+    """Who is linked with whom; the second of each pair dials the first."""
+    names, topology = list(cast.nodes), cast.scenario.topology
+    links = topology.links
+    if isinstance(links, tuple):
+        return [(a, b) for a, b in links]
+    size = len(names)
+    match links:
+        case "full":
+            return [(a, b) for i, a in enumerate(names) for b in names[i + 1 :]]
+        case "ring":
+            return sorted(
+                {(names[min(i, (i + 1) % size)], names[max(i, (i + 1) % size)]) for i in range(size) if size > 1}
+            )
+        case "line":
+            return list(itertools.pairwise(names))
+        case "star":
+            return [(names[0], other) for other in names[1:]]
+        case "grid":
+            side = max(1, int(size**0.5))
+            right = [(names[i], names[i + 1]) for i in range(size - 1) if (i + 1) % side]
+            return right + [(names[i], names[i + side]) for i in range(size - side)]
+        case _:
+            return _random(names, topology.degree, rng)
+
+
+def _random(names: list[str], degree: int, rng: Stream) -> list[Pair]:
+    """A ring, so that it is connected, and drawn links until each node has `degree`, as nearly as it goes."""
+    size = len(names)
+    degree = min(degree, size - 1)
+    found = {(min(i, (i + 1) % size), max(i, (i + 1) % size)) for i in range(size) if size > 1}
+    count = [sum(i in pair for pair in found) for i in range(size)]
+    for _ in range(20 * size * degree):
+        open_ = [i for i in range(size) if count[i] < degree]
+        if len(open_) < 2:
+            break
+        a, b = sorted(rng.shuffled(open_)[:2])
+        if (a, b) not in found:
+            found.add((a, b))
+            count[a] += 1
+            count[b] += 1
+    return [(names[a], names[b]) for a, b in sorted(found)]
+
+
+def network_of(cast: Cast, round_trips: Mapping[Pair, int], pairs: list[Pair]) -> Network:
+    """The paths between nodes. `round_trips`: µs between regions, from a matrix; what is not there is `latency`."""
+    topology = cast.scenario.topology
+    network = Network(Delay(topology.latency, topology.jitter, topology.shape), topology.loss, topology.rate or 0)
+    members = list(cast.nodes.values())
+    for i, one in enumerate(members):
+        for other in members[i + 1 :]:
+            delay_us = topology.latency
+            if one.region == other.region:
+                delay_us = topology.local_latency
+            else:
+                round_trip_us = round_trips.get((one.region, other.region)) or round_trips.get(
+                    (other.region, one.region)
+                )
+                delay_us = round_trip_us // 2 if round_trip_us else delay_us
+            jitter_us = min(topology.jitter, delay_us // 4)
+            network.delays[one.name, other.name] = Delay(delay_us, jitter_us, topology.shape)
+    for link in topology.link:
+        sides = [cast.nodes_of(side) for side in link.between]
+        for a in sides[0]:
+            for b in sides[1]:
+                known = network.delays.get((a, b)) or network.delays.get((b, a)) or network.delay
+                delay = Delay(known.base_us if link.latency is None else link.latency, link.jitter, link.shape)
+                network.delays[a, b] = network.delays[b, a] = delay
+                if link.rate is not None:
+                    network.rates[a, b] = network.rates[b, a] = link.rate
+    joined = {frozenset(pair) for pair in pairs}
+    network.closed = {(a, b) for a in cast.nodes for b in cast.nodes if a != b and frozenset((a, b)) not in joined}
+    return network

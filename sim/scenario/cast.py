@@ -1,0 +1,177 @@
+"""Who takes part in a scenario: nodes and clients by name, and whom a pattern means.
+
+`Cast` also holds what cannot be said by a schema: every name in a timeline is somebody's, and no partition has a node on
+two sides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Any
+
+from sim.scenario.events import Event, HostileClient, PublishTo, Snapshot
+from sim.scenario.model import ClientGroup, Group, Scenario
+
+Loc = tuple[str | int, ...]
+
+
+class CastError(Exception):
+    """A name that is nobody's, or sides that overlap: where in the file, what is wrong, what was expected."""
+
+    def __init__(self, loc: Loc, problem: str, expected: str) -> None:
+        """Keep the parts."""
+        self.loc, self.problem, self.expected = loc, problem, expected
+        super().__init__(f"{problem}; expected {expected}")
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A node."""
+
+    name: str
+    region: str
+    group: Group
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """A client; its gateways are names of nodes, in the order in which it tries them."""
+
+    name: str
+    group: ClientGroup
+    gateways: tuple[str, ...]
+
+
+class Cast:
+    """All nodes and clients of a scenario, in order."""
+
+    def __init__(self, scenario: Scenario) -> None:
+        """Name everybody. Raises `CastError`."""
+        self.scenario = scenario
+        self.nodes: dict[str, Member] = {}
+        for index, group in enumerate(scenario.topology.node):
+            for name in _numbered(group.name, group.count):
+                if name in self.nodes:
+                    raise CastError(("topology", "node", index), f"two nodes are named {name!r}", "names that differ")
+                self.nodes[name] = Member(name, group.region, group)
+        self.regions = sorted({member.region for member in self.nodes.values()})
+        self.clients: dict[str, Person] = {}
+        for index, crowd in enumerate(scenario.client):
+            self._add_clients(crowd, ("client", index))
+        self._check()
+
+    def _add_clients(self, group: ClientGroup, loc: Loc) -> None:
+        at = self.nodes_of(group.at or ("*",), (*loc, "at"))
+        may = self.nodes_of(group.gateways or ("*",), (*loc, "gateways"))
+        for index, name in enumerate(_numbered(group.name, group.count)):
+            if name in self.clients:
+                raise CastError(loc, f"two clients are named {name!r}", "names that differ")
+            home = at[index % len(at)]
+            region = self.nodes[home].region
+            others = [node for node in may if node != home]
+            near = [node for node in others if self.nodes[node].region == region]
+            self.clients[name] = Person(name, group, (home, *near, *(node for node in others if node not in near)))
+
+    # --- whom a pattern means ----------------------------------------------------------------------------------------
+
+    def nodes_of(self, names: Iterable[str], loc: Loc = ()) -> list[str]:
+        """The nodes that patterns mean, in order. Raises `CastError` for one that means nobody."""
+        wanted: set[str] = set()
+        for name in names:
+            if name.startswith("@"):
+                found = {m.name for m in self.nodes.values() if fnmatchcase(m.region, name[1:])}
+            else:
+                found = {node for node in self.nodes if fnmatchcase(node, name)}
+            if not found:
+                raise CastError(loc, f"no node is called {name!r}", f"one of {_some(self.nodes)}, or @ and a region")
+            wanted |= found
+        return [node for node in self.nodes if node in wanted]
+
+    def clients_of(self, names: Iterable[str], loc: Loc = ()) -> list[str]:
+        """The clients that patterns mean, in order. Raises `CastError` for one that means nobody."""
+        wanted: set[str] = set()
+        for name in names:
+            found = {client for client in self.clients if fnmatchcase(client, name)}
+            if not found:
+                raise CastError(loc, f"no client is called {name!r}", f"one of {_some(self.clients)}")
+            wanted |= found
+        return [client for client in self.clients if client in wanted]
+
+    def sides_of(self, sides: Sequence[Iterable[str]], loc: Loc = ()) -> list[list[str]]:
+        """The sides of a partition. Raises `CastError` where a node is on two."""
+        found = [self.nodes_of(side, (*loc, index)) for index, side in enumerate(sides)]
+        seen: set[str] = set()
+        for side in found:
+            both = seen.intersection(side)
+            if both:
+                raise CastError(loc, f"{min(both)!r} is on two sides", "sides that have no node in common")
+            seen.update(side)
+        return found
+
+    # --- what a schema cannot say ------------------------------------------------------------------------------------
+
+    def _check(self) -> None:
+        scenario = self.scenario
+        for index, link in enumerate(scenario.topology.link):
+            for side in link.between:
+                self.nodes_of(side, ("topology", "link", index, "between"))
+        if isinstance(scenario.topology.links, tuple):
+            for index, pair in enumerate(scenario.topology.links):
+                self.nodes_of(pair, ("topology", "links", index))
+        for index, work in enumerate(scenario.workload):
+            self.clients_of(work.clients, ("workload", index, "clients"))
+        for index, event in enumerate(scenario.timeline):
+            self.check_event(event, ("timeline", index))
+        if not isinstance(scenario.core, str):
+            self.nodes_of(scenario.core, ("core",))
+
+    def check_event(self, event: Event, loc: Loc) -> None:
+        """Everybody whom an event names exists. Raises `CastError`."""
+        what: Any = event.what
+        loc = (*loc, event.verb)
+        match event.verb:
+            case "partition" | "clog":
+                self.sides_of(what, loc)
+            case "one-way":
+                self.sides_of((what.from_, what.to), loc)
+            case "flap" | "link":
+                self.sides_of(what.between, loc)
+            case "ring":
+                if len(self.nodes_of(what, loc)) < 4:
+                    raise CastError(loc, "a ring of fewer than 4 nodes is no partition", "at least 4 nodes")
+            case "move-client":
+                self.clients_of(what.client, loc)
+                self.nodes_of(what.to, loc)
+            case "subscribe" | "publish":
+                self.clients_of(what.client, loc)
+                if isinstance(what, PublishTo) and what.copies > len(self.nodes):
+                    raise CastError(
+                        loc, f"copies = {what.copies}", f"at most the {len(self.nodes)} nodes that there are"
+                    )
+            case "drop-client" | "offline" | "kill-client" | "stop-reading":
+                self.clients_of(what, loc)
+            case _:
+                self.nodes_of(_nodes_in(what), loc)
+
+
+def _nodes_in(what: Any) -> tuple[str, ...]:
+    """The names of nodes in what a verb of nodes has."""
+    if isinstance(what, tuple):
+        return what
+    if isinstance(what, HostileClient):
+        return what.gateways
+    if isinstance(what, Snapshot) or hasattr(what, "node"):
+        return (what.node,)
+    names: tuple[str, ...] = what.nodes
+    return names
+
+
+def _numbered(name: str, count: int) -> list[str]:
+    return [name] if count == 1 else [f"{name}-{number}" for number in range(1, count + 1)]
+
+
+def _some(names: Iterable[str]) -> str:
+    listed = list(names)
+    return ", ".join(listed[:6]) + (", …" if len(listed) > 6 else "") if listed else "none: there is nobody"

@@ -1,0 +1,275 @@
+"""What can happen at a moment of a scenario: one verb, its object, and for how long.
+
+Each field of `Event` beside `at` and `for` is a verb, and exactly one of them is set. The docstring of a verb's field is
+what the catalogue of faults says of it. What an event does to a world is written in `sim.stage`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, model_validator
+
+from sim.scenario.quantities import Names, Offset, Part, Rate, Share, Size, Time
+
+Shape = Literal["constant", "uniform", "exponential", "log-normal", "pareto"]
+Between = tuple[Names, Names]
+"""Two sides; everything that runs between them, in both directions."""
+
+
+class OneWay(Part):
+    """Nothing goes from one side to the other; the way back is open."""
+
+    from_: Names
+    to: Names
+
+
+class Flap(Part):
+    """A connection that comes and goes."""
+
+    between: Between
+    up: Time = 1_000_000
+    down: Time = 1_000_000
+    times: int = Field(10, ge=1, le=10_000)
+
+
+class BurstLoss(Part):
+    """Losses in bursts: how long the good and the bad state last on average, and what is lost in the bad one."""
+
+    good: Time = Field(10_000_000, gt=0)
+    bad: Time = Field(500_000, gt=0)
+    loss: Share = 1_000_000
+
+
+class LinkChange(Part):
+    """What the paths between two sides are like."""
+
+    between: Between
+    latency: Time | None = None
+    """A new one-way delay."""
+    jitter: Time = 0
+    shape: Shape = "uniform"
+    extra: Time = 0
+    """So much more, one way."""
+    loss: Share = 0
+    burst: BurstLoss | None = None
+    duplicate: Share = 0
+    reorder: Share = 0
+    corrupt: Share = 0
+    rate: Rate | None = None
+    mtu: Size = 0
+    """Nothing larger passes, as in a black hole."""
+
+
+class CrashLoop(Part):
+    """A node that dies again and again, soon after each start."""
+
+    node: str
+    every: Time = Field(200_000, gt=0)
+    times: int = Field(10, ge=1, le=1_000)
+
+
+class SlowCpu(Part):
+    """A node whose processor takes so many times as long."""
+
+    nodes: Names
+    factor: int = Field(20, ge=2, le=100_000)
+
+
+class ClockChange(Part):
+    """What is wrong with the clocks of some nodes."""
+
+    nodes: Names
+    offset: Offset = 0
+    """Their wall clocks leap so far ahead, or back."""
+    drift_ppm: int = Field(0, ge=-100_000, le=100_000)
+    freeze: bool = False
+
+
+class SlowDisk(Part):
+    """Disks that take so much longer for each access."""
+
+    nodes: Names
+    by: Time = 200_000
+
+
+class BitRot(Part):
+    """Bits that flip at rest, in so many rows."""
+
+    nodes: Names
+    rows: int = Field(1, ge=1, le=10_000)
+
+
+class Snapshot(Part):
+    """An image of a disk, taken now or put back later under its name."""
+
+    node: str
+    name: str = "image"
+
+
+class Move(Part):
+    """Clients go to other gateways, in this order."""
+
+    client: Names
+    to: Names
+
+
+class SubscribeTo(Part):
+    """Clients begin a subscription."""
+
+    client: Names
+    to: Names
+    """Patterns of channels."""
+    since: Literal["beginning", "now"] = "beginning"
+    policy: Literal["all", "drop-oldest", "latest", "disconnect"] = "all"
+
+
+class PublishTo(Part):
+    """Clients publish."""
+
+    client: Names
+    channel: str
+    count: int = Field(1, ge=1, le=100_000)
+    """So many messages at once."""
+    bytes_: Size = 16
+    copies: int = Field(1, ge=1)
+    regions: int = Field(1, ge=1)
+    ttl: Time = 0
+    """How long they live; 0: as long as the node's config says."""
+
+
+HostileDeed = Literal["garble", "tamper", "replay", "withhold", "deny", "boast", "flood"]
+
+
+class Hostile(Part):
+    """A member whose host has gone bad. What each deed is: docs/reference/faults.md."""
+
+    node: str
+    does: HostileDeed
+    share: Share = 500_000
+    """Of the frames that it could do it to."""
+
+
+ClientDeed = Literal["bad-fields", "flood", "skip-attach", "huge", "slow"]
+
+
+class HostileClient(Part):
+    """A client that has gone bad, at some gateways."""
+
+    gateways: Names
+    does: ClientDeed
+    times: int = Field(20, ge=1, le=10_000)
+
+
+class Event(Part):
+    """Something that happens to a world."""
+
+    at: Time
+    for_: Time | None = None
+    """When it ends by itself; without it, it lasts until the core is healed."""
+
+    # The network
+    partition: Annotated[tuple[Names, ...], Field(min_length=2)] | None = None
+    """Nothing passes between the sides; what was under way is lost."""
+    clog: Annotated[tuple[Names, ...], Field(min_length=2)] | None = None
+    """Nothing passes between the sides; what was under way waits."""
+    one_way: OneWay | None = None
+    """Nothing goes one way; the way back is open."""
+    isolate: Names | None = None
+    """Each of these alone: nobody reaches it."""
+    ring: Names | None = None
+    """Each of these reaches only its neighbors in the ring, so that everyone sees another majority."""
+    swizzle: Names | None = None
+    """Clog all that these have, one after another, and open them again in another order."""
+    flap: Flap | None = None
+    """A connection comes and goes."""
+    link: LinkChange | None = None
+    """Paths change: delay, loss, rate, and what else a path can be like."""
+    rebind: Names | None = None
+    """The addresses of nodes change, as behind a NAT: their links go silent without a word."""
+    # Nodes
+    crash: Names | None = None
+    """The power is cut; with `for`, it comes back."""
+    restart: Names | None = None
+    """The power is cut, and is back at once."""
+    crash_loop: CrashLoop | None = None
+    """It dies again and again."""
+    pause: Names | None = None
+    """A process stands still, and goes on."""
+    slow_cpu: SlowCpu | None = None
+    """A processor is slow."""
+    drain: Names | None = None
+    """A node is stopped in good order; with `for`, it is started again."""
+    # Disks and clocks
+    full_disk: Names | None = None
+    """A disk has no room."""
+    slow_disk: SlowDisk | None = None
+    """A disk is slow."""
+    io_error: Names | None = None
+    """Appends fail with an input/output error."""
+    fsync_lies: Names | None = None
+    """A disk says that it has kept what it has not; at the end the power fails."""
+    bit_rot: BitRot | None = None
+    """Bits flip at rest, where the fault atlas knows of another good copy."""
+    misdirect: Names | None = None
+    """A write went to the place of another row."""
+    snapshot: Snapshot | None = None
+    """An image of a disk is taken."""
+    restore: Snapshot | None = None
+    """A node is stopped, an image of its disk is put back, and it is started."""
+    wipe: Names | None = None
+    """A disk is lost with all that it holds; the node starts with an empty one."""
+    scrub: Names | None = None
+    """The store's background check comes to its end."""
+    clock: ClockChange | None = None
+    """Clocks are wrong."""
+    # Clients
+    drop_client: Names | None = None
+    """Clients lose their connection."""
+    offline: Names | None = None
+    """Clients have no connection: a tunnel, a sleeping phone."""
+    move_client: Move | None = None
+    """Clients go to other gateways."""
+    kill_client: Names | None = None
+    """Clients' processes end, and start again with their cursors."""
+    stop_reading: Names | None = None
+    """Clients take nothing any more."""
+    subscribe: SubscribeTo | None = None
+    """Clients begin a subscription."""
+    publish: PublishTo | None = None
+    """Clients publish."""
+    # Those who have gone bad
+    hostile: Hostile | None = None
+    """A member does what no honest one does."""
+    hostile_client: HostileClient | None = None
+    """A client does what no honest one does."""
+
+    @model_validator(mode="after")
+    def _one_verb(self) -> Self:
+        verbs = self.verbs
+        if len(verbs) != 1:
+            found = " and ".join(verbs) or "none"
+            raise ValueError(f"an event has exactly one verb, this one has {found}")
+        return self
+
+    @property
+    def verbs(self) -> list[str]:
+        """The verbs that are set, as files write them."""
+        return [
+            name.replace("_", "-")
+            for name in sorted(self.model_fields_set - {"at", "for_"})
+            if getattr(self, name) is not None
+        ]
+
+    @property
+    def verb(self) -> str:
+        """What happens."""
+        return self.verbs[0]
+
+    @property
+    def what(self) -> Any:
+        """To whom, and how."""
+        return getattr(self, self.verb.replace("-", "_"))
+
+
+VERBS = tuple(name.replace("_", "-") for name in Event.model_fields if name not in ("at", "for_"))

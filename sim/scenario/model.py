@@ -1,0 +1,177 @@
+"""A scenario: topology, clients, workload, timeline, random faults, and what is promised. Immutable, and written in TOML.
+
+Read `Scenario` first: it is the file. All times are microseconds, sizes bytes, shares parts per million.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from sim.scenario.events import Event, Shape
+from sim.scenario.quantities import Names, Part, Rate, Share, Size, Time
+
+FORMAT = 1
+"""The version of what a scenario file may say."""
+
+
+class Group(Part):
+    """Nodes that are alike: `count` of them, named `name-1`, `name-2`, …, or one named `name`."""
+
+    name: str = Field(pattern=r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$", max_length=40)
+    region: str = Field("eu", min_length=1)
+    count: int = Field(1, ge=1, le=1_000)
+    profile: dict[str, int | bool] = Field(default_factory=dict)
+    """Settings of these nodes that differ, such as `"intake.record-bytes-max" = 1024`."""
+
+
+class LinkSpec(Part):
+    """What the paths between two sides are like from the beginning."""
+
+    between: tuple[Names, Names]
+    latency: Time | None = None
+    jitter: Time = 0
+    shape: Shape = "uniform"
+    rate: Rate | None = None
+
+
+class Topology(Part):
+    """Nodes, and what lies between them."""
+
+    node: tuple[Group, ...] = Field(min_length=1)
+    link: tuple[LinkSpec, ...] = ()
+    latency: Time = 20_000
+    """One way, between regions where no matrix says otherwise."""
+    local_latency: Time = 500
+    """One way, within a region."""
+    jitter: Time = 2_000
+    shape: Shape = "uniform"
+    loss: Share = 0
+    rate: Rate | None = None
+    matrix: str | None = None
+    """Round-trips between regions: a preset (`aws`, `azure`, `gcp`), or a file (CSV, TOML, GML) beside the scenario."""
+    links: Literal["full", "ring", "line", "star", "grid", "random"] | tuple[tuple[str, str], ...] = "full"
+    """Who is linked with whom."""
+    degree: int = Field(6, ge=1)
+    """Links of each node, where `links = "random"`."""
+
+
+class Subscription(Part):
+    """What a client hears from the beginning."""
+
+    to: Names = ("#",)
+    since: Literal["beginning", "now"] = "beginning"
+    policy: Literal["all", "drop-oldest", "latest", "disconnect"] = "all"
+
+
+Uplink = Literal["beside", "fibre", "4g", "cafe", "tunnel", "sleeping-phone"]
+
+
+class ClientGroup(Part):
+    """Clients that are alike. Without `gateways`, each has its nearest node first, then all others."""
+
+    name: str = Field(pattern=r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$", max_length=40)
+    count: int = Field(1, ge=1, le=10_000)
+    at: Names | None = None
+    """The nodes that they attach to in turn, first of all; every node by default."""
+    gateways: Names | None = None
+    """All that they may ever attach to, where that is not every node."""
+    uplink: Uplink = "beside"
+    credit: int = Field(8_192, ge=2)
+    subscribe: tuple[Subscription, ...] = ()
+
+
+Audience = Literal["steady", "bursts", "commuters", "flash-crowd", "chat-room", "sensor-fleet", "cursor-resuming"]
+
+
+class Workload(Part):
+    """Who publishes what, how often. `rate` counts messages a second of all its clients together."""
+
+    audience: Audience = "steady"
+    clients: Names = ("*",)
+    channels: Names = ("room/1",)
+    """`room/{n}` with `spread` stands for `room/0` to `room/(spread-1)`."""
+    spread: int = Field(1, ge=1, le=100_000)
+    zipf: bool = False
+    """Channel n is 1/n as popular as the first; else all are alike."""
+    rate: float = Field(10, gt=0, le=100_000)
+    bytes_: tuple[Size, Size] = (8, 64)
+    copies: tuple[int, ...] = Field((1,), min_length=1)
+    """Drawn for each publish."""
+    regions: tuple[int, ...] = Field((1,), min_length=1)
+    ttl: Time = 0
+    mortal: Share = 0
+    """So many of the messages live for `ttl` only; all of them where this is 0 and `ttl` is not."""
+    from_: Time = 0
+    until: Time | None = None
+
+
+class RandomFaults(Part):
+    """Faults that are drawn: at every step one of `faults`, or none."""
+
+    every: Time = Field(500_000, gt=0)
+    faults: tuple[str, ...] = ("partition", "crash", "pause", "full-disk", "slow-disk", "bit-rot", "clock")
+    quiet: int = Field(10, ge=0)
+    """How many chances of doing nothing stand beside one of each fault."""
+    longest: Time = Field(10_000_000, gt=0)
+    from_: Time = 1_000_000
+
+
+class Guarantees(Part):
+    """Bounds beyond the contract, which is always checked. What is not set is not bounded."""
+
+    converge: Time | None = None
+    """After the last fault; without it, the bound of the contract for this topology."""
+    median: Time | None = None
+    """From publish to deliver, over all messages and subscriptions."""
+    p99: Time | None = None
+    slowest: Time | None = None
+    acknowledge_p99: Time | None = None
+    frames_per_message: float | None = None
+    """Between nodes, without heartbeats."""
+    copies_per_message: float | None = None
+    """Pushes of a batch, for each node that had to get it (1.0 is the floor)."""
+    idle_frames: float | None = None
+    """A second and node, once all is quiet."""
+    dials: int | None = None
+    unavailable: Time | None = None
+    """The longest that a publisher waited for its first receipt."""
+    see: tuple[str, ...] = ()
+    """What must have happened, in the words of the coverage table, so that a scenario cannot pass by doing nothing."""
+
+
+class Scenario(Part):
+    """A file."""
+
+    format_: int = Field(FORMAT, ge=1)
+    include: tuple[str, ...] = ()
+    """Files beside this one whose tables it takes over where it says nothing itself."""
+    title: str
+    promise: str
+    """What it shows, in a sentence."""
+    story: str = ""
+    number: int | None = Field(None, ge=1)
+    """Its row in the catalogue."""
+    lessons: tuple[int, ...] = ()
+    duration: Time = Field(30_000_000, gt=0)
+    settle: Time = 2_000_000
+    """Before anything happens; times in a file begin after it."""
+    core: Literal["all", "random"] | Names = "all"
+    """Who is healed for good at the end; the others stay as they are, or are cut off for ever."""
+    crypto: Literal["sim", "ed25519"] = "sim"
+    engines: tuple[Literal["heap", "real"], ...] = ("heap",)
+    seeds: int = Field(5, ge=1)
+    """How many seeds the project's own tests run it with."""
+    sabotage: tuple[str, ...] = ()
+    """Safeguards that, turned off, must make it fail."""
+    topology: Topology
+    atlas: bool = True
+    """Never lose the last good copy of what was promised; off, losses are booked to the levels that survive them."""
+    config: dict[str, int | bool | str] = Field(default_factory=dict)
+    """Settings of all nodes that differ from the simulator's, such as `"delivery.ttl-default-ms" = 60000`."""
+    client: tuple[ClientGroup, ...] = ()
+    workload: tuple[Workload, ...] = ()
+    timeline: tuple[Event, ...] = ()
+    random: RandomFaults | None = None
+    guarantees: Guarantees = Guarantees()

@@ -1,0 +1,462 @@
+"""The stage: does to a world what the steps of a plan say, and takes it back when its time is over.
+
+Every verb of `sim.scenario.events` has a method here. Each returns what ends it, or None where it is over at once. Two
+faults of a kind on one node overlap: the node is well again when the last of them ends. `heal` ends all that are left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from mesh.clocks.vector import VersionVector
+from mesh.operations import SlowPolicy
+from sim.atlas import Atlas
+from sim.diary import Ledger
+from sim.disk import ROOM_BYTES, Disk, Image
+from sim.hostile import Hostiles
+from sim.network import Burst, Condition, Delay
+from sim.scenario.cast import Cast
+from sim.scenario.events import Event, LinkChange
+from sim.scenario.plan import Say, Step, payload_of
+from sim.units import MILLION, say_us
+from sim.workload import App
+from sim.world import Machine, World
+
+End = Callable[[], None]
+BURST_STEP_US = 10_000
+
+
+class Stage:
+    """A world, its applications, and all that is being done to them."""
+
+    def __init__(self, world: World, cast: Cast, apps: dict[str, App], ledger: Ledger) -> None:
+        """Nothing is done yet."""
+        self.world, self.cast, self.apps = world, cast, apps
+        self.atlas = Atlas(world, ledger)
+        self.hostiles = Hostiles(world)
+        self.rng = world.rng.fork("stage")
+        self.story: list[str] = []
+        """What was done, with its time."""
+        self.under_way: dict[int, tuple[Event, End]] = {}
+        self.last_us = 0
+        """When the last fault ended, or a momentary one happened."""
+        self._number = 0
+        self._held: dict[tuple[str, str], int] = {}
+        self._images: dict[tuple[str, str], Image] = {}
+
+    # --- steps -------------------------------------------------------------------------------------------------------
+
+    def do(self, step: Step) -> None:
+        """Do one step now."""
+        if isinstance(step, Say):
+            self.say(step)
+            return
+        verb = step.verb
+        act: Callable[[Event, Any], End | None] = getattr(self, f"_do_{verb.replace('-', '_')}")
+        self.world.note(verb.encode())
+        self.story.append(f"{self.world.now_us / 1e6:9.3f} {say_event(step)}")
+        self.world.cover(f"fault/{verb}")
+        end = act(step, step.what)
+        self.last_us = self.world.now_us
+        if end is None:
+            return
+        self._number += 1
+        self.under_way[self._number] = step, end
+        if step.for_ is not None:
+            self.world.after(step.for_, self._over, self._number)
+
+    def _over(self, number: int) -> None:
+        found = self.under_way.pop(number, None)
+        if found is not None:
+            event, end = found
+            self.story.append(f"{self.world.now_us / 1e6:9.3f} end of {say_event(event)}")
+            self.last_us = self.world.now_us
+            end()
+
+    def heal(self) -> None:
+        """End everything that is under way, in the order in which it began."""
+        for number in sorted(self.under_way):
+            self._over(number)
+
+    def say(self, say: Say) -> None:
+        """A client publishes, if its outbox has room and no message of this number is too large for it."""
+        app = self.apps[say.client]
+        app.publish(
+            say.channel,
+            payload_of(say.number, say.size),
+            copies=say.copies,
+            regions=say.regions,
+            ttl_ms=say.ttl // 1_000,
+        )
+
+    def _machines(self, names: Any) -> list[Machine]:
+        return [self.world.machines[name] for name in self.cast.nodes_of(names)]
+
+    def _clients(self, names: Any) -> list[App]:
+        return [self.apps[name] for name in self.cast.clients_of(names)]
+
+    def _hold(self, kind: str, machines: list[Machine], apply: Callable[[Machine, bool], None]) -> End:
+        """Something is wrong with machines, until the last that says so has ended."""
+        for machine in machines:
+            key = kind, machine.name
+            self._held[key] = self._held.get(key, 0) + 1
+            apply(machine, True)  # noqa: FBT003  # whether it is so, and nothing else
+
+        def end() -> None:
+            for machine in machines:
+                key = kind, machine.name
+                self._held[key] -= 1
+                if not self._held[key]:
+                    apply(machine, False)  # noqa: FBT003
+
+        return end
+
+    # --- the network -------------------------------------------------------------------------------------------------
+
+    def _impose(self, condition: Condition) -> End:
+        self.world.impose(condition)
+        return partial(self.world.lift, condition)
+
+    def _between(self, sides: Any) -> frozenset[tuple[str, str]]:
+        found = self.cast.sides_of(sides)
+        return frozenset(
+            (a, b)
+            for i, side in enumerate(found)
+            for j, other in enumerate(found)
+            if i != j
+            for a in side
+            for b in other
+        )
+
+    def _around(self, name: str) -> frozenset[tuple[str, str]]:
+        others = [other for other in self.cast.nodes if other != name]
+        return frozenset(pair for other in others for pair in ((name, other), (other, name)))
+
+    def _do_partition(self, _: Event, what: Any) -> End:
+        return self._impose(Condition(self._between(what), cut=True))
+
+    def _do_clog(self, _: Event, what: Any) -> End:
+        return self._impose(Condition(self._between(what), clog=True))
+
+    def _do_one_way(self, _: Event, what: Any) -> End:
+        source, target = self.cast.sides_of((what.from_, what.to))
+        return self._impose(Condition(frozenset((a, b) for a in source for b in target), cut=True))
+
+    def _do_isolate(self, _: Event, what: Any) -> End:
+        pairs = frozenset(pair for name in self.cast.nodes_of(what) for pair in self._around(name))
+        return self._impose(Condition(pairs, cut=True))
+
+    def _do_ring(self, _: Event, what: Any) -> End:
+        names = [name for name in dict.fromkeys(what) if name in self.cast.nodes] or self.cast.nodes_of(what)
+        size = len(names)
+        apart = frozenset(
+            (a, b)
+            for i, a in enumerate(names)
+            for j, b in enumerate(names)
+            if i != j and min((i - j) % size, (j - i) % size) > 1
+        )
+        return self._impose(Condition(apart, cut=True))
+
+    def _later(self, delay_us: int, going: list[bool], act: Callable[..., None], *arguments: Any) -> None:
+        """Do something later, if what it belongs to has not ended before."""
+
+        def do() -> None:
+            if going:
+                act(*arguments)
+                self.last_us = self.world.now_us
+
+        self.world.after(delay_us, do)
+
+    def _do_swizzle(self, event: Event, what: Any) -> End:
+        span_us = max(2, event.for_ or 5 * MILLION)
+        going = [True]
+        conditions = []
+        for name in self.rng.shuffled(self.cast.nodes_of(what)):
+            condition = Condition(self._around(name), clog=True)
+            conditions.append(condition)
+            self._later(self.rng.below(span_us // 2), going, self.world.impose, condition)
+            self._later(span_us // 2 + self.rng.below(span_us // 2), going, self.world.lift, condition)
+        return partial(self._stop, going, conditions)
+
+    def _stop(self, going: list[bool], conditions: list[Condition]) -> None:
+        going.clear()
+        for condition in conditions:
+            self.world.lift(condition)
+
+    def _do_flap(self, _: Event, what: Any) -> End:
+        condition = Condition(self._between(what.between), cut=True)
+        going = [True]
+        for round_ in range(what.times):
+            at_us = round_ * (what.up + what.down)
+            self._later(at_us, going, self.world.impose, condition)
+            self._later(at_us + what.down, going, self.world.lift, condition)
+        return partial(self._stop, going, [condition])
+
+    def _do_link(self, _: Event, what: LinkChange) -> End:
+        delay = None if what.latency is None else Delay(what.latency, what.jitter, what.shape)
+        burst = None
+        if what.burst is not None:
+            begin, end = (max(1, MILLION * BURST_STEP_US // us) for us in (what.burst.good, what.burst.bad))
+            burst = Burst(min(MILLION, begin), min(MILLION, end), what.burst.loss)
+        return self._impose(
+            Condition(
+                self._between(what.between),
+                delay=delay,
+                extra_us=what.extra,
+                loss_ppm=what.loss,
+                burst=burst,
+                duplicate_ppm=what.duplicate,
+                reorder_ppm=what.reorder,
+                corrupt_ppm=what.corrupt,
+                rate_bps=what.rate or 0,
+                mtu_bytes=what.mtu,
+            )
+        )
+
+    def _do_rebind(self, _: Event, what: Any) -> None:
+        for machine in self._machines(what):
+            for link in list(machine.links):
+                self.world.links.close(machine, link, "rebound", silent=True)
+
+    # --- nodes -------------------------------------------------------------------------------------------------------
+
+    def _down(self, machine: Machine) -> None:
+        if machine.node is not None:
+            self.atlas.before_power_cut(machine)
+            self.world.crash(machine, silent=self.rng.below(2) == 1)
+
+    def _up(self, machine: Machine) -> None:
+        if machine.node is None and not self._held.get(("down", machine.name)):
+            self.world.start(machine)
+
+    def _turn(self, machine: Machine, is_down: bool) -> None:
+        if is_down:
+            self._down(machine)
+        else:
+            self._up(machine)
+
+    def _do_crash(self, _: Event, what: Any) -> End:
+        return self._hold("down", self._machines(what), self._turn)
+
+    def _do_restart(self, _: Event, what: Any) -> None:
+        for machine in self._machines(what):
+            self._again(machine)
+
+    def _again(self, machine: Machine) -> None:
+        if machine.node is not None:
+            self._down(machine)
+            self._up(machine)
+
+    def _do_crash_loop(self, _: Event, what: Any) -> End:
+        (machine,) = self._machines([what.node])
+        going = [True]
+        for round_ in range(what.times):
+            self._later(round_ * what.every, going, self._again, machine)
+        return going.clear
+
+    def _do_pause(self, _: Event, what: Any) -> End:
+        def turn(machine: Machine, is_paused: bool) -> None:
+            if is_paused:
+                self.world.pause(machine)
+            else:
+                self.world.resume(machine)
+
+        return self._hold("pause", self._machines(what), turn)
+
+    def _do_slow_cpu(self, _: Event, what: Any) -> End:
+        def turn(machine: Machine, is_slow: bool) -> None:
+            machine.slowness = what.factor if is_slow else 1
+
+        return self._hold("cpu", self._machines(what.nodes), turn)
+
+    def _do_drain(self, _: Event, what: Any) -> End:
+        def turn(machine: Machine, is_down: bool) -> None:
+            if is_down and machine.node is not None:
+                self.world.drain(machine)
+            elif not is_down:
+                if machine.node is not None:
+                    self._down(machine)
+                self._up(machine)
+
+        return self._hold("down", self._machines(what), turn)
+
+    # --- disks and clocks --------------------------------------------------------------------------------------------
+
+    def _do_full_disk(self, _: Event, what: Any) -> End:
+        return self._hold(
+            "full",
+            self._machines(what),
+            lambda machine, is_full: self.world.space(machine, 0 if is_full else ROOM_BYTES),
+        )
+
+    def _do_slow_disk(self, _: Event, what: Any) -> End:
+        def turn(machine: Machine, is_slow: bool) -> None:
+            machine.slow_disk_us = what.by if is_slow else 0
+
+        return self._hold("slow-disk", self._machines(what.nodes), turn)
+
+    def _do_io_error(self, _: Event, what: Any) -> End:
+        def turn(machine: Machine, is_failing: bool) -> None:
+            machine.disk.failing = is_failing
+
+        return self._hold("io-error", self._machines(what), turn)
+
+    def _do_fsync_lies(self, _: Event, what: Any) -> End:
+        def turn(machine: Machine, is_lying: bool) -> None:
+            if is_lying:
+                machine.disk.lie()
+            else:
+                self._again(machine)
+                machine.disk.kept = None
+
+        return self._hold("lying", self._machines(what), turn)
+
+    def _do_bit_rot(self, _: Event, what: Any) -> None:
+        for machine in self._machines(what.nodes):
+            for log, first in self.rng.shuffled(self.atlas.spare_rows(machine))[: what.rows]:
+                machine.disk.corrupt(log, first)
+                self.world.cover("disk/flipped")
+
+    def _do_misdirect(self, _: Event, what: Any) -> None:
+        for machine in self._machines(what):
+            rows = self.atlas.spare_rows(machine)
+            if len(rows) > 1:
+                (log, first), (other_log, other_first) = self.rng.shuffled(rows)[:2]
+                machine.disk.misdirect(log, first, other_log, other_first)
+                self.world.cover("disk/misdirected")
+
+    def _do_snapshot(self, _: Event, what: Any) -> None:
+        (machine,) = self._machines([what.node])
+        self._images[what.node, what.name] = machine.disk.image.copy()
+
+    def _do_restore(self, _: Event, what: Any) -> None:
+        (machine,) = self._machines([what.node])
+        image = self._images.get((what.node, what.name))
+        if image is not None:
+            self._replace(machine, image, "disk/restored")
+
+    def _replace(self, machine: Machine, image: Image, what: str) -> None:
+        """Another image takes the place of a disk's, unless the last good copy of something would go with it."""
+        if not self.atlas.may_replace(machine, image):
+            self.world.cover("atlas/refused")
+            return
+        self._down(machine)
+        machine.disk.restore(image)
+        self.world.cover(what)
+        self._up(machine)
+
+    def _do_wipe(self, event: Event, what: Any) -> End:
+        def turn(machine: Machine, is_down: bool) -> None:
+            if not is_down:
+                self._up(machine)
+            elif self.atlas.may_replace(machine, Image()):
+                self._down(machine)
+                machine.disk = Disk()
+                self.world.cover("disk/wiped")
+            else:
+                self.world.cover("atlas/refused")
+
+        return self._hold("down", self._machines(what), turn)
+
+    def _do_scrub(self, _: Event, what: Any) -> None:
+        for machine in self._machines(what):
+            self.world.scrub(machine)
+
+    def _do_clock(self, _: Event, what: Any) -> End:
+        def turn(machine: Machine, is_wrong: bool) -> None:
+            machine.clock.offset_ms = what.offset // 1_000 if is_wrong else 0
+            machine.clock.drift(what.drift_ppm if is_wrong else 0, self.world.now_us)
+            if what.freeze and is_wrong:
+                machine.clock.freeze(self.world.now_us)
+            else:
+                machine.clock.thaw()
+
+        return self._hold("clock", self._machines(what.nodes), turn)
+
+    # --- clients -----------------------------------------------------------------------------------------------------
+
+    def _do_drop_client(self, _: Event, what: Any) -> None:
+        for app in self._clients(what):
+            app.drop()
+
+    def _do_offline(self, _: Event, what: Any) -> End:
+        apps = self._clients(what)
+        for app in apps:
+            app.offline = True
+            app.drop()
+
+        def end() -> None:
+            for app in apps:
+                app.offline = False
+
+        return end
+
+    def _do_move_client(self, _: Event, what: Any) -> None:
+        to = self.cast.nodes_of(what.to)
+        for app in self._clients(what.client):
+            app.move(*to, *(gateway for gateway in app.gateways if gateway not in to))
+
+    def _do_kill_client(self, _: Event, what: Any) -> None:
+        for app in self._clients(what):
+            app.kill()
+
+    def _do_stop_reading(self, _: Event, what: Any) -> End:
+        apps = self._clients(what)
+        for app in apps:
+            app.reads = False
+
+        def end() -> None:
+            for app in apps:
+                app.take_all()
+
+        return end
+
+    def _do_subscribe(self, _: Event, what: Any) -> None:
+        for app in self._clients(what.client):
+            cursor = VersionVector() if what.since == "beginning" else None
+            app.subscribe(*what.to, cursor=cursor, policy=SlowPolicy(what.policy))
+
+    def _do_publish(self, _: Event, what: Any) -> None:
+        for name in self.cast.clients_of(what.client):
+            for _number in range(what.count):
+                self._number += 1
+                self.say(
+                    Say(
+                        0,
+                        name,
+                        what.channel,
+                        what.bytes_,
+                        what.copies,
+                        what.regions,
+                        what.ttl,
+                        1_000_000 + self._number,
+                    )
+                )
+
+    # --- those who have gone bad -------------------------------------------------------------------------------------
+
+    def _do_hostile(self, _: Event, what: Any) -> End:
+        return self.hostiles.turn(what.node, what.does, what.share)
+
+    def _do_hostile_client(self, _: Event, what: Any) -> None:
+        for machine in self._machines(what.gateways):
+            self.hostiles.client(machine, what.does, what.times)
+
+
+def say_event(event: Event) -> str:
+    """An event in a line, as its file has it."""
+    said = event.model_dump(mode="json", by_alias=True, exclude_none=True, exclude_defaults=True)
+    what = said[event.verb]
+    words = (
+        " ".join(f"{key}={_plain(value)}" for key, value in what.items()) if isinstance(what, dict) else _plain(what)
+    )
+    lasts = f" for {say_us(event.for_)}" if event.for_ is not None else ""
+    return f"{event.verb} {words}{lasts}"
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, list) and value and all(isinstance(each, list) for each in value):
+        return " | ".join(" ".join(map(str, side)) for side in value)
+    return " ".join(map(str, value)) if isinstance(value, list) else str(value)
