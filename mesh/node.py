@@ -412,6 +412,7 @@ class Node(Composition):
                 self.holdings.forget(log)
                 self.delivery.on_forget(log)
                 self.receipts.on_forget(log)
+                self.repair.on_forget(log)
             self._forget = (*self._forget, *gone)
         return [e.SetTimer(e.Timer(EXPIRE), now.mono_us + self.config.expire_every_ms * US_PER_MS)]
 

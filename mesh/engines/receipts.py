@@ -217,8 +217,9 @@ class Receipts:
                 del self.waiting[log]
 
     def on_forget(self, log: LogId) -> None:
-        """A log has wholly expired."""
+        """A log has wholly expired: no receipt rises there any more."""
         self.elsewhere.pop(log, None)
+        self.count -= len(self.waiting.pop(log, ()))
         self.untold.discard(log)
 
     def check(self) -> None:

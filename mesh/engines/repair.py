@@ -362,6 +362,14 @@ class Repair:
             for lo, hi in partner.theirs.get(log).within(first, last):
                 partner.missing.add(log, lo, hi)
 
+    def on_forget(self, log: LogId) -> None:
+        """A log has wholly expired: what others have of it does not matter, even if they tell it still."""
+        for partner in self.partners.values():
+            for vector in (partner.theirs, partner.missing, partner.asked):
+                vector.forget(log)
+            partner.stamps.pop(log, None)
+            partner.doubted.discard(log)
+
     def can_fill(self, log: LogId, first: int, last: int) -> bool:
         """Whether any peer that can be reached says that it has any of a range."""
         return any(

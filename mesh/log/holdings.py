@@ -218,10 +218,12 @@ class Holdings:
         """A log has wholly expired and vanishes."""
         self.received.pop(log, None)
         self.stored.pop(log, None)
+        self.forked.discard(log)
         self.gone[log] = None
-        if len(self.gone) > GONE_MAX:
-            self.gone.popitem(last=False)
         self._revise(log)
+        if len(self.gone) > GONE_MAX:
+            oldest, _ = self.gone.popitem(last=False)
+            self._revised.pop(oldest, None)
 
     def _revise(self, log: LogId) -> None:
         self.touched.add(log)

@@ -193,6 +193,9 @@ class Delivery(Tail):
                 outcomes.append(Tell((reader.session,), operation))
             reader.skim = None
         reader.extra = cursor.difference(self.deliverable)
+        for log in reader.extra.logs():
+            if log in self.holdings.gone:
+                reader.extra.forget(log)
         reader.cursor, reader.todo = None, {}
         self.groups.join(reader, self.horizon)
         return outcomes

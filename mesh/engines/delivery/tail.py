@@ -380,7 +380,17 @@ class Tail:
         self.deliverable.remove(log, first, last)
 
     def on_forget(self, log: LogId) -> None:
-        """A log has wholly expired."""
+        """A log has wholly expired: nobody stands anywhere in it any more."""
         self.deliverable.forget(log)
         self.horizon.pop(log, None)
         self._revised.pop(log, None)
+        self.late.pop(log, None)
+        self.held_up.discard(log)
+        self.holes.pop(log, None)
+        for group in self.groups.groups.values():
+            group.told.pop(log, None)
+        for reader in self.readers.values():
+            reader.extra.forget(log)
+            reader.told_missing.forget(log)
+            if reader.cursor is not None:
+                reader.cursor.forget(log)

@@ -223,10 +223,13 @@ def test_a_log_that_vanished_is_forgotten() -> None:
     ana = Writer()
     one = receipts(to_ben(), holdings=held(ana.write()))
     one.on_stored_there(TO_BEN, from_ben((ana.log, 1, 1)))
+    one.on_placed(placed(ana.log, 1, 1, copies=9))
 
     one.on_forget(ana.log)
 
-    assert one.elsewhere == {}
+    assert (one.elsewhere, one.waiting, one.count) == ({}, {}, 0)
+    assert one.tell_publishers() == []
+    one.check_all()
 
 
 # --- telling peers ---------------------------------------------------------------------------------------------------

@@ -345,7 +345,7 @@ def test_logs_that_were_never_here_can_vanish_and_the_oldest_are_no_longer_remem
         holdings.forget(LogId(ANA, epoch))
 
     holdings.check_all()
-    assert list(holdings.gone) == [LogId(ANA, 2), LogId(ANA, 3)]
+    assert list(holdings.gone) == holdings.changed_since(0) == [LogId(ANA, 2), LogId(ANA, 3)]
 
 
 # --- the check -------------------------------------------------------------------------------------------------------

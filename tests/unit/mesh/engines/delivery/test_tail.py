@@ -227,6 +227,33 @@ def test_a_hole_in_a_log_that_vanished_is_nothing() -> None:
     assert desk.settle() == []
 
 
+def test_nobody_stands_anywhere_in_a_log_that_vanished() -> None:
+    desk, _ = holey()
+    desk.subscribe(seat=OTHER, cursor=VersionVector([(LOG, [(1, 9)]), (BENS, [(1, 1)])]), credit_messages=0)
+    desk.subscribe(seat=OTHER, number=2, cursor=VersionVector([(LOG, [(1, 9)]), (BENS, [(1, 1)])]))
+    behind, ahead = (desk.delivery.readers[OTHER, number] for number in (1, 2))
+    desk.delivery.on_hole_timer(LOG, at(30_000))
+
+    desk.holdings.forget(LOG)
+    desk.delivery.on_forget(LOG)
+
+    assert behind.cursor is not None
+    assert behind.cursor.logs() == ahead.extra.logs() == [BENS]
+    assert all(LOG not in group.told for group in desk.delivery.groups.groups.values())
+    assert all(LOG not in reader.told_missing for reader in desk.delivery.readers.values())
+    assert not desk.delivery.holes
+    desk.delivery.check_all()
+
+
+def test_a_cursor_that_names_a_log_that_vanished_is_not_kept_for_it() -> None:
+    desk = Desk()
+    desk.holdings.forget(LOG)
+
+    desk.subscribe(cursor=VersionVector([(LOG, [(1, 9)]), (BENS, [(1, 1)])]))
+
+    assert desk.delivery.readers[SEAT, 1].extra.logs() == [BENS]
+
+
 def test_what_was_stored_and_vanished_before_it_was_settled_is_not_delivered() -> None:
     desk = Desk()
     desk.subscribe()
