@@ -1,0 +1,225 @@
+"""Region matrices in files: CSV (a matrix, or a list of pairs), TOML and GML. An error names file, line and what was expected.
+
+A number without a unit is milliseconds, as people and tables write them; "250us", "90ms" and "1.5s" say their unit.
+
+```text
+region,eu,us,ap        from,to,rtt        [rtt]                               graph [ node [ id 0 label "eu" ]
+eu,,90,150             eu,us,90           eu = { us = "90ms", ap = 150 }              node [ id 1 label "us" ]
+us,90,,110             eu,ap,150          us = { ap = 110 }                           edge [ source 0 target 1 rtt 90 ] ]
+ap,150,110,            us,ap,110          inside = "500us"   # before [rtt]
+```
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from mesh.errors import ConfigError
+from sim.errors import ScenarioError
+from sim.regions.matrix import INSIDE_US, Pair, RegionMatrix, pair
+from sim.units import duration_us
+
+LIST_HEADS = ("from", "source", "sending_region", "a")
+"""What the first cell of a list of pairs may be; any other begins a matrix."""
+TIME = 'milliseconds, or a time such as "90ms"'
+FILE_BYTES_MAX = 16 << 20
+
+
+def read_matrix(path: Path) -> RegionMatrix:
+    """Read a matrix; the name's end says how. Raises `ScenarioError`."""
+    text = read_text(path)
+    match path.suffix.lower():
+        case ".csv":
+            return matrix_from_csv(text, str(path))
+        case ".toml":
+            return matrix_from_toml(text, str(path))
+        case ".gml":
+            return matrix_from_gml(text, str(path))
+        case other:
+            raise ScenarioError(str(path), 0, f"the name ends in {other or 'nothing'!r}", ".csv, .toml or .gml")
+
+
+def read_text(path: Path) -> str:
+    """Read a file that a person named. Raises `ScenarioError`."""
+    try:
+        if path.stat().st_size > FILE_BYTES_MAX:
+            raise ScenarioError(str(path), 0, "it is too large", f"at most {FILE_BYTES_MAX >> 20} MiB")
+        return path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise ScenarioError(str(path), 0, error.strerror or str(error), "a file that can be read") from None
+    except UnicodeDecodeError as error:
+        raise ScenarioError(str(path), 0, f"no UTF-8 at byte {error.start}", "text in UTF-8") from None
+
+
+def time_of(value: object, path: str, line: int) -> int:
+    """Microseconds of milliseconds, or of a time with its unit. Raises `ScenarioError`."""
+    text = f"{value}ms" if _is_number(value) else value
+    try:
+        return duration_us(text)
+    except ValueError as error:
+        raise ScenarioError(path, line, str(error), TIME) from None
+
+
+def _is_number(value: object) -> bool:
+    if isinstance(value, str):
+        return re.fullmatch(r"[+-]?\d+(\.\d+)?", value.strip()) is not None
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+class Gathering:
+    """A matrix that is being read: pairs so far, the longer direction of each, and where regions first stood."""
+
+    def __init__(self, path: str) -> None:
+        """Begin with nothing."""
+        self.path = path
+        self.names: dict[str, int] = {}
+        self.trips: dict[Pair, int] = {}
+        self.inside_us = INSIDE_US
+
+    def name(self, name: str, line: int) -> str:
+        """A region's name, which is not empty."""
+        name = name.strip()
+        if not name:
+            raise ScenarioError(self.path, line, "a region without a name", "the name of a region")
+        self.names.setdefault(name, line)
+        return name
+
+    def add(self, one: str, other: str, value: object, line: int) -> None:
+        """A round trip of a pair; within a region it counts for all of them."""
+        us = time_of(value, self.path, line)
+        one, other = self.name(one, line), self.name(other, line)
+        if one == other:
+            self.inside_us = us
+        else:
+            self.trips[pair(one, other)] = max(us, self.trips.get(pair(one, other), 0))
+
+    def done(self, about: str = "") -> RegionMatrix:
+        """The matrix, if every pair has a round trip."""
+        if not self.names:
+            raise ScenarioError(self.path, 0, "no regions", "at least one region")
+        names = tuple(self.names)
+        for index, one in enumerate(names):
+            for other in names[index + 1 :]:
+                if pair(one, other) not in self.trips:
+                    line = max(self.names[one], self.names[other])
+                    raise ScenarioError(
+                        self.path, line, f"no round trip between {one} and {other}", "one for every pair"
+                    )
+        try:
+            return RegionMatrix(names, self.trips, self.inside_us, about)
+        except ConfigError as error:
+            raise ScenarioError(self.path, 0, str(error), "times that can be") from None
+
+
+def matrix_from_csv(text: str, path: str) -> RegionMatrix:
+    """Read a matrix or a list of pairs. Lines that begin with `#` say where it is from."""
+    about = " ".join(line[1:].strip() for line in text.splitlines() if line.startswith("#"))
+    kept = "\n".join(
+        "" if line.startswith("#") else line for line in text.splitlines()
+    )  # so that lines keep their number
+    reader = csv.reader(io.StringIO(kept), strict=True)
+    gathering = Gathering(path)
+    try:
+        rows = [(reader.line_num, row) for row in reader if any(cell.strip() for cell in row)]
+    except csv.Error as error:
+        raise ScenarioError(path, reader.line_num, str(error), "comma-separated values") from None
+    if not rows:
+        raise ScenarioError(path, 0, "no regions", "a line of names")
+    if rows[0][1][0].strip().lower() in LIST_HEADS:
+        _pairs(rows[1:], gathering)
+    else:
+        _cells(rows, gathering)
+    return gathering.done(about)
+
+
+def _pairs(rows: list[tuple[int, list[str]]], gathering: Gathering) -> None:
+    for line, row in rows:
+        if len(row) < 3:
+            raise ScenarioError(gathering.path, line, f"{len(row)} cells", "from, to, round trip")
+        gathering.add(row[0], row[1], row[2], line)
+
+
+def _cells(rows: list[tuple[int, list[str]]], gathering: Gathering) -> None:
+    head, columns = rows[0][0], [cell.strip() for cell in rows[0][1][1:]]
+    if len(set(columns)) != len(columns):
+        raise ScenarioError(gathering.path, head, "a region twice", "each region once")
+    for name in columns:
+        gathering.name(name, head)
+    for line, row in rows[1:]:
+        name = row[0].strip()
+        if name not in columns:
+            raise ScenarioError(gathering.path, line, f"{name!r} is not in line {head}", "a region of the first line")
+        if len(row) > len(columns) + 1:
+            raise ScenarioError(gathering.path, line, f"{len(row) - 1} values", f"at most {len(columns)}")
+        for column, cell in zip(columns, row[1:], strict=False):
+            if cell.strip():
+                gathering.add(name, column, cell.strip(), line)
+
+
+def line_of(text: str, *words: str) -> int:
+    """The first line that holds all these words, or 0."""
+    lines = (number for number, line in enumerate(text.splitlines(), 1) if all(word in line for word in words))
+    return next(lines, 0)
+
+
+def load_toml(text: str, path: str) -> dict[str, Any]:
+    """Parse TOML. Raises `ScenarioError` with the line."""
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        found = re.search(r"line (\d+)", str(error))
+        raise ScenarioError(path, int(found[1]) if found else 0, str(error), "TOML") from None
+
+
+def matrix_from_toml(text: str, path: str) -> RegionMatrix:
+    """Read a table `rtt` of tables, one for each region, and perhaps `inside` and `about`."""
+    table = load_toml(text, path)
+    for key in table:
+        if key not in ("rtt", "inside", "about"):
+            raise ScenarioError(path, line_of(text, key), f"an unknown key {key!r}", "rtt, inside or about")
+    return matrix_from_table(table.get("rtt"), table.get("inside"), str(table.get("about", "")), text, path)
+
+
+def matrix_from_table(rtt: object, inside: object, about: str, text: str, path: str) -> RegionMatrix:
+    """Read such tables where they are part of a larger file."""
+    gathering = Gathering(path)
+    if not isinstance(rtt, dict):
+        raise ScenarioError(path, line_of(text, "rtt"), "no table rtt", "a table [rtt]")
+    for one, others in rtt.items():
+        if not isinstance(others, dict):
+            raise ScenarioError(path, line_of(text, one), f"{one} is no table", "a round trip to each other region")
+        gathering.name(one, line_of(text, one))
+        for other, value in others.items():
+            gathering.add(one, other, value, line_of(text, one, other) or line_of(text, other))
+    if inside is not None:
+        gathering.inside_us = time_of(inside, path, line_of(text, "inside"))
+    return gathering.done(about)
+
+
+def load_gml(text: str, path: str) -> Any:
+    """Parse a graph in GML with networkx. Raises `ScenarioError` with the line, where there is one."""
+    import networkx as nx
+
+    try:
+        return nx.parse_gml(text.splitlines(), label="label")
+    except (nx.NetworkXError, ValueError, RecursionError) as error:
+        found = re.search(r"\((\d+), \d+\)", str(error))
+        raise ScenarioError(path, int(found[1]) if found else 0, str(error), "a graph in GML, with labels") from None
+
+
+def matrix_from_gml(text: str, path: str) -> RegionMatrix:
+    """Read a graph whose nodes are regions and whose edges have an `rtt`."""
+    graph = load_gml(text, path)
+    gathering = Gathering(path)
+    for name in graph.nodes:
+        gathering.name(str(name), line_of(text, f'"{name}"'))
+    for one, other, about in graph.edges(data=True):
+        if "rtt" not in about:
+            raise ScenarioError(path, 0, f"the edge between {one} and {other} has no rtt", TIME)
+        gathering.add(str(one), str(other), about["rtt"], line_of(text, "rtt", str(about["rtt"])))
+    return gathering.done(str(graph.graph.get("comment", "")))

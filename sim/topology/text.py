@@ -1,0 +1,88 @@
+"""A report for people in a terminal."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from mesh.types import US_PER_MS, US_PER_S
+from sim.topology.report import Loss, Report, Span
+
+LOSSES_SHOWN_MAX = 20
+
+
+def render(report: Report, console: Console) -> None:
+    """Print it."""
+    console.print(Text(f"{report.nodes} nodes in {len(report.regions)} regions, {report.links} links"))
+    if not report.connected:
+        console.print(Text(f"It is in {len(report.parts)} parts: {_parts(report.parts)}", style="red"))
+    console.print(Text(f"Farthest apart: {_distance(report.span)}"))
+    console.print(Text(f"Converges after a heal within {_bounds(report.span)}"))
+    console.print(Text(f"Cut nodes: {_names(report.cut_nodes)}. Cut links: {_names(report.cut_links)}"))
+    if report.least_nodes is not None:
+        console.print(Text(f"To split it takes {len(report.least_nodes)} nodes ({', '.join(report.least_nodes)}) ..."))
+    if report.least_links is not None:
+        console.print(Text(f"To split it takes {len(report.least_links)} links ({', '.join(report.least_links)})"))
+    _losses(report, console)
+    _levels(report, console)
+
+
+def _losses(report: Report, console: Console) -> None:
+    table = Table(
+        "lost", "what is left", "bound, redialled", title="Losses that split the mesh, then those that slow it most"
+    )
+    slow = sorted(
+        (loss for loss in report.losses if not loss.splits), key=lambda loss: -(loss.span.redial_bound_us or 0)
+    )
+    shown = [*report.splitting, *slow][:LOSSES_SHOWN_MAX]
+    for loss in shown:
+        style = "red" if loss.splits else ""
+        table.add_row(Text(_what(loss), style), Text(_parts(loss.parts), style), _seconds(loss.span.redial_bound_us))
+    console.print(table)
+    more = len(report.losses) - len(shown)
+    if more:
+        console.print(Text(f"{more} more losses are in --json"))
+
+
+def _levels(report: Report, console: Console) -> None:
+    table = Table("level", "can be reached", "disks it survives", "regions it survives", "after any single loss")
+    for level in report.levels:
+        stays = "still reached" if level.stays_reachable else "not always reached"
+        reached = "yes" if level.reachable else "no"
+        table.add_row(level.name, reached, str(level.disks_survived), str(level.regions_survived), stays)
+    console.print(table)
+
+
+def _what(loss: Loss) -> str:
+    return f"{loss.kind} {' and '.join(loss.what)}"
+
+
+def _parts(parts: tuple[tuple[str, ...], ...]) -> str:
+    if not parts:
+        return "nothing"
+    if len(parts) == 1:
+        return f"{len(parts[0])} nodes in one part"
+    return " | ".join(", ".join(part) if len(part) <= 4 else f"{len(part)} nodes" for part in parts)
+
+
+def _names(names: tuple[str, ...]) -> str:
+    return ", ".join(names) or "none"
+
+
+def _distance(span: Span) -> str:
+    if span.hops is None or span.round_trip_us is None:
+        return "nodes that cannot reach one another"
+    return f"{span.hops} hops, {span.round_trip_us / US_PER_MS:g} ms round trip"
+
+
+def _bounds(span: Span) -> str:
+    if span.bound_us is None:
+        return "no time at all, being in parts"
+    return (
+        f"{_seconds(span.bound_us)} where links outlived the cut, {_seconds(span.redial_bound_us)} where they did not"
+    )
+
+
+def _seconds(us: int | None) -> str:
+    return "–" if us is None else f"{us / US_PER_S:.2f} s"

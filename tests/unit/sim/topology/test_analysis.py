@@ -1,0 +1,179 @@
+"""The analysis on graphs that one can work out by hand: a line, a ring, a star, cliques with a bridge."""
+
+import pytest
+
+from mesh.config import NodeConfig
+from sim.topology import Graph, Link, Report, analyse
+from sim.topology.analysis import Question
+from sim.topology.graph import link
+from sim.topology.report import Kind, Level, Loss, Span
+
+RTT_US = 100_000
+
+
+def graph(*pairs: str, regions: dict[str, str] | None = None, rate_bps: int | None = None) -> Graph:
+    """Nodes are letters, links pairs of them; one region, if none are given."""
+    names = {node: "eu" for pair in pairs for node in pair}
+    return Graph(regions or names, tuple(link(pair[0], pair[1], RTT_US, rate_bps) for pair in pairs))
+
+
+LINE = graph("ab", "bc", "cd")
+RING = graph("ab", "bc", "cd", "ad")
+STAR = graph("xa", "xb", "xc")
+FULL = graph("ab", "ac", "bc")
+CLIQUES = graph("ab", "ac", "bc", "cx", "xy", "xz", "yz")
+
+
+def level(name: str, disks: int, regions: int, *, stays: bool, reachable: bool = True) -> Level:
+    return Level(name, reachable, disks, regions, stays)
+
+
+def splitting(report: Report, kind: Kind) -> list[tuple[str, ...]]:
+    return [loss.what for loss in report.splitting if loss.kind is kind]
+
+
+@pytest.mark.parametrize(
+    ("mesh", "cut_nodes", "cut_links", "hops"),
+    [
+        (LINE, ("b", "c"), ("a – b", "b – c", "c – d"), 3),
+        (RING, (), (), 2),
+        (STAR, ("x",), ("a – x", "b – x", "c – x"), 2),
+        (FULL, (), (), 1),
+        (CLIQUES, ("c", "x"), ("c – x",), 3),
+    ],
+)
+def test_cut_nodes_cut_links_and_diameters(
+    mesh: Graph, cut_nodes: tuple[str, ...], cut_links: tuple[str, ...], hops: int
+) -> None:
+    found = analyse(mesh)
+
+    assert (found.connected, found.cut_nodes, found.cut_links) == (True, cut_nodes, cut_links)
+    assert (found.span.hops, found.span.round_trip_us) == (hops, hops * RTT_US)
+    assert splitting(found, Kind.NODE) == [(node,) for node in cut_nodes]
+    assert splitting(found, Kind.LINK) == [(name,) for name in cut_links]
+
+
+@pytest.mark.parametrize(
+    ("mesh", "least_nodes", "least_links"),
+    [(LINE, 1, 1), (RING, 2, 2), (FULL, None, 2), (CLIQUES, 1, 1)],
+)
+def test_the_least_that_splits_a_mesh(mesh: Graph, least_nodes: int | None, least_links: int) -> None:
+    found = analyse(mesh)
+
+    assert (None if found.least_nodes is None else len(found.least_nodes)) == least_nodes
+    assert found.least_links is not None and len(found.least_links) == least_links
+
+
+def test_two_links_that_split_a_ring_are_any_two() -> None:
+    names = ("a – b", "a – d", "b – c", "c – d")
+
+    assert splitting(analyse(RING), Kind.LINKS) == [
+        (one, other) for index, one in enumerate(names) for other in names[index + 1 :]
+    ]
+
+
+def test_two_links_are_not_told_where_one_of_them_splits_alone() -> None:
+    assert splitting(analyse(LINE), Kind.LINKS) == []
+    assert splitting(analyse(CLIQUES), Kind.LINKS) == [
+        ("a – b", "a – c"),
+        ("a – b", "b – c"),
+        ("a – c", "b – c"),
+        ("x – y", "x – z"),
+        ("x – y", "y – z"),
+        ("x – z", "y – z"),
+    ]
+
+
+def test_what_is_left_of_a_split_is_told_the_largest_part_first() -> None:
+    (loss,) = [loss for loss in analyse(LINE).losses if loss.what == ("b",)]
+
+    assert loss == Loss(Kind.NODE, ("b",), (("c", "d"), ("a",)), Span())
+
+
+def test_distances_after_a_loss_that_does_not_split_are_told() -> None:
+    (loss,) = [loss for loss in analyse(RING).losses if loss.what == ("a – b",)]
+
+    assert (loss.splits, loss.span.hops, loss.span.round_trip_us) == (False, 3, 3 * RTT_US)
+
+
+def test_the_loss_of_a_region_takes_all_its_nodes() -> None:
+    regions = {"a": "eu", "b": "us", "c": "us", "d": "ap"}
+
+    found = analyse(graph("ab", "bc", "cd", "ac", "bd", regions=regions))
+
+    assert splitting(found, Kind.REGION) == [("us",)]
+    assert found.cut_nodes == ()
+
+
+def test_a_mesh_in_parts_is_told_and_has_no_distances() -> None:
+    found = analyse(Graph({"a": "eu", "b": "eu", "c": "us"}, (Link("a", "b", RTT_US),)))
+
+    assert (found.connected, found.parts) == (False, (("a", "b"), ("c",)))
+    assert (found.span, found.least_nodes, found.least_links) == (Span(), None, None)
+
+
+def test_a_node_alone_is_a_mesh_of_which_nothing_is_left() -> None:
+    found = analyse(Graph({"a": "eu"}, ()))
+
+    assert (found.span, found.cut_nodes, found.least_nodes, found.least_links) == (Span(0, 0, 0, 0), (), None, None)
+    assert [(loss.kind, loss.parts) for loss in found.losses] == [(Kind.NODE, ()), (Kind.REGION, ())]
+    assert found.levels == (level("local", 0, 0, stays=False),)
+
+
+def test_the_bound_is_that_of_the_contract() -> None:
+    config = NodeConfig()
+    near, far = (
+        analyse(LINE).span,
+        analyse(graph("ab", "bc", "cd", regions=dict(zip("abcd", "wxyz", strict=True)))).span,
+    )
+
+    hop_ms = config.links.alive_ms + 2 * RTT_US // 1_000
+    assert near.bound_us == 3 * (hop_ms + 2 * config.dissemination.graft_near_ms) * 1_000
+    assert far.bound_us == 3 * (hop_ms + 2 * config.dissemination.graft_ms) * 1_000
+    assert near.redial_bound_us == near.bound_us + config.addresses.backoff_known_ms * 1_000
+    assert far.redial_bound_us == far.bound_us + config.addresses.backoff_known_far_ms * 1_000
+
+
+def test_a_backlog_takes_its_time_at_half_the_bottleneck() -> None:
+    without = analyse(graph("ab", rate_bps=8_000_000)).span
+    one_mb = analyse(graph("ab", rate_bps=8_000_000), Question(NodeConfig(), backlog_bytes=1_000_000)).span
+    unbounded = analyse(graph("ab"), Question(NodeConfig(), backlog_bytes=1_000_000)).span
+
+    assert without.bound_us == unbounded.bound_us is not None
+    assert one_mb.bound_us == without.bound_us + 2_000_000
+
+
+def test_durability_levels_say_what_they_survive_at_the_least() -> None:
+    regions = {"a": "eu", "b": "eu", "c": "us"}
+
+    found = analyse(graph("ab", "ac", "bc", regions=regions)).levels
+
+    assert found == (
+        level("local", 0, 0, stays=True),
+        level("copies:2", 1, 0, stays=False),
+        level("copies:3", 2, 1, stays=False),
+        level("regions:2", 1, 1, stays=False),
+    )
+
+
+def test_copies_stay_reachable_where_every_single_loss_leaves_enough() -> None:
+    regions = {"a": "eu", "b": "us", "c": "ap"}
+
+    assert analyse(graph("ab", "ac", "bc", regions=regions)).levels[1] == level("copies:2", 1, 1, stays=True)
+
+
+def test_a_level_that_no_part_can_reach_is_told() -> None:
+    found = analyse(Graph({"a": "eu", "b": "us"}, ())).levels
+
+    assert found[1:] == (
+        level("copies:2", 1, 1, stays=False, reachable=False),
+        level("regions:2", 1, 1, stays=False, reachable=False),
+    )
+
+
+def test_many_levels_are_told_up_to_five_and_the_most() -> None:
+    nodes = "abcdefgh"
+    pairs = [one + other for index, one in enumerate(nodes) for other in nodes[index + 1 :]]
+
+    names = [each.name for each in analyse(graph(*pairs)).levels]
+    assert names == ["local", "copies:2", "copies:3", "copies:4", "copies:5", "copies:8"]

@@ -1,0 +1,58 @@
+"""The faces of a report: JSON, text, and a picture."""
+
+import io
+import json
+from xml.etree import ElementTree as ET
+
+from rich.console import Console
+
+from sim.topology import Graph, analyse, render, svg
+from sim.topology.graph import link
+
+HOSTILE = '<script>&"'
+BRIDGED = Graph({"ana": "eu", "ben": "us", HOSTILE: "ap"}, (link("ana", "ben", 90_000), link("ben", HOSTILE, 1_500)))
+SPACE = "{http://www.w3.org/2000/svg}"
+
+
+def text_of(graph: Graph) -> str:
+    console = Console(file=io.StringIO(), width=120)
+    render(analyse(graph), console)
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+def test_a_report_is_json_and_says_what_splits() -> None:
+    found = json.loads(json.dumps(analyse(BRIDGED).to_json()))
+
+    assert (found["connected"], found["cut_nodes"]) == (True, ["ben"])
+    assert [loss["what"] for loss in found["losses"] if loss["splits"] and loss["kind"] == "node"] == [["ben"]]
+    assert found["span"]["bound_us"] == 2 * (1_000_000 + 2 * 300_000 + 2 * 90_000)
+
+
+def test_the_text_names_cuts_bounds_and_levels() -> None:
+    text = text_of(BRIDGED)
+
+    assert "Cut nodes: ben." in text and "3.56 s where links outlived the cut, 18.56 s where they did not" in text
+    assert "regions:3" in text and HOSTILE in text
+
+
+def test_the_text_of_a_mesh_in_parts_says_so() -> None:
+    text = text_of(Graph({"ana": "eu", "ben": "us"}, ()))
+
+    assert "It is in 2 parts: ana | ben" in text and "nodes that cannot reach one another" in text
+
+
+def test_the_text_of_a_large_mesh_says_how_much_it_leaves_out() -> None:
+    names = [f"n{number:02}" for number in range(12)]
+    links = tuple(link(one, other, 1_000) for index, one in enumerate(names) for other in names[index + 1 :])
+
+    assert "59 more losses are in --json" in text_of(Graph(dict.fromkeys(names, "eu"), links))
+
+
+def test_the_picture_is_one_drawing_with_every_node_and_link_and_marks_what_splits() -> None:
+    root = ET.fromstring(svg(BRIDGED, analyse(BRIDGED)))
+
+    circles = root.findall(f"{SPACE}circle")
+    assert (len(circles), len(root.findall(f"{SPACE}line"))) == (3, 2)
+    assert [circle[0].text for circle in circles if circle.get("stroke")] == ["ben in us: its loss splits the mesh"]
+    assert [label.text for label in root.findall(f"{SPACE}text")] == [HOSTILE, "ana", "ben"]

@@ -1,0 +1,90 @@
+"""Topologies in files: TOML, GML, a region matrix; errors name file, line and what was expected."""
+
+from pathlib import Path
+
+import pytest
+
+from sim.errors import ScenarioError
+from sim.topology import Graph, Link, read_graph
+
+NODES = '[nodes]\nana = "eu-west-1"\nben = "us-east-1"\n'
+LISTED = f'preset = "aws"\n{NODES}[[link]]\nbetween = ["ben", "ana"]\nrate = "100Mbit/s"\n'
+REGIONS = {"ana": "eu-west-1", "ben": "us-east-1"}
+
+
+def read(tmp_path: Path, name: str, text: str) -> Graph:
+    path = tmp_path / name
+    path.write_text(text, encoding="utf-8")
+    return read_graph(path)
+
+
+def test_links_that_are_listed_take_their_round_trip_from_the_preset(tmp_path: Path) -> None:
+    assert read(tmp_path, "a.toml", LISTED) == Graph(REGIONS, (Link("ana", "ben", 69_622, 100_000_000),))
+
+
+def test_a_link_may_name_its_round_trip(tmp_path: Path) -> None:
+    text = f'{NODES}[[link]]\nbetween = ["ana", "ben"]\nrtt = "5ms"\n'
+
+    assert read(tmp_path, "a.toml", text) == Graph(REGIONS, (Link("ana", "ben", 5_000),))
+
+
+def test_all_nodes_may_be_linked_to_all(tmp_path: Path) -> None:
+    text = f'links = "all"\n{NODES}[rtt]\neu-west-1 = {{ us-east-1 = 70 }}\n'
+
+    assert read(tmp_path, "a.toml", text) == Graph(REGIONS, (Link("ana", "ben", 70_000),))
+
+
+def test_a_region_matrix_is_a_mesh_of_one_node_a_region(tmp_path: Path) -> None:
+    assert read(tmp_path, "a.csv", "from,to,rtt\neu,us,90\n") == Graph(
+        {"eu": "eu", "us": "us"}, (Link("eu", "us", 90_000),)
+    )
+
+
+def test_a_graph_in_gml_has_regions_and_rates(tmp_path: Path) -> None:
+    text = """graph [
+  node [ id 0 label "ana" region "eu" ]
+  node [ id 1 label "ben" ]
+  edge [ source 1 target 0 rtt 90 rate "1Mbit/s" ]
+]"""
+
+    assert read(tmp_path, "a.gml", text) == Graph({"ana": "eu", "ben": "ben"}, (Link("ana", "ben", 90_000, 1_000_000),))
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "line", "problem"),
+    [
+        ("a.toml", "", 0, "no nodes"),
+        ("a.toml", "[nodes]\nana = 3\n", 1, "no nodes"),
+        ("a.toml", f"shape = 3\n{NODES}", 1, "an unknown key 'shape'"),
+        ("a.toml", f'links = "all"\n{NODES}', 1, "links without round trips"),
+        ("a.toml", f'links = "some"\n{NODES}', 1, "'some'"),
+        ("a.toml", f'preset = "cumulus"\n{NODES}', 1, "no preset 'cumulus'"),
+        ("a.toml", f'preset = "azure"\n{NODES}', 3, "no round trips of 'eu-west-1'"),
+        ("a.toml", f"link = 3\n{NODES}", 1, "link is no list"),
+        ("a.toml", f"link = [3]\n{NODES}", 0, "a link is no table"),
+        ("a.toml", f'{NODES}[[link]]\nbetween = ["ana"]\n', 4, "a link without two ends"),
+        ("a.toml", f'{NODES}[[link]]\nbetween = ["ana", "ana"]\n', 4, "a link without two ends"),
+        ("a.toml", f'{NODES}[[link]]\nbetween = ["ana", "dan"]\n', 4, "no node 'dan'"),
+        ("a.toml", f'{NODES}[[link]]\nbetween = ["ana", "ben"]\n', 4, "a link without a round trip"),
+        ("a.toml", f'{NODES}[[link]]\nbetween = ["ana", "ben"]\nrtt = "soon"\n', 4, "'soon' is not a time"),
+        ("a.toml", f"{LISTED}speed = 3\n", 5, "an unknown key 'speed' of a link"),
+        ("a.toml", LISTED.replace("100Mbit/s", "fast"), 5, "'fast' is not a rate"),
+        ("a.toml", f'{LISTED}[[link]]\nbetween = ["ana", "ben"]\n', 0, "one link"),
+        (
+            "a.gml",
+            'graph [\n node [ id 0 label "a" ]\n node [ id 1 label "b" ]\n edge [ source 0 target 1 ]\n]',
+            0,
+            "no rtt",
+        ),
+        ("a.txt", "", 0, "the name ends in '.txt'"),
+    ],
+)
+def test_an_error_names_the_file_the_line_and_what_was_expected(
+    tmp_path: Path, name: str, text: str, line: int, problem: str
+) -> None:
+    with pytest.raises(ScenarioError) as caught:
+        read(tmp_path, name, text)
+
+    error = caught.value
+    assert (error.path, error.line) == (str(tmp_path / name), line), error
+    assert problem in error.problem and error.expected
