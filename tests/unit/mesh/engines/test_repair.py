@@ -394,22 +394,6 @@ def test_a_log_that_has_expired_here_is_not_fetched_again() -> None:
     assert outcomes == wanted(TO_CY, (ben.log, 1, 1))
 
 
-def test_of_a_log_that_has_wholly_expired_nothing_is_remembered() -> None:
-    ana, ben = Writer(ANA), Writer(BEN)
-    held_batch, _ = ana.write(), ben.write()
-    ana.write()
-    repair = desk(to_cy(), holdings=held(held_batch)).engine
-    repair.on_vector(TO_CY, vector(state(ana, (1, 2)), state(ben, (1, 1))), at())
-    partner = repair.partners[TO_CY]
-    partner.doubted.add(ana.log)
-
-    repair.on_forget(ana.log)
-
-    assert [v.logs() for v in (partner.theirs, partner.missing, partner.asked)] == [[ben.log]] * 3
-    assert (list(partner.stamps), partner.doubted) == ([ben.log], set())
-    repair.check_all()
-
-
 def test_a_vector_outside_any_session_begins_one_where_something_is_missing() -> None:
     ana = Writer(ANA)
     ana.write()

@@ -1,9 +1,9 @@
-"""Repair: when what nobody has may be called lost, which is when everybody was asked since it was missed."""
+"""Repair: when what nobody has may be called lost: when everybody was asked since it was missed; and when it matters no more."""
 
 from mesh.frames import RepairEqual
-from tests.engine_samples import TO_BEN, TO_CY, at, to_ben, to_cy
+from tests.engine_samples import TO_BEN, TO_CY, at, held, state, to_ben, to_cy
 from tests.repair_samples import Desk, desk, vector
-from tests.samples import ANA, Writer
+from tests.samples import ANA, BEN, Writer
 
 
 def asking(everyone_speaks: bool) -> Desk:
@@ -73,3 +73,19 @@ def test_a_vector_with_nothing_that_is_missing_here_ends_a_session_too() -> None
         found.engine.on_vector(link, vector(), at())
 
     assert found.engine.has_asked_everyone()
+
+
+def test_of_a_log_that_has_wholly_expired_nothing_is_remembered() -> None:
+    ana, ben = Writer(ANA), Writer(BEN)
+    held_batch, _ = ana.write(), ben.write()
+    ana.write()
+    repair = desk(to_cy(), holdings=held(held_batch)).engine
+    repair.on_vector(TO_CY, vector(state(ana, (1, 2)), state(ben, (1, 1))), at())
+    partner = repair.partners[TO_CY]
+    partner.doubted.add(ana.log)
+
+    repair.on_forget(ana.log)
+
+    assert [v.logs() for v in (partner.theirs, partner.missing, partner.asked)] == [[ben.log]] * 3
+    assert (list(partner.stamps), partner.doubted) == ([ben.log], set())
+    repair.check_all()
