@@ -1,4 +1,4 @@
-"""Repair: when what nobody has may be called lost: when everybody was asked since it was missed; and when it matters no more."""
+"""Repair: when what nobody has may be called lost: everybody was asked since it was missed; and what matters no more."""
 
 from mesh.frames import RepairEqual
 from tests.engine_samples import TO_BEN, TO_CY, at, held, state, to_ben, to_cy
