@@ -3,4 +3,6 @@
 from sim.regions.files import read_matrix as read_matrix
 from sim.regions.matrix import RegionMatrix as RegionMatrix
 from sim.regions.presets import PRESETS as PRESETS
+from sim.regions.presets import load_matrix as load_matrix
+from sim.regions.presets import named_matrix as named_matrix
 from sim.regions.presets import preset as preset

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from functools import cache
 from importlib.resources import files
+from pathlib import Path
 
 from sim.errors import SimError
-from sim.regions.files import matrix_from_csv
-from sim.regions.matrix import RegionMatrix
+from sim.regions.files import matrix_from_csv, read_matrix
+from sim.regions.matrix import Pair, RegionMatrix
 
-PRESETS = ("aws", "azure", "google")
+PRESETS = ("aws", "azure", "gcp")
 
 
 @cache
@@ -19,3 +20,13 @@ def preset(name: str) -> RegionMatrix:
         raise SimError(f"there is no preset {name!r}; there are {', '.join(PRESETS)}")
     file = files("sim.regions") / "clouds" / f"{name}.csv"
     return matrix_from_csv(file.read_text(encoding="utf-8"), f"{name}.csv")
+
+
+def named_matrix(name: str) -> RegionMatrix:
+    """A preset, or the matrix in a file of that name. Raises `SimError`."""
+    return preset(name) if name in PRESETS else read_matrix(Path(name))
+
+
+def load_matrix(name: str) -> dict[Pair, int]:
+    """The same as plain round trips in µs, each pair once, the lesser name first."""
+    return dict(named_matrix(name).round_trips_us)

@@ -1,9 +1,11 @@
 """Presets: they load, name their source, and are on this planet."""
 
+from pathlib import Path
+
 import pytest
 
 from sim.errors import SimError
-from sim.regions import PRESETS, preset
+from sim.regions import PRESETS, load_matrix, named_matrix, preset
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -24,9 +26,18 @@ def test_round_trips_of_a_preset_are_those_of_a_planet(name: str) -> None:
 def test_figures_are_those_of_the_sources() -> None:
     assert preset("azure").rtt_us("westeurope", "eastus") == 84_000
     assert preset("aws").rtt_us("us-east-1", "eu-west-1") == 69_622
-    assert preset("google").rtt_us("us-central1", "europe-west1") == 109_031
+    assert preset("gcp").rtt_us("us-central1", "europe-west1") == 109_031
 
 
 def test_a_cloud_that_does_not_ship_is_refused() -> None:
-    with pytest.raises(SimError, match="there are aws, azure, google"):
+    with pytest.raises(SimError, match="there are aws, azure, gcp"):
         preset("cumulus")
+
+
+def test_a_name_is_a_preset_or_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "aws.csv"
+    path.write_text("from,to,rtt\nus,eu,90\n", encoding="utf-8")
+
+    assert named_matrix("aws") is preset("aws")
+    assert load_matrix(str(path)) == {("eu", "us"): 90_000}
+    assert load_matrix("gcp") == preset("gcp").round_trips_us
