@@ -267,6 +267,8 @@ class Node(Composition):
             return outcomes + self.repair.on_received(batch.log, batch.first, batch.last, now)
         outcomes.append(e.Count(f"batches_refused_total/{verdict.value}"))
         outcomes += self.links.on_batch_done(link, batch.size)
+        if verdict is Verdict.BLOCKED:
+            self.repair.on_blocked(batch.log, batch.first, batch.last)
         if verdict is Verdict.INVALID:
             outcomes += self.links.on_broken(link, Code.BATCH_INVALID, self.journal.fault, now)
         if verdict is Verdict.FORKED and batch.log not in self.holdings.forked:

@@ -167,13 +167,16 @@ class Repair:
         return self.compare(link, now)
 
     def _finish(self, link: LinkId, partner: Partner, now: Now, *, differed: bool) -> list[Outcome]:
-        """A session is over: plan the next, sooner if it found something."""
+        """A session is over: plan the next, sooner if it found something, and soon if it came to nothing."""
         peer = self.peers.get(link)
         assert peer is not None
         least_ms = self._least_ms(peer)
         most_ms = self.config.near_max_ms if peer.near else self.config.far_max_ms
         partner.interval_ms = least_ms if differed else min(partner.interval_ms * 3 // 2, most_ms)
-        wait_us = self.rng.between(partner.interval_ms // 2, partner.interval_ms * 3 // 2) * US_PER_MS
+        interval_ms = partner.interval_ms
+        if partner.incomplete:  # something is missing that it has: the clock's leisure is for those who miss nothing
+            interval_ms = min(interval_ms, self.config.stall_ms * partner.incomplete)
+        wait_us = self.rng.between(interval_ms // 2, interval_ms * 3 // 2) * US_PER_MS
         if partner.again:
             wait_us = 0
         partner.active = partner.again = False
@@ -354,6 +357,11 @@ class Repair:
         if partner.active and not partner.missing:
             outcomes += self._finish(link, partner, now, differed=True)
         return outcomes
+
+    def on_blocked(self, log: LogId, first: int, last: int) -> None:
+        """A batch came while the disk took nothing: it is still missing, and has to be asked for again."""
+        for partner in self.partners.values():
+            partner.asked.remove(log, first, last)
 
     def on_lost(self, log: LogId, first: int, last: int) -> None:
         """We no longer have a range that we had: peers that have it are missing it to us again."""

@@ -24,7 +24,7 @@ def config_of(settings: Mapping[str, int | bool | str], base: NodeConfig | None 
     for name, value in settings.items():
         engine, _, key = name.replace("-", "_").rpartition(".")
         part: Any = getattr(config, engine, None) if engine else config
-        if part is None or not dataclasses.is_dataclass(part) or not hasattr(part, key):
+        if part is None or not hasattr(part, key):
             raise ScenarioError("scenario", 0, f"no node has a setting {name!r}", "engine.setting, as `links.alive-ms`")
         try:
             changed = dataclasses.replace(part, **{key: value})

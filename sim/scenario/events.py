@@ -30,14 +30,14 @@ class Flap(Part):
     between: Between
     up: Time = 1_000_000
     down: Time = 1_000_000
-    times: int = Field(10, ge=1, le=10_000)
+    times: int = Field(default=10, ge=1, le=10_000)
 
 
 class BurstLoss(Part):
     """Losses in bursts: how long the good and the bad state last on average, and what is lost in the bad one."""
 
-    good: Time = Field(10_000_000, gt=0)
-    bad: Time = Field(500_000, gt=0)
+    good: Time = Field(default=10_000_000, gt=0)
+    bad: Time = Field(default=500_000, gt=0)
     loss: Share = 1_000_000
 
 
@@ -65,15 +65,15 @@ class CrashLoop(Part):
     """A node that dies again and again, soon after each start."""
 
     node: str
-    every: Time = Field(200_000, gt=0)
-    times: int = Field(10, ge=1, le=1_000)
+    every: Time = Field(default=200_000, gt=0)
+    times: int = Field(default=10, ge=1, le=1_000)
 
 
 class SlowCpu(Part):
     """A node whose processor takes so many times as long."""
 
     nodes: Names
-    factor: int = Field(20, ge=2, le=100_000)
+    factor: int = Field(default=20, ge=2, le=100_000)
 
 
 class ClockChange(Part):
@@ -82,7 +82,7 @@ class ClockChange(Part):
     nodes: Names
     offset: Offset = 0
     """Their wall clocks leap so far ahead, or back."""
-    drift_ppm: int = Field(0, ge=-100_000, le=100_000)
+    drift_ppm: int = Field(default=0, ge=-100_000, le=100_000)
     freeze: bool = False
 
 
@@ -97,7 +97,7 @@ class BitRot(Part):
     """Bits that flip at rest, in so many rows."""
 
     nodes: Names
-    rows: int = Field(1, ge=1, le=10_000)
+    rows: int = Field(default=1, ge=1, le=10_000)
 
 
 class Snapshot(Part):
@@ -129,11 +129,11 @@ class PublishTo(Part):
 
     client: Names
     channel: str
-    count: int = Field(1, ge=1, le=100_000)
+    count: int = Field(default=1, ge=1, le=100_000)
     """So many messages at once."""
     bytes_: Size = 16
-    copies: int = Field(1, ge=1)
-    regions: int = Field(1, ge=1)
+    copies: int = Field(default=1, ge=1)
+    regions: int = Field(default=1, ge=1)
     ttl: Time = 0
     """How long they live; 0: as long as the node's config says."""
 
@@ -158,7 +158,7 @@ class HostileClient(Part):
 
     gateways: Names
     does: ClientDeed
-    times: int = Field(20, ge=1, le=10_000)
+    times: int = Field(default=20, ge=1, le=10_000)
 
 
 class Event(Part):

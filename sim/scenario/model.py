@@ -20,8 +20,8 @@ class Group(Part):
     """Nodes that are alike: `count` of them, named `name-1`, `name-2`, …, or one named `name`."""
 
     name: str = Field(pattern=r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$", max_length=40)
-    region: str = Field("eu", min_length=1)
-    count: int = Field(1, ge=1, le=1_000)
+    region: str = Field(default="eu", min_length=1)
+    count: int = Field(default=1, ge=1, le=1_000)
     profile: dict[str, int | bool] = Field(default_factory=dict)
     """Settings of these nodes that differ, such as `"intake.record-bytes-max" = 1024`."""
 
@@ -53,7 +53,7 @@ class Topology(Part):
     """Round-trips between regions: a preset (`aws`, `azure`, `gcp`), or a file (CSV, TOML, GML) beside the scenario."""
     links: Literal["full", "ring", "line", "star", "grid", "random"] | tuple[tuple[str, str], ...] = "full"
     """Who is linked with whom."""
-    degree: int = Field(6, ge=1)
+    degree: int = Field(default=6, ge=1)
     """Links of each node, where `links = "random"`."""
 
 
@@ -72,13 +72,13 @@ class ClientGroup(Part):
     """Clients that are alike. Without `gateways`, each has its nearest node first, then all others."""
 
     name: str = Field(pattern=r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$", max_length=40)
-    count: int = Field(1, ge=1, le=10_000)
+    count: int = Field(default=1, ge=1, le=10_000)
     at: Names | None = None
     """The nodes that they attach to in turn, first of all; every node by default."""
     gateways: Names | None = None
     """All that they may ever attach to, where that is not every node."""
     uplink: Uplink = "beside"
-    credit: int = Field(8_192, ge=2)
+    credit: int = Field(default=8_192, ge=2)
     subscribe: tuple[Subscription, ...] = ()
 
 
@@ -92,14 +92,14 @@ class Workload(Part):
     clients: Names = ("*",)
     channels: Names = ("room/1",)
     """`room/{n}` with `spread` stands for `room/0` to `room/(spread-1)`."""
-    spread: int = Field(1, ge=1, le=100_000)
+    spread: int = Field(default=1, ge=1, le=100_000)
     zipf: bool = False
     """Channel n is 1/n as popular as the first; else all are alike."""
-    rate: float = Field(10, gt=0, le=100_000)
+    rate: float = Field(default=10, gt=0, le=100_000)
     bytes_: tuple[Size, Size] = (8, 64)
-    copies: tuple[int, ...] = Field((1,), min_length=1)
+    copies: tuple[int, ...] = Field(default=(1,), min_length=1)
     """Drawn for each publish."""
-    regions: tuple[int, ...] = Field((1,), min_length=1)
+    regions: tuple[int, ...] = Field(default=(1,), min_length=1)
     ttl: Time = 0
     mortal: Share = 0
     """So many of the messages live for `ttl` only; all of them where this is 0 and `ttl` is not."""
@@ -110,11 +110,11 @@ class Workload(Part):
 class RandomFaults(Part):
     """Faults that are drawn: at every step one of `faults`, or none."""
 
-    every: Time = Field(500_000, gt=0)
+    every: Time = Field(default=500_000, gt=0)
     faults: tuple[str, ...] = ("partition", "crash", "pause", "full-disk", "slow-disk", "bit-rot", "clock")
-    quiet: int = Field(10, ge=0)
+    quiet: int = Field(default=10, ge=0)
     """How many chances of doing nothing stand beside one of each fault."""
-    longest: Time = Field(10_000_000, gt=0)
+    longest: Time = Field(default=10_000_000, gt=0)
     from_: Time = 1_000_000
 
 
@@ -144,24 +144,24 @@ class Guarantees(Part):
 class Scenario(Part):
     """A file."""
 
-    format_: int = Field(FORMAT, ge=1)
+    format_: int = Field(default=FORMAT, ge=1)
     include: tuple[str, ...] = ()
     """Files beside this one whose tables it takes over where it says nothing itself."""
     title: str
     promise: str
     """What it shows, in a sentence."""
     story: str = ""
-    number: int | None = Field(None, ge=1)
+    number: int | None = Field(default=None, ge=1)
     """Its row in the catalogue."""
     lessons: tuple[int, ...] = ()
-    duration: Time = Field(30_000_000, gt=0)
+    duration: Time = Field(default=30_000_000, gt=0)
     settle: Time = 2_000_000
     """Before anything happens; times in a file begin after it."""
     core: Literal["all", "random"] | Names = "all"
     """Who is healed for good at the end; the others stay as they are, or are cut off for ever."""
     crypto: Literal["sim", "ed25519"] = "sim"
     engines: tuple[Literal["heap", "real"], ...] = ("heap",)
-    seeds: int = Field(5, ge=1)
+    seeds: int = Field(default=5, ge=1)
     """How many seeds the project's own tests run it with."""
     sabotage: tuple[str, ...] = ()
     """Safeguards that, turned off, must make it fail."""

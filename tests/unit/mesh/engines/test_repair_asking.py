@@ -1,5 +1,7 @@
 """Repair: what is asked of whom, what progress is, and what becomes of what a peer cannot give."""
 
+from dataclasses import replace
+
 import pytest
 
 from mesh.clocks.vector import IntervalSet, VersionVector
@@ -23,7 +25,7 @@ from tests.engine_samples import (
     to_ben,
     to_cy,
 )
-from tests.repair_samples import SMALL, Desk, asked, desk, run_of, shared, vector, wanted
+from tests.repair_samples import CONFIG, SMALL, Desk, asked, desk, run_of, shared, vector, wanted
 from tests.samples import ANA, BEN, CY, Writer
 
 # --- asking ----------------------------------------------------------------------------------------------------------
@@ -279,6 +281,31 @@ def test_a_busy_peer_is_asked_again_when_its_session_stalls() -> None:
     assert asked(repair) == {TO_BEN: [(ana.log, [(1, 1)])], TO_CY: []}
     assert repair.partners[TO_BEN].missing.count == 3
     assert repair.can_fill(ana.log, 2, 3)
+
+
+def test_a_batch_that_the_disk_refused_is_asked_for_again() -> None:
+    ana = Writer(ANA)
+    ana.write(2)
+    one = desk(to_ben())
+    one.engine.on_vector(TO_BEN, vector(state(ana, (1, 2))), at())
+
+    one.engine.on_blocked(ana.log, 1, 2)
+
+    assert asked(one.engine) == {TO_BEN: []}
+    assert one.engine.compare(TO_BEN, at(1_000)) == wanted(TO_BEN, (ana.log, 1, 2), now_ms=1_000)
+
+
+def test_after_a_session_that_stalled_the_next_follows_soon_however_leisurely_the_clock() -> None:
+    ana = Writer(ANA)
+    ana.write(2)
+    far = replace(to_ben(), near=False)
+    one = desk(far)
+    one.engine.on_vector(TO_BEN, vector(state(ana, (1, 2))), at())
+
+    outcomes = one.engine.on_stall_timer(TO_BEN, at())
+
+    assert outcomes == [*one.finished(TO_BEN, CONFIG.stall_ms, 0), Count("repair_incomplete_total")]
+    assert one.engine.partners[TO_BEN].interval_ms == CONFIG.far_ms
 
 
 def test_what_was_lost_here_is_missing_again_from_whoever_has_it() -> None:
