@@ -8,7 +8,7 @@ behind it. Time is `Now`. Add to this file with care, for every host must learn 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, NamedTuple
 
 from mesh.frames import Frame, Lane
@@ -16,12 +16,12 @@ from mesh.log.batch import Batch
 from mesh.log.log import Run
 from mesh.log.names import NameRun
 from mesh.operations import ClientOperation, NodeOperation
-from mesh.types import Address, LinkId, LogId, NodeId, SessionId
+from mesh.types import Address, LinkId, LogId, NodeId, SessionId, value
 
 # --- what crosses to the disk and back -------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class LogMarks:
     """What a store holds of a log: all its runs, its newest stamp and its latest expiry."""
 
@@ -31,7 +31,7 @@ class LogMarks:
     expires_ms: int
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Marks:
     """What an append writes beside its batches, in the same transaction.
 
@@ -50,7 +50,7 @@ class Marks:
     """Logs that are wholly expired and vanish, with all their rows."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Recovered:
     """What a store held when it was opened, checked: intervals equal to those derived from the rows."""
 
@@ -62,7 +62,7 @@ class Recovered:
     clean: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Ranges:
     """Batches of a log that overlap any of these ranges, ascending."""
 
@@ -70,7 +70,7 @@ class Ranges:
     ranges: tuple[tuple[int, int], ...]
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class OfChannels:
     """Batches of a log, within the positions `after+1..through`, that hold a channel matching any of the patterns.
 
@@ -85,14 +85,14 @@ class OfChannels:
     backwards: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Since:
     """For every log, the first position of the first batch whose last stamp is at or after this wall clock."""
 
     wall_ms: int
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class OfNames:
     """Batches that hold any of a publisher's sequences `first..last` (all copies)."""
 
@@ -117,7 +117,7 @@ class Timer(NamedTuple):
 # --- events ----------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Started:
     """The first event of a life: what the store held, 32 random bytes, and the free space of the disk."""
 
@@ -126,7 +126,7 @@ class Started:
     free_bytes: int = 1 << 40
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class LinkUp:
     """A connection stands; nobody is known on it yet. `binding` is equal at both ends and at no relay between."""
 
@@ -135,7 +135,7 @@ class LinkUp:
     dialed: Address | None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class LinkDown:
     """A connection is gone."""
 
@@ -143,7 +143,7 @@ class LinkDown:
     why: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class DialFailed:
     """A `Dial` came to nothing. Each `Dial` ends in one `LinkUp` or one of these."""
 
@@ -151,7 +151,7 @@ class DialFailed:
     why: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class FrameReceived:
     """A frame came, decoded; `size` is its length on the wire in bytes."""
 
@@ -160,7 +160,7 @@ class FrameReceived:
     size: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class LinkBroken:
     """What came on a link could not be decoded, or exceeded a limit of the host (`code`). The node hangs up."""
 
@@ -169,7 +169,7 @@ class LinkBroken:
     about: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Stored:
     """An append is durable."""
 
@@ -177,7 +177,7 @@ class Stored:
     free_bytes: int = 1 << 40
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class StoreFailed:
     """An append was not made, and left nothing behind; so with all that were pending after it."""
 
@@ -186,14 +186,14 @@ class StoreFailed:
     free_bytes: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class DiskSpace:
     """The free space of the disk, told every second while it is under the reserve."""
 
     free_bytes: int
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Loaded:
     """Answers `Load`. `complete` is False where `bytes_max` cut the answer short (at least one batch is given).
 
@@ -207,14 +207,14 @@ class Loaded:
     positions: tuple[tuple[LogId, int], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class RowsCorrupt:
     """A background check found rows that fail their check, and deleted them: they are wanted again."""
 
     ranges: tuple[tuple[LogId, int, int], ...]
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class SessionOpened:
     """A client's connection stands; `client_at` says where it comes from, for reports."""
 
@@ -222,7 +222,7 @@ class SessionOpened:
     client_at: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Requested:
     """A client's operation came, decoded."""
 
@@ -230,14 +230,14 @@ class Requested:
     operation: ClientOperation
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class SessionClosed:
     """A client's connection is gone."""
 
     session: SessionId
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class AddressFound:
     """A peer may be at this address; `node` is None where only the address is known. `source`: seed, mdns, cli."""
 
@@ -246,12 +246,12 @@ class AddressFound:
     source: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Wakeup:
     """The deadline has come."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Draining:
     """The node is asked to stop: finish what is pending, at the latest by `until_us` (monotonic)."""
 
@@ -281,14 +281,14 @@ Event = (
 # --- effects ---------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Dial:
     """Open a connection to this address; answered by `LinkUp` or `DialFailed`."""
 
     address: Address
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Hangup:
     """Close a link, telling the peer the code. `LinkDown` follows from the host like any other."""
 
@@ -297,7 +297,7 @@ class Hangup:
     about: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Send:
     """Send a frame on every one of these links, encoded once. May be lost with the link."""
 
@@ -306,7 +306,7 @@ class Send:
     lane: Lane = Lane.CONTROL
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Append:
     """Make these batches and marks durable, all in one transaction. `append` counts up by one."""
 
@@ -315,7 +315,7 @@ class Append:
     marks: Marks
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Load:
     """Read from the store, about `bytes_max` at most; answered by `Loaded`."""
 
@@ -324,7 +324,7 @@ class Load:
     bytes_max: int
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Tell:
     """Tell every one of these sessions the same operation, encoded once per subprotocol."""
 
@@ -332,7 +332,7 @@ class Tell:
     operation: NodeOperation
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Count:
     """A metric rises (counters) or is set (`gauge`)."""
 
@@ -341,7 +341,7 @@ class Count:
     gauge: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Report:
     """Something that a person should know: a code of the registry and the facts."""
 
@@ -349,7 +349,7 @@ class Report:
     about: Mapping[str, object] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Drained:
     """Nothing is pending: the host writes the clean mark and ends."""
 
@@ -359,7 +359,7 @@ Effect = Dial | Hangup | Send | Append | Load | Tell | Count | Report | Drained
 # --- inside the node: what engines say to the node that composes them; no host ever sees these -----------------------
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class SetTimer:
     """Wake this timer's engine at `at_us` (monotonic); setting it again replaces it, None takes it away."""
 
@@ -367,47 +367,47 @@ class SetTimer:
     at_us: int | None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class PeerUp:
     """A peer is known on a link, which is written to from now on."""
 
     link: LinkId
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class PeerDown:
     """A link is not written to any more: it is gone, or a newer one to the same peer stands."""
 
     link: LinkId
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class PeerSilent:
     """Nothing came from a peer for a while: what it was asked for is asked of others."""
 
     link: LinkId
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class PeerBack:
     """A peer that was behind can be sent live batches again, or lost a second link; what it missed needs a repair."""
 
     link: LinkId
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class CreditCame:
     """A peer granted more."""
 
     link: LinkId
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class RepairDue:
     """Something is missing that pushing and grafting did not bring."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Placed:
     """The publishes `first..last` of a session stand in a log, at positions of at most `from_position..to_position`.
 

@@ -14,11 +14,10 @@ and skipped (`mesh.wire.frames`). Nothing but `Hello` is accepted before HELLO.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import IntEnum
 
 from mesh.log.batch import Batch
-from mesh.types import Address, LogId, NodeId
+from mesh.types import Address, LogId, NodeId, value
 
 
 class Lane(IntEnum):
@@ -29,7 +28,7 @@ class Lane(IntEnum):
     BACKFILL = 2
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Hello:
     """Proves who speaks: a certificate of membership, and the node key's signature over this connection's binding."""
 
@@ -44,21 +43,21 @@ class Hello:
     """Where the sender can be dialled; None if it cannot."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Alive:
     """Says that the sender lives, and what its clock shows, whenever it has sent nothing else for a second."""
 
     wall_ms: int
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Credit:
     """Lets the receiver send batches until it has sent `until_bytes` in all on this link (a running total)."""
 
     until_bytes: int
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Members:
     """Makes members known: their certificates, and where they can be dialled."""
 
@@ -66,35 +65,35 @@ class Members:
     addresses: tuple[tuple[NodeId, Address], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Push:
     """A batch that was just sealed (live), was grafted, or is wanted by a repair (backfill)."""
 
     batch: Batch
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class IHave:
     """Announces batches that the sender received, as ranges of positions: graft what is still missing soon."""
 
     ranges: tuple[tuple[LogId, int, int], ...]
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Graft:
     """Asks for announced batches that never came. Always answered: by `Push`, and `NotFound` for the rest."""
 
     ranges: tuple[tuple[LogId, int, int], ...]
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class NotFound:
     """Answers `Graft` or `Want` where the sender has nothing: ask another."""
 
     ranges: tuple[tuple[LogId, int, int], ...]
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Stored:
     """Receipts: `node` in `region` has fsynced these positions: all that it has of each log named. Merged by union."""
 
@@ -103,7 +102,7 @@ class Stored:
     ranges: tuple[tuple[LogId, int, int], ...]
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class RepairHello:
     """Asks whether both have stored the same. `session` counts up per link; the answer names it."""
 
@@ -111,14 +110,14 @@ class RepairHello:
     digest: int
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class RepairEqual:
     """Answers `RepairHello`: the digests agree."""
 
     session: int
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class LogState:
     """What the sender has stored of a log: its runs, each with the name of its last batch (empty: a damaged row took it)."""
 
@@ -127,7 +126,7 @@ class LogState:
     runs: tuple[tuple[int, int, bytes], ...]
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Vector:
     """A page of the sender's stored version vector: want what you miss.
 
@@ -141,14 +140,14 @@ class Vector:
     answer: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Want:
     """Asks for batches. Always answered: by `Push` in the backfill lane as credit allows, `NotFound`, or `Busy`."""
 
     ranges: tuple[tuple[LogId, int, int], ...]
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Busy:
     """Refuses a `Want` for now: too many stand already."""
 

@@ -128,8 +128,12 @@ class Log:
 
     def check(self) -> None:
         """Assert that runs and positions agree and that what touches is joined."""
-        self.positions.check()
-        assert list(self.positions) == [(run.first, run.last) for run in self.runs]
+        assert len(self.positions) == len(self.runs)
+        below = -1
+        for run, (first, last) in zip(self.runs, self.positions, strict=True):
+            assert below + 1 < first <= last
+            assert (run.first, run.last) == (first, last)
+            below = last
 
 
 def _first(run: Run) -> int:
