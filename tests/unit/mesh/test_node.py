@@ -210,6 +210,19 @@ def test_a_failed_append_was_never_and_its_publishers_are_told_so(why: str, code
     assert any(isinstance(one, Send) and isinstance(one.frame, f.RepairHello) for one in again)
 
 
+def test_where_no_epoch_may_be_opened_what_gathered_is_refused_and_nothing_is_appended() -> None:
+    host = started(replace(sim(), intake=replace(sim().intake, epochs_per_hour_max=1)))
+    host.attach()
+    host.say(Publish((Draft("a", 1, b"hello"),)))
+    host.tick(e.StoreFailed(host.appends.pop(0).append, "broken", 1 << 40))
+    host.ms += 1_001
+
+    (refusal,) = host.say(Publish((Draft("a", 1, b"hello"),)))
+
+    text = "too many epochs were opened within the hour"
+    assert refusal == Tell((SEAT,), Refused(Code.OVERLOADED, text, 0, 1, 1, 1_000))
+
+
 def test_below_the_reserve_publishes_are_refused() -> None:
     host = started()
     host.attach()

@@ -332,6 +332,16 @@ def test_beyond_the_limit_the_oldest_of_the_fullest_log_are_told_no_more() -> No
     assert one.tell_publishers() == [told(one_log.log, 2, 2, 1, 1), told(two_log.log, 1, 1, 1, 1)]
 
 
+def test_a_log_of_which_the_last_is_told_no_more_is_not_kept() -> None:
+    one_log, two_log = Writer(epoch=1), Writer(epoch=2)
+    one = receipts(holdings=held(one_log.write(), two_log.write()), waiting_max=1)
+    one.on_placed(placed(one_log.log, 1, 1))
+
+    assert one.on_placed(placed(two_log.log, 1, 1)) == [Count("receipts_dropped_total", 1)]
+    assert list(one.waiting) == [two_log.log]
+    one.check_all()
+
+
 def test_a_batch_that_is_taken_back_returns_the_publishes_whose_outcome_is_unknown() -> None:
     ana = Writer()
     one = receipts(holdings=held(ana.write()))

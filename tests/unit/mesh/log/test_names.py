@@ -7,7 +7,7 @@ from mesh.log import names
 from mesh.log.batch import Batch
 from mesh.log.names import NameIndex, NameRun
 from mesh.types import LogId
-from tests.samples import ANA, BEN, Writer, record
+from tests.samples import ANA, BEN, WALL_MS, Writer, record
 
 ALL = IntervalSet([(1, 99)])
 """What is held of a log in most of these tests."""
@@ -255,6 +255,19 @@ def test_only_the_copy_at_its_own_place_is_forgotten() -> None:
     index.forget(again)
     index.forget(there)
     assert index.movers == set()
+
+
+def test_a_publisher_of_whom_two_copies_are_alive_is_still_a_mover_when_a_third_has_expired() -> None:
+    index, writers = NameIndex(), [Writer(ANA), Writer(BEN), Writer(ANA, epoch=9)]
+    for writer, ttl_ms in zip(writers, (5, 9_000, 9_000), strict=True):
+        writer._stamp += 1
+        index.note(writer.seal([record(1, publisher="p", stamp=writer._stamp, ttl_ms=ttl_ms)]), ALL)
+
+    assert index.expire(WALL_MS + 100) == 0
+
+    assert [run.log for run in index.find("p", 7, 1)] == [writer.log for writer in writers[1:]]
+    assert index.movers == {("p", 7)}
+    index.check()
 
 
 def test_a_run_is_forgotten_when_nothing_of_it_is_alive_and_an_incarnation_with_its_last() -> None:
