@@ -157,6 +157,8 @@ class Node(Composition):
                 return self._on_request(session, operation, now)
             case e.Stored():
                 return self._on_stored(event)
+            case e.Wakeup():
+                return []
             case e.Loaded():
                 return self._on_loaded(event, now)
             case e.StoreFailed():
@@ -180,8 +182,6 @@ class Node(Composition):
                 return self.links.on_broken(link, code, about, now)
             case e.AddressFound(node, address, source):
                 return [] if node == self.identity.node else self.book.on_found(node, address, source, now)
-            case e.Wakeup():
-                return []
             case e.Draining(until_us):
                 return self._drain(until_us)
             case e.Started():
