@@ -39,7 +39,7 @@ from mesh.effects import (
     Wakeup,
 )
 from mesh.errors import DecodeError, RemoteError, UsageError
-from mesh.frames import Alive, Frame, IHave, Members, RepairEqual, RepairHello, Vector
+from mesh.frames import Alive, Frame, IHave, Members, RepairHello
 from mesh.frames import Stored as StoredFrame
 from mesh.node import Node
 from mesh.operations import Draft
@@ -60,7 +60,7 @@ GATEWAY = "here"
 SESSION_FIRST = 1
 PACKET = "gossamer"
 """The type of our messages between nodes."""
-PATIENT = (Alive, IHave, Members, RepairHello, RepairEqual, Vector, StoredFrame)
+PATIENT = (Alive, IHave, Members, RepairHello, StoredFrame)
 """Frames that may wait for company: nobody waits for them, or only a second net does."""
 TURN_TICKS_MAX = 64
 """Ticks of one turn: each answers what the one before gave rise to, and such chains are short."""

@@ -18,7 +18,7 @@ class AdapterConfig:
     hub_gather_ms: int = 80
     """The hub sends to each node once in so long, in turn: 24 nodes / 80 ms = 300 messages a second at most.
 
-    Measured (25 nodes, 100 ms, 50 broadcasts a second): 60 ms cost 9.3 messages a broadcast, 80 ms 8.0.
+    Measured (25 nodes, 100 ms, 50 broadcasts a second): 60 ms cost 9.3 messages a broadcast, 80 ms 7.9.
     """
     leaf_gather_ms: int = 5
     """A node gathers what goes to the hub for so long: nothing but what one turn gave rise to."""
@@ -32,11 +32,11 @@ class AdapterConfig:
     """A node that has not heard the hub for so long sends directly. Above `alive_ms` and all waits on the way."""
     direct_for_ms: int = 3_000
     """Who was sent something directly answers directly for so long: the other may not hear the hub."""
-    reorder_ms: int = 1_500
+    reorder_ms: int = 1_000
     """A link waits for what was overtaken for so long, then it is broken: what is lost is found by a repair on a new one."""
     reorder_max: int = 4_096
     """Frames that may wait so on a link."""
-    dial_timeout_ms: int = 3_000
+    dial_timeout_ms: int = 1_500
     linked_within_ms: int = 4_000
     """`topology` is answered when all links stand, at the latest after so long."""
 
@@ -54,6 +54,6 @@ def node_config(nodes: int) -> NodeConfig:
     return NodeConfig(
         links=LinkConfig(links_max=max(64, 2 * nodes)),
         dissemination=DisseminationConfig(ihave_ms=2_000, ihave_entries_max=1_024),
-        repair=RepairConfig(near_ms=20_000, near_max_ms=60_000),
+        repair=RepairConfig(near_ms=40_000, near_max_ms=60_000),
         version="maelstrom",
     )
