@@ -110,14 +110,14 @@ class Journal:
         self.incoming = []
         self.appends += 1
         self.pending[self.appends] = entries
-        batches = tuple(batch for batch, _ in entries)
-        channels = tuple(
+        batches = tuple([batch for batch, _ in entries])
+        channels = [
             (channel, batch.log, batch.first)
             for batch in batches
-            for channel in dict.fromkeys(record.channel for record in batch.records())
-        )
+            for channel in dict.fromkeys([record.channel for record in batch.records()])
+        ]
         names = self.holdings.named()
-        return Append(self.appends, batches, Marks(names, channels, members, strip_before_ms, forget))
+        return Append(self.appends, batches, Marks(names, tuple(channels), members, strip_before_ms, forget))
 
     def on_stored(self, append: int) -> tuple[tuple[Batch, LinkId | None], ...]:
         """An append is durable: what it held, and who sent it (None: it was sealed here)."""

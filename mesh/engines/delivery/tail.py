@@ -204,6 +204,9 @@ class Tail:
     def _deliver(self, log: LogId, first: int, last: int, *, late: bool) -> list[Outcome]:
         """Deliver a run of a log to the tail, batch by batch, in as few deliveries as fit."""
         outcomes: list[Outcome] = []
+        if not self.groups.groups and not self.holdings.names.movers:  # nobody is there, and no copies to compare
+            self._pass(log, first, last)
+            return outcomes
         start = first
         count = size = 0
         while first <= last:
