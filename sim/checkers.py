@@ -155,7 +155,8 @@ class Watch:
         for name, entry in self.ledger.items():
             if not entry.is_acknowledged or name in diary.seen or not diary.matches(entry.channel):
                 continue
-            if entry.mortal or (entry.expires_us and now_us + SKEW_US > entry.expires_us) or entry.is_excused:
+            dies = now_us + SKEW_US > entry.expires_us if entry.expires_us else entry.mortal
+            if dies or entry.is_excused:
                 continue
             if is_owed(name):
                 self.broken(

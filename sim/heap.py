@@ -9,12 +9,15 @@ Then *quiet*: a converged mesh says nothing but heartbeats.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from pathlib import PurePath as Path
+from traceback import extract_tb
 
 from mesh.client import ClientConfig
 from mesh.clocks.vector import VersionVector
 from mesh.crypto import Suite
+from mesh.errors import MeshError
 from mesh.operations import SlowPolicy
-from sim.checkers import Watch, places_in
+from sim.checkers import SKEW_US, Watch, places_in
 from sim.contract import budget, convergence_us
 from sim.diary import Diary, Name
 from sim.figures import BUSY, measure
@@ -27,7 +30,7 @@ from sim.scenario.model import Scenario
 from sim.scenario.plan import Step, plan
 from sim.stage import Stage
 from sim.tape import Tape
-from sim.tripwire import tripwires
+from sim.tripwire import TripwireError, tripwires
 from sim.units import MILLION
 from sim.workload import App
 from sim.world import SUITE, World
@@ -108,9 +111,14 @@ class Play:
         scenario, world = self.scenario, self.world
         outcome = Outcome(scenario, self.seed, steps=self.steps or [])
         with tripwires():
-            if not self._run_to(scenario.settle + scenario.duration):
-                self._live(outcome)
-            world.check_all()
+            try:
+                if not self._run_to(scenario.settle + scenario.duration):
+                    self._live(outcome)
+                world.check_all()
+            except (AssertionError, MeshError, LookupError, ValueError, TypeError, AttributeError) as error:
+                if isinstance(error, TripwireError):
+                    raise
+                self._crashed(error)
         outcome.breaches = self.watch.breaches
         outcome.evaluated = self.watch.evaluated
         outcome.coverage = world.coverage
@@ -119,6 +127,15 @@ class Play:
         outcome.simulated_us = world.now_us
         outcome.budget = budget(self.cast)
         return outcome
+
+    def _crashed(self, error: Exception) -> None:
+        """Our own code gave up: an invariant does not hold, and the run ends here."""
+        frames = [
+            f"{Path(frame.filename).name}:{frame.lineno} in {frame.name}"
+            for frame in extract_tb(error.__traceback__)[-4:]
+        ]
+        what = f"{type(error).__name__}: {error}" if str(error) else f"{type(error).__name__} in {frames[-1]}"
+        self.watch.broken("invariants", what[:300], f"{self.world.now_us / 1e6:.6f} s: {what[:200]}", *frames)
 
     def _run_to(self, until_us: int) -> bool:
         """Let time pass; True if what we were to stop at has happened."""
@@ -239,8 +256,8 @@ class Play:
         return [
             f"{app.name} was not shown {name}"
             for name, entry in self.watch.ledger.items()
-            if entry.is_acknowledged and name not in diary.seen and not entry.mortal and not entry.is_excused
-            and not (entry.expires_us and now_us > entry.expires_us)
+            if entry.is_acknowledged and name not in diary.seen and not entry.is_excused
+            and not (entry.expires_us and now_us + SKEW_US > entry.expires_us)
             and diary.matches(entry.channel) and self._is_owed(name)
         ][:10]  # fmt: skip
 

@@ -56,6 +56,9 @@ class Stage:
         verb = step.verb
         act: Callable[[Event, Any], End | None] = getattr(self, f"_do_{verb.replace('-', '_')}")
         self.world.note(verb.encode())
+        if verb in ("publish", "subscribe"):
+            act(step, step.what)
+            return
         self.story.append(f"{self.world.now_us / 1e6:9.3f} {say_event(step)}")
         self.world.cover(f"fault/{verb}")
         end = act(step, step.what)

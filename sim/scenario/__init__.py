@@ -1,0 +1,1 @@
+"""Scenarios: what a file may say (`model`, `events`), how it is read, and what follows from it for a seed (`plan`)."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 
-from sim.scenario.events import Event, HostileClient, PublishTo, Snapshot
+from sim.scenario.events import VERBS, Event, HostileClient, PublishTo, Snapshot
 from sim.scenario.model import ClientGroup, Group, Scenario
 
 Loc = tuple[str | int, ...]
@@ -124,6 +124,14 @@ class Cast:
             self.clients_of(work.clients, ("workload", index, "clients"))
         for index, event in enumerate(scenario.timeline):
             self.check_event(event, ("timeline", index))
+        if scenario.random is not None:
+            unknown = [fault for fault in scenario.random.faults if fault not in VERBS or fault == "publish"]
+            if unknown:
+                raise CastError(
+                    ("random", "faults"), f"no fault is called {unknown[0]!r}", "a verb of docs/reference/faults.md"
+                )
+            if scenario.random.bad:
+                self.nodes_of(scenario.random.bad, ("random", "bad"))
         if not isinstance(scenario.core, str):
             self.nodes_of(scenario.core, ("core",))
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, get_args
 
 from sim.scenario.cast import Cast
-from sim.scenario.events import Event
+from sim.scenario.events import ClientDeed, Event, HostileDeed
 from sim.scenario.model import RandomFaults
 from sim.tape import Stream
 
@@ -14,6 +14,14 @@ SHORTEST_US = 200_000
 CLOCK_WRONG_US = (600_000_000, 3_600_000_000)
 
 Drawn = Callable[[Cast, Stream], dict[str, Any] | None]
+
+
+def of_this_seed(faults: RandomFaults, rng: Stream) -> RandomFaults:
+    """The faults that a seed draws from: all, or a subset that is not empty."""
+    if not faults.subset:
+        return faults
+    kept = tuple(fault for fault in dict.fromkeys(faults.faults) if rng.below(2))
+    return faults.model_copy(update={"faults": kept or faults.faults[:1]})
 
 
 def draw_fault(cast: Cast, faults: RandomFaults, at: int, rng: Stream) -> Event | None:
@@ -111,7 +119,7 @@ def _link(cast: Cast, rng: Stream) -> dict[str, Any] | None:
 
 
 def _clock(cast: Cast, rng: Stream) -> dict[str, Any]:
-    change: dict[str, Any] = {"nodes": _node(cast, rng)}
+    change: dict[str, Any] = {"nodes": rng.choice(_bad(cast))}
     match rng.below(3):
         case 0:
             change["offset"] = rng.choice(CLOCK_WRONG_US) * rng.choice((1, -1))
@@ -120,6 +128,20 @@ def _clock(cast: Cast, rng: Stream) -> dict[str, Any]:
         case _:
             change["freeze"] = True
     return {"clock": change}
+
+
+def _bad(cast: Cast) -> list[str]:
+    faults = cast.scenario.random
+    return cast.nodes_of(faults.bad) if faults is not None and faults.bad else list(cast.nodes)
+
+
+def _hostile(cast: Cast, rng: Stream) -> dict[str, Any]:
+    deed = rng.choice(get_args(HostileDeed))
+    return {"hostile": {"node": rng.choice(_bad(cast)), "does": deed, "share": 100_000 + rng.below(900_000)}}
+
+
+def _hostile_client(cast: Cast, rng: Stream) -> dict[str, Any]:
+    return {"hostile-client": {"gateways": _node(cast, rng), "does": rng.choice(get_args(ClientDeed))}}
 
 
 def _move(cast: Cast, rng: Stream) -> dict[str, Any] | None:
@@ -167,6 +189,8 @@ TABLE: dict[str, Drawn] = {
     "kill-client": _of_client("kill-client"),
     "stop-reading": _of_client("stop-reading"),
     "subscribe": _subscribe,
+    "hostile": _hostile,
+    "hostile-client": _hostile_client,
 }
 MOMENTARY = frozenset(
     (
@@ -184,6 +208,7 @@ MOMENTARY = frozenset(
         "drop-client",
         "move-client",
         "kill-client",
+        "hostile-client",
     )
 )
 """Verbs that have no duration of their own."""

@@ -116,6 +116,10 @@ class RandomFaults(Part):
     """How many chances of doing nothing stand beside one of each fault."""
     longest: Time = Field(default=10_000_000, gt=0)
     from_: Time = 1_000_000
+    subset: bool = False
+    """Each seed takes about half of the faults, so that none hides another."""
+    bad: Names = ()
+    """The nodes that may go bad: whose clocks may be wrong, whose hosts hostile; any for clocks where this is empty."""
 
 
 class Guarantees(Part):

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from sim.network import QUANTILES, STEPS
 from sim.scenario.cast import Cast
-from sim.scenario.drawing import draw_fault
+from sim.scenario.drawing import draw_fault, of_this_seed
 from sim.scenario.events import Event, PublishTo
 from sim.scenario.model import Scenario, Workload
 from sim.tape import Stream
@@ -62,12 +62,13 @@ def plan(scenario: Scenario, cast: Cast, rng: Stream) -> list[Step]:
         steps += _workload(scenario, cast, work, rng.fork(f"workload/{index}"))
     if scenario.random is not None:
         faults = rng.fork("faults")
-        at = scenario.random.from_
+        drawn = of_this_seed(scenario.random, faults)
+        at = drawn.from_
         while at < scenario.duration:
-            event = draw_fault(cast, scenario.random, at, faults)
+            event = draw_fault(cast, drawn, at, faults)
             if event is not None:
                 steps.append(event)
-            at += scenario.random.every
+            at += drawn.every
     steps.sort(key=lambda step: step.at)
     assert len(steps) <= STEPS_MAX, "the workload is larger than STEPS_MAX"
     return [step if isinstance(step, Event) else _numbered(step, number) for number, step in enumerate(steps)]

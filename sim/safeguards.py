@@ -1,0 +1,327 @@
+"""Safeguards, each with a switch: turned off, it must break the promise that it stands for, or nobody would know it matters.
+
+A switch patches the classes of the core (or of the host) for as long as it lasts; there is no setting for it, and nothing
+of it is in the product. `hunt` plays seeds with a safeguard off until a promise is seen to be broken: that is the proof
+that the simulator checks what the documents say. The table of docs/internals/safeguards.md is made of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Any
+
+from mesh.client.machine import Client
+from mesh.client.outbox import Outbox
+from mesh.client.seen import Seen
+from mesh.clocks.hybrid import ClockGuard
+from mesh.effects import Append, Effect, Stored
+from mesh.engines.delivery.tail import Tail
+from mesh.engines.delivery.twins import Twins
+from mesh.engines.dissemination import Dissemination
+from mesh.engines.intake import Intake
+from mesh.engines.links.addresses import AddressBook
+from mesh.engines.repair import Repair
+from mesh.log.batch import NO_NAME, Batch, Epoch, epoch_statement
+from mesh.log.names import NameIndex
+from mesh.types import LogId, Now
+from sim.disk import Disk
+from sim.world import Machine, World
+
+LATE_US = 2_000_000
+"""How long after its acknowledgement an append reaches the disk, without the safeguard."""
+Patch = tuple[Any, str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Safeguard:
+    """One of them: its switch, what breaks without it, and where that is looked for."""
+
+    name: str
+    about: str
+    """What happens without it."""
+    breaks: tuple[str, ...]
+    """The promises of which at least one must be seen to be broken."""
+    profile: str
+    """The scenario whose seeds are played."""
+    seeds: int
+    """It has to be found within so many."""
+    patches: Callable[[], list[Patch]]
+
+
+def _always(value: Any) -> Callable[..., Any]:
+    return lambda *_args, **_named: value
+
+
+# --- the switches --------------------------------------------------------------------------------------------------------
+
+
+def _acknowledge_first() -> list[Patch]:
+    perform = World._perform
+
+    def early(world: World, machine: Machine, effect: Effect) -> None:
+        perform(world, machine, effect)
+        if isinstance(effect, Append):
+            life = machine.life
+            machine.appending = [each for each in machine.appending if each is not effect]
+            world.after(LATE_US, _write_if, machine, life, effect)
+            world.hear(machine, Stored(effect.append, machine.disk.free_bytes))
+
+    def _write_if(machine: Machine, life: int, append: Append) -> None:
+        if machine.life == life and machine.node is not None:
+            machine.disk.write(append)
+
+    return [(World, "_perform", early)]
+
+
+def _forget_names() -> list[Patch]:
+    note = Seen.note
+
+    def anew(seen: Seen, record: Any) -> tuple[bool, bool]:
+        new, late = note(seen, record)
+        return True, late or not new
+
+    return [
+        (NameIndex, "newest", _always(0)),
+        (Twins, "unknown", _always([])),
+        (Twins, "others", _always(())),
+        (Tail, "_told_twin", _always(False)),  # noqa: FBT003  # whatever is asked, it says no
+        (Seen, "note", anew),
+    ]
+
+
+def _continue_old_log() -> list[Patch]:
+    """Write on where the disk ends, with a key that does not change, as if a counter that was loaded could be trusted."""
+
+    def reopen(intake: Intake, *_: Any) -> bool:
+        identity = intake.identity
+        log = LogId(identity.node, 1)
+        intake.signer = intake.suite.signer(blake2b(identity.node, digest_size=32).digest())
+        statement = epoch_statement(identity.mesh, identity.node, 1, intake.signer.public)
+        intake.epoch = Epoch(identity.node, 1, intake.signer.public, identity.signer.sign(statement))
+        held = intake.holdings.stored.get(log)
+        intake.position = held.frontier if held is not None else 0
+        intake.head = held.name_at(intake.position) if held is not None and intake.position else NO_NAME
+        return True
+
+    return [(Intake, "_open_epoch", reopen)]
+
+
+def _write_rows_alone() -> list[Patch]:
+    """Rows are kept, intervals are not: the two halves of what one transaction has to hold."""
+    write = Disk.write
+
+    def rows(disk: Disk, append: Append) -> None:
+        write(disk, append)
+        for batch in append.batches:
+            disk.image.held.pop(batch.log, None)
+
+    return [(Disk, "write", rows)]
+
+
+def _late_is_early(*_args: Any, **_named: Any) -> tuple[int, ...]:
+    return ()
+
+
+def _note_without_late() -> list[Patch]:
+    note = Seen.note
+
+    def never_late(seen: Seen, record: Any) -> tuple[bool, bool]:
+        return note(seen, record)[0], False
+
+    return [(Tail, "_late_marks", _late_is_early), (Seen, "note", never_late)]
+
+
+def _trust_every_clock() -> list[Patch]:
+    return [
+        (ClockGuard, "trusted", _always(True)),  # noqa: FBT003  # whatever is asked, it says yes
+        (ClockGuard, "wall_ms", lambda _guard, now: now.wall_ms),
+        (ClockGuard, "on_now", _follow),
+        (ClockGuard, "expiry_ms", lambda guard: guard._expired_to_ms),
+    ]
+
+
+def _follow(guard: ClockGuard, now: Now) -> None:
+    guard._expired_to_ms = max(guard._expired_to_ms, now.wall_ms)
+
+
+def _dial_with_leisure() -> list[Patch]:
+    back_off = AddressBook._back_off
+
+    def leisurely(book: AddressBook, place: Any, now: Now) -> None:
+        back_off(book, place, now)
+        place.due_us = now.mono_us + 60_000_000
+
+    return [(AddressBook, "_back_off", leisurely)]
+
+
+def _forget_cursor() -> list[Patch]:
+    subscribe = Client._subscribe
+
+    def from_now(client: Client, subscription: Any) -> Any:
+        kept, subscription.cursor = subscription.cursor, None
+        try:
+            return subscribe(client, subscription)
+        finally:
+            subscription.cursor = kept
+
+    return [(Client, "_subscribe", from_now)]
+
+
+SAFEGUARDS: dict[str, Safeguard] = {
+    each.name: each
+    for each in (
+        Safeguard(
+            "fsync-before-acknowledge",
+            "nodes acknowledge at once and append 2 s later",
+            ("nothing lost", "honest about gaps"),
+            "swarm",
+            20,
+            _acknowledge_first,
+        ),
+        Safeguard(
+            "de-duplication",
+            "names do not de-duplicate, neither in nodes nor in clients",
+            ("once",),
+            "swarm",
+            20,
+            _forget_names,
+        ),
+        Safeguard(
+            "repair",
+            "nodes neither compare what they have nor ask for what was announced",
+            ("nothing lost", "converges", "available"),
+            "swarm",
+            20,
+            lambda: [(Repair, "compare", _always([])), (Dissemination, "on_ihave", _always([]))],
+        ),
+        Safeguard(
+            "signatures",
+            "batches are taken whatever their signature and their hash say",
+            ("nothing invented",),
+            "hostile",
+            40,
+            lambda: _no_verification(),
+        ),
+        Safeguard(
+            "epoch-per-life",
+            "a node that starts again writes on in the log that it finds on its disk",
+            ("nothing lost", "converges", "available", "honest about gaps"),
+            "swarm",
+            40,
+            _continue_old_log,
+        ),
+        Safeguard(
+            "row-check",
+            "rows are served as they lie, flipped bits and all",
+            ("nothing invented", "converges", "nothing lost", "available"),
+            "swarm",
+            40,
+            lambda: [(Batch, "matches_name", _always(True))],  # noqa: FBT003
+        ),
+        Safeguard(
+            "clock-guard",
+            "a node believes its own clock, whatever its neighbors' say",
+            ("nothing lost", "converges", "stays dead"),
+            "clocks",
+            40,
+            _trust_every_clock,
+        ),
+        Safeguard(
+            "cursor",
+            "a client that comes back subscribes from now instead of from its cursor",
+            ("nothing lost", "honest about gaps"),
+            "swarm",
+            20,
+            _forget_cursor,
+        ),
+        Safeguard(
+            "outbox",
+            "a client that comes back does not send again what has no receipt",
+            ("available",),
+            "swarm",
+            20,
+            lambda: [(Outbox, "resend_all", _always(None))],
+        ),
+        Safeguard(
+            "late-mark",
+            "what comes after its successor is not marked late",
+            ("in order",),
+            "swarm",
+            60,
+            _note_without_late,
+        ),
+        Safeguard(
+            "gap-report",
+            "what is not delivered is not reported",
+            ("honest about gaps",),
+            "mortal",
+            20,
+            lambda: [(Client, "_gap", _always([]))],
+        ),
+        Safeguard(
+            "intervals-with-rows",
+            "the disk keeps rows, and not in the same transaction what it has of each log",
+            ("invariants",),
+            "swarm",
+            10,
+            _write_rows_alone,
+        ),
+        Safeguard(
+            "redial",
+            "peers that were linked are dialled once a minute instead of within seconds",
+            ("converges", "nothing lost", "available"),
+            "swarm",
+            40,
+            _dial_with_leisure,
+        ),
+        Safeguard(
+            "order-of-publishes",
+            "after a refusal later publishes are taken before the refused one",
+            ("in order",),
+            "swarm",
+            100,
+            lambda: [(Intake, "hold_back", _always(None)), (Intake, "_refusal", _refuse_without_order)],
+        ),
+        Safeguard(
+            "ask-again",
+            "what came while the disk took nothing is not asked for again",
+            ("converges",),
+            "swarm",
+            400,
+            lambda: [(Repair, "on_blocked", _always(None))],
+        ),
+    )
+}
+_REFUSAL = Intake._refusal
+
+
+def _refuse_without_order(intake: Intake, publisher: Any, draft: Any, now: Now) -> Any:
+    publisher.held_back = 0
+    return _REFUSAL(intake, publisher, draft, now)
+
+
+def _no_verification() -> list[Patch]:
+    from mesh.engines import journal  # noqa: PLC0415  # where the name is looked up
+
+    def trusting(batch: Batch, *_: Any) -> str:
+        return ""
+
+    return [(journal, "verify", trusting), (Batch, "matches_name", _always(True))]  # noqa: FBT003
+
+
+@contextmanager
+def off(*names: str) -> Iterator[None]:
+    """Turn safeguards off for as long as this lasts."""
+    undo: list[Patch] = []
+    try:
+        for name in names:
+            for owner, attribute, replacement in SAFEGUARDS[name].patches():
+                undo.append((owner, attribute, vars(owner)[attribute]))
+                setattr(owner, attribute, replacement)
+        yield
+    finally:
+        for owner, attribute, original in reversed(undo):
+            setattr(owner, attribute, original)
