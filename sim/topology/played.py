@@ -1,0 +1,33 @@
+"""The topology of a scenario, as the heap engine plays it with a seed: so that a sweep can confirm what is predicted here."""
+
+from __future__ import annotations
+
+from sim.regions.presets import load_matrix
+from sim.scenario.building import config_of, linked, network_of
+from sim.scenario.cast import Cast
+from sim.scenario.model import Scenario
+from sim.tape import Tape
+from sim.topology.analysis import Question
+from sim.topology.graph import Graph, Link, link
+
+
+def graph_of(scenario: Scenario, seed: int = 1) -> Graph:
+    """Nodes and links of a scenario; a link's rate is the lesser of both ways.
+
+    The seed matters only where links are drawn (`links = "random"`). Raises `CastError`, `ScenarioError`.
+    """
+    cast = Cast(scenario)
+    matrix = scenario.topology.matrix
+    pairs = linked(cast, Tape().stream(b"play/%d" % seed, "play").fork("topology"))
+    network = network_of(cast, load_matrix(matrix) if matrix is not None else {}, pairs)
+    links: dict[tuple[str, str], Link] = {}
+    for one, other in pairs:
+        rates = [network.path(*way).rate_bps for way in ((one, other), (other, one))]
+        made = link(one, other, network.round_trip_us(one, other), min((rate for rate in rates if rate), default=None))
+        links[made.pair] = made
+    return Graph({name: member.region for name, member in cast.nodes.items()}, tuple(links.values()))
+
+
+def question_of(scenario: Scenario, backlog_bytes: int = 0) -> Question:
+    """The bounds are those of the scenario's own settings of a node."""
+    return Question(config_of(scenario.config), backlog_bytes)

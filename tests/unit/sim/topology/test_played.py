@@ -1,0 +1,63 @@
+"""The topology of a scenario is the one that its engine plays."""
+
+from typing import Any
+
+import pytest
+
+from sim.contract import convergence_us
+from sim.heap import Play
+from sim.scenario.model import Scenario
+from sim.scenario.reading import from_tables
+from sim.topology import analyse
+from sim.topology.played import graph_of, question_of
+
+
+def scenario(**topology: Any) -> Scenario:
+    """Two nodes in each of two regions."""
+    nodes = [{"name": "ana", "region": "eu-west-1", "count": 2}, {"name": "ben", "region": "us-east-1", "count": 2}]
+    return from_tables({"title": "T", "promise": "It converges.", "topology": {"node": nodes, **topology}})
+
+
+SHAPES = [
+    {"links": "full"},
+    {"links": "line", "latency": "45ms", "jitter": "5ms"},
+    {"links": "ring", "matrix": "aws"},
+    {"links": "star", "rate": "1Mbit/s"},
+    {"links": "random", "degree": 2},
+]
+
+
+@pytest.mark.parametrize("topology", SHAPES, ids=lambda topology: topology["links"])
+def test_what_is_analysed_is_what_is_played(topology: dict[str, Any]) -> None:
+    played = Play(scenario(**topology), 7)
+
+    graph = graph_of(played.scenario, 7)
+
+    assert {each.pair for each in graph.links} == {tuple(sorted(pair)) for pair in played.pairs}
+    assert graph.regions == {name: machine.region for name, machine in played.world.machines.items()}
+
+
+@pytest.mark.parametrize("topology", SHAPES, ids=lambda topology: topology["links"])
+def test_the_bound_is_the_one_that_the_engine_holds_the_mesh_to(topology: dict[str, Any]) -> None:
+    played = Play(scenario(**topology), 7)
+    everyone = list(played.world.machines)
+
+    found = analyse(graph_of(played.scenario, 7), question_of(played.scenario, 50_000)).span
+
+    held_to = convergence_us(played.cast, played.world, played.pairs, everyone, played.config, 50_000)
+    assert found.redial_bound_us == held_to
+
+
+def test_round_trips_come_from_the_matrix() -> None:
+    found = {each.rtt_us for each in graph_of(scenario(links="line", matrix="aws", local_latency="1ms")).links}
+
+    assert found == {2_000, 69_622}
+
+
+def test_the_seed_draws_random_links() -> None:
+    nodes = [{"name": "n", "region": "eu", "count": 12}]
+    drawn = from_tables(
+        {"title": "T", "promise": "It converges.", "topology": {"node": nodes, "links": "random", "degree": 3}}
+    )
+
+    assert graph_of(drawn, 1) == graph_of(drawn, 1) != graph_of(drawn, 2)
