@@ -21,9 +21,13 @@ def render(report: Report, console: Console) -> None:
     console.print(Text(f"Converges after a heal within {_bounds(report.span)}"))
     console.print(Text(f"Cut nodes: {_names(report.cut_nodes)}. Cut links: {_names(report.cut_links)}"))
     if report.least_nodes is not None:
-        console.print(Text(f"Fewest nodes whose loss splits it: {len(report.least_nodes)} ({', '.join(report.least_nodes)})"))
+        console.print(
+            Text(f"Fewest nodes whose loss splits it: {len(report.least_nodes)} ({', '.join(report.least_nodes)})")
+        )
     if report.least_links is not None:
-        console.print(Text(f"Fewest links whose loss splits it: {len(report.least_links)} ({', '.join(report.least_links)})"))
+        console.print(
+            Text(f"Fewest links whose loss splits it: {len(report.least_links)} ({', '.join(report.least_links)})")
+        )
     _losses(report, console)
     _levels(report, console)
 
