@@ -191,7 +191,7 @@ class Node(Composition):
 
     def _on_frame(self, link: LinkId, frame: f.Frame, size: int, now: Now) -> list[Outcome]:
         outcomes = self.links.on_frame(link, frame, now)
-        if link not in self.links.links:
+        if link not in self.links.links:  # it is gone, or was before
             return outcomes
         if outcomes:
             self._run(outcomes, now)
@@ -202,7 +202,7 @@ class Node(Composition):
             return outcomes  # it was too much, and the link is gone
         if isinstance(frame, f.Hello):
             return self._on_hello(link, frame, now)
-        peer = self.links.reading(link)
+        peer = self.peers.get(link) or self.links.reading(link)
         assert peer is not None, "nothing but HELLO passes before it"
         return self._on_control(link, peer, frame, now)
 

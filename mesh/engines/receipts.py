@@ -172,13 +172,14 @@ class Receipts:
 
     def tell_peers(self, now: Now) -> list[Outcome]:
         """Tell of what has just been stored: of our own logs everyone, of another node's that one; the rest gathers."""
-        moved, self.moved = sorted(self.moved), set()
+        moved, self.moved = sorted(self.moved), set()  # nearly always one
         if not len(self.peers):
             return []  # who comes up is told everything
-        foreign = [log for log in moved if log.node != self.own]
+        own = self.own
+        foreign = [log for log in moved if log.node != own]
         outcomes: list[Outcome] = []
         if len(foreign) < len(moved):
-            ours = [log for log in moved if log.node == self.own]
+            ours = [log for log in moved if log.node == own]
             outcomes += self._tell(tuple(self.peers.links()), ours)
         origins = {log.node for log in foreign}
         for peer in self.peers if origins else ():

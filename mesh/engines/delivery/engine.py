@@ -165,9 +165,7 @@ class Delivery(Tail):
                     break
                 reader.todo[log] = None
             reader.revision = self.revision
-        for log in sorted(
-            reader.todo, key=lambda log: (self.holdings.stored[log].stamp, log) if self._held(log) else (0, log)
-        ):
+        for log in sorted(reader.todo, key=self._age):
             if self.deliverable.get(log).minus(cursor.get(log)):
                 return log
             del reader.todo[log]

@@ -143,15 +143,17 @@ class Tail:
                 elif self.holdings.stored_of(log).covers(first, last):
                     outcomes += self._deliver(log, first, last, late=True)
         fresh, self.fresh = self.fresh, {}
-        for log in sorted(
-            fresh, key=lambda log: (self.holdings.stored[log].stamp, log) if self._held(log) else (0, log)
-        ):
+        for log in fresh if len(fresh) < 2 else sorted(fresh, key=self._age):
             if self._held(log) and log not in self.held_up:
                 outcomes += self._advance(log, now)
         if self._uncovered and not self._covering:
             self._covering = True
             outcomes.append(SetTimer(Timer(COVERAGE), now.mono_us + self.config.coverage_ms * US_PER_MS))
         return outcomes
+
+    def _age(self, log: LogId) -> tuple[int, LogId]:
+        """Orders logs by their newest record."""
+        return (self.holdings.stored[log].stamp if self._held(log) else 0), log
 
     def _held(self, log: LogId) -> bool:
         return log in self.holdings.stored

@@ -250,6 +250,8 @@ class Links:
         rate = self.config.control_bytes_per_s
         link.budget = min(rate * CONTROL_BURST_S, link.budget + idle_us * rate // 1_000_000)
         peer = link.peer
+        if link.carried and peer is not None and not peer.silent:  # as nearly always
+            return []
         outcomes: list[Outcome] = []
         if peer is not None and not link.carried:
             link.carried = True
