@@ -170,6 +170,15 @@ def _forget_cursor() -> list[Patch]:
     return [(Client, "_subscribe", from_now)]
 
 
+def _no_verification() -> list[Patch]:
+    from mesh.engines import journal  # noqa: PLC0415  # where the name is looked up
+
+    def trusting(*_: Any) -> str:
+        return ""
+
+    return [(journal, "verify", trusting), (Batch, "matches_name", _always(True))]  # noqa: FBT003
+
+
 SAFEGUARDS: dict[str, Safeguard] = {
     each.name: each
     for each in (
@@ -203,7 +212,7 @@ SAFEGUARDS: dict[str, Safeguard] = {
             ("nothing invented",),
             "hostile",
             40,
-            lambda: _no_verification(),
+            _no_verification,
         ),
         Safeguard(
             "epoch-per-life",
@@ -216,7 +225,7 @@ SAFEGUARDS: dict[str, Safeguard] = {
         Safeguard(
             "row-check",
             "rows are served as they lie, flipped bits and all",
-            ("nothing invented", "converges", "nothing lost", "available"),
+            ("nothing invented", "invariants"),
             "swarm",
             40,
             lambda: [(Batch, "matches_name", _always(True))],  # noqa: FBT003
@@ -277,39 +286,8 @@ SAFEGUARDS: dict[str, Safeguard] = {
             40,
             _dial_with_leisure,
         ),
-        Safeguard(
-            "order-of-publishes",
-            "after a refusal later publishes are taken before the refused one",
-            ("in order",),
-            "swarm",
-            100,
-            lambda: [(Intake, "hold_back", _always(None)), (Intake, "_refusal", _refuse_without_order)],
-        ),
-        Safeguard(
-            "ask-again",
-            "what came while the disk took nothing is not asked for again",
-            ("converges",),
-            "swarm",
-            400,
-            lambda: [(Repair, "on_blocked", _always(None))],
-        ),
     )
 }
-_REFUSAL = Intake._refusal
-
-
-def _refuse_without_order(intake: Intake, publisher: Any, draft: Any, now: Now) -> Any:
-    publisher.held_back = 0
-    return _REFUSAL(intake, publisher, draft, now)
-
-
-def _no_verification() -> list[Patch]:
-    from mesh.engines import journal  # noqa: PLC0415  # where the name is looked up
-
-    def trusting(batch: Batch, *_: Any) -> str:
-        return ""
-
-    return [(journal, "verify", trusting), (Batch, "matches_name", _always(True))]  # noqa: FBT003
 
 
 @contextmanager

@@ -1,0 +1,237 @@
+"""Shrinking: from a failing run to the fewest steps, nodes and clients that still break the same promise.
+
+The steps of a run are a list, so they can be left out by delta debugging (Zeller and Hildebrandt 2002): halves, quarters,
+single ones. Then nodes and clients that nobody needs go, then times become shorter. What is left is a scenario with a
+timeline and nothing drawn; at last its tape is shortened, taking 0 (nothing happens) beyond its end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from sim.heap import Play
+from sim.outcome import Outcome
+from sim.safeguards import off
+from sim.scenario.cast import Cast, CastError
+from sim.scenario.events import Event
+from sim.scenario.model import Group, Scenario
+from sim.scenario.plan import Say, Step
+from sim.tape import Tape
+from sim.units import MILLION
+
+T = TypeVar("T")
+RUNS_MAX = 600
+"""What shrinking plays at most."""
+
+
+@dataclass
+class Shrunk:
+    """What is left: a scenario that says everything, its seed, its tape, and the promise that it breaks."""
+
+    scenario: Scenario
+    seed: int
+    promise: str
+    outcome: Outcome
+    tape: dict[str, list[int]]
+    """The draws that matter; beyond them, nothing happens."""
+    runs: int
+    before: int
+    """So many steps there were."""
+
+    @property
+    def events(self) -> int:
+        """How many events are left."""
+        return len(self.scenario.timeline)
+
+
+@dataclass
+class Shrinker:
+    """Looks for a smaller run that fails the same way. `told` hears of each success."""
+
+    scenario: Scenario
+    seed: int
+    promise: str
+    without: Sequence[str] = ()
+    runs_max: int = RUNS_MAX
+    told: Callable[[str], None] = lambda _: None
+    runs: int = 0
+    best: Outcome | None = field(default=None)
+
+    def _fails(self, scenario: Scenario, steps: Sequence[Step], tape: Tape | None = None) -> bool:
+        """Whether a smaller run breaks the same promise."""
+        if self.runs >= self.runs_max:
+            return False
+        self.runs += 1
+        try:
+            with off(*self.without):
+                outcome = Play(scenario, self.seed, tape or Tape(), list(steps), self.promise).run()
+        except CastError:
+            return False
+        if self.promise not in outcome.broken:
+            return False
+        self.best = outcome
+        return True
+
+    def run(self, steps: Sequence[Step]) -> Shrunk | None:
+        """Shrink; None if the run that was given does not fail."""
+        scenario, kept = self.scenario, list(steps)
+        if not self._fails(scenario, kept):
+            return None
+        before = len(kept)
+        scenario, kept = self._shorter(scenario, kept)
+        kept = self._fewer(kept, lambda some: self._fails(scenario, some))
+        scenario = _plain(scenario)
+        events = [step.as_event() if isinstance(step, Say) else step for step in kept]
+        if not self._fails(scenario, events):
+            return None  # it needs what a timeline cannot say: nothing known does
+        scenario, smaller = self._smaller_cast(scenario, list(events))
+        smaller = self._fewer(smaller, lambda some: self._fails(scenario, some))
+        smaller = self._milder(scenario, smaller)
+        scenario, smaller = self._shorter(scenario, smaller)
+        scenario = scenario.model_copy(update={"timeline": tuple(smaller)})
+        self.runs_max += 1
+        if not self._fails(scenario, smaller):
+            return None
+        tape = self._tape(scenario, smaller)
+        assert self.best is not None
+        return Shrunk(scenario, self.seed, self.promise, self.best, tape, self.runs, before)
+
+    # --- fewer steps -------------------------------------------------------------------------------------------------
+
+    def _fewer(self, items: list[T], fails: Callable[[list[T]], bool]) -> list[T]:
+        """Leave out what is not needed: large pieces first, then single ones, until nothing more can go."""
+        size = max(1, len(items) // 2)
+        while items:
+            at, gone = 0, False
+            while at < len(items):
+                fewer = items[:at] + items[at + size :]
+                if fails(fewer):
+                    items, gone = fewer, True
+                    self.told(f"{len(items)} left")
+                else:
+                    at += size
+            if size == 1 and not gone:
+                break
+            size = max(1, size // 2)
+        return items
+
+    def _shorter(self, scenario: Scenario, steps: list[Step]) -> tuple[Scenario, list[Step]]:
+        """End the safety phase as early as possible."""
+        while scenario.duration > MILLION:
+            duration = max(MILLION, scenario.duration // 2)
+            shorter = scenario.model_copy(update={"duration": duration})
+            fewer = [step for step in steps if step.at < duration]
+            if not self._fails(shorter, fewer):
+                break
+            scenario, steps = shorter, fewer
+            self.told(f"{duration / MILLION:g} s are enough")
+        return scenario, steps
+
+    # --- fewer nodes and clients -------------------------------------------------------------------------------------
+
+    def _smaller_cast(self, scenario: Scenario, events: list[Event]) -> tuple[Scenario, list[Step]]:
+        smaller: list[Event] = events
+        for client in list(scenario.client):
+            rest = tuple(each for each in scenario.client if each.name != client.name)
+            less = scenario.model_copy(update={"client": rest})
+            fewer = [event for event in smaller if _is_castable(less, event)]
+            if rest and self._fails(less, fewer):
+                scenario, smaller = less, fewer
+                self.told(f"without {client.name}")
+        for node in [group.name for group in scenario.topology.node]:
+            less_, fewer = _without_node(scenario, smaller, node)
+            if less_ is not None and self._fails(less_, fewer):
+                scenario, smaller = less_, fewer
+                self.told(f"without {node}")
+        return scenario, list(smaller)
+
+    def _milder(self, scenario: Scenario, steps: list[Step]) -> list[Step]:
+        """Let faults end at once if that does it, and publish single messages."""
+        for index, step in enumerate(steps):
+            if isinstance(step, Event) and step.for_ is not None:
+                mild = step.model_copy(update={"for_": None})
+                if self._fails(scenario, [*steps[:index], mild, *steps[index + 1 :]]):
+                    steps = [*steps[:index], mild, *steps[index + 1 :]]
+        return steps
+
+    # --- a shorter tape ----------------------------------------------------------------------------------------------
+
+    def _tape(self, scenario: Scenario, steps: list[Step]) -> dict[str, list[int]]:
+        """The streams, and of each the beginning, without which it does not fail."""
+        tape = Tape()
+        with off(*self.without):
+            Play(scenario, self.seed, tape, list(steps), self.promise).run()
+        draws = dict(tape.draws)
+        self.runs_max += 40
+        for label in sorted(draws, key=lambda label: -len(draws[label])):
+            without = {key: value for key, value in draws.items() if key != label}
+            if self._fails(scenario, steps, Tape(given=without, strict=False)):
+                draws = without
+        self.told(f"{sum(map(len, draws.values()))} draws left of {tape.length}")
+        return draws
+
+
+def _plain(scenario: Scenario) -> Scenario:
+    """The same without anything drawn, each node and client by its own name."""
+    cast = Cast(scenario)
+    nodes = tuple(
+        Group(name=member.name, region=member.region, profile=member.group.profile) for member in cast.nodes.values()
+    )
+    clients = tuple(
+        person.group.model_copy(update={"name": person.name, "count": 1, "at": (person.gateways[0],)})
+        for person in cast.clients.values()
+    )
+    topology = scenario.topology.model_copy(update={"node": nodes})
+    return scenario.model_copy(
+        update={"topology": topology, "client": clients, "workload": (), "random": None, "include": (), "number": None}
+    )
+
+
+def _is_castable(scenario: Scenario, event: Event) -> bool:
+    try:
+        Cast(scenario).check_event(event, ())
+    except CastError:
+        return False
+    return True
+
+
+def _without_node(scenario: Scenario, events: list[Event], node: str) -> tuple[Scenario | None, list[Event]]:
+    """The scenario without a node, its clients at the others; None where that makes no sense."""
+    groups = tuple(group for group in scenario.topology.node if group.name != node)
+    if not groups or len(groups) == len(scenario.topology.node):
+        return None, events
+    topology = scenario.topology.model_copy(update={"node": groups})
+    names = {group.name for group in groups}
+    clients = []
+    for client in scenario.client:
+        at = tuple(name for name in client.at or () if name in names)
+        gateways = tuple(name for name in client.gateways or () if name in names)
+        clients.append(client.model_copy(update={"at": at or None, "gateways": gateways or None}))
+    core = scenario.core
+    if not isinstance(core, str):
+        core = tuple(name for name in core if name in names) or "all"
+    less = scenario.model_copy(update={"topology": topology, "client": tuple(clients), "core": core})
+    fewer = [event for event in (_less(event, node) for event in events) if event is not None]
+    try:
+        Cast(less)
+    except CastError:
+        return None, events
+    return less, [event for event in fewer if _is_castable(less, event)]
+
+
+def _less(event: Event, node: str) -> Event | None:
+    """An event without a node that is not there any more; None if it was about nothing else."""
+    what = event.what
+    if isinstance(what, tuple) and what and isinstance(what[0], tuple):
+        sides = tuple(tuple(name for name in side if name != node) for side in what)
+        return event.model_copy(update={event.verb.replace("-", "_"): sides}) if all(sides) else None
+    if isinstance(what, tuple):
+        names = tuple(name for name in what if name != node)
+        return event.model_copy(update={event.verb.replace("-", "_"): names}) if names else None
+    if hasattr(what, "between"):
+        sides = tuple(tuple(name for name in side if name != node) for side in what.between)
+        changed = what.model_copy(update={"between": sides})
+        return event.model_copy(update={event.verb.replace("-", "_"): changed}) if all(sides) else None
+    return event

@@ -1,0 +1,307 @@
+"""Sweeps: one scenario, many seeds, on all cores or many machines; interrupted and resumed; judged by what they have seen.
+
+There is no scheduler of our own. Seeds go to an `Executor` (`concurrent.futures`): a pool of processes here, or the one
+that Dask makes of a cluster (`gossamer[cluster]`). Each result is written to a file of JSON lines as it comes, so that
+whatever is interrupted goes on where it was. A sweep fails where a seed breaks a promise, and also where its *gates* stay
+shut: a fault that was never done, a frame that was never sent, a situation that never came about, a promise that was
+never looked at.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any, get_args
+
+from mesh.frames import Frame
+from sim.errors import SimError
+from sim.heap import Play
+from sim.replay import fingerprint
+from sim.safeguards import off
+from sim.scenario.model import Scenario
+
+AGAIN_EVERY = 20
+"""One run in so many is played twice, and the traces compared."""
+CHUNK = 4
+"""Seeds that a worker plays before it answers."""
+SITUATIONS: dict[str, str] = {
+    "tick/over-16": "a node heard more than 16 things at once",
+    "frame/NotFound": "a graft or a want was answered with: not found",
+    "gap/expired": "a gap was told for what had expired",
+    "gap/dropped": "a slow reader's policy dropped something",
+    "tell/GoAway": "a node that was stopping sent its clients elsewhere",
+    "report/GSM-2301": "a damaged row was found",
+    "disk/flipped": "a bit flipped at rest",
+    "disk/wiped": "a disk was lost with all it held",
+    "disk/restored": "an earlier image of a disk was put back",
+}
+"""What a sweep of the swarm must have come to (*sometimes*), and what it means."""
+
+
+@dataclass
+class Result:
+    """What one seed came to, small enough to be sent and kept."""
+
+    seed: int
+    broken: list[str]
+    about: str = ""
+    witness: list[str] = field(default_factory=list)
+    trace: str = ""
+    events: int = 0
+    simulated_us: int = 0
+    seconds: float = 0.0
+    coverage: dict[str, int] = field(default_factory=dict)
+    evaluated: dict[str, int] = field(default_factory=dict)
+    figures: dict[str, Any] = field(default_factory=dict)
+
+
+def play_seeds(scenario: Scenario, seeds: Sequence[int], without: Sequence[str] = ()) -> list[Result]:
+    """Play some seeds, one after another. Runs in a worker."""
+    return [play_seed(scenario, seed, without) for seed in seeds]
+
+
+def play_seed(scenario: Scenario, seed: int, without: Sequence[str] = ()) -> Result:
+    """Play one seed; one in twenty twice."""
+    begun = time.perf_counter()
+    with off(*without):
+        outcome = Play(scenario, seed).run()
+        again = Play(scenario, seed).run() if seed % AGAIN_EVERY == AGAIN_EVERY - 1 else None
+    first = outcome.breaches[0] if outcome.breaches else None
+    result = Result(
+        seed,
+        outcome.broken,
+        first.about if first else "",
+        list(first.witness) if first else [],
+        outcome.trace,
+        outcome.events,
+        outcome.simulated_us,
+        time.perf_counter() - begun,
+        outcome.coverage,
+        outcome.evaluated,
+        asdict(outcome.figures),
+    )
+    if again is not None:
+        result.events += again.events
+        result.evaluated["deterministic"] = 1
+        if again.trace != outcome.trace:
+            result.broken = [*result.broken, "deterministic"]
+            result.about = f"the same seed went two ways: after {outcome.events} events {outcome.trace}, {again.trace}"
+    return result
+
+
+@dataclass
+class Tally:
+    """What all seeds of a sweep came to."""
+
+    scenario: Scenario
+    seeds: int = 0
+    events: int = 0
+    simulated_us: int = 0
+    busy_s: float = 0.0
+    """Of all workers together."""
+    failed: list[Result] = field(default_factory=list)
+    coverage: dict[str, int] = field(default_factory=dict)
+    evaluated: dict[str, int] = field(default_factory=dict)
+    interrupted: bool = False
+
+    def add(self, result: Result) -> None:
+        """Count one seed."""
+        self.seeds += 1
+        self.events += result.events
+        self.simulated_us += result.simulated_us
+        self.busy_s += result.seconds
+        if result.broken:
+            self.failed.append(result)
+        for found, kept in ((result.coverage, self.coverage), (result.evaluated, self.evaluated)):
+            for label, count in found.items():
+                kept[label] = kept.get(label, 0) + count
+
+    def shut(self) -> list[str]:
+        """The gates that stay shut: what these seeds should have come to, and did not."""
+        return [f"{label}: {meaning}" for label, meaning in self.gates().items() if not self._seen(label)]
+
+    def _seen(self, label: str) -> bool:
+        kind, _, name = label.partition("/")
+        return bool(self.evaluated.get(name) if kind == "promise" else self.coverage.get(label))
+
+    def gates(self) -> dict[str, str]:
+        """All that a sweep of this scenario has to see, and what it means."""
+        gates = {
+            f"promise/{name}": f"{name} was never looked at" for name in ("once", "in order", "nothing lost", "quiet")
+        }
+        faults = self.scenario.random
+        if faults is not None:
+            gates |= {f"fault/{fault}": "a fault of the scenario was never done" for fault in faults.faults}
+            gates |= {f"frame/{frame.__name__}": "a frame was never sent" for frame in get_args(Frame)}
+        if faults is not None and faults.subset and not faults.bad:
+            gates |= SITUATIONS
+        gates |= dict.fromkeys(self.scenario.guarantees.see, "the scenario says that it must happen")
+        return gates
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether every seed kept every promise."""
+        return not self.failed
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return {
+            "title": self.scenario.title,
+            "seeds": self.seeds,
+            "kept": self.is_kept,
+            "failed": [{**asdict(result), "coverage": {}, "evaluated": {}} for result in self.failed[:100]],
+            "failed_count": len(self.failed),
+            "gates_shut": self.shut(),
+            "events": self.events,
+            "events_per_s_of_a_core": round(self.events / self.busy_s) if self.busy_s else 0,
+            "simulated_s": self.simulated_us / 1e6,
+            "simulated_s_per_s_of_a_core": round(self.simulated_us / 1e6 / self.busy_s) if self.busy_s else 0,
+            "coverage": dict(sorted(self.coverage.items())),
+            "evaluated": dict(sorted(self.evaluated.items())),
+            "interrupted": self.interrupted,
+        }
+
+
+# --- who plays the seeds -------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def pool(jobs: int) -> Iterator[Executor]:
+    """Processes on this machine. Spawned, so that they share nothing with whatever runs here."""
+    executor = ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_ignore_interrupts)
+    try:
+        yield executor
+    finally:
+        executor.shutdown(wait=False, cancel_futures=True)
+
+
+def _ignore_interrupts() -> None:
+    """Ctrl-C is for whoever sweeps; a worker finishes what it has."""
+    import signal  # noqa: PLC0415  # only in workers
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+@contextmanager
+def cluster(address: str) -> Iterator[Executor]:
+    """The workers of a Dask cluster. Raises `SimError` where Dask is not installed or not there."""
+    try:
+        from distributed import Client  # noqa: PLC0415  # an extra
+    except ImportError as error:
+        raise SimError("Dask is not installed: pip install 'gossamer[cluster]'") from error
+    try:
+        client = Client(address, timeout="10s")
+    except (OSError, TimeoutError) as error:
+        raise SimError(f"no Dask scheduler answers at {address}: start one with `dask scheduler`") from error
+    with client:
+        yield client.get_executor(pure=False)
+
+
+# --- sweeping ------------------------------------------------------------------------------------------------------------
+
+
+def sweep(
+    scenario: Scenario,
+    seeds: Sequence[int],
+    executor: Executor,
+    *,
+    without: Sequence[str] = (),
+    journal: Path | None = None,
+    told: Callable[[Result], None] = lambda _: None,
+    first_failure: bool = False,
+) -> Tally:
+    """Play all seeds. With a journal, what it holds already is not played again. Ctrl-C keeps what there is."""
+    tally = Tally(scenario)
+    done: set[int] = set()
+    for result in resume(journal, scenario) if journal is not None else ():
+        if result.seed in set(seeds) and result.seed not in done:
+            done.add(result.seed)
+            tally.add(result)
+    left = [seed for seed in seeds if seed not in done]
+    pieces = [left[at : at + CHUNK] for at in range(0, len(left), CHUNK)]
+    futures: list[Future[list[Result]]] = []
+    kept = None
+    try:
+        if journal is not None:
+            kept = _open_journal(journal, scenario)
+        futures = [executor.submit(play_seeds, scenario, piece, tuple(without)) for piece in pieces]
+        for future in as_completed(futures):
+            for result in future.result():
+                tally.add(result)
+                told(result)
+                if kept is not None:
+                    kept.write(json.dumps(asdict(result)) + "\n")
+                    kept.flush()
+            if first_failure and tally.failed:
+                break
+    except KeyboardInterrupt:
+        tally.interrupted = True
+    finally:
+        for future in futures:
+            future.cancel()
+        if kept is not None:
+            kept.close()
+    tally.failed.sort(key=lambda result: result.seed)
+    return tally
+
+
+def _heading(scenario: Scenario) -> dict[str, str]:
+    return {"sweep": scenario.title, "sources": fingerprint()}
+
+
+def _open_journal(path: Path, scenario: Scenario) -> Any:
+    fresh = not path.exists() or path.stat().st_size == 0
+    kept = path.open("a", encoding="utf-8")
+    if fresh:
+        kept.write(json.dumps(_heading(scenario)) + "\n")
+    return kept
+
+
+def resume(path: Path, scenario: Scenario) -> Iterable[Result]:
+    """What a journal holds. Raises `SimError` for one of another scenario or of other sources."""
+    if not path.exists():
+        return
+    with path.open(encoding="utf-8") as lines:
+        try:
+            heading = json.loads(lines.readline() or "null")
+        except ValueError:
+            heading = None
+        if heading is None and path.stat().st_size == 0:
+            return
+        if heading != _heading(scenario):
+            raise SimError(
+                f"{path} is the journal of another sweep, or of other sources; give another file, or remove it"
+            )
+        for line in lines:
+            try:
+                yield Result(**json.loads(line))
+            except (ValueError, TypeError):
+                return  # the last line of one that was killed
+
+
+def seeds_of(text: str, shard: str = "1/1") -> list[int]:
+    """Seeds such as "0..999" or "3,5,8", of them the share of a shard such as "2/4". Raises `ValueError`."""
+    seeds: list[int] = []
+    for part in text.split(","):
+        low, dots, high = part.partition("..")
+        first, last = int(low), int(high) if dots else int(low)
+        if first < 0 or last < first:
+            raise ValueError(f"{part!r} is no range of seeds")
+        seeds += range(first, last + 1)
+    index, _, count = shard.partition("/")
+    which, of = int(index), int(count)
+    if not 1 <= which <= of:
+        raise ValueError(f"{shard!r} is no shard: 1/4 is the first of four")
+    return seeds[which - 1 :: of]
+
+
+def cores() -> int:
+    """How many processes this machine may run at once."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
