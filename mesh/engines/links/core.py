@@ -46,8 +46,8 @@ VERSION = 1
 GREETING = "links.greeting"
 ALIVE = "links.alive"
 CONTROL_BURST_S = 10
-ALIVE_EARLY = 8
-"""Where one link is due to be told `Alive`, those that will be within an eighth of the time are told, too: after a
+ALIVE_EARLY = 2
+"""Where one link is due to be told `Alive`, those that will be within half of the time are told, too: after a
 while all quiet links are told together, and an idle node wakes once for all of them."""
 
 

@@ -171,7 +171,7 @@ def test_where_we_were_quiet_for_a_second_we_say_that_we_live() -> None:
 
 def test_links_that_are_nearly_due_are_told_with_the_one_that_is_and_from_then_on_together() -> None:
     one = double()
-    one.links.on_sent((SECOND,), at(125))
+    one.links.on_sent((SECOND,), at(500))
     both = tuple(sorted((TO_BEN, SECOND), key=list(one.links.links).index))
 
     assert one.links.on_alive_timer(at(999)) == [alive(1_000)]
@@ -180,9 +180,9 @@ def test_links_that_are_nearly_due_are_told_with_the_one_that_is_and_from_then_o
 
 def test_a_link_that_spoke_not_long_ago_is_not_told_with_the_one_that_is_due() -> None:
     one = double()
-    one.links.on_sent((SECOND,), at(126))
+    one.links.on_sent((SECOND,), at(501))
 
-    assert one.links.on_alive_timer(at(1_000)) == [Send((TO_BEN,), Alive(at(1_000).wall_ms)), alive(1_126)]
+    assert one.links.on_alive_timer(at(1_000)) == [Send((TO_BEN,), Alive(at(1_000).wall_ms)), alive(1_501)]
 
 
 def test_whatever_we_send_counts() -> None:
