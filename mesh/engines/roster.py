@@ -35,6 +35,8 @@ class Roster:
     members: dict[NodeId, Certificate] = field(default_factory=dict)
     raw: dict[NodeId, bytes] = field(default_factory=dict)
     learnt: list[bytes] = field(default_factory=list)
+    _known: set[bytes] = field(default_factory=set)
+    """The same certificates as in `raw`: each comes again over every link."""
 
     def __post_init__(self) -> None:
         """Be a member oneself."""
@@ -48,6 +50,8 @@ class Roster:
         if known is None and len(self.members) >= MEMBERS_MAX:
             return False
         self.members[certificate.node] = certificate
+        self._known.discard(self.raw.get(certificate.node, b""))
+        self._known.add(raw)
         self.raw[certificate.node] = raw
         self.learnt.append(raw)
         return True
@@ -99,7 +103,7 @@ class Roster:
         new: list[bytes] = []
         refused = 0
         for raw in frame.certificates:
-            if raw in self.raw.values():
+            if raw in self._known:
                 continue
             if self._learn(raw, wall_ms) is not None:
                 new.append(raw)
@@ -127,8 +131,9 @@ class Roster:
 
     def check(self) -> None:
         """Assert that both tables have as many members."""
-        assert len(self.members) == len(self.raw)
+        assert len(self.members) == len(self.raw) == len(self._known)
 
     def check_all(self) -> None:
         """Assert that both tables name the same members."""
         assert self.members.keys() == self.raw.keys()
+        assert self._known == set(self.raw.values())
