@@ -31,6 +31,8 @@ from sim.scenario.plan import Say, Step
 from sim.tape import Tape
 
 FORMAT = 1
+PLANNED = "play/plan"
+"""Streams that the plan was drawn from: its steps stand in the file instead."""
 SAY_FIELDS = ("at", "client", "channel", "size", "copies", "regions", "ttl", "number")
 
 
@@ -82,11 +84,12 @@ def _sources(folder: Traversable, path: str) -> list[tuple[str, bytes]]:
 
 def record(play: Play, outcome: Outcome, without: Sequence[str] = ()) -> Artefact:
     """What has just been played, as an artefact."""
+    draws = {label: each for label, each in play.tape.draws.items() if not label.startswith(PLANNED)}
     return Artefact(
         play.scenario,
         play.seed,
         outcome.steps,
-        play.tape.draws,
+        draws,
         outcome.trace,
         outcome.broken,
         tuple(without),

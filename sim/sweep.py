@@ -37,7 +37,7 @@ SITUATIONS: dict[str, str] = {
     "gap/expired": "a gap was told for what had expired",
     "gap/dropped": "a slow reader's policy dropped something",
     "tell/GoAway": "a node that was stopping sent its clients elsewhere",
-    "report/GSM-2301": "a damaged row was found",
+    "report/GSM-4102": "a damaged row was found",
     "disk/flipped": "a bit flipped at rest",
     "disk/wiped": "a disk was lost with all it held",
     "disk/restored": "an earlier image of a disk was put back",
@@ -197,7 +197,7 @@ def cluster(address: str) -> Iterator[Executor]:
     except ImportError as error:
         raise SimError("Dask is not installed: pip install 'gossamer[cluster]'") from error
     try:
-        client = Client(address, timeout="10s")
+        client: Any = Client(address, timeout="10s")  # type: ignore[no-untyped-call]
     except (OSError, TimeoutError) as error:
         raise SimError(f"no Dask scheduler answers at {address}: start one with `dask scheduler`") from error
     with client:

@@ -64,6 +64,8 @@ class Stream(Rng):
         self._tape = tape
         self._drawn = drawn
         self._block: list[int] = []
+        self._blocks = 0
+        """Counted apart from `bytes`, so that keys do not depend on how many draws were made before them."""
 
     def fork(self, label: str) -> Stream:
         """An independent stream under this one."""
@@ -73,8 +75,8 @@ class Stream(Rng):
         """Draw an integer in `[0, bound)`."""
         assert bound > 0
         if not self._block:
-            self._counter += 1
-            raw = blake2b(self._counter.to_bytes(9, "big"), key=self._key, digest_size=64).digest()
+            self._blocks += 1
+            raw = blake2b(self._blocks.to_bytes(9, "big"), key=self._key, digest_size=64).digest()
             self._block = [int.from_bytes(raw[i : i + DRAW_BYTES], "big") for i in range(0, 64, DRAW_BYTES)]
         value = self._block.pop() % bound
         self._drawn.append(value)

@@ -5,7 +5,7 @@ Read `Scenario` first: it is the file. All times are microseconds, sizes bytes, 
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -179,3 +179,8 @@ class Scenario(Part):
     timeline: tuple[Event, ...] = ()
     random: RandomFaults | None = None
     guarantees: Guarantees = Guarantees()
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema of a scenario file."""
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **Scenario.model_json_schema(by_alias=True)}

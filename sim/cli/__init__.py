@@ -1,0 +1,40 @@
+"""`gossamer sim`: run, sweep, replay, shrink, topology, list, maelstrom; one module for each that is more than a line.
+
+Exit status: 0 all promises kept, 1 one was broken or a gate stayed shut, 2 called wrongly or a file makes no sense.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from sim.cli.again import replay, shrink
+from sim.cli.catalogue import list_scenarios, safeguards, schema
+from sim.cli.maelstrom import maelstrom
+from sim.cli.run import run
+from sim.cli.sweep import sweep
+from sim.cli.topology import topology
+
+
+class SimGroup(click.Group):
+    """Verbs whose errors about files are one line and exit status 2."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a verb."""
+        from sim.errors import SimError
+
+        try:
+            return super().invoke(ctx)
+        except SimError as error:
+            click.echo(f"gossamer sim: {error}", err=True)
+            raise SystemExit(2) from error
+
+
+@click.group(cls=SimGroup)
+def sim() -> None:
+    """Run scenarios in the simulator: partitions, latency, crashes and worse, on the real node's code."""
+
+
+for verb in (run, sweep, replay, shrink, topology, list_scenarios, maelstrom, schema, safeguards):
+    sim.add_command(verb)

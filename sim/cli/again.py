@@ -1,0 +1,138 @@
+"""`gossamer sim replay` and `shrink`: a run again, exactly; and the least of it that still fails."""
+
+from __future__ import annotations
+
+import sys
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from sim.cli.common import BROKEN, MISUSED, as_json, known_safeguards, say_outcome, scenario_of, without_flag
+
+if TYPE_CHECKING:
+    from sim.replay import Artefact
+    from sim.shrink import Shrinker
+
+FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+@click.command()
+@click.argument("file", type=FILE)
+@click.option("--until", help="Print what crossed and what was done up to this time, such as 12.5s.")
+@click.option("--explain", metavar="MESSAGE", help="Tell the story of one message, such as app-1/0691/8.")
+@click.option("--json", "in_json", is_flag=True, help="Print JSON.")
+def replay(file: Path, until: str | None, explain: str | None, in_json: bool) -> None:
+    """Play a tape again, draw by draw, as `sim run --save` and `sim shrink` wrote it.
+
+    A tape of another version is refused: it would mean something else.
+    """
+    from sim.replay import load
+    from sim.replay import replay as play
+    from sim.units import duration_us
+
+    artefact = load(file)
+    try:
+        until_us = None if until is None else duration_us(until)
+    except ValueError as error:
+        raise click.BadParameter(f"{error}; expected a time such as 12.5s", param_hint="--until") from error
+    looked_at = until is not None or explain is not None
+    played, outcome = play(artefact, recorded=looked_at)
+    if explain is not None:
+        from sim.explain import explain as story
+
+        click.echo("\n".join(story(played, explain)))
+        return
+    if until_us is not None:
+        from sim.explain import transcript
+
+        click.echo("\n".join(transcript(played, until_us)))
+        return
+    if in_json:
+        as_json(outcome.to_json())
+    else:
+        say_outcome(outcome, f"gossamer sim replay {file}")
+    if not outcome.is_kept:
+        raise SystemExit(BROKEN)
+
+
+@click.command()
+@click.argument("file")
+@click.option("--seed", type=click.IntRange(min=0), help="For a scenario: the seed that fails.")
+@click.option(
+    "--out", type=click.Path(dir_okay=False, path_type=Path), help="Where to write the smaller scenario (TOML)."
+)
+@click.option("--save", type=click.Path(dir_okay=False, path_type=Path), help="Where to write its tape.")
+@click.option(
+    "--runs", type=click.IntRange(1, 100_000), default=600, show_default=True, help="Play at most so many runs."
+)
+@without_flag
+def shrink(
+    file: str, seed: int | None, out: Path | None, save: Path | None, runs: int, without: tuple[str, ...]
+) -> None:
+    """Make a failing run as small as it can be: fewer steps, nodes and clients that still break the same promise.
+
+    FILE is a tape, or a scenario with --seed. What is left is a scenario file with a timeline and nothing drawn.
+    """
+    from sim.heap import Play
+    from sim.replay import record
+    from sim.safeguards import off
+    from sim.scenario.writing import write
+    from sim.shrink import Shrinker
+
+    without = known_safeguards(without)
+    artefact = _artefact(file, seed, without)
+    if not artefact.broken:
+        click.echo(f"{file} breaks no promise with seed {artefact.seed}: there is nothing to shrink.", err=True)
+        raise SystemExit(MISUSED)
+    promise = artefact.broken[0]
+    shrinker = Shrinker(artefact.scenario, artefact.seed, promise, artefact.without, runs)
+    if sys.stderr.isatty():
+        shrinker.told = partial(_say_progress, shrinker)
+    small = shrinker.run(artefact.steps)
+    if sys.stderr.isatty():
+        click.echo("\r\033[K", nl=False, err=True)
+    if small is None:
+        click.echo(f"It could not be made to fail again within {runs} runs.", err=True)
+        raise SystemExit(BROKEN)
+    off_words = f" without {', '.join(artefact.without)}" if artefact.without else ""
+    remark = f"Shrunk from {small.before} steps to {small.events}: seed {small.seed}{off_words} breaks “{promise}”."
+    text = write(small.scenario, remark)
+    if out is not None:
+        out.write_text(text, encoding="utf-8")
+    else:
+        click.echo(text)
+    if save is not None:
+        with off(*artefact.without):
+            play = Play(small.scenario, small.seed, stop_at=promise)
+            outcome = play.run()
+        from sim.replay import save as keep
+
+        keep(record(play, outcome, artefact.without), save)
+    click.echo(f"{remark} {small.runs} runs; {sum(map(len, small.tape.values()))} of its draws matter.", err=True)
+    for breach in small.outcome.breaches[:1]:
+        click.echo(f"  {breach.about}", err=True)
+        for line in breach.witness:
+            click.echo(f"      {line}", err=True)
+
+
+def _say_progress(shrinker: Shrinker, words: str) -> None:
+    click.echo(f"\r\033[K{shrinker.runs} runs: {words}", nl=False, err=True)
+
+
+def _artefact(file: str, seed: int | None, without: tuple[str, ...]) -> Artefact:
+    """A tape, or a scenario that is played now."""
+    from sim.heap import Play
+    from sim.replay import load, record
+    from sim.safeguards import off
+
+    if seed is None:
+        if file.endswith((".toml", ".py")) or not Path(file).exists():
+            raise click.UsageError("A scenario is shrunk with --seed; a tape holds its own.")
+        return load(Path(file))
+    _, scenario = scenario_of(file)
+    with off(*without):
+        play = Play(scenario, seed)
+        outcome = play.run()
+    return record(play, outcome, without)

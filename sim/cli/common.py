@@ -1,0 +1,102 @@
+"""What the verbs of `gossamer sim` share: reading scenarios, and telling people what came of a run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from sim.checkers import PROMISES, Breach
+from sim.outcome import Outcome
+from sim.scenario.model import Scenario
+
+BROKEN, MISUSED = 1, 2
+Decorated = TypeVar("Decorated", bound=Callable[..., Any])
+SHOWN_MAX = 5
+
+
+def without_flag(function: Decorated) -> Decorated:
+    """`--without`: turn a safeguard off."""
+    return click.option(
+        "--without",
+        multiple=True,
+        metavar="SAFEGUARD",
+        help="Turn a safeguard off, to see that it is missed; `gossamer sim safeguards --list` names them.",
+    )(function)
+
+
+def known_safeguards(names: Sequence[str]) -> tuple[str, ...]:
+    """The safeguards that were named. Raises `UsageError` for one that there is not."""
+    from sim.safeguards import SAFEGUARDS
+
+    for name in names:
+        if name not in SAFEGUARDS:
+            raise click.BadParameter(f"{name!r} is none of {', '.join(SAFEGUARDS)}", param_hint="--without")
+    return tuple(names)
+
+
+def scenario_of(name: str) -> tuple[Path, Scenario]:
+    """The scenario that a person means, by path or by the name under which it ships."""
+    from sim.scenario.reading import find, read
+
+    path = find(name)
+    return path, read(path)
+
+
+def as_json(value: Any) -> None:
+    """Print plain values as one JSON document."""
+    click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def say_breach(breach: Breach) -> None:
+    """A broken promise with the events that prove it."""
+    click.secho(f"  broken: {breach.promise}", fg="red", bold=True, nl=False)
+    click.echo(f" – {breach.about}")
+    for line in breach.witness:
+        click.echo(f"      {line}")
+
+
+def say_outcome(outcome: Outcome, command: str) -> None:
+    """What came of a run, for a terminal."""
+    scenario, figures = outcome.scenario, outcome.figures
+    verdict = (
+        click.style("kept", fg="green", bold=True) if outcome.is_kept else click.style("broken", fg="red", bold=True)
+    )
+    click.echo(f"{scenario.title}, seed {outcome.seed}, {outcome.engine} engine: {verdict}")
+    click.echo(f"  promise: {scenario.promise}")
+    for breach in outcome.breaches[:SHOWN_MAX]:
+        say_breach(breach)
+    if len(outcome.breaches) > SHOWN_MAX:
+        click.echo(f"  … and {len(outcome.breaches) - SHOWN_MAX} more (--json has them)")
+    click.echo(
+        f"  {figures.messages:,} published, {figures.acknowledged:,} acknowledged, {figures.deliveries:,} delivered"
+        f" ({figures.late:,} late), {figures.gaps:,} gaps told"
+    )
+    if figures.median_us >= 0:
+        click.echo(
+            f"  delivery: median {_ms(figures.median_us)}, p99 {_ms(figures.p99_us)}, slowest {_ms(figures.slowest_us)}"
+        )
+    if figures.converged_us >= 0:
+        click.echo(
+            f"  converged {_ms(figures.converged_us)} after the last fault; the bound is {_ms(figures.bound_us)}"
+        )
+    click.echo(f"  {figures.frames_per_message} frames and {figures.copies_per_message} copies a message")
+    for line in outcome.pending[:SHOWN_MAX]:
+        click.echo(f"  pending: {line}")
+    if not outcome.is_kept:
+        click.echo(f"  again:   {command}")
+
+
+def _ms(us: int) -> str:
+    return f"{us / 1_000_000:.2f} s" if us >= 1_000_000 else f"{us / 1_000:.1f} ms"
+
+
+def say_contract(outcome: Outcome) -> None:
+    """The contract as a table of kept and broken promises."""
+    for promise in PROMISES:
+        looked = outcome.evaluated.get(promise, 0)
+        state = "broken" if promise in outcome.broken else "kept" if looked else "not looked at"
+        click.echo(f"    {promise:28} {state}")

@@ -1,0 +1,168 @@
+"""`gossamer sim sweep`: one scenario, many seeds."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+import click
+
+from sim.cli.common import BROKEN, as_json, known_safeguards, scenario_of, without_flag
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
+    from sim.sweep import Tally
+
+INTERRUPTED = 130
+SHOWN_MAX = 10
+
+
+@click.command()
+@click.argument("scenario", required=False)
+@click.option("--profile", help="A profile instead of a scenario: swarm, hostile, clocks, mortal.")
+@click.option("--seeds", default="0..99", show_default=True, help="Such as 0..999 or 3,5,8.")
+@click.option("--jobs", type=click.IntRange(1, 1_024), help="Processes; every core by default.")
+@click.option(
+    "--shard",
+    default="1/1",
+    show_default=True,
+    help="Every fourth seed, from the first: 1/4. For machines that know nothing of each other.",
+)
+@click.option(
+    "--cluster",
+    "address",
+    metavar="ADDRESS",
+    help="Let the workers of a Dask scheduler play (pip install 'gossamer[cluster]').",
+)
+@click.option(
+    "--journal",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Keep each result here as it comes; go on from what it holds.",
+)
+@click.option(
+    "--merge",
+    multiple=True,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Judge these journals together, and play nothing.",
+)
+@click.option("--junit", type=click.Path(dir_okay=False, path_type=Path), help="Write JUnit XML.")
+@click.option("--json", "in_json", is_flag=True, help="Print JSON.")
+@click.option("--no-gates", is_flag=True, help="Do not ask whether everything has been seen: for a few seeds.")
+@without_flag
+def sweep(
+    scenario: str | None,
+    profile: str | None,
+    seeds: str,
+    jobs: int | None,
+    shard: str,
+    address: str | None,
+    journal: Path | None,
+    merge: tuple[Path, ...],
+    junit: Path | None,
+    in_json: bool,
+    no_gates: bool,
+    without: tuple[str, ...],
+) -> None:
+    """Play SCENARIO with many seeds on all cores, and say which seeds broke which promise.
+
+    A sweep also fails where a gate stays shut: a fault that was never done, a frame that was never sent, a situation
+    that never came about. Ctrl-C keeps what there is; with --journal the next call goes on from there.
+    """
+    from sim.sweep import Tally, cluster, cores, pool, resume, seeds_of
+    from sim.sweep import sweep as play
+
+    if (scenario is None) == (profile is None):
+        raise click.UsageError("Give a scenario or --profile, and not both.")
+    name = scenario or profile or ""
+    _, what = scenario_of(name)
+    without = known_safeguards(without)
+    try:
+        numbers = seeds_of(seeds, shard)
+    except ValueError as error:
+        raise click.BadParameter(
+            f"{error}; seeds are 0..999 or 3,5,8, a shard is 1/4", param_hint="--seeds, --shard"
+        ) from error
+    if merge:
+        tally = Tally(what)
+        for path in merge:
+            for result in resume(path, what):
+                tally.add(result)
+    else:
+        workers: AbstractContextManager[Executor] = cluster(address) if address else pool(jobs or cores())
+        with workers as executor, _Progress(len(numbers), quiet=in_json) as progress:
+            tally = play(what, numbers, executor, without=without, journal=journal, told=progress.told)
+    shut = [] if no_gates or tally.interrupted or tally.failed else tally.shut()
+    if junit is not None:
+        from sim.cli.junit import write_junit
+
+        write_junit(tally, shut, junit)
+    if in_json:
+        as_json(tally.to_json())
+    else:
+        flags = "".join(f" --without {each}" for each in without)
+        _say(tally, shut, name, flags, journal)
+    if tally.interrupted:
+        raise SystemExit(INTERRUPTED)
+    if tally.failed or shut:
+        raise SystemExit(BROKEN)
+
+
+class _Progress:
+    """A bar in a terminal, nothing elsewhere."""
+
+    def __init__(self, total: int, *, quiet: bool) -> None:
+        self._total, self._broken = total, 0
+        self._on = sys.stderr.isatty() and not quiet
+
+    def __enter__(self) -> Self:
+        if self._on:
+            from rich.console import Console
+            from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+            self._bar = Progress(
+                TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
+                console=Console(stderr=True), transient=True,
+            )  # fmt: skip
+            self._bar.start()
+            self._task = self._bar.add_task("seeds", total=self._total)
+        return self
+
+    def told(self, result: object) -> None:
+        """One more seed."""
+        self._broken += bool(getattr(result, "broken", ()))
+        if self._on:
+            words = f"seeds, [red]{self._broken} broken[/]" if self._broken else "seeds"
+            self._bar.update(self._task, advance=1, description=words)
+
+    def __exit__(self, *_: object) -> None:
+        if self._on:
+            self._bar.stop()
+
+
+def _say(tally: Tally, shut: list[str], name: str, flags: str, journal: Path | None) -> None:
+    click.echo(f"{tally.scenario.title}: {tally.seeds:,} seeds, {len(tally.failed):,} broken")
+    for result in tally.failed[:SHOWN_MAX]:
+        click.secho(f"  seed {result.seed}: {', '.join(result.broken)}", fg="red", nl=False)
+        click.echo(f" – {result.about}")
+        for line in result.witness:
+            click.echo(f"      {line}")
+        click.echo(f"      again: gossamer sim run {shlex.quote(name)} --seed {result.seed}{flags}")
+    if len(tally.failed) > SHOWN_MAX:
+        click.echo(f"  … and {len(tally.failed) - SHOWN_MAX:,} more")
+    for gate in shut:
+        click.secho("  gate shut: ", fg="red", nl=False)
+        click.echo(gate)
+    if tally.busy_s:
+        click.echo(
+            f"  {tally.events:,} events, {tally.events / tally.busy_s:,.0f} a second and core; "
+            f"{tally.simulated_us / 1e6:,.0f} simulated seconds, {tally.simulated_us / 1e6 / tally.busy_s:,.0f} a second and core"
+        )
+    if tally.interrupted:
+        click.echo(
+            "  interrupted; "
+            + (f"the same command goes on from {journal}" if journal else "with --journal FILE it could go on")
+        )

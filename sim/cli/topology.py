@@ -1,0 +1,59 @@
+"""`gossamer sim topology`: what a topology can lose, and by when it converges; predicted, then confirmed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from sim.cli.common import BROKEN, as_json, scenario_of
+
+
+@click.command()
+@click.argument("file")
+@click.option("--confirm", is_flag=True, help="Play every single loss, and see whether what was predicted comes true.")
+@click.option(
+    "--seeds", type=click.IntRange(1, 1_000), default=2, show_default=True, help="With --confirm: seeds for each loss."
+)
+@click.option("--svg", "picture", type=click.Path(dir_okay=False, path_type=Path), help="Write a picture of it.")
+@click.option("--json", "in_json", is_flag=True, help="Print JSON.")
+def topology(file: str, confirm: bool, seeds: int, picture: Path | None, in_json: bool) -> None:
+    """Say what FILE can survive: cut vertices and links, losses that split it, how long it takes to converge.
+
+    FILE is a scenario, or a topology (TOML, GML) as docs/howto/topologies.md has it.
+    """
+    from rich.console import Console
+
+    from sim.confirm import confirm as play
+    from sim.confirm import graph_of
+    from sim.topology import analyse, read_graph, render, svg
+
+    path = Path(file)
+    graph = read_graph(path) if path.suffix == ".gml" or (path.suffix == ".toml" and _is_graph(path)) else None
+    if graph is None:
+        graph = graph_of(scenario_of(file)[1])
+    report = analyse(graph)
+    if picture is not None:
+        picture.write_text(svg(graph, report), encoding="utf-8")
+    found = play(graph, report, seeds) if confirm else []
+    wrong = [each for each in found if not each.is_true]
+    if in_json:
+        as_json({**report.to_json(), "confirmed": [each.to_json() for each in found]})
+    else:
+        render(report, Console())
+        for each in wrong:
+            click.secho(f"  refuted: {each.line()}", fg="red")
+        if confirm:
+            click.echo(f"  confirmed by simulation: {len(found) - len(wrong)} of {len(found)} predictions")
+    if wrong:
+        raise SystemExit(BROKEN)
+
+
+def _is_graph(path: Path) -> bool:
+    """Whether a TOML file is a topology and no scenario: it has no `promise`."""
+    import tomllib
+
+    try:
+        return path.exists() and "promise" not in tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
