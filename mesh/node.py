@@ -333,6 +333,7 @@ class Node(Composition):
         entries = self.journal.on_failed(event.append, until_us)
         if not entries:
             return []
+        self.repair.on_disk_blocked(until_us)
         outcomes = self.intake.on_append_failed(now)
         for batch, link in entries:
             for gone in self.receipts.on_take_back(batch.log, batch.first, batch.last):

@@ -102,6 +102,7 @@ class Repair:
     everyone_speaks: Callable[[], bool] = lambda: False
     """Whether every member of the mesh can be reached."""
     partners: dict[LinkId, Partner] = field(default_factory=dict)
+    blocked_until_us: int = 0
 
     # --- when --------------------------------------------------------------------------------------------------------
 
@@ -139,7 +140,7 @@ class Repair:
     def compare(self, link: LinkId, now: Now) -> list[Outcome]:
         """Begin a session with a peer, or let the one under way go on; one that is silent is left alone until it is back."""
         partner = self.partners.get(link)
-        if partner is None or not self._speaks(link):
+        if partner is None or not self._speaks(link) or now.mono_us < self.blocked_until_us:
             return []
         if partner.active:
             return self._want(link, now)
@@ -292,7 +293,7 @@ class Repair:
     def _want(self, link: LinkId, now: Now) -> list[Outcome]:
         """Ask a peer for what it has, we miss, and nobody was asked for, as far as its share goes."""
         partner = self.partners[link]
-        if not partner.missing or not self._speaks(link):
+        if not partner.missing or not self._speaks(link) or now.mono_us < self.blocked_until_us:
             return []
         room = self.config.want_positions_max - partner.asked.count
         if room < self.config.want_positions_max // 2 and partner.asked:
@@ -359,9 +360,17 @@ class Repair:
         return outcomes
 
     def on_blocked(self, log: LogId, first: int, last: int) -> None:
-        """A batch came while the disk took nothing: it is still missing, and has to be asked for again."""
+        """A batch came while the disk took nothing: it is still missing, and has to be asked for again.
+
+        A session under way knows of no more than was there when it began, so another follows it at once.
+        """
         for partner in self.partners.values():
+            partner.again |= partner.active
             partner.asked.remove(log, first, last)
+
+    def on_disk_blocked(self, until_us: int) -> None:
+        """The disk takes nothing before that time: whatever came would be refused, so nothing is asked for."""
+        self.blocked_until_us = until_us
 
     def on_lost(self, log: LogId, first: int, last: int) -> None:
         """We no longer have a range that we had: peers that have it are missing it to us again."""
