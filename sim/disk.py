@@ -12,6 +12,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 
 import msgpack
 
@@ -110,7 +111,10 @@ class Disk:
             row = Row(packed, batch.last, batch.head.expires_ms, batch.size, batch.body is None)
             image.rows.setdefault(batch.log, {})[batch.first] = row
             if not self.forget_intervals:
-                image.held.setdefault(batch.log, Log(batch.log)).add(batch)
+                held = image.held.get(batch.log)
+                if held is None:
+                    held = image.held[batch.log] = Log(batch.log)
+                held.add(batch)
         self._mark(append.marks)
 
     def _mark(self, marks: Marks) -> None:
@@ -274,7 +278,13 @@ def _copy(held: Log) -> Log:
 
 
 def _decode(row: Row) -> Batch:
-    return batch_from_parts(msgpack.unpackb(row.packed))
+    return _decoded(row.packed)
+
+
+@lru_cache(maxsize=4_096)
+def _decoded(packed: bytes) -> Batch:
+    """A batch from its bytes, which are all that decides: damaged ones are other bytes."""
+    return batch_from_parts(msgpack.unpackb(packed))
 
 
 def _answers(query: Ranges | OfChannels | OfNames, batch: Batch) -> bool:

@@ -8,6 +8,9 @@ Then *quiet*: a converged mesh says nothing but heartbeats.
 
 from __future__ import annotations
 
+import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import PurePath as Path
 from traceback import extract_tb
@@ -38,6 +41,7 @@ from sim.world import SUITE, World
 CLIENTS_US = 30 * MILLION
 """What clients may take beyond the mesh's convergence: a back-off of 10 s, an attach, and what waited for a missing log."""
 LOOK_US = 250_000
+COLLECT_EVENTS = 500_000
 CALM_US = 5 * MILLION
 QUIET_US = 10 * MILLION
 UPLINKS = {
@@ -63,6 +67,7 @@ class Play:
     stop_at: str = ""
     """Stop when this promise was seen to be broken (for shrinking)."""
     recorded: bool = False
+    _collected: int = 0
     outside: set[Name] = field(default_factory=set)
     """Messages that only nodes outside the core hold."""
 
@@ -110,7 +115,7 @@ class Play:
         """Play it to its end."""
         scenario, world = self.scenario, self.world
         outcome = Outcome(scenario, self.seed, steps=self.steps or [])
-        with tripwires():
+        with tripwires(), uncollected():
             try:
                 if not self._run_to(scenario.settle + scenario.duration):
                     self._live(outcome)
@@ -142,6 +147,9 @@ class Play:
         world = self.world
         while world.now_us < until_us:
             world.run_to(min(until_us, world.now_us + MILLION))
+            if world.events - self._collected > COLLECT_EVENTS:
+                self._collected = world.events
+                gc.collect()
             if self.stop_at and any(breach.promise == self.stop_at for breach in self.watch.breaches):
                 return True
         return False
@@ -299,6 +307,18 @@ class Play:
             self.watch.broken(
                 "quiet", f"a converged mesh with nothing to do sent {said} within {QUIET_US // MILLION} s"
             )
+
+
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """Without the collector of cycles, which looks through all that lives again and again; `Play` calls it now and then."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def suite_of(scenario: Scenario) -> Suite:

@@ -8,6 +8,7 @@ that is larger than a path carries blocks its stream, as a packet that never arr
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from mesh.codes import Code
@@ -28,6 +29,10 @@ HANDSHAKE_US = (1_000_000, 2_000_000, 2_000_000)
 """When the first packet of a handshake is sent again, as its timer doubles; then the dial has failed."""
 PROBE_US = 1_000_000
 """What was lost in a cut is sent again at the latest so long after it."""
+
+
+decoded = lru_cache(maxsize=4_096)(decode_frame)
+"""Frames are immutable and go to many peers: the bytes are decoded once, and anew when they have not come for long."""
 
 
 @dataclass(eq=False, slots=True)
@@ -131,7 +136,7 @@ class Links:
         if self.world.recorder is not None:
             self.world.recorder.on_arrived(pipe, packed)
         try:
-            frame = decode_frame(packed)
+            frame = decoded(packed)
         except DecodeError as error:
             self.world.hear(target, LinkBroken(pipe.target_link, Code.FRAME_UNDECODABLE, str(error)))
             return

@@ -5,7 +5,7 @@ tick, so ticks of one event and of many both happen. Frames cross links as bytes
 disk keeps what was answered and, at a crash, what the seed says of the rest. Every draw comes from a stream forked by
 label and stands on a tape (`sim.tape`); `trace` is a rolling hash of all that happened; `coverage` counts what did.
 
-`check()` of the node runs after each tick, `check_all()` every 1,000 ticks of a world.
+`check()` of the node runs after each tick, `check_all()` after every 1,000 of its ticks and at the end.
 """
 
 from __future__ import annotations
@@ -68,8 +68,10 @@ LOAD_US = (100, 1_000)
 ATTACHED_US = 500
 """From a node to an application beside it."""
 CHECK_ALL_TICKS = 1_000
+"""Of one machine."""
 REPORTS_MAX = 10_000
 
+_KIND = {kind: kind.__name__.encode() for kind in get_args(Event)}
 _FRAME = {kind: f"frame/{kind.__name__}" for kind in get_args(Frame)}
 _TELL = {kind: f"tell/{kind.__name__}" for kind in get_args(NodeOperation)}
 _ASK = {kind: f"ask/{kind.__name__}" for kind in get_args(ClientOperation)}
@@ -99,6 +101,8 @@ class Machine:
     sessions: dict[SessionId, Heard] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
     reports: list[Report] = field(default_factory=list)
+    ticks: int = 0
+    label: bytes = b""
     drained: bool = False
     node_id: bytes = b""
     slow_disk_us: int = 0
@@ -212,7 +216,7 @@ class World:
             seeds=tuple(Address(seed, PORT) for seed in seeds),
         )
         rng = self.rng.fork(f"machine/{name}")
-        machine = Machine(name, region, config, rng, rng.fork("disk"))
+        machine = Machine(name, region, config, rng, rng.fork("disk"), label=name.encode())
         self.machines[name] = machine
         self.start(machine)
         return machine
@@ -296,15 +300,18 @@ class World:
         clock = machine.clock
         now = Now(clock.mono_us(self.now_us), clock.wall_ms(self.now_us))
         self.ticks += 1
+        machine.ticks += 1
         self.events += len(events)
         if len(events) > 16:
             self.cover("tick/over-16")
-        self.note(f"{self.now_us} {machine.name} {' '.join([type(event).__name__ for event in events])}".encode())
+        self._trace.update(b"%d %s %d" % (self.now_us, machine.label, len(events)))
+        for event in events:
+            self._trace.update(_KIND[type(event)])
         effects = node.tick(events, now)
-        if self.ticks % CHECK_ALL_TICKS:
+        if machine.ticks % CHECK_ALL_TICKS:
             node.check()
         else:
-            self.check_all()
+            node.check_all()
         for effect in effects:
             self._perform(machine, effect)
         if machine.node is node:
