@@ -24,6 +24,7 @@ from sim.checkers import SKEW_US, Watch, places_in
 from sim.contract import budget, convergence_us
 from sim.diary import Diary, Name
 from sim.figures import BUSY, measure
+from sim.links import IDLE_US
 from sim.network import Condition, Delay
 from sim.outcome import Outcome
 from sim.recorder import Recorder
@@ -78,6 +79,7 @@ class Play:
         self.pairs = linked(cast, root.fork("topology"))
         network = network_of(cast, round_trips_of(self.scenario), self.pairs)
         self.world = world = World(self.seed, network, tape=self.tape, suite=suite_of(self.scenario))
+        world.links.idle_us = max(IDLE_US, self._alive_us())
         self.recorder = Recorder(world) if self.recorded else None
         self.watch = Watch(lambda: self.world.now_us)
         base = config_of(self.scenario.config)
@@ -108,6 +110,10 @@ class Play:
         for each in group.subscribe:
             cursor = VersionVector() if each.since == "beginning" else None
             app.subscribe(*each.to, cursor=cursor, policy=SlowPolicy(each.policy))
+
+    def _alive_us(self) -> int:
+        """When a link is idle: a real one says something at least as often as its nodes say `Alive`, three times over."""
+        return 3_000 * config_of(self.scenario.config).links.alive_ms
 
     # --- phases ------------------------------------------------------------------------------------------------------
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from sim.world import Machine, World
 
 IDLE_US = 60_000_000
-"""A connection over which nothing came for so long is given up."""
+"""A connection over which nothing came for so long is given up, unless the nodes say `Alive` more seldom than that."""
 DIAL_TIMEOUT_US = 5_000_000
 HANDSHAKE_US = (1_000_000, 2_000_000, 2_000_000)
 """When the first packet of a handshake is sent again, as its timer doubles; then the dial has failed."""
@@ -57,6 +57,7 @@ class Links:
         self.world = world
         self.network = network
         self.dials = 0
+        self.idle_us = IDLE_US
         self.bytes: dict[tuple[str, str], int] = {}
         """What left each node for each other, in bytes of frames."""
         self._numbers = 0
@@ -152,7 +153,7 @@ class Links:
             return
         self.world.hear(machine, LinkDown(link, why))
         lost = silent or pipe.path.stands
-        delay_us = IDLE_US if lost else pipe.path.delay.base_us
+        delay_us = self.idle_us if lost else pipe.path.delay.base_us
         self.world.after(delay_us, self._far_end, pipe, "idle" if lost else why)
 
     def _far_end(self, pipe: Pipe, why: str) -> None:
@@ -174,7 +175,7 @@ class Links:
         for path in self.network.impose(condition, self.world.now_us):
             if path.stands and path.since_us == self.world.now_us:
                 for pipe in self._upon(path):
-                    self.world.after(IDLE_US, self._idle, pipe, path.since_us)
+                    self.world.after(self.idle_us, self._idle, pipe, path.since_us)
             self._release(path, condition.cut)
 
     def lift(self, condition: Condition) -> None:

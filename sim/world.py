@@ -17,6 +17,7 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, get_args
 
 from mesh.certificates import solo_identity
+from mesh.clocks.hybrid import SKEW_MAX_MS
 from mesh.config import NodeConfig
 from mesh.config import sim as sim_config
 from mesh.crypto import SimSuite, Suite
@@ -496,6 +497,16 @@ class World:
     # --- questions ---------------------------------------------------------------------------------------------------
 
     def converged(self, names: list[str] | None = None) -> bool:
-        """Whether all running nodes, or all of those named, have stored the same."""
-        machines = self.machines.values() if names is None else [self.machines[name] for name in names]
-        return len({machine.node.holdings.digest for machine in machines if machine.node is not None}) == 1
+        """Whether all running nodes, or all of those named, have stored the same of all that lives.
+
+        Logs that have wholly expired are forgotten by each node in its own time, and count no more.
+        """
+        machines = list(self.machines.values()) if names is None else [self.machines[name] for name in names]
+        nodes = [machine.node for machine in machines if machine.node is not None]
+        if len({node.holdings.digest for node in nodes}) == 1:
+            return True
+        dead_ms = WALL_MS + self.now_us // 1_000 - SKEW_MAX_MS
+        alive = [
+            {log: held.runs for log, held in node.holdings.stored.items() if held.expires_ms > dead_ms} for node in nodes
+        ]
+        return all(held == alive[0] for held in alive)

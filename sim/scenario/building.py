@@ -21,16 +21,20 @@ Pair = tuple[str, str]
 def config_of(settings: Mapping[str, int | bool | str], base: NodeConfig | None = None) -> NodeConfig:
     """A node's config with settings such as `links.alive-ms`. Raises `ScenarioError` for one that there is not."""
     config: Any = base or sim_config()
+    parts: dict[str, dict[str, int | bool | str]] = {}
     for name, value in settings.items():
         engine, _, key = name.replace("-", "_").rpartition(".")
-        part: Any = getattr(config, engine, None) if engine else config
+        part = getattr(config, engine, None) if engine else config
         if part is None or not hasattr(part, key):
             raise ScenarioError("scenario", 0, f"no node has a setting {name!r}", "engine.setting, as `links.alive-ms`")
+        parts.setdefault(engine, {})[key] = value
+    for engine, values in parts.items():
         try:
-            changed = dataclasses.replace(part, **{key: value})
+            changed = dataclasses.replace(getattr(config, engine) if engine else config, **values)
             config = dataclasses.replace(config, **{engine: changed}) if engine else changed
         except (ConfigError, TypeError) as error:
-            raise ScenarioError("scenario", 0, f"{name} = {value!r}: {error}", "a value that makes sense") from error
+            said = ", ".join(f"{engine}.{key} = {value!r}".replace("_", "-") for key, value in values.items())
+            raise ScenarioError("scenario", 0, f"{said}: {error}", "values that make sense together") from error
     made: NodeConfig = config
     return made
 
