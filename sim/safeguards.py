@@ -210,8 +210,8 @@ SAFEGUARDS: dict[str, Safeguard] = {
             "signatures",
             "batches are taken whatever their signature and their hash say",
             ("nothing invented",),
-            "hostile",
-            40,
+            "tampering",
+            3,
             _no_verification,
         ),
         Safeguard(

@@ -507,6 +507,7 @@ class World:
             return True
         dead_ms = WALL_MS + self.now_us // 1_000 - SKEW_MAX_MS
         alive = [
-            {log: held.runs for log, held in node.holdings.stored.items() if held.expires_ms > dead_ms} for node in nodes
+            {log: held.runs for log, held in node.holdings.stored.items() if held.expires_ms > dead_ms}
+            for node in nodes
         ]
         return all(held == alive[0] for held in alive)

@@ -167,6 +167,8 @@ class Scenario(Part):
     engines: tuple[Literal["heap", "real"], ...] = ("heap",)
     seeds: int = Field(default=5, ge=1)
     """How many seeds the project's own tests run it with."""
+    gates: tuple[str, ...] = ()
+    """What a sweep must have come to at least once, in the words of the coverage table; `frame/*` means every kind."""
     sabotage: tuple[str, ...] = ()
     """Safeguards that, turned off, must make it fail."""
     topology: Topology

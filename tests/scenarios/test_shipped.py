@@ -1,0 +1,42 @@
+"""The scenarios that ship: each keeps its promise, and notices when a safeguard that it names is gone."""
+
+import os
+
+import pytest
+
+from sim.heap import Play
+from sim.safeguards import SAFEGUARDS, off
+from sim.scenario.model import Scenario
+from sim.scenario.reading import SHIPPED, read
+
+PROFILES = ("swarm", "hostile", "clocks", "mortal")
+NAMES = sorted(path.stem for path in SHIPPED.glob("*.toml") if path.stem not in PROFILES)
+SEEDS_MAX = 1_000 if os.environ.get("GOSSAMER_FULL") else 2
+SABOTAGES = [(name, each) for name in NAMES for each in read(SHIPPED / f"{name}.toml").sabotage]
+
+
+def shipped(name: str) -> Scenario:
+    return read(SHIPPED / f"{name}.toml")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_scenario_keeps_its_promise(name: str) -> None:
+    scenario = shipped(name)
+
+    for seed in range(min(scenario.seeds, SEEDS_MAX)):
+        outcome = Play(scenario, seed).run()
+        assert outcome.breaches == [], f"gossamer sim run {name} --seed {seed}"
+
+
+@pytest.mark.parametrize(("name", "safeguard"), SABOTAGES, ids=lambda part: part)
+def test_scenario_notices_that_a_safeguard_is_gone(name: str, safeguard: str) -> None:
+    scenario = shipped(name)
+
+    broken: set[str] = set()
+    for seed in range(scenario.seeds):
+        with off(safeguard):
+            broken |= set(Play(scenario, seed).run().broken)
+        if broken & set(SAFEGUARDS[safeguard].breaks):
+            break
+
+    assert broken & set(SAFEGUARDS[safeguard].breaks), f"gossamer sim run {name} --without {safeguard}: {broken}"

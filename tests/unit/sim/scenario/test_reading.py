@@ -1,0 +1,173 @@
+"""Bad input: the file, the line, what is wrong and what was expected."""
+
+from pathlib import Path
+
+import pytest
+
+from sim.errors import ScenarioError
+from sim.scenario.reading import SHIPPED, find, from_tables, read
+from sim.scenario.writing import write
+
+GOOD = """\
+title = "Two nodes"
+promise = "They agree."
+
+[topology]
+latency = "10ms"
+
+[[topology.node]]
+name = "ana"
+
+[[topology.node]]
+name = "ben"
+region = "us"
+
+[[client]]
+name = "app"
+count = 2
+subscribe = [{ to = "#" }]
+
+[[workload]]
+rate = 5
+
+[[timeline]]
+at = "1s"
+for = "2s"
+partition = [["ana"], ["ben"]]
+"""
+BAD = [
+    ("rate = 5", 'rate = 5\nspeed = "fast"', 21, "workload.0.speed: nobody knows this key"),
+    ('partition = [["ana"], ["ben"]]', 'partition = [["ana"], ["ana", "ben"]]', 25, "'ana' is on two sides"),
+    ('partition = [["ana"], ["ben"]]', 'partition = [["ana"]]', 25, "timeline.0.partition"),
+    ('partition = [["ana"], ["ben"]]', 'crash = "cy"', 25, "no node is called 'cy'"),
+    ('partition = [["ana"], ["ben"]]', 'crash = "@ap"', 25, "no node is called '@ap'"),
+    ('partition = [["ana"], ["ben"]]', 'kill-client = "cy"', 25, "no client is called 'cy'"),
+    ('partition = [["ana"], ["ben"]]', "", 22, "exactly one verb, this one has none"),
+    (
+        'partition = [["ana"], ["ben"]]',
+        'crash = "ana"\npause = "ben"',
+        22,
+        "exactly one verb, this one has crash and pause",
+    ),
+    ('partition = [["ana"], ["ben"]]', 'ring = ["ana", "ben"]', 25, "fewer than 4"),
+    ('at = "1s"', 'at = "-1s"', 23, "'-1s' is negative"),
+    ('at = "1s"', 'at = "soon"', 23, "'soon'"),
+    ('at = "1s"', "at = 1.5", 23, "1.5"),
+    ('latency = "10ms"', 'latency = "10 lightyears"', 5, "'10 lightyears'"),
+    ('name = "ben"', 'name = "ana"', 10, "two nodes are named 'ana'"),
+    ('name = "ben"', 'name = "Ben!"', 11, "'Ben!'"),
+    ('title = "Two nodes"', "title = 7", 1, "title"),
+    ('title = "Two nodes"\n', "", 0, "title: it is missing"),
+    ('title = "Two nodes"', 'title = "Two nodes"\nformat = 2', 2, "format 2 is not known here"),
+    ("rate = 5", "rate = 0", 20, "workload.0.rate"),
+    ("rate = 5", 'rate = 5\nclients = "nobody-*"', 21, "no client is called 'nobody-*'"),
+    ("[[workload]]", "[[workload]", 19, "no TOML"),
+    ('title = "Two nodes"', 'title = "Two nodes"\ncore = ["cy"]', 2, "no node is called 'cy'"),
+    ("[[workload]]", '[random]\nfaults = ["meteor"]\n\n[[workload]]', 20, "no fault is called 'meteor'"),
+    ('title = "Two nodes"', 'title = "Two nodes"\nduration = "0s"', 2, "duration"),
+]
+
+
+def written(folder: Path, text: str, name: str = "two.toml") -> Path:
+    path = folder / name
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_a_file_is_read_as_it_is_written(tmp_path: Path) -> None:
+    scenario = read(written(tmp_path, GOOD))
+
+    assert [group.name for group in scenario.topology.node] == ["ana", "ben"]
+    assert (scenario.topology.latency, scenario.timeline[0].for_) == (10_000, 2_000_000)
+    assert (scenario.timeline[0].verb, scenario.timeline[0].what) == ("partition", (("ana",), ("ben",)))
+
+
+@pytest.mark.parametrize(("was", "becomes", "line", "problem"), BAD, ids=lambda part: str(part)[:40])
+def test_whatever_is_wrong_names_file_line_and_what_was_expected(
+    tmp_path: Path, was: str, becomes: str, line: int, problem: str
+) -> None:
+    assert was in GOOD
+    path = written(tmp_path, GOOD.replace(was, becomes))
+
+    with pytest.raises(ScenarioError) as caught:
+        read(path)
+
+    error = caught.value
+    assert (error.path, error.line) == (str(path), line)
+    assert problem in error.problem
+    assert error.expected
+    assert str(error) == f"{path}:{line}: {error.problem}; expected {error.expected}".replace(":0:", ":")
+
+
+def test_includes_are_taken_over_and_errors_in_them_name_their_file(tmp_path: Path) -> None:
+    base = written(tmp_path, GOOD.replace("rate = 5", 'rate = 5\nspeed = "fast"'), "base.toml")
+    top = written(tmp_path, 'include = ["base.toml"]\ntitle = "Above"\n', "top.toml")
+
+    with pytest.raises(ScenarioError) as caught:
+        read(top)
+
+    assert (caught.value.path, caught.value.line) == (str(base), 21)
+    written(tmp_path, GOOD, "base.toml")
+    assert (read(top).title, len(read(top).topology.node)) == ("Above", 2)
+
+
+def test_includes_in_a_circle_name_the_circle(tmp_path: Path) -> None:
+    written(tmp_path, 'title = "b"\ninclude = ["a.toml"]\n', "b.toml")
+    path = written(tmp_path, 'include = ["b.toml"]\n', "a.toml")
+
+    with pytest.raises(ScenarioError) as caught:
+        read(path)
+
+    assert (caught.value.path, caught.value.line) == (str(tmp_path / "b.toml"), 2)
+    assert "a.toml -> b.toml -> a.toml" in caught.value.problem
+
+
+def test_an_include_that_is_not_there_or_no_list_is_told(tmp_path: Path) -> None:
+    with pytest.raises(ScenarioError, match="No such file"):
+        read(written(tmp_path, 'include = ["gone.toml"]\n'))
+    with pytest.raises(ScenarioError, match=r"two\.toml:1: include is no list"):
+        read(written(tmp_path, 'include = "gone.toml"\n'))
+
+
+def test_what_is_no_text_and_what_is_not_there_is_told(tmp_path: Path) -> None:
+    binary = tmp_path / "binary.toml"
+    binary.write_bytes(b"\xff\xfe")
+
+    with pytest.raises(ScenarioError, match="not UTF-8"):
+        read(binary)
+    with pytest.raises(ScenarioError, match="there is no such file"):
+        find("no-such-scenario")
+    assert find("halves") == SHIPPED / "halves.toml"
+
+
+def test_python_scenarios_are_tables_objects_or_functions(tmp_path: Path) -> None:
+    tables = "dict(title='t', promise='p', topology=dict(node=[dict(name='ana')]))"
+    for text in (
+        f"scenario = {tables}",
+        f"def scenario():\n    return {tables}",
+        f"from sim.scenario.model import Scenario\nscenario = Scenario.model_validate({tables})",
+    ):
+        assert read(written(tmp_path, text, "s.py")).topology.node[0].name == "ana"
+
+
+def test_python_scenarios_that_are_none_are_told(tmp_path: Path) -> None:
+    with pytest.raises(ScenarioError, match="defines no `scenario`"):
+        read(written(tmp_path, "x = 1", "s.py"))
+    with pytest.raises(ScenarioError, match=r"s.py:2: no Python"):
+        read(written(tmp_path, "x = 1\ndef (", "s.py"))
+    with pytest.raises(ScenarioError, match="topology"):
+        read(written(tmp_path, "scenario = dict(title='t', promise='p')", "s.py"))
+
+
+@pytest.mark.parametrize("path", sorted(SHIPPED.glob("*.toml")), ids=lambda path: path.stem)
+def test_what_is_written_is_read_as_the_same(path: Path, tmp_path: Path) -> None:
+    scenario = read(path)
+
+    again = read(written(tmp_path, write(scenario, "a remark\nof two lines")))
+
+    assert again == scenario.model_copy(update={"include": ()})
+
+
+def test_a_scenario_of_tables_names_what_is_wrong() -> None:
+    with pytest.raises(ScenarioError, match="no node is called 'cy'"):
+        from_tables({"title": "t", "promise": "p", "core": ["cy"], "topology": {"node": [{"name": "ana"}]}})

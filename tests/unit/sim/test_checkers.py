@@ -1,0 +1,156 @@
+"""Each promise, broken by hand: the checker says so, with the events that prove it."""
+
+from dataclasses import replace
+
+from mesh.client.effects import Missed
+from mesh.log.record import Record
+from mesh.operations import GapReason
+from mesh.types import LogId
+from sim.checkers import SKEW_US, Watch
+from sim.diary import Diary, Entry, Shown
+from tests.samples import ANA
+
+LOG = LogId(ANA, 1)
+NAME = ("alice", 7, 1)
+
+
+def record(sequence: int = 1, payload: bytes = b"x", channel: str = "room/1") -> Record:
+    return Record(channel, "alice", 7, sequence, 0, 0, 0, [], {}, payload, b"")
+
+
+def shown(sequence: int = 1, *, late: bool = False, at_us: int = 3_000_000, payload: bytes = b"x") -> Shown:
+    return Shown(LOG, sequence, record(sequence, payload), late, at_us)
+
+
+def entry(**changed: object) -> Entry:
+    return replace(Entry("room/1", b"x", (1, 1), at_us=1_000_000, gateway="ana", told_us=2_000_000), **changed)  # type: ignore[arg-type]
+
+
+def watch(*sequences: int, now_us: int = 9_000_000, **changed: object) -> tuple[Watch, Diary]:
+    ledger = {("alice", 7, sequence): entry(**changed) for sequence in sequences or (1,)}
+    return Watch(lambda: now_us, ledger), Diary(("room/+",), owner="bob")
+
+
+def broken(found: Watch) -> list[tuple[str, str]]:
+    return [(breach.promise, breach.about) for breach in found.breaches]
+
+
+def test_what_is_shown_once_and_in_order_breaks_nothing() -> None:
+    found, diary = watch(1, 2)
+
+    found.on_shown(diary, shown(1))
+    found.on_shown(diary, shown(2))
+    found.nothing_lost(diary)
+    found.honest_about_gaps(diary, lambda _: [])
+
+    assert found.breaches == []
+    assert found.evaluated == {
+        "once": 2,
+        "in order": 2,
+        "nothing invented": 2,
+        "nothing lost": 2,
+        "honest about gaps": 2,
+    }
+
+
+def test_twice_is_proved_by_the_publish_and_both_times() -> None:
+    found, diary = watch()
+
+    found.on_shown(diary, shown(at_us=3_000_000))
+    found.on_shown(diary, shown(at_us=4_000_000))
+
+    assert broken(found) == [("once", "bob was shown alice/0007/1 twice, the second time at 1")]
+    assert found.breaches[0].witness == (
+        "1.000000 s: alice publishes alice/0007/1 on room/1, attached to ana",
+        "3.000000 s: bob is shown it",
+        f"4.000000 s: bob is shown it again, from {ANA.hex()[:8]}:1",
+    )
+
+
+def test_a_smaller_sequence_after_a_larger_one_must_be_marked_late() -> None:
+    found, diary = watch(1, 2, 3)
+
+    found.on_shown(diary, shown(3))
+    found.on_shown(diary, shown(1, late=True))
+    found.on_shown(diary, shown(2))
+
+    assert broken(found) == [("in order", "bob was shown alice/0007/2 after 3, and it was not marked late")]
+    assert len(found.breaches[0].witness) == 4
+
+
+def test_what_was_never_published_or_published_otherwise_is_invented() -> None:
+    found, diary = watch(1, 2)
+
+    found.on_shown(diary, shown(1, payload=b"y"))
+    found.on_shown(diary, shown(9))
+    found.ledger["alice", 7, 2].refused = "GSM-2108"
+    found.on_shown(diary, shown(10))
+
+    assert [promise for promise, _ in broken(found)] == ["nothing invented"] * 3
+    assert "published as b'x', and shown as b'y'" in broken(found)[0][1]
+
+
+def test_what_was_refused_or_does_not_match_is_invented() -> None:
+    found, diary = watch(1, refused="GSM-2108")
+    found.on_shown(diary, shown(1))
+    other = Diary(("sea/+",), owner="bob")
+    again, _ = watch(1)
+    again.on_shown(other, shown(1))
+
+    assert "was refused (GSM-2108), and shown to bob" in broken(found)[0][1]
+    assert broken(again) == [("nothing invented", "room/1 matches none of ('sea/+',)")]
+
+
+def test_nothing_is_shown_long_after_its_death() -> None:
+    found, diary = watch(1, 2, expires_us=2_000_000)
+
+    found.on_shown(diary, shown(1, at_us=2_000_000 + SKEW_US))
+    found.on_shown(diary, shown(2, at_us=2_000_001 + SKEW_US))
+
+    assert broken(found) == [("stays dead", "alice/0007/2 was shown to bob after it had expired")]
+
+
+def test_what_was_acknowledged_and_never_shown_is_lost() -> None:
+    found, diary = watch()
+
+    found.nothing_lost(diary)
+
+    assert broken(found) == [("nothing lost", "alice/0007/1 was acknowledged at copies:1 and never shown to bob")]
+    assert found.breaches[0].witness == (
+        "1.000000 s: alice publishes alice/0007/1 on room/1, attached to ana",
+        "2.000000 s: alice is told copies:1 regions:1",
+        "9.000000 s: all is quiet, and bob was never shown it",
+    )
+
+
+def test_what_was_not_acknowledged_expired_or_excused_is_owed_to_nobody() -> None:
+    for changed in (
+        {"level": (0, 0)},
+        {"expires_us": 9_000_000 + SKEW_US - 1},
+        {"disks_lost": 1, "regions_lost": ("eu",)},
+        {"channel": "sea/1"},
+        {"mortal": True},
+    ):
+        found, diary = watch(1, **changed)
+        found.nothing_lost(diary)
+        assert found.breaches == [], changed
+
+
+def test_two_copies_outlive_one_lost_disk() -> None:
+    found, diary = watch(1, level=(2, 1), disks_lost=1, regions_lost=("eu",))
+
+    found.nothing_lost(diary)
+
+    assert [promise for promise, _ in broken(found)] == ["nothing lost"]
+
+
+def test_a_gap_has_to_name_the_place() -> None:
+    found, diary = watch()
+    diary.missed.append(Missed(1, LOG, 5, 9, GapReason.EXPIRED, may_fill=False))
+
+    found.honest_about_gaps(diary, lambda _: [(LOG, 4, 4)])
+    assert [promise for promise, _ in broken(found)] == ["honest about gaps"]
+
+    told, _ = watch()
+    told.honest_about_gaps(diary, lambda _: [(LOG, 4, 5)])
+    assert told.breaches == []

@@ -1,0 +1,115 @@
+from mesh.clocks.vector import VersionVector
+from mesh.effects import Load, OfChannels, OfNames, Ranges, Since
+from mesh.log.batch import Batch
+from sim.atlas import Atlas
+from sim.checkers import Watch
+from sim.disk import Disk, Image
+from sim.network import Network
+from sim.workload import App
+from sim.world import WALL_MS, World
+
+
+def written(count: int = 4) -> tuple[World, App, Watch]:
+    """Two nodes that have stored some messages of one application."""
+    world = World(7, Network.even(10_000, 0))
+    world.add("ana", "eu")
+    world.add("ben", "us", ("ana",))
+    watch = Watch(lambda: world.now_us)
+    app = App(world, "app", ["ana"], watch=watch)
+    world.run(1)
+    for number in range(count):
+        app.publish(f"room/{number % 2}", b"%d" % number)
+        world.run(0.1)
+    world.run(1)
+    return world, app, watch
+
+
+def firsts(batches: tuple[Batch, ...]) -> list[int]:
+    return [batch.first for batch in batches]
+
+
+def test_queries_are_answered_in_order_and_within_bytes() -> None:
+    disk = written()[0].machines["ana"].disk
+    (log,) = disk.image.rows
+
+    assert firsts(disk.load(Load(1, Ranges(log, ((2, 3),)), 1 << 20)).batches) == [2, 3]
+    assert firsts(disk.load(Load(1, OfChannels(("room/1",), log, 0, 9), 1 << 20)).batches) == [2, 4]
+    assert firsts(disk.load(Load(1, OfChannels(("#",), log, 1, 3, backwards=True), 1 << 20)).batches) == [3, 2]
+    cut = disk.load(Load(1, Ranges(log, ((1, 4),)), 1))
+    assert (firsts(cut.batches), cut.complete) == ([1], False)
+    (batch, *_) = disk.batches()
+    record = batch.records()[0]
+    names = OfNames(record.publisher, record.incarnation, 1, 2)
+    assert firsts(disk.load(Load(1, names, 1 << 20)).batches) == [1, 2]
+    assert disk.load(Load(1, Since(WALL_MS), 1)).positions == ((log, 1),)
+
+
+def test_a_flipped_bit_and_a_misdirected_write_are_found_and_dropped() -> None:
+    disk = written()[0].machines["ana"].disk
+    (log,) = disk.image.rows
+    disk.corrupt(log, 2)
+    disk.misdirect(log, 4, log, 1)
+    assert disk.flipped == {(log, 2), (log, 4)}
+
+    found = disk.load(Load(1, Ranges(log, ((1, 4),)), 1 << 20))
+
+    assert (firsts(found.batches), found.corrupt) == ([1, 3], ((log, 2, 2), (log, 4, 4)))
+    assert [(run.first, run.last) for run in disk.image.held[log].runs] == [(1, 1), (3, 3)]
+    assert disk.scrub() == ()
+
+
+def test_a_disk_that_lies_keeps_what_it_had_before() -> None:
+    world, app, _ = written()
+    machine = world.machines["ana"]
+    machine.disk.lie()
+    app.publish("room/1", b"lost")
+    world.run(1)
+    (log,) = machine.disk.image.rows
+    assert len(machine.disk.image.rows[log]) == 5
+
+    world.crash(machine)
+
+    assert len(machine.disk.image.rows[log]) == 4
+
+
+def test_an_image_is_as_it_was_whatever_becomes_of_the_disk() -> None:
+    disk = written()[0].machines["ana"].disk
+    (log,) = disk.image.rows
+    image = disk.image.copy()
+    disk.corrupt(log, 1)
+    disk.scrub()
+
+    disk.restore(image)
+
+    assert firsts(disk.load(Load(1, Ranges(log, ((1, 4),)), 1 << 20)).batches) == [1, 2, 3, 4]
+    assert disk.recover().logs[0].runs[0].last == 4
+
+
+def test_the_atlas_refuses_to_take_the_last_good_copy() -> None:
+    world, _, watch = written()
+    ana, ben = world.machines["ana"], world.machines["ben"]
+    atlas = Atlas(world, watch.ledger)
+    (log,) = ana.disk.image.rows
+    assert [first for _, first in atlas.spare_rows(ana)] == [1, 2, 3, 4]
+
+    ben.disk.corrupt(log, 2)
+
+    assert [first for _, first in atlas.spare_rows(ana)] == [1, 3, 4]
+    assert not atlas.may_replace(ana, Image())
+    assert atlas.may_replace(ben, Image())
+
+
+def test_with_the_atlas_off_a_loss_is_booked_and_excuses_only_what_need_not_survive_it() -> None:
+    world, app, watch = written()
+    app.publish("room/1", b"two copies", copies=2)
+    world.run(1)
+    atlas = Atlas(world, watch.ledger, is_on=False)
+
+    assert atlas.may_replace(world.machines["ana"], Image())
+
+    assert [entry.disks_lost for entry in watch.ledger.values()] == [1] * 5
+    assert [entry.is_excused for entry in watch.ledger.values()] == [True] * 4 + [False]
+
+
+def test_a_wiped_disk_is_empty() -> None:
+    assert (Disk().batches(), Disk().recover().logs, VersionVector()) == ([], (), VersionVector())

@@ -1,0 +1,50 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sim import units
+
+
+@pytest.mark.parametrize(
+    ("text", "us"),
+    [
+        ("10s", 10_000_000),
+        ("250ms", 250_000),
+        ("1.5m", 90_000_000),
+        ("-1h", -3_600_000_000),
+        ("7us", 7),
+        ("30d", 2_592_000_000_000),
+    ],
+)
+def test_times_are_microseconds(text: str, us: int) -> None:
+    assert units.time_us(text) == us
+
+
+@pytest.mark.parametrize("text", ["", "10", "10 parsecs", "s", 10, None, "1e3s", "10s20"])
+def test_what_is_no_time_is_refused(text: object) -> None:
+    with pytest.raises(ValueError, match="is not a time"):
+        units.time_us(text)
+
+
+def test_sizes_rates_and_shares() -> None:
+    assert (units.size_bytes(17), units.size_bytes("64KiB"), units.size_bytes("10MB")) == (17, 65_536, 10_000_000)
+    assert (units.rate_bps("64kbit/s"), units.share_ppm("0.5%"), units.share_ppm("100%")) == (64_000, 5_000, 1_000_000)
+
+
+@pytest.mark.parametrize("text", ["101%", "-1%"])
+def test_a_share_is_a_part_of_the_whole(text: str) -> None:
+    with pytest.raises(ValueError, match="between 0% and 100%"):
+        units.share_ppm(text)
+
+
+def test_no_duration_is_negative() -> None:
+    with pytest.raises(ValueError, match="'-1s' is negative"):
+        units.duration_us("-1s")
+
+
+@given(st.integers(0, 10**15))
+def test_what_is_said_is_read_as_the_same(number: int) -> None:
+    assert units.duration_us(units.say_us(number)) == number
+    assert units.rate_bps(units.say_rate(number)) == number
+    assert units.size_bytes(units.say_bytes(number)) == number
+    assert units.share_ppm(units.say_ppm(number % 1_000_001)) == number % 1_000_001
