@@ -32,7 +32,7 @@ from sim.scenario.building import config_of, linked, network_of
 from sim.scenario.cast import Cast
 from sim.scenario.model import Scenario
 from sim.scenario.plan import Step, plan
-from sim.stage import Stage
+from sim.stage import Band, Stage
 from sim.tape import Tape
 from sim.tripwire import TripwireError, tripwires
 from sim.units import MILLION
@@ -194,6 +194,7 @@ class Play:
                 world.crash(machine, silent=True)
             else:
                 stage.story.append(f"{world.now_us / 1e6:9.3f} {name} is cut off for ever")
+                stage.bands.append(Band(world.now_us, "isolate", f"{name} is cut off for ever"))
                 around = frozenset(pair for other in self.core for pair in ((name, other), (other, name)))
                 world.impose(Condition(around, cut=True))
         stage.story.append(f"{world.now_us / 1e6:9.3f} healed for good: {' '.join(self.core)}")
@@ -278,6 +279,7 @@ class Play:
     def _judge(self, outcome: Outcome) -> None:
         watch, figures = self.watch, outcome.figures
         core = " ".join(self.core)
+        watch.look("available", len(self._members()))
         if figures.converged_us < 0 or figures.converged_us > figures.bound_us:
             after = "never" if figures.converged_us < 0 else f"only after {figures.converged_us / 1e6:.2f} s"
             what = f"{core} had equal digests {after}; the bound is {figures.bound_us / 1e6:.2f} s"

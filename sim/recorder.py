@@ -51,6 +51,16 @@ class Kept:
     place: Place
 
 
+@dataclass(frozen=True, slots=True)
+class Life:
+    """A node began to run, or ended. `held` is what its disk held when it began: the log, first and last position."""
+
+    at_us: int
+    node: str
+    is_up: bool
+    held: tuple[Place, ...] = ()
+
+
 @dataclass
 class Recorder:
     """Hangs on a world and remembers."""
@@ -58,6 +68,7 @@ class Recorder:
     world: World
     crossings: list[Crossing] = field(default_factory=list)
     kept: list[Kept] = field(default_factory=list)
+    lives: list[Life] = field(default_factory=list)
     dropped: int = 0
     _waiting: dict[Pipe, deque[Crossing]] = field(default_factory=dict)
 
@@ -88,6 +99,12 @@ class Recorder:
             self.kept += [
                 Kept(self.world.now_us, machine.name, (batch.log, batch.first, batch.last)) for batch in append.batches
             ]
+
+    def on_life(self, machine: Machine, *, is_up: bool) -> None:
+        """A node begins to run on what its disk holds, or ends."""
+        held = machine.disk.image.held if is_up else {}
+        places = tuple((log, low, high) for log, each in held.items() for low, high in each.positions)
+        self.lives.append(Life(self.world.now_us, machine.name, is_up, places))
 
 
 def about(packed: bytes) -> tuple[str, tuple[Place, ...]]:

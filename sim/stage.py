@@ -7,6 +7,7 @@ faults of a kind on one node overlap: the node is well again when the last of th
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -26,6 +27,18 @@ from sim.world import Machine, World
 
 End = Callable[[], None]
 BURST_STEP_US = 10_000
+LASTS = -1
+"""Stands where something has not ended, and never did if it is still so at the end."""
+
+
+@dataclass(slots=True)
+class Band:
+    """Something that was done to the world, from when to when; `verb` is its kind, `what` says it in a line."""
+
+    begin_us: int
+    verb: str
+    what: str
+    end_us: int = LASTS
 
 
 class Stage:
@@ -39,7 +52,9 @@ class Stage:
         self.rng = world.rng.fork("stage")
         self.story: list[str] = []
         """What was done, with its time."""
-        self.under_way: dict[int, tuple[Event, End]] = {}
+        self.bands: list[Band] = []
+        """The same, for those who draw it."""
+        self.under_way: dict[int, tuple[Band, End]] = {}
         self.last_us = 0
         """When the last fault ended, or a momentary one happened."""
         self._number = 0
@@ -59,23 +74,26 @@ class Stage:
         if verb in ("publish", "subscribe"):
             act(step, step.what)
             return
-        self.story.append(f"{self.world.now_us / 1e6:9.3f} {say_event(step)}")
+        band = Band(self.world.now_us, verb, say_event(step))
+        self.bands.append(band)
+        self.story.append(f"{self.world.now_us / 1e6:9.3f} {band.what}")
         self.world.cover(f"fault/{verb}")
         end = act(step, step.what)
         self.last_us = self.world.now_us
         if end is None:
+            band.end_us = band.begin_us
             return
         self._number += 1
-        self.under_way[self._number] = step, end
+        self.under_way[self._number] = band, end
         if step.for_ is not None:
             self.world.after(step.for_, self._over, self._number)
 
     def _over(self, number: int) -> None:
         found = self.under_way.pop(number, None)
         if found is not None:
-            event, end = found
-            self.story.append(f"{self.world.now_us / 1e6:9.3f} end of {say_event(event)}")
-            self.last_us = self.world.now_us
+            band, end = found
+            self.story.append(f"{self.world.now_us / 1e6:9.3f} end of {band.what}")
+            self.last_us = band.end_us = self.world.now_us
             end()
 
     def heal(self) -> None:

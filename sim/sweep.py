@@ -97,6 +97,8 @@ class Tally:
     failed: list[Result] = field(default_factory=list)
     coverage: dict[str, int] = field(default_factory=dict)
     evaluated: dict[str, int] = field(default_factory=dict)
+    figures: dict[int, dict[str, Any]] = field(default_factory=dict)
+    """The figures of each seed."""
     interrupted: bool = False
 
     def add(self, result: Result) -> None:
@@ -105,6 +107,7 @@ class Tally:
         self.events += result.events
         self.simulated_us += result.simulated_us
         self.busy_s += result.seconds
+        self.figures[result.seed] = result.figures
         if result.broken:
             self.failed.append(result)
         for found, kept in ((result.coverage, self.coverage), (result.evaluated, self.evaluated)):

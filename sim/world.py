@@ -230,6 +230,8 @@ class World:
         machine.node = Node(machine.config, identity, self.suite)
         machine.node_id = identity.node
         machine.drained = machine.paused = False
+        if self.recorder is not None:
+            self.recorder.on_life(machine, is_up=True)
         self.hear(machine, Started(machine.disk.recover(), machine.rng.bytes(32), machine.disk.free_bytes))
 
     def crash(self, machine: Machine, *, silent: bool = False) -> None:
@@ -252,6 +254,8 @@ class World:
     def _off(self, machine: Machine, *, silent: bool) -> None:
         machine.node, machine.inbox, machine.ticking, machine.alarm_us = None, [], False, -1
         machine.appending = []
+        if self.recorder is not None:
+            self.recorder.on_life(machine, is_up=False)
         for link in list(machine.links):
             self.links.close(machine, link, "crash", silent=silent)
         for session in list(machine.sessions):

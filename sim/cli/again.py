@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from functools import partial
 from pathlib import Path
@@ -22,8 +23,9 @@ FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.argument("file", type=FILE)
 @click.option("--until", help="Print what crossed and what was done up to this time, such as 12.5s.")
 @click.option("--explain", metavar="MESSAGE", help="Tell the story of one message, such as app-1/0691/8.")
+@click.option("--report", type=click.Path(dir_okay=False, path_type=Path), help="Write a page (HTML) about the run.")
 @click.option("--json", "in_json", is_flag=True, help="Print JSON.")
-def replay(file: Path, until: str | None, explain: str | None, in_json: bool) -> None:
+def replay(file: Path, until: str | None, explain: str | None, report: Path | None, in_json: bool) -> None:
     """Play a tape again, draw by draw, as `sim run --save` and `sim shrink` wrote it.
 
     A tape of another version is refused: it would mean something else.
@@ -37,8 +39,13 @@ def replay(file: Path, until: str | None, explain: str | None, in_json: bool) ->
         until_us = None if until is None else duration_us(until)
     except ValueError as error:
         raise click.BadParameter(f"{error}; expected a time such as 12.5s", param_hint="--until") from error
-    looked_at = until is not None or explain is not None
+    looked_at = until is not None or explain is not None or report is not None
     played, outcome = play(artefact, recorded=looked_at)
+    command = f"gossamer sim replay {shlex.quote(str(file))}"
+    if report is not None:
+        from sim.report import write_report
+
+        write_report(played, outcome, report, command)
     if explain is not None:
         from sim.explain import explain as story
 
@@ -52,7 +59,7 @@ def replay(file: Path, until: str | None, explain: str | None, in_json: bool) ->
     if in_json:
         as_json(outcome.to_json())
     else:
-        say_outcome(outcome, f"gossamer sim replay {file}")
+        say_outcome(outcome, command)
     if not outcome.is_kept:
         raise SystemExit(BROKEN)
 

@@ -50,6 +50,7 @@ SHOWN_MAX = 10
     help="Judge these journals together, and play nothing.",
 )
 @click.option("--junit", type=click.Path(dir_okay=False, path_type=Path), help="Write JUnit XML.")
+@click.option("--report", type=click.Path(dir_okay=False, path_type=Path), help="Write a page (HTML) about the sweep.")
 @click.option("--json", "in_json", is_flag=True, help="Print JSON.")
 @click.option("--no-gates", is_flag=True, help="Do not ask whether everything has been seen: for a few seeds.")
 @without_flag
@@ -63,6 +64,7 @@ def sweep(
     journal: Path | None,
     merge: tuple[Path, ...],
     junit: Path | None,
+    report: Path | None,
     in_json: bool,
     no_gates: bool,
     without: tuple[str, ...],
@@ -100,10 +102,14 @@ def sweep(
         from sim.cli.junit import write_junit
 
         write_junit(tally, shut, junit)
+    flags = "".join(f" --without {each}" for each in without)
+    if report is not None:
+        from sim.report import write_sweep
+
+        write_sweep(tally, report, f"gossamer sim run {shlex.quote(name)}{flags}", gates=not no_gates)
     if in_json:
         as_json(tally.to_json())
     else:
-        flags = "".join(f" --without {each}" for each in without)
         _say(tally, shut, name, flags, journal)
     if tally.interrupted:
         raise SystemExit(INTERRUPTED)

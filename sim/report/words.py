@@ -1,0 +1,40 @@
+"""Figures as a person reads them."""
+
+from __future__ import annotations
+
+
+def say_time(us: int) -> str:
+    """A time; an en dash where there was nothing to measure."""
+    if us < 0:
+        return "–"
+    if us < 1_000:
+        return f"{us} µs"
+    return f"{us / 1_000:.3g} ms" if us < 999_500 else f"{us / 1e6:,.2f} s"
+
+
+def say_size(size: float) -> str:
+    """Bytes, in the unit that keeps the number short."""
+    for unit, word in ((1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")):
+        if size >= unit:
+            return f"{size / unit:.1f} {word}"
+    return f"{size:.0f} B"
+
+
+def say_count(count: float) -> str:
+    """A number with its thousands apart, and no more digits behind the point than it needs."""
+    return f"{count:,.0f}" if count == int(count) else f"{count:,.2f}"
+
+
+def say_second(us: int) -> str:
+    """A moment of a run."""
+    return f"{us / 1e6:.3f} s"
+
+
+def say_ms(ms: float) -> str:
+    """A round time in milliseconds, as axes have it."""
+    return f"{ms:g} ms" if ms < 1_000 else f"{ms / 1_000:g} s"
+
+
+def size_step(most: float) -> float:
+    """The unit in which sizes up to the largest are told on an axis, so that its ticks are round."""
+    return next((unit for unit in (1 << 30, 1 << 20, 1 << 10) if most >= unit), 1)

@@ -1,0 +1,177 @@
+"""The page of a run: its sections and their figures, and that it is one file that asks for nothing."""
+
+from pathlib import Path
+
+import pytest
+
+from sim.checkers import Breach
+from sim.errors import SimError
+from sim.recorder import Crossing
+from sim.report import write_report
+from sim.report.run import render
+from tests.report_samples import HOSTILE, HOSTILE_REGION, Page, played, scenario
+
+COMMAND = "gossamer sim run two-nodes --seed 0"
+
+
+def test_page_of_a_kept_run_says_what_was_kept() -> None:
+    play, outcome = played(scenario())
+
+    page = Page(render(play, outcome, COMMAND))
+
+    assert page.unbalanced == page.open_tags == []
+    head = page.rows("")
+    assert "Two nodes, seed 0 | Two nodes | seed 0 · heap engine · " in head
+    assert "| ✓ kept | All 10 promises that this run looked at were kept. | Promised: | Both have it. |" in head
+    assert f"| {COMMAND} | published | 3 | 3 acknowledged | delivered | 6 | 0 late, 0 gaps |" in head
+    assert [attributes["id"] for tag, attributes in page.tags if tag == "section"] == [
+        "contract",
+        "run",
+        "delivery",
+        "convergence",
+        "links",
+        "figures",
+        "topology",
+    ]
+
+
+def test_contract_has_a_row_for_every_promise() -> None:
+    play, outcome = played(scenario())
+
+    rows = Page(render(play, outcome)).rows("contract")
+
+    assert "| available | ✓ kept | 2 |" in rows
+    assert "| isolated | ○ not looked at | 0 |" in rows
+    assert "| once | ✓ kept | 6 |" in rows
+    assert f"| invariants | ✓ kept | {outcome.ticks:,} |" in rows
+    assert "| copies:2 | any 1 of 2 disks may be lost |" in rows
+
+
+def test_figures_are_those_of_the_outcome() -> None:
+    play, outcome = played(scenario())
+
+    page = Page(render(play, outcome))
+
+    assert "| eu → eu | 3 |" in page.rows("delivery")
+    assert "| eu → us | 3 |" in page.rows("delivery")
+    assert f"| Push | {outcome.coverage['frame/Push']:,}" in page.rows("figures")
+    assert "| messages | 3 | acknowledged | 3 | deliveries | 6 |" in page.rows("figures")
+    assert "2 nodes in 2 regions, 1 links" in page.rows("topology")
+    assert "The core had the same" in page.rows("convergence")
+
+
+def test_broken_promise_comes_with_its_witness_as_lines_and_as_a_picture() -> None:
+    play, outcome = played(scenario())
+    lines = (
+        "1.000000 s: app-1 publishes app-1/1/1 on room/1",
+        "2.000000 s: all is quiet, and app-2 was never shown it",
+    )
+    outcome.breaches = [Breach("nothing lost", "app-1/1/1 was never shown to app-2", lines) for _ in range(6)]
+
+    page = Page(render(play, outcome, COMMAND))
+
+    assert "| ✗ broken | “nothing lost” was broken: app-1/1/1 was never shown to app-2. |" in page.rows("")
+    assert "| nothing lost | ✗ broken | 6 | app-1/1/1 was never shown to app-2 (and 5 more) |" in page.rows("contract")
+    assert "| 2.000000 s | all is quiet, and app-2 was never shown it |" in page.rows("witness")
+    assert "… and 2 more of the kind." in page.rows("witness")
+    dots = [attributes.get("class", "") for tag, attributes in page.tags if tag == "circle"]
+    assert [each for each in dots if each.startswith("dot")] == ["dot", "dot last"] * 4
+
+
+def test_breach_without_events_has_no_picture() -> None:
+    play, outcome = played(scenario())
+    outcome.breaches = [Breach("bounds", "copies per message is 3, and must be at most 1")]
+
+    page = Page(render(play, outcome))
+
+    assert "witness" not in [attributes.get("class") for tag, attributes in page.tags if tag == "svg"]
+    assert "copies per message is 3" in page.rows("witness")
+
+
+def test_excused_and_pending_messages_are_told() -> None:
+    play, outcome = played(scenario())
+    outcome.figures.excused = 4
+    outcome.pending = ["app-1/1/1 lies only outside the core"]
+
+    rows = Page(render(play, outcome)).rows("contract")
+
+    assert "4 messages were excused" in rows
+    assert "1 messages are pending, and that is no breach | app-1/1/1 lies only outside the core" in rows
+
+
+def test_page_asks_for_nothing_and_runs_nothing_but_its_own_script() -> None:
+    play, outcome = played(scenario())
+
+    page = Page(render(play, outcome, COMMAND))
+
+    assert page.asks_for() == []
+    assert sum(tag == "script" for tag, _ in page.tags) == 1
+    policy = next(attributes["content"] for _, attributes in page.tags if "http-equiv" in attributes)
+    assert policy.startswith("default-src 'none';")
+    assert "script-src 'sha256-" in policy
+
+
+def test_hostile_words_stay_words() -> None:
+    say = {"at": "1s", "publish": {"client": ["app-1"], "channel": "room/" + HOSTILE.replace("#", ""), "count": 1}}
+    topology = {"node": [{"name": "ana", "region": HOSTILE_REGION}, {"name": "ben", "region": "us"}]}
+    play, outcome = played(scenario(title=HOSTILE, promise=HOSTILE, story=HOSTILE, timeline=[say], topology=topology))
+    outcome.breaches = [Breach(HOSTILE, HOSTILE, (f"1.000000 s: {HOSTILE}", HOSTILE))]
+    outcome.story.append(HOSTILE)
+    outcome.pending = [HOSTILE]
+    outcome.coverage[HOSTILE] = 1
+
+    page = Page(render(play, outcome, HOSTILE))
+
+    assert page.unbalanced == page.open_tags == []
+    assert page.asks_for() == []
+    assert sum(tag == "script" for tag, _ in page.tags) == 1
+    assert outcome.figures.messages == 1
+
+
+def test_run_without_a_message_has_a_page() -> None:
+    play, outcome = played(scenario(timeline=[], client=[]))
+
+    page = Page(render(play, outcome))
+
+    assert "Nobody was shown anything." in page.rows("delivery")
+    assert "| median | – | publish to shown |" in page.rows("")
+
+
+def test_run_of_one_node_has_a_page_without_what_lies_between() -> None:
+    play, outcome = played(scenario(topology={"node": [{"name": "ana"}]}))
+
+    page = Page(render(play, outcome))
+
+    anchors = [attributes["id"] for tag, attributes in page.tags if tag == "section"]
+    assert anchors == ["contract", "run", "delivery", "convergence", "figures"]
+    assert "| eu → eu | 6 |" in page.rows("delivery")
+
+
+def test_page_of_a_very_long_run_stays_small() -> None:
+    play, outcome = played(scenario())
+    assert play.recorder is not None
+    kinds = ("Push", "IHave", "Stored", "Vector")
+    place = play.recorder.kept[0].place
+    play.recorder.crossings[:] = [
+        Crossing(25 * at, 25 * at + 40_123, "ana", "ben", kinds[at % 4], 100, (place,)) for at in range(100_000)
+    ]
+    play.world.now_us = 3_000_000
+
+    size = len(render(play, outcome).encode())
+
+    assert 500_000 < size < 3_000_000
+
+
+def test_file_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    play, outcome = played(scenario())
+
+    with pytest.raises(SimError, match="the report was not written"):
+        write_report(play, outcome, tmp_path / "missing" / "out.html", COMMAND)
+
+
+def test_recorded_run_goes_as_one_that_is_not() -> None:
+    from sim.heap import Play  # noqa: PLC0415
+
+    what = scenario(timeline=[{"at": "1s", "for": "500ms", "crash": ["ben"]}])
+
+    assert played(what)[1].trace == Play(what, 0).run().trace

@@ -1,0 +1,83 @@
+"""The page of a sweep."""
+
+from pathlib import Path
+
+import pytest
+
+from sim.errors import SimError
+from sim.report import write_sweep
+from sim.report.seeds import render
+from sim.sweep import Result, Tally
+from tests.report_samples import HOSTILE, Page, scenario
+
+COMMAND = "gossamer sim run two-nodes"
+
+
+def tally(*results: Result) -> Tally:
+    made = Tally(scenario())
+    for result in results:
+        made.add(result)
+    return made
+
+
+def result(seed: int, *broken: str, converged_us: int = 250_000) -> Result:
+    evaluated = {"once": 6, "in order": 6, "nothing lost": 3, "quiet": 1}
+    figures = {"converged_us": converged_us, "median_us": 45_000, "p99_us": -1}
+    return Result(
+        seed, list(broken), "it was shown twice" if broken else "", ["1.0 s: shown"], "", 1_000, 10_000_000, 0.5,
+        {"frame/Push": 4}, evaluated, figures,
+    )  # fmt: skip
+
+
+def test_failed_seed_comes_with_its_witness_and_its_command() -> None:
+    page = Page(render(tally(result(0), result(7, "once")), COMMAND))
+
+    assert page.unbalanced == page.open_tags == []
+    assert "| ✗ broken | 1 of 2 seeds broke a promise. |" in page.rows("")
+    assert f"| 7 | once | it was shown twice | 1.0 s: shown | {COMMAND} --seed 7" in page.rows("failures")
+    assert "| once | ✗ broken | 12 | 1 |" in page.rows("contract")
+    assert "| in order | ✓ kept | 12 |" in page.rows("contract")
+
+
+def test_measures_are_told_over_all_seeds_with_the_seed_of_the_worst() -> None:
+    page = Page(render(tally(result(0), result(1, converged_us=500_000), result(2, converged_us=-1)), COMMAND))
+
+    assert "| converged after the last fault | 2 | 250 ms | 250 ms | 500 ms | 1 |" in page.rows("measures")
+    assert "p99 delivery" not in page.rows("measures"), "there was nothing to measure"
+    assert "| seeds | 3 | 0 failed | events | 3,000 | events a second | 2,000 |" in page.rows("")
+
+
+def test_gate_that_stays_shut_fails_the_sweep_unless_gates_are_not_asked_for() -> None:
+    swept = tally(result(0))
+    del swept.evaluated["quiet"]
+
+    asked, unasked = Page(render(swept, COMMAND)), Page(render(swept, COMMAND, gates=False))
+
+    assert "but 1 gates stay shut" in asked.rows("")
+    assert "| promise/quiet | ✗ shut | 0 | quiet was never looked at" in asked.rows("gates")
+    assert "All 1 seeds kept every promise." in unasked.rows("")
+    assert "They were not asked for here." in unasked.rows("gates")
+
+
+def test_interrupted_sweep_says_so() -> None:
+    swept = tally()
+    swept.interrupted = True
+
+    assert "The sweep was interrupted." in Page(render(swept, COMMAND)).rows("")
+
+
+def test_page_asks_for_nothing_and_hostile_words_stay_words() -> None:
+    swept = tally(result(0, HOSTILE))
+    swept.failed[0].about, swept.failed[0].witness = HOSTILE, [HOSTILE]
+    swept.coverage[HOSTILE] = 1
+
+    page = Page(render(swept, HOSTILE))
+
+    assert page.unbalanced == page.open_tags == []
+    assert page.asks_for() == []
+    assert sum(tag == "script" for tag, _ in page.tags) == 1
+
+
+def test_file_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    with pytest.raises(SimError, match="the report was not written"):
+        write_sweep(tally(), tmp_path / "missing" / "out.html", COMMAND)
