@@ -7,6 +7,7 @@ path of its kind: tens of thousands of them are a megabyte, and the page's scrip
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from sim.recorder import PENDING, Crossing
 from sim.report.charts import COLOURS, nice
 from sim.report.html import Html, join, tag
 from sim.report.measures import recorder_of
+from sim.report.words import say_time
 from sim.stage import LASTS, Band
 
 if TYPE_CHECKING:
@@ -29,6 +31,8 @@ ARROWS_MAX = 24_000
 SLICES = 240
 LETTER = 6.4
 """Width of a letter of a label."""
+EXACT = re.compile(r"\b(\d{4,})us\b")
+"""A time that was drawn, to the microsecond: its label needs less."""
 KINDS = ("Push", "Graft", "Want", "NotFound", "Busy", "IHave", "Stored", "Vector", "RepairHello", "RepairEqual")
 SHOWN = ("Push", "Graft", "Want", "NotFound", "Busy")
 """Kinds that are shown at first; the others are asked for in the legend."""
@@ -219,7 +223,8 @@ def _packed(bands: list[Band], end_us: int) -> list[list[Band]]:
 
 
 def _label(band: Band) -> str:
-    return band.what if len(band.what) <= 44 else band.what[:43] + "…"
+    said = EXACT.sub(lambda found: say_time(int(found[1])), band.what)
+    return said if len(said) <= 44 else said[:43] + "…"
 
 
 def _bands(lanes: Lanes) -> Html:

@@ -10,7 +10,7 @@ from sim.errors import SimError
 from sim.report.charts import Axis, bar_chart, cumulative, decades, line_chart, matrix
 from sim.report.html import Html, join, table, tag
 from sim.report.lanes import draw
-from sim.report.measures import COPIES_MAX, copies, lag, latencies, recorder_of, region_bytes, wide_rates
+from sim.report.measures import COPIES_MAX, Pair, copies, lag, latencies, recorder_of, region_bytes, wide_rates
 from sim.report.page import contents, page, section, tiles, verdict
 from sim.report.witness import witnesses
 from sim.report.words import say_count, say_ms, say_second, say_size, say_time, size_step
@@ -28,6 +28,8 @@ INVARIANTS = ("quiet", "bounds", "invariants")
 PICTURED_MAX = 60
 """Nodes of a topology that a circle still shows."""
 LAGGARDS_MAX = 8
+LINES_MAX, ROWS_MAX = 9, 12
+"""Lines that one picture still shows, and rows that are not folded away."""
 STORY_MAX = 2_000
 PENDING_MAX = 50
 
@@ -154,7 +156,7 @@ def _delivery(play: Play) -> Html:
     every = [us / 1000 for values in found.values() for us in values]
     x = Axis("from publish to shown", *decades(every), say_ms, log=True)
     y = Axis("share of deliveries", 0, 1, lambda share: f"{share:.0%}")
-    lines = {f"{here} → {there}": cumulative([us / 1000 for us in us_]) for (here, there), us_ in found.items()}
+    lines = {name: cumulative([us / 1000 for us in values]) for name, values in _grouped(found).items()}
     counts = copies(play)
     names = [str(count) for count in range(COPIES_MAX)] + [f"{COPIES_MAX}+"]
     bars = list(zip(names, counts, strict=True))
@@ -162,6 +164,7 @@ def _delivery(play: Play) -> Html:
         [f"{here} → {there}", f"{len(us):,}", *(say_time(_nearest(us, share)) for share in (50, 90, 99, 100))]
         for (here, there), us in found.items()
     ]
+    shown = table(["from → to", "deliveries", "median", "p90", "p99", "slowest"], rows, numbers=(1, 2, 3, 4, 5))
     return join(
         tag(
             "div",
@@ -169,8 +172,18 @@ def _delivery(play: Play) -> Html:
             bar_chart("How often a node was pushed a batch", bars, "pushes of one batch to one node", "pairs"),
             class_="charts",
         ),
-        table(["from → to", "deliveries", "median", "p90", "p99", "slowest"], rows, numbers=(1, 2, 3, 4, 5)),
+        shown if len(rows) <= ROWS_MAX else tag("details", tag("summary", f"{len(rows)} pairs of regions"), shown),
     )
+
+
+def _grouped(found: dict[Pair, list[int]]) -> dict[str, list[int]]:
+    """A line for each pair of regions; where they are too many, one for all within a region and one for each that left it."""
+    if len(found) <= LINES_MAX:
+        return {f"{here} → {there}": values for (here, there), values in found.items()}
+    grouped: dict[str, list[int]] = {}
+    for (here, there), values in found.items():
+        grouped.setdefault("within a region" if here == there else f"{here} → others", []).extend(values)
+    return grouped
 
 
 def _nearest(values: list[int], per_cent: int) -> int:
