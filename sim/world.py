@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -47,20 +47,19 @@ from mesh.effects import (
 from mesh.frames import Frame
 from mesh.node import Node
 from mesh.operations import ClientOperation, Goodbye, NodeOperation
-from mesh.types import Address, LinkId, Now, SessionId
+from mesh.types import Address, Now, SessionId
 from mesh.wire.frames import encode_frame
 from mesh.wire.operations import decode_client, decode_node, encode_operation
 from sim.clock import WALL_MS as WALL_MS
-from sim.clock import Clock
-from sim.disk import Disk
 from sim.links import Links, Pipe
+from sim.machine import PORT, Heard
+from sim.machine import Machine as Machine
 from sim.network import Condition, Network
-from sim.tape import Stream, Tape
+from sim.tape import Tape
 
 if TYPE_CHECKING:
     from sim.recorder import Recorder
 
-PORT = 7421
 SUITE = SimSuite()
 SERVICE_US = (20, 400)
 """How long a node is busy with a tick, and the disk with an append or a read."""
@@ -76,54 +75,6 @@ _KIND = {kind: kind.__name__.encode() for kind in get_args(Event)}
 _FRAME = {kind: f"frame/{kind.__name__}" for kind in get_args(Frame)}
 _TELL = {kind: f"tell/{kind.__name__}" for kind in get_args(NodeOperation)}
 _ASK = {kind: f"ask/{kind.__name__}" for kind in get_args(ClientOperation)}
-
-Heard = Callable[[NodeOperation], None]
-
-
-@dataclass(eq=False)
-class Machine:
-    """A node, its disk and its clock."""
-
-    name: str
-    region: str
-    config: NodeConfig
-    rng: Stream
-    disk_rng: Stream
-    disk: Disk = field(default_factory=Disk)
-    node: Node | None = None
-    clock: Clock = field(default_factory=Clock)
-    inbox: list[Event] = field(default_factory=list)
-    ticking: bool = False
-    alarm_us: int = -1
-    life: int = 0
-    """How often it was started; what belongs to an earlier life is dropped."""
-    appending: list[Append] = field(default_factory=list)
-    links: dict[LinkId, Pipe] = field(default_factory=dict)
-    sessions: dict[SessionId, Heard] = field(default_factory=dict)
-    counts: dict[str, int] = field(default_factory=dict)
-    reports: list[Report] = field(default_factory=list)
-    ticks: int = 0
-    label: bytes = b""
-    drained: bool = False
-    node_id: bytes = b""
-    slow_disk_us: int = 0
-    slowness: int = 1
-    """Its processor takes so many times as long."""
-    paused: bool = False
-
-    @property
-    def address(self) -> Address:
-        """Where it is dialled."""
-        return Address(self.name, PORT)
-
-    @property
-    def clock_ms(self) -> int:
-        """What its wall clock is ahead of the world's."""
-        return self.clock.offset_ms
-
-    @clock_ms.setter
-    def clock_ms(self, offset_ms: int) -> None:
-        self.clock.offset_ms = offset_ms
 
 
 class World:

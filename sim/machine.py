@@ -1,0 +1,69 @@
+"""A machine of the world: a node that runs or not, its disk, its clock, and what is on the way to it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from mesh.config import NodeConfig
+from mesh.effects import Append, Event, Report
+from mesh.node import Node
+from mesh.operations import NodeOperation
+from mesh.types import Address, LinkId, SessionId
+from sim.clock import Clock
+from sim.disk import Disk
+from sim.tape import Stream
+
+if TYPE_CHECKING:
+    from sim.links import Pipe
+
+PORT = 7421
+
+Heard = Callable[[NodeOperation], None]
+
+
+@dataclass(eq=False)
+class Machine:
+    """A node, its disk and its clock."""
+
+    name: str
+    region: str
+    config: NodeConfig
+    rng: Stream
+    disk_rng: Stream
+    disk: Disk = field(default_factory=Disk)
+    node: Node | None = None
+    clock: Clock = field(default_factory=Clock)
+    inbox: list[Event] = field(default_factory=list)
+    ticking: bool = False
+    alarm_us: int = -1
+    life: int = 0
+    """How often it was started; what belongs to an earlier life is dropped."""
+    appending: list[Append] = field(default_factory=list)
+    links: dict[LinkId, Pipe] = field(default_factory=dict)
+    sessions: dict[SessionId, Heard] = field(default_factory=dict)
+    counts: dict[str, int] = field(default_factory=dict)
+    reports: list[Report] = field(default_factory=list)
+    ticks: int = 0
+    label: bytes = b""
+    drained: bool = False
+    node_id: bytes = b""
+    slow_disk_us: int = 0
+    slowness: int = 1
+    """Its processor takes so many times as long."""
+    paused: bool = False
+
+    @property
+    def address(self) -> Address:
+        """Where it is dialled."""
+        return Address(self.name, PORT)
+
+    @property
+    def clock_ms(self) -> int:
+        """What its wall clock is ahead of the world's."""
+        return self.clock.offset_ms
+
+    @clock_ms.setter
+    def clock_ms(self, offset_ms: int) -> None:
+        self.clock.offset_ms = offset_ms
