@@ -113,8 +113,10 @@ def _covers(places: tuple[Place, ...], at: Position) -> bool:
 
 # --- the story of one message ----------------------------------------------------------------------------------------------
 
-ALWAYS, ASKED, TOLD, HEARD_OF = range(4)
-"""What weighs most stays where there is too much to tell: then questions, then who has it, then announcements."""
+FIRST, ALWAYS, ASKED, TOLD, HEARD_OF = range(5)
+"""What weighs most stays where there is too much to tell: then what happened to it, questions, receipts, announcements."""
+MANY = 8
+"""So many nodes or subscriptions still have a line each."""
 
 
 @dataclass
@@ -148,18 +150,37 @@ def explain(play: Play, message: str) -> list[str]:
         story.add(play.world.now_us, f"{needless} pushes of it were sent to nodes that had it already")
     _meanwhile(story)
     _nodes_without(story, places)
-    for app in play.apps.values():
-        for diary in app.diaries.values():
-            if name in diary.seen:
-                story.add(diary.seen[name], f"{app.name} is shown it ({' '.join(diary.patterns)})")
-            elif diary.matches(story.entry.channel):
-                why = _why_not_shown(story, app, diary, places)
-                story.add(play.world.now_us, f"{app.name} was never shown it ({' '.join(diary.patterns)}): {why}")
+    _showing(story, places)
     for breach in play.watch.breaches:
         if say_name(name) in breach.about.split():
-            story.add(play.world.now_us, f"broken: {breach.promise} – {breach.about}")
+            story.add(play.world.now_us, f"broken: {breach.promise} – {breach.about}", FIRST)
     where = " and ".join(f"{log.node.hex()[:4]}:{position}" for log, position in places) or "no disk"
     return [f"{say_name(name)} stands at {where}:", *_cut_short(story.lines)]
+
+
+def _showing(story: _Story, places: list[Position]) -> None:
+    """Who was shown it when, and why others were not."""
+    shown: list[tuple[int, str, str]] = []
+    for app in story.play.apps.values():
+        for diary in app.diaries.values():
+            to = f"({' '.join(diary.patterns)})"
+            if story.name in diary.seen:
+                shown.append((diary.seen[story.name], app.name, f"is shown it {to}"))
+            elif diary.matches(story.entry.channel):
+                why = _why_not_shown(story, app, diary, places)
+                story.add(story.play.world.now_us, f"{app.name} was never shown it {to}: {why}", FIRST)
+    _gather(story, shown, "subscriptions are shown it")
+
+
+def _gather(story: _Story, found: list[tuple[int, str, str]], words: str) -> None:
+    """A line for each of a few; where they are many, one line for all."""
+    if len(found) <= MANY:
+        for at_us, who, what in found:
+            story.add(at_us, f"{who} {what}")
+        return
+    found.sort()
+    (begin_us, first, _), (end_us, last, _) = found[0], found[-1]
+    story.add(begin_us, f"{len(found)} {words}, {first} first, the last at {end_us / 1e6:.6f}: {last}")
 
 
 def _cut_short(lines: list[tuple[int, int, str]]) -> list[str]:
@@ -173,18 +194,20 @@ def _cut_short(lines: list[tuple[int, int, str]]) -> list[str]:
 def _publishing(story: _Story) -> None:
     entry, name = story.entry, story.name
     where = f"attached to {entry.gateway}" if entry.gateway else "attached nowhere: it waits in its outbox"
-    story.add(entry.at_us, f"{name[0]} publishes it on {entry.channel}, {where}")
+    story.add(entry.at_us, f"{name[0]} publishes it on {entry.channel}, {where}", FIRST)
     if entry.first_told_us >= 0:
         copies, regions = entry.level
         is_raised = entry.told_us > entry.first_told_us
         first = "is told that it is durable" if is_raised else f"is told copies:{copies} regions:{regions}"
-        story.add(entry.first_told_us, f"{name[0]} {first}")
+        story.add(entry.first_told_us, f"{name[0]} {first}", FIRST)
         if is_raised:
-            story.add(entry.told_us, f"{name[0]} is told copies:{copies} regions:{regions}, the most that it ever is")
+            story.add(
+                entry.told_us, f"{name[0]} is told copies:{copies} regions:{regions}, the most that it ever is", FIRST
+            )
     if entry.refused:
-        story.add(entry.at_us, f"it is refused: {entry.refused}")
+        story.add(entry.at_us, f"it is refused: {entry.refused}", FIRST)
     if entry.expires_us and entry.expires_us <= story.play.world.now_us:
-        story.add(entry.expires_us, "it expires")
+        story.add(entry.expires_us, "it expires", FIRST)
     if entry.is_excused:
         lost = f"{entry.disks_lost} disks that held it were lost"
         story.add(
@@ -203,8 +226,11 @@ def _storing(story: _Story, at: Position) -> None:
         if _covers(life.held, at) and life.at_us < times.get(life.node, (life.at_us + 1, ""))[0]:
             times[life.node] = life.at_us, "finds it on its disk as it starts"
     for node, (at_us, what) in times.items():
-        story.add(at_us, f"{node} {'has sealed it, and ' if node == owner else ''}{what}")
+        if node == owner:
+            story.add(at_us, f"{node} has sealed it, and {what}", FIRST)
         story.has[node] = min(at_us, story.has.get(node, at_us))
+    others = [(at_us, node, what) for node, (at_us, what) in times.items() if node != owner]
+    _gather(story, others, "other nodes store it")
 
 
 def _owner(play: Play, at: Position) -> str:
@@ -303,7 +329,7 @@ def _nodes_without(story: _Story, places: list[Position]) -> None:
         cuts = [
             band.what for band in play.stage.bands if band.end_us == LASTS and node in re.findall(r"[\w-]+", band.what)
         ]
-        story.add(play.world.now_us, f"{node} never stored it: {'; '.join([why, *cuts])}")
+        story.add(play.world.now_us, f"{node} never stored it: {'; '.join([why, *cuts])}", FIRST)
 
 
 def _since(story: _Story, node: str) -> str:

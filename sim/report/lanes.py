@@ -262,6 +262,7 @@ def _band_labels(lanes: Lanes, scale: float) -> list[Html]:
                     class_="what",
                     text_anchor="end" if turned else None,
                     data_ms=ms(band.begin_us),
+                    data_until=ms(_end_us(band, lanes.end_us)),
                     data_shift=-4 if turned else 5,
                 )
             )

@@ -29,7 +29,12 @@ for (const svg of document.querySelectorAll("svg.lanes")) {
     to = from + span;
     const k = width / span;
     scale.setAttribute("transform", `translate(${left - from * k} 0) scale(${k} 1)`);
-    for (const label of svg.querySelectorAll("[data-ms]")) label.setAttribute("x", toX(+label.dataset.ms) + +label.dataset.shift);
+    for (const label of svg.querySelectorAll("[data-ms]")) {
+      const begin = toX(+label.dataset.ms) + +label.dataset.shift;
+      const until = toX(+label.dataset.until);
+      label.setAttribute("x", until > left + 20 ? Math.max(left + 5, begin) : begin);
+      label.style.visibility = until < left ? "hidden" : "visible";
+    }
     time.replaceChildren();
     const rough = span / 10, power = 10 ** Math.floor(Math.log10(rough));
     const step = [1, 2, 5, 10].map((n) => n * power).find((n) => n >= rough * 0.999999);

@@ -1,0 +1,192 @@
+"""The story of one message: only what concerns it, and why it did not reach those whom it did not."""
+
+import pytest
+
+from sim.errors import SimError
+from sim.explain import STORY_MAX, explain, positions_of, transcript
+from sim.heap import Play
+from tests.report_samples import played, scenario
+
+
+def told(play: Play, message: str) -> list[str]:
+    """The story, without its times and without the digits that are drawn."""
+    head, *lines = explain(play, message)
+    return [head.partition("/")[0], *(line[11:] for line in lines)]
+
+
+def test_story_of_a_message_tells_of_no_other() -> None:
+    say = {"at": "1s", "publish": {"client": ["app-1"], "channel": "room/1"}}
+    play, outcome = played(scenario(timeline=[say, {**say, "at": "2s"}]))
+
+    first, second = told(play, "app-1/1"), told(play, "app-1/2")
+
+    assert outcome.is_kept
+    log = min(play.world.machines["ana"].disk.image.rows).node.hex()[:4]
+    common = [
+        "app-1 publishes it on room/1, attached to ana",
+        "ana has sealed it, and stores it, in the batch {}",
+        "app-1 is told copies:1 regions:1",
+        "app-1 is shown it (#)",
+        "ben stores it, in the batch {}",
+        "app-2 is shown it (#)",
+        "ben says that it has it to ana: arrives",
+    ]
+    for position, lines in ((1, first), (2, second)):
+        without_pushes = [line.partition(" at ")[0] for line in lines[1:] if "pushes it" not in line]
+        assert sorted(without_pushes) == sorted(line.format(f"{log}:{position}") for line in common)
+        assert [line.partition(":")[0] for line in lines if "pushes it" in line] == ["ana pushes it to ben"]
+
+
+def test_lines_stand_in_the_order_of_their_times() -> None:
+    play, _ = played(scenario())
+
+    lines = explain(play, "app-1/1")[1:]
+
+    times = [float(line[:10]) for line in lines]
+    assert times == sorted(times)
+    assert times[0] == 3.0
+
+
+def test_cut_that_kept_a_message_away_is_told() -> None:
+    cut = {"at": "500ms", "for": "2s", "partition": [["ana"], ["ben"]]}
+    say = {"at": "1s", "publish": {"client": ["app-1"], "channel": "room/1"}}
+    play, _ = played(scenario(timeline=[cut, say]))
+
+    lines = told(play, "app-1/1")
+
+    assert "-- partition ana | ben for 2s, until 4.500" in lines
+    stored_us = next(kept.at_us for kept in play.recorder.kept if kept.node == "ben") if play.recorder else 0
+    assert stored_us > 4_500_000
+
+
+def test_node_that_never_got_a_message_is_told_with_the_reason() -> None:
+    cut = {"at": "500ms", "partition": [["ana"], ["ben"]]}
+    say = {"at": "1s", "publish": {"client": ["app-1"], "channel": "room/1"}}
+    play, _ = played(scenario(timeline=[cut, say], core=["ana"]))
+
+    lines = told(play, "app-1/1")
+
+    assert lines[-1] == (
+        "ben never stored it: no push of it arrived, the first sent by ana at 3.000379; ben is cut off for ever"
+    )
+
+
+def test_subscription_whose_gateway_has_nothing_is_told_so() -> None:
+    cut = {"at": "500ms", "partition": [["ana"], ["ben"]]}
+    say = {"at": "1s", "publish": {"client": ["app-1"], "channel": "room/1"}}
+    client = [{"name": "app", "count": 2, "subscribe": [{"to": "#"}], "at": ["ana"], "gateways": ["ana"]}]
+    far = {"name": "far", "subscribe": [{"to": "#"}], "at": ["ben"], "gateways": ["ben"]}
+    play, _ = played(scenario(timeline=[cut, say], core=["ana"], client=[*client, far]))
+
+    lines = told(play, "app-1/1")
+
+    assert any(line.startswith("far was never shown it (#): ") for line in lines)
+
+
+def test_node_that_is_dead_for_ever_is_told_to_be_down() -> None:
+    say = {"at": "1s", "publish": {"client": ["app-1"], "channel": "room/1"}}
+    play, _ = played(scenario(timeline=[{"at": "500ms", "crash": ["ben"]}, say]))
+    machine = play.world.machines["ben"]
+    if machine.node is not None:
+        play.world.crash(machine)
+    assert play.recorder is not None
+    play.recorder.kept[:] = [kept for kept in play.recorder.kept if kept.node != "ben"]
+    play.recorder.lives[:] = [life for life in play.recorder.lives if not (life.node == "ben" and life.is_up)]
+
+    lines = told(play, "app-1/1")
+
+    assert f"ben never stored it: it is down since {play.world.now_us / 1e6:.6f}" in lines
+
+
+def test_subscription_from_now_is_owed_nothing_earlier() -> None:
+    say = {"at": "1s", "publish": {"client": ["app-1"], "channel": "room/1"}}
+    later = {"at": "2s", "subscribe": {"client": ["app-2"], "to": ["room/1"], "since": "now"}}
+    play, _ = played(scenario(timeline=[say, later]))
+
+    lines = told(play, "app-1/1")
+
+    assert "app-2 was never shown it (room/1): its subscription began later than the message" in lines
+
+
+def test_refused_message_says_why() -> None:
+    play, _ = played(scenario())
+    next(iter(play.watch.ledger.values())).refused = "the channel is another's"
+
+    assert "it is refused: the channel is another's" in told(play, "app-1/1")
+
+
+def test_broken_promise_about_a_message_is_part_of_its_story() -> None:
+    play, _ = played(scenario())
+    name = next(iter(play.watch.ledger))
+    full = f"{name[0]}/{name[1] % 10_000:04d}/{name[2]}"
+    play.watch.broken("nothing lost", f"{full} was never shown to app-2")
+
+    lines = told(play, full)
+
+    assert f"broken: nothing lost – {full} was never shown to app-2" in lines
+
+
+def test_message_that_was_retried_stands_at_each_of_its_positions() -> None:
+    play, _ = played(scenario())
+    name = next(iter(play.watch.ledger))
+    (place,) = positions_of(play, name)
+    diary = play.apps["app-1"].diaries[min(play.apps["app-1"].diaries)]
+    diary.shown.append(type(diary.shown[0])(place[0], 99, diary.shown[0].record, late=False))
+
+    assert positions_of(play, name) == [place, (place[0], 99)]
+
+
+def test_of_many_nodes_and_subscriptions_one_line_tells() -> None:
+    nodes = [{"name": "ana", "region": "eu", "count": 12}]
+    clients = [{"name": "app", "count": 12, "subscribe": [{"to": "#"}]}]
+    play, _ = played(scenario(topology={"node": nodes, "latency": "40ms"}, client=clients))
+
+    lines = told(play, "app-1/1")
+
+    assert sum(line.startswith("11 other nodes store it, ") for line in lines) == 1
+    assert sum(line.startswith("12 subscriptions are shown it, ") for line in lines) == 1
+
+
+def test_long_story_keeps_what_weighs_most() -> None:
+    nodes = [{"name": "ana", "region": "eu", "count": 50}]
+    clients = [{"name": "app", "count": 2, "subscribe": [{"to": "#"}]}]
+    topology = {"node": nodes, "latency": "40ms", "links": "random", "degree": 4}
+    play, _ = played(scenario(topology=topology, client=clients))
+    name = next(iter(play.watch.ledger))
+    play.watch.broken("once", f"{name[0]}/{name[1] % 10_000:04d}/{name[2]} was shown twice")
+
+    lines = explain(play, "app-1/1")
+
+    assert len(lines) == STORY_MAX
+    assert "lines that weigh less" in lines[-1]
+    assert lines[-2].partition("broken: ")[2].startswith("once – ")
+    assert sum("is shown it" in line for line in lines) == 2
+
+
+@pytest.mark.parametrize(
+    ("message", "near"),
+    [("app-1/4", "app-1/3, app-1/2, app-1/1"), ("ap-1/2", "app-1/2"), ("nonsense", "app-1/")],
+)
+def test_wrong_name_is_answered_with_near_ones(message: str, near: str) -> None:
+    play, _ = played(scenario())
+
+    with pytest.raises(SimError, match="no message is called") as raised:
+        explain(play, message)
+
+    assert near in str(raised.value)
+
+
+def test_wrong_name_in_a_run_without_messages_says_that_there_are_none() -> None:
+    play, _ = played(scenario(timeline=[]))
+
+    with pytest.raises(SimError, match="none at all"):
+        explain(play, "app-1/1")
+
+
+def test_transcript_ends_where_it_is_told_to() -> None:
+    play, _ = played(scenario(timeline=[{"at": "500ms", "restart": ["ben"]}]))
+
+    lines = transcript(play, 2_600_000)
+
+    assert any(line.endswith("-- restart ben") for line in lines)
+    assert all(float(line[:10]) <= 2.6 for line in lines)
