@@ -91,6 +91,11 @@ class NodeProcess:
         """Whether it has not ended."""
         return self.process is not None and self.process.returncode is None
 
+    def signal(self, number: signal.Signals) -> None:
+        """Send it a signal, if it runs."""
+        if self.process is not None and self.process.returncode is None:
+            _signal(self.process.pid, number)
+
     async def kill(self) -> None:
         """End it without a word (SIGKILL)."""
         if self.process is not None and self.process.returncode is None:

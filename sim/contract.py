@@ -9,7 +9,7 @@ from mesh.config import NodeConfig
 from sim.scenario.cast import Cast
 
 if TYPE_CHECKING:
-    from sim.world import World
+    from sim.network import Network
 
 US_PER_MS = 1_000
 SETTLE_US = 1_000_000
@@ -38,7 +38,12 @@ def hops(names: list[str], pairs: list[tuple[str, str]]) -> int:
 
 
 def convergence_us(
-    cast: Cast, world: World, pairs: list[tuple[str, str]], core: list[str], config: NodeConfig, backlog_bytes: int = 0
+    cast: Cast,
+    network: Network,
+    pairs: list[tuple[str, str]],
+    core: list[str],
+    config: NodeConfig,
+    backlog_bytes: int = 0,
 ) -> int:
     """The bound of *converges* (docs/concepts/contract.md), for nodes that have to dial one another again."""
     linked = [(a, b) for a, b in pairs if a in core and b in core]
@@ -47,8 +52,8 @@ def convergence_us(
     addresses, spread = config.addresses, config.dissemination
     redial_us = (addresses.backoff_known_far_ms if far else addresses.backoff_known_ms) * US_PER_MS
     graft_us = (spread.graft_ms if far else spread.graft_near_ms) * US_PER_MS
-    round_trip_us = max((world.network.round_trip_us(a, b) for a, b in linked), default=0)
-    rates = [rate for rate in (world.network.path(a, b).rate_bps for a, b in linked) if rate]
+    round_trip_us = max((network.round_trip_us(a, b) for a, b in linked), default=0)
+    rates = [rate for rate in (network.path(a, b).rate_bps for a, b in linked) if rate]
     backlog_us = 2 * backlog_bytes * 8 * 1_000_000 // min(rates) if rates else 0
     return redial_us + hops(core, linked) * (SETTLE_US + 2 * graft_us + 2 * round_trip_us) + backlog_us
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from sim.diary import name_of
-from sim.outcome import Outcome
+from sim.diary import Diary, Ledger, name_of
+from sim.outcome import Figures, Outcome
 from sim.scenario.model import Guarantees
 from sim.units import say_us
 
@@ -25,27 +26,31 @@ def percentile(values: list[int], per_cent: int) -> int:
     return values[max(0, -(-len(values) * per_cent // 100) - 1)]
 
 
-def measure(play: Play, outcome: Outcome) -> None:
-    """Fill in the figures, and hold the guarantees against them."""
-    figures, world, watch = outcome.figures, play.world, play.watch
-    figures.messages = len(watch.ledger)
-    figures.acknowledged = sum(entry.is_acknowledged for entry in watch.ledger.values())
+def measure_books(figures: Figures, ledger: Ledger, diaries: Iterable[Diary]) -> None:
+    """Fill in what ledgers and diaries tell, whatever engine wrote them."""
+    figures.messages = len(ledger)
+    figures.acknowledged = sum(entry.is_acknowledged for entry in ledger.values())
     delays: list[int] = []
-    for app in play.apps.values():
-        for diary in app.diaries.values():
-            figures.deliveries += len(diary.shown)
-            figures.late += sum(shown.late for shown in diary.shown)
-            figures.gaps += len(diary.missed)
-            for shown in diary.shown:
-                entry = watch.ledger.get(name_of(shown.record))
-                if entry is not None:
-                    delays.append(shown.at_us - entry.at_us)
+    for diary in diaries:
+        figures.deliveries += len(diary.shown)
+        figures.late += sum(shown.late for shown in diary.shown)
+        figures.gaps += len(diary.missed)
+        for shown in diary.shown:
+            entry = ledger.get(name_of(shown.record))
+            if entry is not None:
+                delays.append(shown.at_us - entry.at_us)
     delays.sort()
-    waits = sorted(e.first_told_us - e.at_us for e in watch.ledger.values() if e.first_told_us >= 0)
+    waits = sorted(e.first_told_us - e.at_us for e in ledger.values() if e.first_told_us >= 0)
     figures.median_us, figures.p99_us = percentile(delays, 50), percentile(delays, 99)
     figures.slowest_us = delays[-1] if delays else -1
     figures.acknowledge_p99_us = percentile(waits, 99)
     figures.unavailable_us = waits[-1] if waits else -1
+
+
+def measure(play: Play, outcome: Outcome) -> None:
+    """Fill in the figures, and hold the guarantees against them."""
+    figures, world = outcome.figures, play.world
+    measure_books(figures, play.watch.ledger, [d for app in play.apps.values() for d in app.diaries.values()])
     sent = {kind.removeprefix("frame/"): n for kind, n in world.coverage.items() if kind.startswith("frame/")}
     if figures.messages:
         spoken = sum(count for kind, count in sent.items() if kind not in HEARTBEATS)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
-import shutil
 import signal
 import sys
 import tempfile
@@ -28,6 +27,7 @@ from sim.demo.plan import plan
 from sim.demo.play import Play
 from sim.demo.screen import Screen
 from sim.demo.stage import Stage
+from sim.proxy.nodes import leave
 
 FAILED = 1
 STOPPED = 128
@@ -94,7 +94,7 @@ async def _perform(seconds: int, screen: Screen, *, faults: bool, sabotage: str)
     except BaseExceptionGroup as group:
         raise _first(group) from group
     finally:
-        hung = await _close(stage, folder, gently=gently)
+        hung = await leave(stage, gently=gently)
     if hung:
         screen.say(0, "hung", f"did not end in good order: {', '.join(hung)}", {})
     return verdict
@@ -106,16 +106,3 @@ def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
     while isinstance(first, BaseExceptionGroup):
         first = first.exceptions[0]
     return first
-
-
-async def _close(stage: Stage, folder: Path, *, gently: bool) -> list[str]:
-    """End the nodes and remove the folder; who is stopped in the midst of it no longer waits for farewells."""
-    closing = asyncio.ensure_future(stage.close(gently=gently))
-    try:
-        return await asyncio.shield(closing)
-    except asyncio.CancelledError:
-        await stage.kill_all()
-        await closing
-        raise
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)

@@ -21,14 +21,19 @@ from mesh.engines.dissemination import Dissemination
 from mesh.engines.repair import Repair
 from mesh.io.store.store import Store
 from mesh.log.names import NameIndex
-import nodes.processes
-from sim.demo import sabotage
-guards = [Store.append, Store.load, NameIndex.newest, Twins.unknown, Twins.others, Repair.compare, Dissemination.on_ihave]
-homes = [guard.__module__ for guard in guards]
-nodes.processes.run_child = lambda: None
+from sim.proxy import child
+
+
+def guards():
+    repair = [Repair.compare, Dissemination.on_ihave]
+    return [Store.append, Store.load, NameIndex.newest, Twins.unknown, Twins.others, *repair]
+
+
+homes = [guard.__module__ for guard in guards()]
+patched = []
+child.run_child = lambda: patched.extend(g.__qualname__ for g, home in zip(guards(), homes) if g.__module__ != home)
 exec({program!r})
-guards = [Store.append, Store.load, NameIndex.newest, Twins.unknown, Twins.others, Repair.compare, Dissemination.on_ihave]
-print(json.dumps([guard.__qualname__ for guard, home in zip(guards, homes) if guard.__module__ != home]))
+print(json.dumps(patched))
 """
 
 
