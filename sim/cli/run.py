@@ -8,6 +8,12 @@ from pathlib import Path
 import click
 
 from sim.cli.common import BROKEN, as_json, known_safeguards, say_outcome, scenario_of, without_flag
+from sim.outcome import Outcome
+from sim.scenario.model import Scenario
+
+ABOUT_ENGINES = "Simulated nodes, or real processes behind fault proxies."
+STOPPED = 130
+"""The exit status of whoever was stopped by Ctrl-C."""
 
 
 @click.command()
@@ -15,33 +21,62 @@ from sim.cli.common import BROKEN, as_json, known_safeguards, say_outcome, scena
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Equal seeds give equal runs.")
 @click.option("--save", type=click.Path(dir_okay=False, path_type=Path), help="Write a tape, for replay and shrink.")
 @click.option("--report", type=click.Path(dir_okay=False, path_type=Path), help="Write a page (HTML) about the run.")
+@click.option("--engine", type=click.Choice(["heap", "real"]), default="heap", show_default=True, help=ABOUT_ENGINES)
 @click.option("--json", "in_json", is_flag=True, help="Print JSON.")
 @without_flag
 def run(
-    scenario: str, seed: int, save: Path | None, report: Path | None, in_json: bool, without: tuple[str, ...]
+    scenario: str,
+    seed: int,
+    save: Path | None,
+    report: Path | None,
+    engine: str,
+    in_json: bool,
+    without: tuple[str, ...],
 ) -> None:
     """Play SCENARIO (a file, or a name that `gossamer sim list` prints) once, and say which promises were kept."""
-    from sim.heap import Play
-    from sim.replay import record
-    from sim.replay import save as write
-    from sim.safeguards import off
-
     _, what = scenario_of(scenario)
     without = known_safeguards(without)
-    with off(*without):
-        play = Play(what, seed, recorded=report is not None)
-        outcome = play.run()
-    if save is not None:
-        write(record(play, outcome, without), save)
-    flags = "".join(f" --without {name}" for name in without)
+    flags = "".join(f" --without {name}" for name in without) + (" --engine real" if engine == "real" else "")
     command = f"gossamer sim run {shlex.quote(scenario)} --seed {seed}{flags}"
-    if report is not None:
-        from sim.report import write_report
-
-        write_report(play, outcome, report, command)
+    if engine == "real":
+        for flag, path in (("--save", save), ("--report", report)):
+            if path is not None:
+                raise click.BadParameter("a run on real processes leaves no tape to make it from", param_hint=flag)
+        outcome = _on_real(what, seed, without)
+    else:
+        outcome = _on_heap(what, seed, without, save, report, command)
     if in_json:
         as_json(outcome.to_json())
     else:
         say_outcome(outcome, command)
     if not outcome.is_kept:
         raise SystemExit(BROKEN)
+
+
+def _on_heap(
+    scenario: Scenario, seed: int, without: tuple[str, ...], tape: Path | None, report: Path | None, command: str
+) -> Outcome:
+    from sim.heap import Play
+    from sim.replay import record, save
+    from sim.safeguards import off
+
+    with off(*without):
+        play = Play(scenario, seed, recorded=report is not None)
+        outcome = play.run()
+    if tape is not None:
+        save(record(play, outcome, without), tape)
+    if report is not None:
+        from sim.report import write_report
+
+        write_report(play, outcome, report, command)
+    return outcome
+
+
+def _on_real(scenario: Scenario, seed: int, without: tuple[str, ...]) -> Outcome:
+    from sim.real import play_real
+
+    try:
+        return play_real(scenario, seed, without)
+    except KeyboardInterrupt:
+        click.echo("gossamer sim: stopped; the nodes have ended and their folder is gone.", err=True)
+        raise SystemExit(STOPPED) from None

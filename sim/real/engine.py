@@ -1,0 +1,253 @@
+"""The real engine: plays a scenario with one seed on real processes, and says what came of it.
+
+As on the heap: first *safety*, the plan's steps as their time comes; then *liveness*, everything that is wrong ends and all
+must be finished within the bound of the contract. The seed decides the plan and the proxies' draws; when what arrives is
+the machine's affair, so that a run cannot be replayed, and has no tape.
+
+Checked: all promises of the contract that the heap checks (*converges* by the digests that nodes tell, *honest about
+gaps* by the names on their disks once they have ended), but neither *quiet* nor invariants. Of a scenario's own
+guarantees those about time (median, p99, slowest, acknowledge_p99, unavailable, converge), with slack for a machine that
+does other things, too; and what it must have `see`n of faults, gaps and refusals. The counts of frames, copies and dials
+are the heap's alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import tempfile
+import threading
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+from mesh.config import NodeConfig
+from mesh.errors import HostError
+from mesh.operations import SlowPolicy
+from mesh.rng import Rng
+from sim.checkers import Watch
+from sim.contract import budget, convergence_us
+from sim.errors import SimError
+from sim.heap import CLIENTS_US, round_trips_of
+from sim.outcome import Outcome
+from sim.proxy import TcpProxy
+from sim.proxy.child import launcher
+from sim.proxy.nodes import ProxiedNodes, leave
+from sim.real.apps import App
+from sim.real.judge import Stores, judge, slack_us, unfinished
+from sim.real.limits import check, settings_of
+from sim.real.machines import Machine
+from sim.real.stage import RealStage, weather_of
+from sim.safeguards import off
+from sim.scenario.building import linked, network_of
+from sim.scenario.cast import Cast
+from sim.scenario.model import Scenario
+from sim.scenario.plan import Step, plan
+from sim.tape import Tape
+from sim.units import MILLION
+
+LOOK_S = 0.25
+BEGIN_S = 15.0
+STILL_US = 6 * MILLION
+"""Once nodes are equal and clients attached, what was not shown after so long without anything new never will be."""
+TERMINATED = 128 + signal.SIGTERM
+
+
+def play_real(scenario: Scenario, seed: int, without: tuple[str, ...] = ()) -> Outcome:
+    """Play a scenario with a seed on real processes. Raises `SimError` for what they cannot do, or will not start."""
+    cast = Cast(scenario)
+    root = Tape().stream(b"play/%d" % seed, "play")
+    pairs = linked(cast, root.fork("topology"))
+    steps = plan(scenario, cast, root.fork("plan"))
+    check(scenario, steps, without)
+    folder = Path(tempfile.mkdtemp(prefix="gossamer-real-"))
+    try:
+        with off(*without):
+            return asyncio.run(_Play(cast, seed, pairs, steps, folder, without).run())
+    except BaseExceptionGroup as group:
+        raise _first(group) from group
+    except HostError as error:
+        raise SimError(f"the real engine cannot go on: {error}") from error
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """What went wrong first: what it dragged with it does not matter."""
+    first: BaseException = group
+    while isinstance(first, BaseExceptionGroup):
+        first = first.exceptions[0]
+    return SimError(f"the real engine cannot go on: {first}") if isinstance(first, HostError) else first
+
+
+class _Play:
+    """One run. Whatever ends it, the processes have ended and the folder is gone when `run` returns."""
+
+    def __init__(
+        self,
+        cast: Cast,
+        seed: int,
+        pairs: list[tuple[str, str]],
+        steps: list[Step],
+        folder: Path,
+        without: tuple[str, ...],
+    ) -> None:
+        self.cast, self.scenario, self.steps = cast, cast.scenario, steps
+        self.network = network_of(cast, round_trips_of(cast.scenario), pairs)
+        self.pairs, self.folder = pairs, folder
+        self.outcome = Outcome(cast.scenario, seed, engine="real", steps=steps)
+        names = list(cast.nodes)
+        for name in names:
+            (folder / f"{name}.faults").mkdir()
+        self.nodes = ProxiedNodes(
+            folder,
+            {name: member.region for name, member in cast.nodes.items()},
+            {(a, b): weather_of(self.network.path(a, b)) for i, a in enumerate(names) for b in names[i + 1 :]},
+            Rng(b"real/%d" % seed),
+            lambda name: launcher(without, folder / f"{name}.faults"),
+            settings_of(cast.scenario),
+        )
+        self.watch = Watch(self.now_us)
+        self.apps: dict[str, App] = {}
+        self.machines: dict[str, Machine] = {}
+        self.stage: RealStage | None = None
+        self._proxies: list[TcpProxy] = []
+        self._waits: list[str] = []
+        self._origin_s: float | None = None
+
+    def now_us(self) -> int:
+        """Microseconds of the run, as the heap counts them: what is planned begins after `settle`."""
+        if self._origin_s is None:
+            return 0
+        return int((asyncio.get_running_loop().time() - self._origin_s) * MILLION)
+
+    async def run(self) -> Outcome:
+        """Play, judge, and leave nothing behind. SIGTERM ends it in good order, too."""
+        terminated: list[bool] = []
+        task, loop = asyncio.current_task(), asyncio.get_running_loop()
+        assert task is not None
+
+        def stop() -> None:
+            terminated.append(True)
+            task.cancel()
+
+        if threading.current_thread() is threading.main_thread():
+            loop.add_signal_handler(signal.SIGTERM, stop)
+        stores = Stores(self.folder, list(self.cast.nodes))
+        played = False
+        try:
+            await self._perform()
+            played = True
+        except asyncio.CancelledError:
+            if terminated:
+                raise SystemExit(TERMINATED) from None
+            raise
+        finally:
+            hung = await leave(self.nodes, gently=played, look=stores.read if played else lambda: None)
+        outcome, stage = self.outcome, self.stage
+        assert stage is not None
+        outcome.story, outcome.coverage = stage.story, stage.coverage
+        outcome.story += [f"{name} did not end in good order" for name in hung]
+        outcome.simulated_us, outcome.budget = self.now_us(), budget(self.cast)
+        judge(outcome, self.watch, self.apps, stores, self._waits)
+        return outcome
+
+    async def _perform(self) -> None:
+        """Everything between the first process and the last client."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                stage, keeping = await self._open(group)
+                await self._safety(stage)
+                await self._liveness(stage)
+                for task in keeping:
+                    task.cancel()
+        finally:
+            if self.stage is not None:
+                self.stage.close()
+            for app in self.apps.values():
+                await app.close()
+            for proxy in self._proxies:
+                await proxy.close()
+
+    # --- phases ------------------------------------------------------------------------------------------------------
+
+    async def _open(self, group: asyncio.TaskGroup) -> tuple[RealStage, list[asyncio.Task[None]]]:
+        await self.nodes.open()
+        for name, node in self.nodes.nodes.items():
+            self.machines[name] = Machine(node, self.folder / f"{name}.faults")
+
+        def spawn(work: Coroutine[Any, Any, None]) -> object:
+            return group.create_task(work)
+
+        scene = self.cast, self.network, self.nodes.mesh, self.machines, self.apps
+        self.stage = stage = RealStage(*scene, self.now_us, spawn)
+        for name in self.cast.clients:
+            self.apps[name] = await self._app(name, stage)
+            await self.apps[name].open()
+        await self._until(lambda: not any(app.waits() for app in self.apps.values()), BEGIN_S)
+        self._origin_s = asyncio.get_running_loop().time() - self.scenario.settle / MILLION
+        return stage, [group.create_task(machine.keep()) for machine in self.machines.values()]
+
+    async def _app(self, name: str, stage: RealStage) -> App:
+        person = self.cast.clients[name]
+        proxies = {}
+        for gateway in person.gateways:
+            proxies[gateway] = await TcpProxy.open(self.nodes.gateways[gateway].target)
+        self._proxies += proxies.values()
+        ttl_us = int(self.scenario.config.get("intake.ttl-default-ms", 0)) * 1_000
+        app = App(name, proxies, self.watch, stage.cover, person.group.credit, ttl_us)
+        for each in person.group.subscribe:
+            app.subscribe(each.to, each.since, SlowPolicy(each.policy))
+        return app
+
+    async def _until(self, done: Callable[[], bool], within_s: float) -> bool:
+        deadline_s = asyncio.get_running_loop().time() + within_s
+        while not done():
+            if asyncio.get_running_loop().time() > deadline_s:
+                return False
+            await asyncio.sleep(LOOK_S)
+        return True
+
+    async def _sleep_to(self, at_us: int) -> None:
+        await asyncio.sleep(max(0, at_us - self.now_us()) / MILLION)
+
+    async def _safety(self, stage: RealStage) -> None:
+        settle = self.scenario.settle
+        for step in self.steps:
+            await self._sleep_to(settle + step.at)
+            stage.do(step)
+        await self._sleep_to(settle + self.scenario.duration)
+
+    async def _liveness(self, stage: RealStage) -> None:
+        figures, names = self.outcome.figures, list(self.cast.nodes)
+        stage.heal()
+        healed_us = self.now_us()
+        stage.say(f"healed for good: {' '.join(names)}")
+        bound_us = convergence_us(self.cast, self.network, self.pairs, names, NodeConfig())
+        figures.bound_us = self.scenario.guarantees.converge or bound_us
+        converge_by_us = healed_us + slack_us(figures.bound_us)
+        while figures.converged_us < 0 and self.now_us() < converge_by_us:
+            if await self._are_equal():
+                figures.converged_us = self.now_us() - healed_us
+            else:
+                await asyncio.sleep(LOOK_S)
+        if figures.converged_us >= 0:
+            await self._finish()
+        self._waits = unfinished(self.watch, self.apps)
+
+    async def _finish(self) -> None:
+        """Nodes are equal: let clients take what is owed to them, until nothing moves any more."""
+        limit_us = self.now_us() + CLIENTS_US
+        heard, still_since_us = -1, self.now_us()
+        while unfinished(self.watch, self.apps) and self.now_us() < limit_us:
+            news = sum(app.news for app in self.apps.values())
+            if news != heard or not all(app.client.is_attached for app in self.apps.values()):
+                heard, still_since_us = news, self.now_us()
+            if self.now_us() - still_since_us > STILL_US:
+                break
+            await asyncio.sleep(LOOK_S)
+
+    async def _are_equal(self) -> bool:
+        """Whether all nodes run, are linked, and tell the same digest."""
+        if not all(machine.is_up for machine in self.machines.values()):
+            return False
+        found = await asyncio.gather(*(self.nodes.ask(name) for name in self.machines))
+        return all(found) and len({about["digest"] for about in found}) == 1

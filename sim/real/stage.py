@@ -1,0 +1,320 @@
+"""The real stage: does to processes, proxies and clients what the steps of a plan say, and takes it back.
+
+The verbs mean what they mean on the heap's stage (`sim.stage`), and the network's conditions are put together by the same
+`sim.network`; what comes out is made the weather of the proxies. A step never waits: processes follow (`Machine.keep`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from functools import partial
+from typing import Any
+
+from mesh.operations import SlowPolicy
+from sim.network import Condition, Delay, Network, Path
+from sim.proxy import UdpProxy, Weather
+from sim.real.apps import App
+from sim.real.machines import Machine
+from sim.scenario.cast import Cast
+from sim.scenario.events import Event, LinkChange
+from sim.scenario.plan import Say, Step, payload_of
+from sim.stage import say_event
+from sim.units import MILLION
+
+End = Callable[[], None]
+Spawn = Callable[[Coroutine[Any, Any, None]], object]
+QUEUE_US = 200_000
+QUEUE_PACKETS = 16
+PACKET_BITS = 1_452 * 8
+"""A slow bottleneck queues so many packets at least, as a modem's does: below that no QUIC connection begins."""
+
+
+def weather_of(path: Path) -> Weather:
+    """What a proxy does for a path as it is now, but for cuts."""
+    delay = path.delay
+    jitter_us = 0 if delay.shape == "constant" else delay.spread_us
+    rate = path.rate_bps
+    queue_us = max(QUEUE_US, QUEUE_PACKETS * PACKET_BITS * MILLION // rate) if rate else QUEUE_US
+    return Weather(delay.base_us + path.extra_us, jitter_us, path.loss_ppm, rate // 8, queue_us)
+
+
+def set_path(proxy: UdpProxy, path: Path) -> None:
+    """Make a path of the proxy what it is to be."""
+    link = proxy.link(path.source, path.target)
+    way = link.path(path.source)
+    way.weather = weather_of(path)
+    if path.cuts and not way.is_cut:
+        link.cut(path.source)
+    elif not path.cuts and way.is_cut:
+        link.heal(path.source)
+
+
+class RealStage:
+    """Machines, proxies, applications, and all that is being done to them."""
+
+    def __init__(
+        self,
+        cast: Cast,
+        network: Network,
+        proxy: UdpProxy,
+        machines: dict[str, Machine],
+        apps: dict[str, App],
+        now_us: Callable[[], int],
+        spawn: Spawn,
+    ) -> None:
+        """Nothing is done yet; `spawn` runs what takes longer than a moment."""
+        self.cast, self.network, self.proxy = cast, network, proxy
+        self.machines, self.apps = machines, apps
+        self.now_us, self.spawn = now_us, spawn
+        self.story: list[str] = []
+        self.coverage: dict[str, int] = {}
+        self.under_way: dict[int, tuple[Event, End]] = {}
+        self._number = 0
+        self._held: dict[tuple[str, str], int] = {}
+        self._alarms: list[asyncio.TimerHandle] = []
+
+    def cover(self, what: str) -> None:
+        """Count that something happened."""
+        self.coverage[what] = self.coverage.get(what, 0) + 1
+
+    def say(self, line: str) -> None:
+        """Note what happens."""
+        self.story.append(f"{self.now_us() / 1e6:9.3f} {line}")
+
+    # --- steps -------------------------------------------------------------------------------------------------------
+
+    def do(self, step: Step) -> None:
+        """Do one step now."""
+        if isinstance(step, Say):
+            self._say(step)
+            return
+        act: Callable[[Event, Any], End | None] = getattr(self, f"_do_{step.verb.replace('-', '_')}")
+        if step.verb in ("publish", "subscribe"):
+            act(step, step.what)
+            return
+        self.say(say_event(step))
+        self.cover(f"fault/{step.verb}")
+        end = act(step, step.what)
+        if end is not None:
+            self._number += 1
+            self.under_way[self._number] = step, end
+            if step.for_ is not None:
+                self._later(step.for_, self._over, self._number)
+
+    def _over(self, number: int) -> None:
+        found = self.under_way.pop(number, None)
+        if found is not None:
+            event, end = found
+            self.say(f"end of {say_event(event)}")
+            end()
+
+    def heal(self) -> None:
+        """End everything that is under way, in the order in which it began."""
+        self.close()
+        for number in sorted(self.under_way):
+            self._over(number)
+
+    def close(self) -> None:
+        """Nothing that was put off happens any more."""
+        for alarm in self._alarms:
+            alarm.cancel()
+        self._alarms.clear()
+
+    def _later(self, delay_us: int, act: Callable[..., None], *arguments: Any) -> None:
+        self._alarms.append(asyncio.get_running_loop().call_later(delay_us / MILLION, act, *arguments))
+
+    def _say(self, say: Say) -> None:
+        payload = payload_of(say.number, say.size)
+        self.apps[say.client].publish(say.channel, payload, say.copies, say.regions, say.ttl // 1_000)
+
+    def _machines(self, names: Any) -> list[Machine]:
+        return [self.machines[name] for name in self.cast.nodes_of(names)]
+
+    def _clients(self, names: Any) -> list[App]:
+        return [self.apps[name] for name in self.cast.clients_of(names)]
+
+    def _hold(self, kind: str, machines: list[Machine], apply: Callable[[Machine, bool], None]) -> End:
+        """Something is wrong with machines, until the last that says so has ended."""
+        for machine in machines:
+            key = kind, machine.name
+            self._held[key] = self._held.get(key, 0) + 1
+            apply(machine, True)  # noqa: FBT003  # whether it is so, and nothing else
+
+        def end() -> None:
+            for machine in machines:
+                key = kind, machine.name
+                self._held[key] -= 1
+                if not self._held[key]:
+                    apply(machine, False)  # noqa: FBT003
+
+        return end
+
+    # --- the network -------------------------------------------------------------------------------------------------
+
+    def _impose(self, condition: Condition) -> None:
+        for path in self.network.impose(condition, self.now_us()):
+            set_path(self.proxy, path)
+
+    def _lift(self, condition: Condition) -> None:
+        for path in self.network.lift(condition, self.now_us()):
+            set_path(self.proxy, path)
+
+    def _during(self, condition: Condition) -> End:
+        self._impose(condition)
+        return partial(self._lift, condition)
+
+    def _between(self, sides: Any) -> frozenset[tuple[str, str]]:
+        found = self.cast.sides_of(sides)
+        return frozenset((a, b) for one in found for other in found if one is not other for a in one for b in other)
+
+    def _do_partition(self, _: Event, what: Any) -> End:
+        return self._during(Condition(self._between(what), cut=True))
+
+    def _do_one_way(self, _: Event, what: Any) -> End:
+        source, target = self.cast.sides_of((what.from_, what.to))
+        return self._during(Condition(frozenset((a, b) for a in source for b in target), cut=True))
+
+    def _do_isolate(self, _: Event, what: Any) -> End:
+        names = self.cast.nodes_of(what)
+        pairs = [(a, b) for a in names for b in self.cast.nodes if a != b]
+        return self._during(Condition(frozenset([*pairs, *((b, a) for a, b in pairs)]), cut=True))
+
+    def _do_ring(self, _: Event, what: Any) -> End:
+        names = [name for name in dict.fromkeys(what) if name in self.cast.nodes] or self.cast.nodes_of(what)
+        size = len(names)
+        places = [(i, j) for i in range(size) for j in range(size) if min((i - j) % size, (j - i) % size) > 1]
+        return self._during(Condition(frozenset((names[i], names[j]) for i, j in places), cut=True))
+
+    def _do_flap(self, _: Event, what: Any) -> End:
+        condition = Condition(self._between(what.between), cut=True)
+        going = [True]
+
+        def turn(act: Callable[[Condition], None]) -> None:
+            if going:
+                act(condition)
+
+        for round_ in range(what.times):
+            at_us = round_ * (what.up + what.down)
+            self._later(at_us, turn, self._impose)
+            self._later(at_us + what.down, turn, self._lift)
+
+        def end() -> None:
+            going.clear()
+            self._lift(condition)
+
+        return end
+
+    def _do_link(self, _: Event, what: LinkChange) -> End:
+        delay = None if what.latency is None else Delay(what.latency, what.jitter, what.shape)
+        pairs = self._between(what.between)
+        return self._during(
+            Condition(pairs, delay=delay, extra_us=what.extra, loss_ppm=what.loss, rate_bps=what.rate or 0)
+        )
+
+    # --- nodes -------------------------------------------------------------------------------------------------------
+
+    def _turn(self, machine: Machine, is_down: bool) -> None:
+        if is_down:
+            machine.kill()
+        else:
+            machine.start()
+
+    def _do_crash(self, _: Event, what: Any) -> End:
+        return self._hold("down", self._machines(what), self._turn)
+
+    def _again(self, machine: Machine) -> None:
+        if not self._held.get(("down", machine.name)):
+            machine.again()
+
+    def _do_restart(self, _: Event, what: Any) -> None:
+        for machine in self._machines(what):
+            self._again(machine)
+
+    def _do_crash_loop(self, _: Event, what: Any) -> End:
+        (machine,) = self._machines([what.node])
+        going = [True]
+
+        def again() -> None:
+            if going:
+                self._again(machine)
+
+        for round_ in range(what.times):
+            self._later(round_ * what.every, again)
+        return going.clear
+
+    def _do_pause(self, _: Event, what: Any) -> End:
+        return self._hold("pause", self._machines(what), lambda machine, is_so: machine.pause(is_paused=is_so))
+
+    def _do_drain(self, _: Event, what: Any) -> End:
+        def turn(machine: Machine, is_down: bool) -> None:
+            if is_down:
+                machine.drain()
+            else:
+                machine.start()
+
+        return self._hold("down", self._machines(what), turn)
+
+    # --- disks -------------------------------------------------------------------------------------------------------
+
+    def _ill(self, fault: str, names: Any, says: str = "") -> End:
+        return self._hold(
+            fault, self._machines(names), lambda machine, is_so: machine.ill(fault, says if is_so else None)
+        )
+
+    def _do_full_disk(self, _: Event, what: Any) -> End:
+        return self._ill("full-disk", what)
+
+    def _do_io_error(self, _: Event, what: Any) -> End:
+        return self._ill("io-error", what)
+
+    def _do_slow_disk(self, _: Event, what: Any) -> End:
+        return self._ill("slow-disk", what.nodes, str(what.by))
+
+    # --- clients -----------------------------------------------------------------------------------------------------
+
+    def _do_drop_client(self, _: Event, what: Any) -> None:
+        for app in self._clients(what):
+            app.drop()
+
+    def _do_offline(self, _: Event, what: Any) -> End:
+        apps = self._clients(what)
+        for app in apps:
+            app.offline(is_offline=True)
+
+        def end() -> None:
+            for app in apps:
+                app.offline(is_offline=False)
+
+        return end
+
+    def _do_move_client(self, _: Event, what: Any) -> None:
+        to = self.cast.nodes_of(what.to)
+        for app in self._clients(what.client):
+            app.move(to)
+
+    def _do_kill_client(self, _: Event, what: Any) -> None:
+        for app in self._clients(what):
+            self.spawn(app.kill())
+
+    def _do_stop_reading(self, _: Event, what: Any) -> End:
+        apps = self._clients(what)
+        for app in apps:
+            app.read(reads=False)
+
+        def end() -> None:
+            for app in apps:
+                app.read(reads=True)
+
+        return end
+
+    def _do_subscribe(self, _: Event, what: Any) -> None:
+        for app in self._clients(what.client):
+            app.subscribe(what.to, what.since, SlowPolicy(what.policy))
+
+    def _do_publish(self, _: Event, what: Any) -> None:
+        for name in self.cast.clients_of(what.client):
+            for _number in range(what.count):
+                self._number += 1
+                number = MILLION + self._number
+                self._say(Say(0, name, what.channel, what.bytes_, what.copies, what.regions, what.ttl, number))
