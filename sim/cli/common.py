@@ -83,7 +83,8 @@ def say_outcome(outcome: Outcome, command: str) -> None:
         click.echo(
             f"  converged {_ms(figures.converged_us)} after the last fault; the bound is {_ms(figures.bound_us)}"
         )
-    click.echo(f"  {figures.frames_per_message} frames and {figures.copies_per_message} copies a message")
+    if outcome.engine == "heap":
+        click.echo(f"  {figures.frames_per_message} frames and {figures.copies_per_message} copies a message")
     for line in outcome.pending[:SHOWN_MAX]:
         click.echo(f"  pending: {line}")
     if not outcome.is_kept:
