@@ -34,6 +34,9 @@ from mesh.types import US_PER_MS, LinkId, LogId, Now, SessionId
 EXPIRE = "node.expire"
 RECOVER = "node.recover"
 DRAIN = "node.drain"
+NAMES_REQUEST = 0
+"""Loads of the node's own; those of engines are 1, 2 or 3 modulo 4."""
+NAMES_ASKED_MAX = 1_024
 
 
 class Node(Composition):
@@ -356,6 +359,10 @@ class Node(Composition):
                 return outcomes + self.serving.on_loaded(event)
             case 2:
                 return outcomes + self.delivery.on_loaded(event, now)
+            case 0:
+                for batch in event.batches:
+                    self.holdings.learn(batch)
+                return outcomes
             case _:
                 return outcomes + self.histories.on_loaded(event)
 
@@ -368,7 +375,17 @@ class Node(Composition):
             self.repair.on_lost(log, first, last)
             about = {"node": log.node.hex()[:16], "epoch": log.epoch, "first": first, "last": last}
             outcomes.append(e.Report(Code.ROWS_CORRUPT, about))
+        outcomes += [outcome for log in sorted({log for log, _, _ in ranges}) for outcome in self._ask_names(log)]
         return [*outcomes, e.RepairDue()] if ranges else outcomes
+
+    def _ask_names(self, log: LogId) -> list[Outcome]:
+        """Read the neighbors of what was damaged: their names are part of what is compared, and the disk knows them."""
+        held = self.holdings.stored.get(log)
+        unnamed = held.unnamed() if held is not None else []
+        if not unnamed:
+            return []
+        ranges = tuple((position, position) for position in unnamed[:NAMES_ASKED_MAX])
+        return [e.Load(NAMES_REQUEST, e.Ranges(log, ranges), self.config.repair.want_bytes)]
 
     # --- settling ----------------------------------------------------------------------------------------------------
 
@@ -428,6 +445,8 @@ class Node(Composition):
         for log, first, last in recovered.corrupt:
             about = {"node": log.node.hex()[:16], "epoch": log.epoch, "first": first, "last": last}
             outcomes.append(e.Report(Code.ROWS_CORRUPT, about))
+        for marks in recovered.logs:
+            outcomes += self._ask_names(marks.log)
         for seed in config.seeds:
             outcomes += self.book.on_found(None, seed, "seed", now)
         return outcomes

@@ -71,13 +71,13 @@ class Stage:
         verb = step.verb
         act: Callable[[Event, Any], End | None] = getattr(self, f"_do_{verb.replace('-', '_')}")
         self.world.note(verb.encode())
+        self.world.cover(f"fault/{verb}")
         if verb in ("publish", "subscribe"):
             act(step, step.what)
             return
         band = Band(self.world.now_us, verb, say_event(step))
         self.bands.append(band)
         self.story.append(f"{self.world.now_us / 1e6:9.3f} {band.what}")
-        self.world.cover(f"fault/{verb}")
         end = act(step, step.what)
         self.last_us = self.world.now_us
         if end is None:

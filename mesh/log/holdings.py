@@ -214,6 +214,14 @@ class Holdings:
         self.recent.drop(log, first)
         self._revise(log)
 
+    def learn(self, batch: Batch) -> None:
+        """A batch was read from the disk beside one that was damaged: its names are known again."""
+        for logs in (self.stored, self.received):
+            held = logs.get(batch.log)
+            if held is not None:
+                held.learn(batch)
+        self._revise(batch.log)
+
     def forget(self, log: LogId) -> None:
         """A log has wholly expired and vanishes."""
         self.received.pop(log, None)

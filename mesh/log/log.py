@@ -119,6 +119,23 @@ class Log:
         self.runs = runs
         self.positions.remove(first, last)
 
+    def unnamed(self) -> list[int]:
+        """Positions of batches that stand at the end of a run whose name went with a damaged neighbor."""
+        ends = [run.first for run in self.runs if run.before == UNKNOWN_NAME]
+        return sorted({*ends, *(run.last for run in self.runs if run.head == UNKNOWN_NAME)})
+
+    def learn(self, batch: Batch) -> None:
+        """Learn names again from a batch that was read from the disk, where it stands at the end of a run."""
+        i = bisect_right(self.runs, batch.first, key=_first) - 1
+        if i < 0 or self.runs[i].last < batch.last:
+            return
+        run = self.runs[i]
+        if run.first == batch.first and run.before == UNKNOWN_NAME:
+            run = run._replace(before=batch.head.previous)
+        if run.last == batch.last and run.head == UNKNOWN_NAME:
+            run = run._replace(head=batch.name)
+        self.runs[i] = run
+
     def digest(self) -> int:
         """64 bits that are equal when two nodes hold the same of this log, heads included."""
         state = self._hashed.copy()

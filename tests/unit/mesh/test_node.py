@@ -13,9 +13,9 @@ from mesh.codes import Code
 from mesh.config import sim
 from mesh.effects import Append, Count, Marks, Report, Send, Tell
 from mesh.errors import UsageError
-from mesh.log.batch import Batch
+from mesh.log.batch import NO_NAME, Batch
 from mesh.log.holdings import DEAD_LOG_MARGIN_MS
-from mesh.log.log import Run
+from mesh.log.log import Log, Run
 from mesh.node import Node
 from mesh.operations import Attach, Draft, Publish, Refused, Subscribe
 from mesh.types import Now
@@ -47,6 +47,39 @@ def test_a_node_that_begins_keeps_its_certificate_and_dials_its_seeds() -> None:
     assert host.node.deadline_us() == 60_000_000
 
 
+def test_names_beside_a_damaged_row_are_read_from_the_disk_so_that_digests_are_equal_again() -> None:
+    writer = Writer(BEN)
+    batches = [writer.write(1) for _ in range(3)]
+    host = Host(Node(sim(), ME, SUITE))
+    whole = Log(writer.log)
+    for batch in batches:
+        whole.add(batch)
+    marks = e.LogMarks(writer.log, tuple(whole.runs), whole.stamp, whole.expires_ms)
+    host.tick(e.Started(e.Recovered((marks,), (), (ME.certificate_raw,)), b"e" * 32))
+
+    told = host.tick(e.RowsCorrupt(((writer.log, 2, 2),)))
+    answer = e.Loaded(0, (batches[0], batches[2]))
+
+    neighbors = e.Load(0, e.Ranges(writer.log, ((1, 1), (3, 3))), host.node.config.repair.want_bytes)
+    assert told == [Report(Code.ROWS_CORRUPT, about(writer.log, first=2, last=2)), neighbors]
+    assert host.tick(answer) == []
+    assert [run.head for run in host.node.holdings.stored[writer.log].runs] == [batches[0].name, batches[2].name]
+    assert [run.head for run in host.node.holdings.received[writer.log].runs] == [batches[0].name, batches[2].name]
+
+
+def test_a_log_of_which_nothing_is_left_has_no_neighbors_to_read() -> None:
+    writer = Writer(BEN)
+    batch = writer.write(1)
+    host = Host(Node(sim(), ME, SUITE))
+    marks = e.LogMarks(writer.log, (Run(1, 1, NO_NAME, batch.name),), 0, WALL_MS + DAY_MS)
+    host.tick(e.Started(e.Recovered((marks,), (), (ME.certificate_raw,)), b"e" * 32))
+
+    told = host.tick(e.RowsCorrupt(((writer.log, 1, 1),)))
+
+    assert told == [Report(Code.ROWS_CORRUPT, about(writer.log, first=1, last=1))]
+    assert host.tick(e.Loaded(0, (batch,))) == []
+
+
 def test_what_was_damaged_while_the_node_was_off_is_told() -> None:
     log = Writer(BEN).log
     runs = (Run(1, 2, b"", b"x"),)
@@ -55,7 +88,8 @@ def test_what_was_damaged_while_the_node_was_off_is_told() -> None:
 
     begun = host.tick(e.Started(e.Recovered((marks,), (), (ME.certificate_raw,), ((log, 3, 4),)), b"e" * 32))
 
-    assert begun == [Report(Code.ROWS_CORRUPT, about(log, first=3, last=4))]
+    neighbors = e.Load(0, e.Ranges(log, ((1, 1),)), host.node.config.repair.want_bytes)
+    assert begun == [Report(Code.ROWS_CORRUPT, about(log, first=3, last=4)), neighbors]
     assert list(host.node.holdings.stored_of(log)) == [(1, 2)]
     assert host.node.clock.high == stamp_of(WALL_MS) + 7
 

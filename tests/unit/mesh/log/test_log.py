@@ -162,6 +162,33 @@ def test_a_lost_range_takes_the_names_beside_it_along_and_any_batch_fits_there()
     assert log.runs == [Run(1, 8, NO_NAME, fourth.name)]
 
 
+def test_names_beside_a_lost_range_are_learnt_again_from_the_batches_there() -> None:
+    writer, (first, second, third, fourth) = chain(2, 1, 3, 2)
+    log = log_with(writer, [first, second, third, fourth])
+    log.lose(3, 6)
+    assert log.unnamed() == [2, 7]
+
+    for batch in (first, second, fourth, fourth):
+        log.learn(batch)
+
+    log.check()
+    assert log.runs == [Run(1, 2, NO_NAME, first.name), Run(7, 8, third.name, fourth.name)]
+    assert log.unnamed() == []
+
+
+def test_nothing_is_learnt_from_a_batch_within_a_run_or_outside_of_all() -> None:
+    writer, (first, second, third) = chain(1, 1, 1)
+    log = log_with(writer, [second])
+    log.lose(2, 2)
+    log.add(third)
+    before = list(log.runs)
+
+    log.learn(first)
+    log.learn(second)
+
+    assert log.runs == before
+
+
 def test_a_lost_range_may_be_a_whole_run_or_more_and_touches_no_other() -> None:
     writer, (first, second, third, fourth, fifth) = chain(1, 1, 1, 1, 1)
     log = log_with(writer, [first, third, fifth])
