@@ -121,7 +121,7 @@ def _contract(outcome: Outcome) -> Html:
     parts: list[object] = [table(["promise", "", "looked at", "what broke it"], rows, numbers=(2,))]
     budget: list[list[object]] = [[tag("code", level), words] for level, words in outcome.budget.items()]
     if budget:
-        parts.append(tag("h2", "What each durability level survives here"))
+        parts.append(tag("h3", "What each durability level survives here"))
         parts.append(table(["level", "losses it survives"], budget))
     if outcome.figures.excused:
         words = "messages were excused: more of the disks that held them were lost than their level survives."
