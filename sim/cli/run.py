@@ -39,10 +39,9 @@ def run(
     flags = "".join(f" --without {name}" for name in without) + (" --engine real" if engine == "real" else "")
     command = f"gossamer sim run {shlex.quote(scenario)} --seed {seed}{flags}"
     if engine == "real":
-        for flag, path in (("--save", save), ("--report", report)):
-            if path is not None:
-                raise click.BadParameter("a run on real processes leaves no tape to make it from", param_hint=flag)
-        outcome = _on_real(what, seed, without)
+        if save is not None:
+            raise click.BadParameter("a run on real processes leaves no tape to make it from", param_hint="--save")
+        outcome = _on_real(what, seed, without, report, command)
     else:
         outcome = _on_heap(what, seed, without, save, report, command)
     if in_json:
@@ -72,11 +71,16 @@ def _on_heap(
     return outcome
 
 
-def _on_real(scenario: Scenario, seed: int, without: tuple[str, ...]) -> Outcome:
+def _on_real(scenario: Scenario, seed: int, without: tuple[str, ...], report: Path | None, command: str) -> Outcome:
     from sim.real import play_real
 
     try:
-        return play_real(scenario, seed, without)
+        outcome = play_real(scenario, seed, without)
     except KeyboardInterrupt:
         click.echo("gossamer sim: stopped; the nodes have ended and their folder is gone.", err=True)
         raise SystemExit(STOPPED) from None
+    if report is not None:
+        from sim.report import write_report
+
+        write_report(None, outcome, report, command)
+    return outcome

@@ -10,10 +10,11 @@ from sim.errors import SimError
 from sim.report.charts import Axis, bar_chart, cumulative, decades, line_chart, matrix
 from sim.report.html import Html, join, table, tag
 from sim.report.lanes import draw
-from sim.report.measures import COPIES_MAX, Pair, copies, lag, latencies, recorder_of, region_bytes, wide_rates
+from sim.report.measures import COPIES_MAX, Pair, copies, lag, latencies, region_bytes, wide_rates
 from sim.report.page import contents, page, section, tiles, verdict
 from sim.report.witness import witnesses
-from sim.report.words import say_count, say_ms, say_second, say_size, say_time, size_step
+from sim.report.words import say_count, say_ms, say_size, say_time, size_step
+from sim.scenario.cast import Cast
 from sim.topology import Graph, analyse, svg
 from sim.topology.graph import link
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from sim.heap import Play
     from sim.outcome import Figures, Outcome
 
+COUNTED = frozenset({"frames_per_message", "copies_per_message", "idle_frames", "dials", "wide_bytes"})
+"""Figures that only the heap engine has."""
 INVARIANTS = ("quiet", "bounds", "invariants")
 """What is held against a run beside the promises to users: idle traffic, the scenario's own bounds, `check` of the node."""
 PICTURED_MAX = 60
@@ -34,27 +37,31 @@ STORY_MAX = 2_000
 PENDING_MAX = 50
 
 
-def write_report(play: Play, outcome: Outcome, path: Path, command: str = "") -> None:
-    """Write the page of a recorded run; `command` plays it again. Raises `SimError` where the file cannot be written."""
+def write_report(play: Play | None, outcome: Outcome, path: Path, command: str = "") -> None:
+    """Write the page of a recorded run; `command` plays it again. Raises `SimError` where the file cannot be written.
+
+    A run on real processes has no recorded play: its page says what came of it, and has no pictures.
+    """
     try:
         path.write_text(render(play, outcome, command), encoding="utf-8", errors="replace")
     except OSError as error:
         raise SimError(f"{path}: {error.strerror or error}; the report was not written") from error
 
 
-def render(play: Play, outcome: Outcome, command: str = "") -> str:
+def render(play: Play | None, outcome: Outcome, command: str = "") -> str:
     """The page as text."""
-    recorder_of(play)
-    sections = {
-        "contract": ("The contract", _contract(outcome)),
-        "witness": ("What broke it", witnesses(play, outcome.breaches) if outcome.breaches else Html("")),
-        "run": ("The run", _trace(play, outcome)),
-        "delivery": ("Delivery", _delivery(play)),
-        "convergence": ("Convergence", _convergence(play, outcome)),
-        "links": ("Between regions", _wide(play)),
-        "figures": ("Figures", _figures(outcome)),
-        "topology": ("Topology", _topology(play)),
-    }
+    broken = witnesses(Cast(outcome.scenario), outcome.breaches) if outcome.breaches else Html("")
+    sections = {"contract": ("The contract", _contract(outcome)), "witness": ("What broke it", broken)}
+    if play is None:
+        sections["run"] = "The run", _story(outcome)
+    else:
+        sections["run"] = "The run", _trace(play, outcome)
+        sections["delivery"] = "Delivery", _delivery(play)
+        sections["convergence"] = "Convergence", _convergence(play, outcome)
+        sections["links"] = "Between regions", _wide(play)
+    sections["figures"] = "Figures", _figures(outcome)
+    if play is not None:
+        sections["topology"] = "Topology", _topology(play)
     kept = {anchor: (title, inside) for anchor, (title, inside) in sections.items() if inside}
     return page(
         f"{outcome.scenario.title}, seed {outcome.seed}",
@@ -79,7 +86,13 @@ def sentence(outcome: Outcome) -> str:
 
 def _headline(outcome: Outcome, command: str) -> Html:
     scenario, figures = outcome.scenario, outcome.figures
-    what = f"seed {outcome.seed} · {outcome.engine} engine · {outcome.simulated_us / 1e6:,.1f} simulated seconds"
+    is_counted = outcome.engine == "heap"
+    time = f"{outcome.simulated_us / 1e6:,.1f} {'simulated ' if is_counted else ''}seconds"
+    what = f"seed {outcome.seed} · {outcome.engine} engine · {time}"
+    counts = [
+        ("copies", f"{figures.copies_per_message:g}", "pushes a message and node"),
+        ("events", say_count(outcome.events), f"{outcome.ticks:,} ticks"),
+    ]
     return join(
         tag("h1", scenario.title),
         tag("p", what, class_="meta"),
@@ -94,8 +107,7 @@ def _headline(outcome: Outcome, command: str) -> Html:
                 ("median", say_time(figures.median_us), "publish to shown"),
                 ("p99", say_time(figures.p99_us), f"slowest {say_time(figures.slowest_us)}"),
                 ("converged", say_time(figures.converged_us), f"bound {say_time(figures.bound_us)}"),
-                ("copies", f"{figures.copies_per_message:g}", "pushes a message and node"),
-                ("events", say_count(outcome.events), f"{outcome.ticks:,} ticks"),
+                *(counts if is_counted else ()),
             ]
         ),
     )
@@ -141,12 +153,14 @@ def _trace(play: Play, outcome: Outcome) -> Html:
         "Time runs to the right. A line is a frame, and its dot is where it arrives; a red stub never arrived. Orange is what"
         " was done to the world; a red piece of a lane is a node that is down. Of clients, ticks publish and dots are shown."
     )
-    said: list[object] = [tag("p", words, class_="note"), draw(play)]
-    if outcome.story:
-        lines = "\n".join(outcome.story[:STORY_MAX])
-        title = f"What was done to the world, in {len(outcome.story):,} lines"
-        said.append(tag("details", tag("summary", title), tag("pre", lines)))
-    return tag("div", *said, class_="trace")
+    return tag("div", tag("p", words, class_="note"), draw(play), _story(outcome), class_="trace")
+
+
+def _story(outcome: Outcome) -> Html:
+    if not outcome.story:
+        return Html("")
+    title = f"What was done to the world, in {len(outcome.story):,} lines"
+    return tag("details", tag("summary", title), tag("pre", "\n".join(outcome.story[:STORY_MAX])))
 
 
 def _delivery(play: Play) -> Html:
@@ -237,32 +251,30 @@ def _wide(play: Play) -> Html:
 
 def _figures(outcome: Outcome) -> Html:
     rows: list[list[object]] = [
-        [name.removesuffix("_us").replace("_", " "), _say(name, value)] for name, value in _of(outcome.figures)
+        [name.removesuffix("_us").replace("_", " "), _say(name, value)]
+        for name, value in _of(outcome.figures)
+        if outcome.engine == "heap" or name not in COUNTED
     ]
-    frames: list[list[object]] = [
-        [label.removeprefix("frame/"), f"{count:,}"]
-        for label, count in sorted(outcome.coverage.items())
-        if label.startswith("frame/")
-    ]
-    seen: list[list[object]] = [
-        [tag("code", label), f"{count:,}"]
-        for label, count in sorted(outcome.coverage.items())
-        if not label.startswith("frame/")
-    ]
+    frames, seen = _counts(outcome, is_frame=True), _counts(outcome, is_frame=False)
+    title = f"{len(seen)} things that happened"
     return join(
         tag(
             "div",
             table(["figure", ""], rows, numbers=(1,)),
-            table(["frame", "sent"], frames, numbers=(1,)),
+            table(["frame", "sent"], frames, numbers=(1,)) if frames else "",
             class_="charts",
         ),
-        tag("details", tag("summary", f"{len(seen)} things that happened"), table(["", "times"], seen, numbers=(1,))),
-        tag(
-            "p",
-            f"Trace {outcome.trace}: the same seed gives the same, at {say_second(outcome.simulated_us)}.",
-            class_="note",
-        ),
+        tag("details", tag("summary", title), table(["", "times"], seen, numbers=(1,))) if seen else "",
+        tag("p", f"Trace {outcome.trace}: the same seed gives the same.", class_="note") if outcome.trace else "",
     )
+
+
+def _counts(outcome: Outcome, *, is_frame: bool) -> list[list[object]]:
+    return [
+        [tag("code", label.removeprefix("frame/")), f"{count:,}"]
+        for label, count in sorted(outcome.coverage.items())
+        if label.startswith("frame/") == is_frame
+    ]
 
 
 def _of(figures: Figures) -> list[tuple[str, float]]:

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
 
 from sim.checkers import Breach
 from sim.report.html import Html, join, tag
-
-if TYPE_CHECKING:
-    from sim.heap import Play
+from sim.scenario.cast import Cast
 
 BREACHES_MAX = 4
 LINE = re.compile(r"^\s*([0-9]+\.[0-9]+)(?: s:)? (.*)$", re.DOTALL)
@@ -17,21 +14,21 @@ WIDTH, LEFT, LANE, TOP = 760, 130, 34, 30
 ELSEWHERE = "the mesh"
 
 
-def witnesses(play: Play, breaches: list[Breach]) -> Html:
+def witnesses(cast: Cast, breaches: list[Breach]) -> Html:
     """The first few breaches, those of different promises first."""
     first: dict[str, Breach] = {}
     for breach in breaches:
         first.setdefault(breach.promise, breach)
     chosen = [*first.values(), *(breach for breach in breaches if breach is not first[breach.promise])][:BREACHES_MAX]
-    shown = [_breach(play, breach) for breach in chosen]
+    shown = [_breach(cast, breach) for breach in chosen]
     more = len(breaches) - len(chosen)
     return join(*shown, tag("p", f"… and {more:,} more of the kind.", class_="note") if more else "")
 
 
-def _breach(play: Play, breach: Breach) -> Html:
+def _breach(cast: Cast, breach: Breach) -> Html:
     events = [_parsed(line) for line in breach.witness]
     lines = [tag("li", tag("span", time, class_="time") if time else "", words) for time, words in events]
-    known = {*play.cast.nodes, *play.cast.clients}
+    known = {*cast.nodes, *cast.clients}
     picture = _picture(breach.promise, [(time, _who(words, known)) for time, words in events]) if events else ""
     return tag(
         "div",

@@ -25,11 +25,6 @@ def say_count(count: float) -> str:
     return f"{count:,.0f}" if count == int(count) else f"{count:,.2f}"
 
 
-def say_second(us: int) -> str:
-    """A moment of a run."""
-    return f"{us / 1e6:.3f} s"
-
-
 def say_ms(ms: float) -> str:
     """A round time in milliseconds, as axes have it."""
     return f"{ms:g} ms" if ms < 1_000 else f"{ms / 1_000:g} s"

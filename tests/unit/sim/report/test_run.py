@@ -6,6 +6,7 @@ import pytest
 
 from sim.checkers import Breach
 from sim.errors import SimError
+from sim.heap import Play
 from sim.recorder import Crossing
 from sim.report import write_report
 from sim.report.run import render
@@ -147,6 +148,42 @@ def test_run_of_one_node_has_a_page_without_what_lies_between() -> None:
     assert "| eu → eu | 6 |" in page.rows("delivery")
 
 
+def test_run_that_an_invariant_ended_has_a_page_that_says_which() -> None:
+    play = Play(scenario(), 0, recorded=True)
+    play.world.at(3_500_000, lambda: assert_never_true(play))
+    outcome = play.run()
+
+    page = Page(render(play, outcome))
+
+    assert outcome.broken == ["invariants"]
+    assert "| invariants | ✗ broken |" in page.rows("contract")
+    assert "| converges | ○ not looked at | 0 |" in page.rows("contract")
+    assert "The core never had the same." in page.rows("convergence")
+
+
+def assert_never_true(play: Play) -> None:
+    assert play.seed == 7, "the seed is seven"
+
+
+def test_run_on_real_processes_has_a_page_without_pictures() -> None:
+    _, outcome = played(scenario())
+    outcome.engine, outcome.trace, outcome.ticks, outcome.coverage = "real", "", 0, {"fault/partition": 1}
+    outcome.story = ["    1.000 partition ana | ben for 1s"]
+    outcome.breaches = [Breach("once", "app-1/1/1 was shown twice", ("1.000000 s: app-1 is shown it",))]
+
+    page = Page(render(None, outcome, f"{COMMAND} --engine real"))
+
+    assert page.unbalanced == page.open_tags == page.asks_for() == []
+    anchors = [attributes["id"] for tag, attributes in page.tags if tag == "section"]
+    assert anchors == ["contract", "witness", "run", "figures"]
+    assert "· real engine · " in page.rows("")
+    assert "copies" not in page.rows("")
+    assert "simulated" not in page.rows("")
+    assert "copies per message" not in page.rows("figures")
+    assert "1.000 partition ana | ben for 1s" in page.rows("run")
+    assert "| invariants | ○ not looked at | 0 |" in page.rows("contract")
+
+
 def test_page_of_a_very_long_run_stays_small() -> None:
     play, outcome = played(scenario())
     assert play.recorder is not None
@@ -170,8 +207,6 @@ def test_file_that_cannot_be_written_is_told(tmp_path: Path) -> None:
 
 
 def test_recorded_run_goes_as_one_that_is_not() -> None:
-    from sim.heap import Play  # noqa: PLC0415
-
     what = scenario(timeline=[{"at": "1s", "for": "500ms", "crash": ["ben"]}])
 
     assert played(what)[1].trace == Play(what, 0).run().trace
