@@ -145,6 +145,7 @@ class _Play:
         outcome, stage = self.outcome, self.stage
         assert stage is not None
         outcome.story, outcome.coverage = stage.story, stage.coverage
+        outcome.coverage["node/killed"] = sum(machine.kills for machine in self.machines.values())
         outcome.story += [f"{name} did not end in good order" for name in hung]
         outcome.simulated_us, outcome.budget = self.now_us(), budget(self.cast)
         judge(outcome, self.watch, self.apps, stores, self._waits)

@@ -22,11 +22,10 @@ class Machine:
         """Take over a node that runs."""
         self.node = node
         self.name = node.name
-        self.lives = 1
+        self.kills = 0
         self._faults = faults
         self._is_wanted = True
         self._drains = False
-        self._kills = 0
         self._done = 0
         """How many of the kills `keep` has seen through."""
         self._turn = asyncio.Event()
@@ -36,7 +35,7 @@ class Machine:
     @property
     def is_up(self) -> bool:
         """Whether it is there, and is to be."""
-        return self._is_wanted and self._kills == self._done and self.node.is_running
+        return self._is_wanted and self.kills == self._done and self.node.is_running
 
     def kill(self) -> None:
         """End it now, without a word, and leave it so."""
@@ -59,7 +58,7 @@ class Machine:
         self._strike()
 
     def _strike(self) -> None:
-        self._kills += 1
+        self.kills += 1
         self.node.signal(signal.SIGKILL)
         self._turn.set()
 
@@ -88,18 +87,17 @@ class Machine:
 
     async def _is_so(self) -> bool:
         """One step towards what is wished; whether none was needed."""
-        kills = self._kills
+        kills = self.kills
         if kills != self._done:
             await self.node.kill()
             self._done = kills
         elif not self._is_wanted and self.node.is_running:
             await (self.node.stop() if self._drains else self.node.kill())
         elif self._is_wanted and not self.node.is_running:
-            self.lives += 1
             try:
                 await self.node.start()
             except HostError:
-                if kills == self._kills:
+                if kills == self.kills:
                     raise
         else:
             return True

@@ -18,12 +18,25 @@ from typing import Any
 
 import pytest
 
+from sim.real.limits import VERBS
 from sim.safeguards import SAFEGUARDS
 from sim.scenario.reading import find, read
 
 pytestmark = pytest.mark.live
 COMMAND = [sys.executable, "-c", "from gossamer.command import main; main()", "sim", "run"]
-NAMES = ("halves", "one-way", "power-cut", "crash-loop", "slow-link", "moved-client", "slow-reader", "full-disk")
+EVERY_VERB = Path(__file__).with_name("every-verb.toml")
+BITES = {
+    "halves": ("figures", "slowest_us", 7_000_000),
+    "one-way": ("figures", "slowest_us", 7_000_000),
+    "power-cut": ("coverage", "node/killed", 4),
+    "crash-loop": ("coverage", "node/killed", 8),
+    "slow-link": ("figures", "slowest_us", 6_500_000),
+    "moved-client": ("coverage", "node/killed", 1),
+    "slow-reader": ("figures", "gaps", 1),
+    "full-disk": ("figures", "unavailable_us", 4_000_000),
+}
+"""What shows that the fault was there at all, and at least how much of it: a run that nothing happens to proves nothing."""
+NAMES = tuple(BITES)
 AT_ONCE = 3
 RUN_S = 55
 END_S = 20
@@ -73,7 +86,7 @@ def runs(request: pytest.FixtureRequest) -> Iterator[Runs]:
     try:
         for item in asked:
             params = item.callspec.params  # type: ignore[attr-defined]
-            started.begin(params["name"], sabotage_of(params["name"]) if params["is_sabotaged"] else "")
+            started.begin(params["name"], sabotage_of(params["name"]) if params.get("is_sabotaged") else "")
         yield started
     finally:
         started.close()
@@ -88,7 +101,9 @@ def test_scenario_is_kept_on_real_processes_and_broken_without_its_safeguard(
 
     status, outcome = runs.outcome(name, without)
 
+    part, figure, least = BITES[name]
     assert outcome["engine"] == "real"
+    assert is_sabotaged or outcome[part][figure] >= least
     assert outcome["figures"]["messages"] > 50
     if is_sabotaged:
         assert status == 1
@@ -97,6 +112,18 @@ def test_scenario_is_kept_on_real_processes_and_broken_without_its_safeguard(
     assert (status, outcome["broken"], outcome["pending"]) == (0, [], []), outcome["breaches"]
     assert outcome["figures"]["acknowledged"] == outcome["figures"]["messages"]
     assert all(outcome["evaluated"].get(promise) for promise in ALWAYS)
+
+
+@pytest.mark.parametrize("name", [str(EVERY_VERB)], ids=["every-verb"])
+def test_contract_is_kept_through_every_other_verb(name: str, runs: Runs) -> None:
+    verbs = {event.verb for scenario in (*NAMES, name) for event in read(find(scenario)).timeline}
+
+    status, outcome = runs.outcome(name, "")
+
+    assert verbs == set(VERBS)
+    assert (status, outcome["broken"], outcome["pending"]) == (0, [], []), outcome["breaches"]
+    done = {label.removeprefix("fault/") for label in outcome["coverage"] if label.startswith("fault/")}
+    assert done == {event.verb for event in read(EVERY_VERB).timeline} - {"subscribe", "publish"}
 
 
 def processes_in(folder: Path) -> list[str]:
