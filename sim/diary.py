@@ -75,6 +75,8 @@ class Shown:
     record: Record
     late: bool
     at_us: int = 0
+    gateway: str = ""
+    """Who showed it, where that is known."""
 
 
 @dataclass

@@ -172,7 +172,8 @@ class App:
                     self._transmit(self.home, self.session, operation)
             case fx.Delivered(number, log, _, position, record, late):
                 diary = self.diaries[number]
-                shown = Shown(log, position, record, late, self.world.now_us)
+                gateway = self.home.name if self.home is not None else ""
+                shown = Shown(log, position, record, late, self.world.now_us, gateway)
                 diary.shown.append(shown)
                 if self.watch is not None:
                     self.watch.on_shown(diary, shown)

@@ -15,7 +15,7 @@ from sim.recorder import PENDING, Crossing
 from sim.report.charts import COLOURS, nice
 from sim.report.html import Html, join, tag
 from sim.report.measures import recorder_of
-from sim.report.words import say_time
+from sim.report.words import clock_unit, say_time
 from sim.stage import LASTS, Band
 
 if TYPE_CHECKING:
@@ -211,9 +211,11 @@ def _packed(bands: list[Band], end_us: int) -> list[list[Band]]:
     rows: list[tuple[list[Band], list[int]]] = []
     for band in sorted(bands, key=lambda each: each.begin_us):
         label_us = int((len(_label(band)) * LETTER + 14) / PLOT * end_us)
-        until_us = max(_end_us(band, end_us), band.begin_us + label_us)
+        begin_us, until_us = band.begin_us, max(_end_us(band, end_us), band.begin_us + label_us)
+        if until_us > end_us:  # its label stands before it
+            begin_us, until_us = begin_us - label_us, _end_us(band, end_us)
         for row, free in rows:
-            if free[0] <= band.begin_us:
+            if free[0] <= begin_us:
                 row.append(band)
                 free[0] = until_us
                 break
@@ -250,9 +252,8 @@ def _band_labels(lanes: Lanes, scale: float) -> list[Html]:
     for index, row in enumerate(lanes.rows[:BAND_ROWS_MAX]):
         for band in row:
             x = LEFT + band.begin_us / 1000 * scale
-            label, turned = _label(band), False
-            if x + len(label) * LETTER + 8 > WIDTH - RIGHT:
-                turned = True
+            label = _label(band)
+            turned = x + len(label) * LETTER + 14 > WIDTH - RIGHT
             said.append(
                 tag(
                     "text",
@@ -333,14 +334,15 @@ def _marks(lanes: Lanes) -> Html:
 
 
 def _axis(lanes: Lanes, scale: float) -> list[Html]:
-    """Ticks in seconds; the page's script draws others when it zooms."""
-    end_ms = lanes.end_us / 1000
-    step = nice(end_ms / 10)
+    """Ticks of the whole run; the page's script draws others when it zooms."""
+    end_s = lanes.end_us / 1e6
+    unit_s, word = clock_unit(end_s)
+    step = nice(end_s / unit_s / 10)
     said = []
-    for index in range(int(end_ms / step) + 1):
-        x = LEFT + index * step * scale
+    for index in range(int(end_s / unit_s / step) + 1):
+        x = LEFT + index * step * unit_s * 1000 * scale
         said.append(tag("path", d=f"M{x:.1f} {AXIS - 6}V{lanes.height:.0f}", class_="grid"))
-        said.append(tag("text", f"{index * step / 1000:g} s", x=f"{x:.1f}", y=12, text_anchor="middle"))
+        said.append(tag("text", f"{index * step:g} {word}", x=f"{x:.1f}", y=12, text_anchor="middle"))
     return said
 
 

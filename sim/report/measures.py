@@ -27,23 +27,22 @@ def recorder_of(play: Play) -> Recorder:
     return play.recorder
 
 
-def region_of(play: Play, client: str) -> str:
-    """The region of the gateway beside a client."""
-    return play.cast.nodes[play.cast.clients[client].gateways[0]].region
+def region_of(play: Play, gateway: str, client: str) -> str:
+    """The region of a gateway, or of the one beside a client that was attached nowhere."""
+    return play.cast.nodes[gateway or play.cast.clients[client].gateways[0]].region
 
 
 def latencies(play: Play) -> dict[Pair, list[int]]:
-    """How long each delivery took, by the regions of who published and who was shown it."""
+    """How long each delivery took, by the regions of the gateways at which it was published and shown."""
     found: dict[Pair, list[int]] = {}
     for app in play.apps.values():
-        there = region_of(play, app.name)
         for diary in app.diaries.values():
             for shown in diary.shown:
                 entry = play.watch.ledger.get(name_of(shown.record))
                 if entry is None:
                     continue
-                member = play.cast.nodes.get(entry.gateway)
-                here = member.region if member else region_of(play, shown.record.publisher)
+                here = region_of(play, entry.gateway, shown.record.publisher)
+                there = region_of(play, shown.gateway, app.name)
                 found.setdefault((here, there), []).append(shown.at_us - entry.at_us)
     return dict(sorted(found.items()))
 

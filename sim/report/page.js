@@ -36,13 +36,14 @@ for (const svg of document.querySelectorAll("svg.lanes")) {
       label.style.visibility = until < left ? "hidden" : "visible";
     }
     time.replaceChildren();
-    const rough = span / 10, power = 10 ** Math.floor(Math.log10(rough));
+    const [unit, word] = span >= 2592e5 ? [864e5, "d"] : span >= 72e5 ? [36e5, "h"] : span >= 6e5 ? [6e4, "min"] : [1000, "s"];
+    const rough = span / unit / 10, power = 10 ** Math.floor(Math.log10(rough));
     const step = [1, 2, 5, 10].map((n) => n * power).find((n) => n >= rough * 0.999999);
-    const digits = Math.max(0, -Math.floor(Math.log10(step / 1000)));
-    for (let n = Math.ceil(from / step); n * step <= to; n++) {
-      const x = toX(n * step).toFixed(1);
+    const digits = Math.max(0, -Math.floor(Math.log10(step)));
+    for (let n = Math.ceil(from / unit / step); n * step * unit <= to; n++) {
+      const x = toX(n * step * unit).toFixed(1);
       add(time, "path", { d: `M${x} 18V${height}`, class: "grid" });
-      add(time, "text", { x, y: 12, "text-anchor": "middle" }, `${((n * step) / 1000).toFixed(digits)} s`);
+      add(time, "text", { x, y: 12, "text-anchor": "middle" }, `${(n * step).toFixed(digits)} ${word}`);
     }
   }
   const acts = {

@@ -13,7 +13,7 @@ from sim.report.lanes import draw
 from sim.report.measures import COPIES_MAX, Pair, copies, lag, latencies, region_bytes, wide_rates
 from sim.report.page import contents, page, section, tiles, verdict
 from sim.report.witness import witnesses
-from sim.report.words import say_count, say_ms, say_size, say_time, size_step
+from sim.report.words import clock_unit, say_count, say_ms, say_size, say_time, size_step
 from sim.scenario.cast import Cast
 from sim.topology import Graph, analyse, svg
 from sim.topology.graph import link
@@ -209,10 +209,11 @@ def _convergence(play: Play, outcome: Outcome) -> Html:
     found = lag(play)
     worst = sorted(found.lacks, key=lambda name: -sum(found.lacks[name]))[:LAGGARDS_MAX]
     most = max((lack for name in worst for lack in found.lacks[name]), default=0)
-    seconds = [us / 1e6 for us in found.times]
-    x = Axis("time", 0, max(seconds[-1], 1e-6), lambda value: f"{value:g} s")
+    unit_s, word = clock_unit(found.times[-1] / 1e6)
+    times = [us / 1e6 / unit_s for us in found.times]
+    x = Axis("time", 0, max(times[-1], 1e-6), lambda value: f"{value:g} {word}")
     y = Axis("positions a node lacks", 0, max(1, most) * 1.05, lambda value: f"{value:,.0f}")
-    lines = {name: list(zip(seconds, found.lacks[name], strict=True)) for name in sorted(worst)}
+    lines = {name: list(zip(times, found.lacks[name], strict=True)) for name in sorted(worst)}
     few = (
         f"The {LAGGARDS_MAX} of {len(found.lacks)} nodes that lacked most are drawn. "
         if len(found.lacks) > len(worst)
@@ -234,13 +235,14 @@ def _wide(play: Play) -> Html:
     if len(regions) < 2:
         return Html("")
     sizes, rates = region_bytes(play), wide_rates(play)
-    end = max(1e-6, play.world.now_us / 1e6)
+    unit_s, clock = clock_unit(play.world.now_us / 1e6)
+    end = max(1e-6, play.world.now_us / 1e6 / unit_s)
     most = max(1.0, *(rate for points in rates.values() for _, rate in points))
     unit = size_step(most)
-    x = Axis("time", 0, end, lambda value: f"{value:g} s")
+    x = Axis("time", 0, end, lambda value: f"{value:g} {clock}")
     word = say_size(unit).split()[1]
     y = Axis(f"{word}/s to other regions", 0, most / unit * 1.05, lambda value: f"{value:g}")
-    lines = {name: [(at, rate / unit) for at, rate in points] for name, points in rates.items()}
+    lines = {name: [(at / unit_s, rate / unit) for at, rate in points] for name, points in rates.items()}
     return tag(
         "div",
         line_chart("What left each region for others", lines, x, y),

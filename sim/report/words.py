@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+CLOCK = ((259_200, 86_400, "d"), (7_200, 3_600, "h"), (600, 60, "min"))
+"""From how many seconds on, of how many seconds, a unit of an axis."""
+
 
 def say_time(us: int) -> str:
     """A time; an en dash where there was nothing to measure."""
@@ -23,6 +26,11 @@ def say_size(size: float) -> str:
 def say_count(count: float) -> str:
     """A number with its thousands apart, and no more digits behind the point than it needs."""
     return f"{count:,.0f}" if count == int(count) else f"{count:,.2f}"
+
+
+def clock_unit(span_s: float) -> tuple[int, str]:
+    """The unit in which the axis of so long a time is told: its seconds, and its word."""
+    return next(((unit, word) for least, unit, word in CLOCK if span_s >= least), (1, "s"))
 
 
 def say_ms(ms: float) -> str:

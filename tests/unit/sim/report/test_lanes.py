@@ -123,3 +123,24 @@ def test_names_of_faults_and_regions_are_escaped() -> None:
 
     assert "<script" not in picture
     assert "<img" not in picture
+
+
+def test_labels_at_the_end_of_the_run_stand_before_their_bars_and_lie_on_no_other() -> None:
+    play, _ = played(scenario())
+    end_us = play.world.now_us
+    play.stage.bands += [Band(end_us - 900_000 + at, "cut", f"a fault with a long name {at}", end_us) for at in (0, 1)]
+
+    picture = draw(play)
+
+    labels = re.findall(r'<text x="[\d.]+" y="(\d+)" class="what" text-anchor="end"', picture)
+    assert len(labels) == len(set(labels)) == 2
+
+
+@pytest.mark.parametrize(("seconds", "expected"), [(57, "10 s"), (1_200, "2 min"), (21_600, "1 h"), (864_000, "1 d")])
+def test_axis_is_told_in_the_unit_of_so_long_a_run(seconds: int, expected: str) -> None:
+    play, _ = played(scenario())
+    play.world.now_us = seconds * 1_000_000
+
+    picture = draw(play)
+
+    assert f">{expected}</text>" in picture

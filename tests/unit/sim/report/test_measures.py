@@ -73,3 +73,13 @@ def test_rates_over_time_add_up_to_the_bytes() -> None:
     )
     assert set(rates) == {"eu", "us"}
     assert outcome.is_kept
+
+
+def test_delivery_is_of_the_region_where_it_was_shown_wherever_the_client_is_at_home() -> None:
+    move = {"at": "500ms", "move-client": {"client": ["app-2"], "to": ["ana"]}}
+    say = {"at": "1s", "publish": {"client": ["app-1"], "channel": "room/1", "count": 3}}
+    play, _ = played(scenario(timeline=[move, say]))
+
+    found = latencies(play)
+
+    assert {pair: len(values) for pair, values in found.items()} == {("eu", "eu"): 6}
