@@ -50,8 +50,8 @@ class RepairConfig:
     """A session without any progress for so long is given up; the next one needs less."""
     want_bytes: int = 1 << 18
     """What is read from the disk for a peer at a time."""
-    wants_max: int = 64
-    """Wants of one peer that may stand, in pages of ranges; beyond, `Busy`."""
+    ranges_waiting_max: int = 65_536
+    """Ranges that one peer has asked for and not got yet; beyond, `Busy`."""
     busy_retry_ms: int = 1_000
     want_positions_max: int = 65_536
     """Positions asked of one peer at a time, so that several share the work."""
@@ -60,7 +60,7 @@ class RepairConfig:
     def __post_init__(self) -> None:
         """Refuse what makes no sense."""
         require(0 < self.near_ms <= self.near_max_ms and 0 < self.far_ms <= self.far_max_ms, "intervals must rise")
-        require(self.wants_max >= 1 and self.stall_ms > 0 and self.busy_retry_ms > 0, "limits are positive")
+        require(self.ranges_waiting_max >= 1 and self.stall_ms > 0 and self.busy_retry_ms > 0, "limits are positive")
         require(self.want_positions_max >= 1 and self.incomplete_alarm >= 1, "limits are positive")
         require(self.want_bytes >= BATCH_BYTES_MAX, "want_bytes must hold a batch")
 

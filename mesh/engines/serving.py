@@ -48,7 +48,7 @@ class Serving:
     """Answers grafts and wants. `next_request` numbers reads; the node routes answers back by it."""
 
     want_bytes: int
-    wants_max: int
+    ranges_waiting_max: int
     busy_retry_ms: int
     holdings: Holdings
     peers: Peers
@@ -68,7 +68,7 @@ class Serving:
             held = self.holdings.received_of(log)
             missing += [(log, lo, hi) for lo, hi in held.missing(first, last)]
             for lo, hi in held.within(first, last):
-                if len(debt.queue) >= self.wants_max * RANGES_MAX:
+                if len(debt.queue) >= self.ranges_waiting_max:
                     refused.append((log, lo, hi))
                 elif lane is Lane.LIVE:
                     debt.queue.appendleft(Asked(log, lo, hi, lane))

@@ -39,7 +39,7 @@ from tests.samples import ANA, BEN, Writer
         {"near_ms": 2, "near_max_ms": 1},
         {"far_ms": 0},
         {"far_ms": 2, "far_max_ms": 1},
-        {"wants_max": 0},
+        {"ranges_waiting_max": 0},
         {"stall_ms": 0},
         {"busy_retry_ms": 0},
         {"want_positions_max": 0},
@@ -61,7 +61,7 @@ def test_a_config_that_makes_no_sense_is_refused(fields: dict[str, int]) -> None
 
 def test_the_least_config_is_one_of_ones() -> None:
     ones = dict.fromkeys(
-        ("near_ms", "near_max_ms", "far_ms", "far_max_ms", "wants_max", "stall_ms", "busy_retry_ms"), 1
+        ("near_ms", "near_max_ms", "far_ms", "far_max_ms", "ranges_waiting_max", "stall_ms", "busy_retry_ms"), 1
     )
 
     RepairConfig(**ones, want_positions_max=1, incomplete_alarm=1, want_bytes=BATCH_BYTES_MAX)

@@ -20,8 +20,8 @@ READ_BYTES = BODY_BYTES_MAX + OVERHEAD_BYTES
 """Credit for the largest batch: without it nothing is read."""
 
 
-def engine(*peers: Peer, holdings: Holdings, wants_max: int = 64) -> Serving:
-    return Serving(1 << 18, wants_max, 1_000, holdings, table(*peers))
+def engine(*peers: Peer, holdings: Holdings, ranges_waiting_max: int = 65_536) -> Serving:
+    return Serving(1 << 18, ranges_waiting_max, 1_000, holdings, table(*peers))
 
 
 def written(count: int, size: int = 1) -> list[Batch]:
@@ -107,7 +107,7 @@ def test_too_much_that_is_asked_at_once_is_refused_for_now() -> None:
     holdings = Holdings()
     runs = tuple(Run(2 * i + 1, 2 * i + 1, b"", b"x") for i in range(RANGES_MAX + 2))
     holdings.recover(LOG, runs, 5, 6)
-    one = engine(to_ben(credit=0), holdings=holdings, wants_max=1)
+    one = engine(to_ben(credit=0), holdings=holdings, ranges_waiting_max=RANGES_MAX)
     asked = tuple((LOG, run.first, run.last) for run in runs)
 
     first = one.ask(TO_BEN, asked[: RANGES_MAX - 1], Lane.BACKFILL)

@@ -1,0 +1,41 @@
+from sim.heap import Play
+from sim.safeguards import off
+from sim.scenario.reading import find, from_tables, read
+from sim.scenario.writing import write
+from sim.shrink import Shrinker
+
+
+def test_a_failure_is_shrunk_to_what_it_takes_and_fails_again_from_its_file() -> None:
+    scenario = read(find("halves")).model_copy(update={"duration": 40_000_000})
+    with off("repair"):
+        steps = Play(scenario, 0).run().steps
+    told: list[str] = []
+
+    small = Shrinker(scenario, 0, "nothing lost", ("repair",), told=told.append).run(steps)
+
+    assert small is not None
+    assert (small.before, small.events <= 4, len(small.scenario.topology.node) <= 3) == (len(steps), True, True)
+    assert {event.verb for event in small.scenario.timeline} <= {"partition", "publish"}
+    assert (small.scenario.workload, small.scenario.random) == ((), None)
+    assert told
+    with off("repair"):
+        assert "nothing lost" in Play(small.scenario, 0).run().broken
+    assert Play(small.scenario, 0).run().breaches == []
+    assert 'publish = { client = ["app-' in write(small.scenario)
+
+
+def test_what_does_not_fail_is_not_shrunk() -> None:
+    tables = {"title": "t", "promise": "p", "duration": "2s", "topology": {"node": [{"name": "ana"}]}}
+
+    assert Shrinker(from_tables(tables), 0, "once").run([]) is None
+
+
+def test_shrinking_plays_no_more_than_it_may() -> None:
+    scenario = read(find("halves"))
+    with off("repair"):
+        steps = Play(scenario, 0).run().steps
+    shrinker = Shrinker(scenario, 0, "nothing lost", ("repair",), runs_max=3)
+
+    shrinker.run(steps)
+
+    assert shrinker.runs <= 5

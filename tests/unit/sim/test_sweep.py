@@ -1,0 +1,126 @@
+from concurrent.futures import Executor, Future
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sim.errors import SimError
+from sim.scenario.model import Scenario
+from sim.scenario.reading import from_tables
+from sim.sweep import Tally, cluster, resume, seeds_of, sweep
+
+
+def scenario(**changed: Any) -> Scenario:
+    tables = {
+        "title": "Two nodes",
+        "promise": "They agree.",
+        "duration": "2s",
+        "topology": {"node": [{"name": "ana"}, {"name": "ben"}]},
+        "client": [{"name": "app", "count": 2, "subscribe": [{}]}],
+        "workload": [{"rate": 5}],
+    }
+    return from_tables({**tables, **changed})
+
+
+class Here(Executor):
+    """Plays at once, in this thread; Ctrl-C comes at the call that it is told."""
+
+    def __init__(self, interrupted_at: int = -1) -> None:
+        self.calls, self.interrupted_at = 0, interrupted_at
+
+    def submit(self, function: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        if self.calls == self.interrupted_at:
+            raise KeyboardInterrupt
+        self.calls += 1
+        future.set_result(function(*args, **kwargs))
+        return future
+
+
+def test_seeds_and_shards() -> None:
+    assert seeds_of("0..4") == [0, 1, 2, 3, 4]
+    assert seeds_of("3,5,8..9") == [3, 5, 8, 9]
+    shards = [seeds_of("0..9", f"{n}/4") for n in range(1, 5)]
+    assert sorted(seed for shard in shards for seed in shard) == list(range(10))
+    assert shards[0] == [0, 4, 8]
+
+
+@pytest.mark.parametrize(
+    ("seeds", "shard"), [("9..3", "1/1"), ("x", "1/1"), ("-3", "1/1"), ("0..9", "5/4"), ("0..9", "0/4"), ("0..9", "1")]
+)
+def test_what_is_no_range_and_no_shard_is_refused(seeds: str, shard: str) -> None:
+    with pytest.raises(ValueError, match=r".+"):
+        seeds_of(seeds, shard)
+
+
+def test_a_sweep_counts_what_its_seeds_came_to() -> None:
+    told: list[int] = []
+
+    tally = sweep(scenario(), range(20), Here(), told=lambda result: told.append(result.seed))
+
+    assert (tally.seeds, tally.is_kept, sorted(told)) == (20, True, list(range(20)))
+    assert tally.evaluated["deterministic"] == 1
+    assert tally.coverage["frame/Push"] > 20
+    assert tally.to_json()["gates_shut"] == []
+
+
+def test_a_failing_seed_is_kept_with_its_witness_and_its_gates() -> None:
+    tally = sweep(scenario(guarantees={"see": ["disk/wiped"]}), range(3), Here(), first_failure=True)
+
+    assert [result.broken for result in tally.failed] == [["bounds"]] * len(tally.failed)
+    assert tally.failed[0].about == "disk/wiped never happened, so this run proves nothing"
+    assert tally.shut() == ["disk/wiped: the scenario says that it must happen"]
+
+
+def test_an_interrupted_sweep_keeps_what_it_has_and_goes_on(tmp_path: Path) -> None:
+    journal = tmp_path / "sweep.jsonl"
+    first = sweep(scenario(), range(20), Here(), journal=journal)
+    lines = journal.read_text().splitlines()
+    journal.write_text("\n".join(lines[:8]) + '\n{"seed": 7, "bro')  # as one that was killed leaves it
+
+    went_on = Here()
+    again = sweep(scenario(), range(20), went_on, journal=journal)
+
+    assert went_on.calls == 4
+    assert (again.seeds, again.events, again.coverage) == (first.seeds, first.events, first.coverage)
+
+
+def test_ctrl_c_is_told_and_loses_nothing(tmp_path: Path) -> None:
+    journal = tmp_path / "sweep.jsonl"
+
+    tally = sweep(scenario(), range(20), Here(interrupted_at=2), journal=journal)
+
+    assert tally.interrupted
+    assert sweep(scenario(), range(20), Here(), journal=journal).seeds == 20
+
+
+def test_journals_of_shards_are_judged_together(tmp_path: Path) -> None:
+    for shard in ("1/2", "2/2"):
+        sweep(scenario(), seeds_of("0..7", shard), Here(), journal=tmp_path / f"{shard[0]}.jsonl")
+    tally = Tally(scenario())
+
+    for path in sorted(tmp_path.glob("*.jsonl")):
+        for result in resume(path, scenario()):
+            tally.add(result)
+
+    assert tally.seeds == 8
+    assert tally.coverage == sweep(scenario(), range(8), Here()).coverage
+
+
+def test_the_journal_of_another_sweep_is_refused(tmp_path: Path) -> None:
+    journal = tmp_path / "sweep.jsonl"
+    sweep(scenario(), range(1), Here(), journal=journal)
+
+    with pytest.raises(SimError, match="the journal of another sweep"):
+        sweep(scenario(title="Another"), range(1), Here(), journal=journal)
+    journal.write_text("no journal at all\n")
+    with pytest.raises(SimError, match="the journal of another sweep"):
+        sweep(scenario(), range(1), Here(), journal=journal)
+
+
+def test_a_cluster_that_is_not_there_is_told() -> None:
+    with (
+        pytest.raises(SimError, match=r"no Dask scheduler answers at tcp://127\.0\.0\.1:9"),
+        cluster("tcp://127.0.0.1:9"),
+    ):
+        pass
