@@ -98,6 +98,15 @@ def test_node_that_is_dead_for_ever_is_told_to_be_down() -> None:
     assert f"ben never stored it: it is down since {play.world.now_us / 1e6:.6f}" in lines
 
 
+def test_append_that_only_a_crash_kept_is_found_at_the_next_start() -> None:
+    say = {"at": "1s", "publish": {"client": ["app-1"], "channel": "room/1"}}
+    play, _ = played(scenario(timeline=[say, {"at": "2s", "for": "500ms", "crash": ["ben"]}]))
+    assert play.recorder is not None
+    play.recorder.kept[:] = [kept for kept in play.recorder.kept if kept.node != "ben"]
+
+    assert "ben finds it on its disk as it starts" in told(play, "app-1/1")
+
+
 def test_subscription_from_now_is_owed_nothing_earlier() -> None:
     say = {"at": "1s", "publish": {"client": ["app-1"], "channel": "room/1"}}
     later = {"at": "2s", "subscribe": {"client": ["app-2"], "to": ["room/1"], "since": "now"}}

@@ -83,3 +83,12 @@ def test_delivery_is_of_the_region_where_it_was_shown_wherever_the_client_is_at_
     found = latencies(play)
 
     assert {pair: len(values) for pair, values in found.items()} == {("eu", "eu"): 6}
+
+
+def test_node_that_kept_its_disk_lacks_nothing_after_its_crash() -> None:
+    say = {"at": "1s", "publish": {"client": ["app-1"], "channel": "room/1", "count": 3}}
+    play, _ = played(scenario(timeline=[say, {"at": "2s", "for": "500ms", "crash": ["ben"]}]))
+
+    found = lag(play)
+
+    assert {lacks for us, lacks in zip(found.times, found.lacks["ben"], strict=True) if us > 3_500_000} == {0}

@@ -40,11 +40,18 @@ def test_failed_seed_comes_with_its_witness_and_its_command() -> None:
 
 
 def test_measures_are_told_over_all_seeds_with_the_seed_of_the_worst() -> None:
-    page = Page(render(tally(result(0), result(1, converged_us=500_000), result(2, converged_us=-1)), COMMAND))
+    page = Page(
+        render(
+            tally(
+                result(0), result(1, converged_us=500_000), result(2, converged_us=-1), result(3, converged_us=500_000)
+            ),
+            COMMAND,
+        )
+    )
 
-    assert "| converged after the last fault | 2 | 250 ms | 250 ms | 500 ms | 1 |" in page.rows("measures")
+    assert "| converged after the last fault | 3 | 250 ms | 500 ms | 500 ms | 1 |" in page.rows("measures")
     assert "p99 delivery" not in page.rows("measures"), "there was nothing to measure"
-    assert "| seeds | 3 | 0 failed | events | 3,000 | events a second | 2,000 |" in page.rows("")
+    assert "| seeds | 4 | 0 failed | events | 4,000 | events a second | 2,000 |" in page.rows("")
 
 
 def test_gate_that_stays_shut_fails_the_sweep_unless_gates_are_not_asked_for() -> None:
