@@ -50,7 +50,7 @@ def write_report(play: Play | None, outcome: Outcome, path: Path, command: str =
 
 def render(play: Play | None, outcome: Outcome, command: str = "") -> str:
     """The page as text."""
-    broken = witnesses(Cast(outcome.scenario), outcome.breaches) if outcome.breaches else Html("")
+    broken = witnesses(Cast(outcome.scenario), outcome.breaches, play) if outcome.breaches else Html("")
     sections = {"contract": ("The contract", _contract(outcome)), "witness": ("What broke it", broken)}
     if play is None:
         sections["run"] = "The run", _story(outcome)

@@ -3,29 +3,36 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
 from sim.checkers import Breach
+from sim.diary import say_name
+from sim.explain import explain
 from sim.report.html import Html, join, tag
 from sim.scenario.cast import Cast
 
+if TYPE_CHECKING:
+    from sim.heap import Play
+
 BREACHES_MAX = 4
+STORIES_MAX = 2
 LINE = re.compile(r"^\s*([0-9]+\.[0-9]+)(?: s:)? (.*)$", re.DOTALL)
 WIDTH, LEFT, LANE, TOP = 760, 130, 34, 30
 ELSEWHERE = "the mesh"
 
 
-def witnesses(cast: Cast, breaches: list[Breach]) -> Html:
-    """The first few breaches, those of different promises first."""
+def witnesses(cast: Cast, breaches: list[Breach], play: Play | None) -> Html:
+    """The first few breaches, those of different promises first; with the story of a message where its play is there."""
     first: dict[str, Breach] = {}
     for breach in breaches:
         first.setdefault(breach.promise, breach)
     chosen = [*first.values(), *(breach for breach in breaches if breach is not first[breach.promise])][:BREACHES_MAX]
-    shown = [_breach(cast, breach) for breach in chosen]
+    shown = [_breach(cast, breach, _story(play, breach, index)) for index, breach in enumerate(chosen)]
     more = len(breaches) - len(chosen)
     return join(*shown, tag("p", f"… and {more:,} more of the kind.", class_="note") if more else "")
 
 
-def _breach(cast: Cast, breach: Breach) -> Html:
+def _breach(cast: Cast, breach: Breach, story: Html) -> Html:
     events = [_parsed(line) for line in breach.witness]
     lines = [tag("li", tag("span", time, class_="time") if time else "", words) for time, words in events]
     known = {*cast.nodes, *cast.clients}
@@ -36,8 +43,21 @@ def _breach(cast: Cast, breach: Breach) -> Html:
         tag("p", breach.about),
         picture,
         tag("ol", *lines) if lines else "",
+        story,
         class_="breach",
     )
+
+
+def _story(play: Play | None, breach: Breach, index: int) -> Html:
+    """What `explain` tells of the first message that a breach is about."""
+    if play is None or index >= STORIES_MAX:
+        return Html("")
+    names = {say_name(name) for name in play.watch.ledger}
+    found = next((word for word in breach.about.split() if word in names), "")
+    if not found:
+        return Html("")
+    told = "\n".join(explain(play, found))
+    return tag("details", tag("summary", f"The story of {found}"), tag("pre", told))
 
 
 def _parsed(line: str) -> tuple[str, str]:

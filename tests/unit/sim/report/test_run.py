@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from sim.checkers import Breach
+from sim.diary import say_name
 from sim.errors import SimError
 from sim.heap import Play
 from sim.recorder import Crossing
@@ -77,6 +78,17 @@ def test_broken_promise_comes_with_its_witness_as_lines_and_as_a_picture() -> No
     assert "… and 2 more of the kind." in page.rows("witness")
     dots = [attributes.get("class", "") for tag, attributes in page.tags if tag == "circle"]
     assert [each for each in dots if each.startswith("dot")] == ["dot", "dot last"] * 4
+
+
+def test_story_of_the_message_is_told_where_it_broke_a_promise() -> None:
+    play, outcome = played(scenario())
+    name = say_name(next(iter(play.watch.ledger)))
+    outcome.breaches = [Breach("once", f"app-2 was shown {name} twice, the second time at 3")]
+
+    rows = Page(render(play, outcome)).rows("witness")
+
+    assert f"| The story of {name} | {name} stands at " in rows
+    assert "app-1 publishes it on room/1, attached to ana" in rows
 
 
 def test_breach_without_events_has_no_picture() -> None:
