@@ -195,6 +195,15 @@ class Disk:
         clean, self.clean = self.clean, False
         return Recovered(logs, tuple(image.names.values()), tuple(image.members), (), clean)
 
+    def has(self, log: LogId, first: int, last: int, name: tuple[str, int, int]) -> bool:
+        """Whether an undamaged row between two positions holds a message of this name."""
+        return any(
+            (record.publisher, record.incarnation, record.sequence) == name
+            for at, row in self.image.rows.get(log, {}).items()
+            if at <= last and row.last >= first and not row.damaged
+            for record in _decode(row).records()
+        )
+
     def scrub(self) -> tuple[tuple[LogId, int, int], ...]:
         """Read everything: rows that fail their check are deleted, and named."""
         found = [(log, first, self.image.rows[log][first].last) for log, first in sorted(self.flipped)]

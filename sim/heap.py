@@ -238,9 +238,11 @@ class Play:
         def holds(machine_name: str) -> bool:
             machine = self.world.machines[machine_name]
             if machine.node is not None:
-                return bool(machine.node.holdings.names.find(*name))
-            runs = machine.disk.image.names.values()
-            return any((r.publisher, r.incarnation) == name[:2] and r.first <= name[2] <= r.last for r in runs)
+                runs = machine.node.holdings.names.find(*name)
+            else:
+                known = machine.disk.image.names.values()
+                runs = [r for r in known if (r.publisher, r.incarnation) == name[:2] and r.first <= name[2] <= r.last]
+            return any(machine.disk.has(run.log, run.from_position, run.to_position, name) for run in runs)
 
         return any(map(holds, self.core)) or not any(holds(n) for n in self.cast.nodes if n not in self.core)
 
@@ -264,6 +266,10 @@ class Play:
             for diary in app.diaries.values():
                 if diary.whole and diary.policy is SlowPolicy.ALL:
                     waiting += self._unseen(app, diary)
+                if diary.whole:  # a gap is told once nobody who can be reached can fill it, and not before
+                    scratch = Watch(self.watch.now_us, self.watch.ledger)
+                    scratch.honest_about_gaps(diary, places_in(self.world), self._is_owed)
+                    waiting += [breach.about for breach in scratch.breaches[:1]]
         return waiting
 
     def _unseen(self, app: App, diary: Diary) -> list[str]:

@@ -205,7 +205,8 @@ class Intake:
                 refusals.append(_refused(publisher, draft.sequence, fault[0], fault[1], -1))
                 continue
             if draft.sequence <= newest:
-                runs = names.find(publisher.client, publisher.incarnation, draft.sequence)
+                found = names.find(publisher.client, publisher.incarnation, draft.sequence)
+                runs = [run for run in found if self._holds(run)]
                 if runs:
                     publisher.on_here(draft.sequence)
                     placed.append(_placed(publisher.session, runs[0], draft.sequence, operation))
@@ -230,6 +231,10 @@ class Intake:
             self.gathered.append(Gathered(publisher, draft, ttl_ms, operation.copies, operation.regions, size))
             self.gathered_bytes += size
         return [*_tell_refusals(refusals), *placed]
+
+    def _holds(self, run: NameRun) -> bool:
+        """Whether all that a run of names stands for is here. What a damaged row took is not: a retry brings it again."""
+        return self.holdings.received_of(run.log).covers(run.from_position, run.to_position)
 
     def _refusal(self, publisher: Publisher, draft: Draft, now: Now) -> tuple[Code, str, int] | None:
         """Say why a new message is refused for now; None if it is taken."""

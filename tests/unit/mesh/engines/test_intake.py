@@ -256,6 +256,16 @@ def test_a_retry_of_what_came_from_elsewhere_is_told_where_that_stands_at_most()
     assert (outcome.log, outcome.from_position) == (elsewhere.log, 2)
 
 
+def test_a_retry_of_what_a_damaged_row_took_is_new() -> None:
+    one = intake()
+    publish(one, 1, 2, 3)
+    sealed(one)
+    one.holdings.lose(LOG, 1, 3)
+
+    assert publish(one, 2) == []
+    assert [item.draft.sequence for item in one.gathered] == [2]
+
+
 def test_a_sequence_below_the_newest_that_is_not_held_is_new() -> None:
     one = intake()
     publish(one, 5)
