@@ -40,7 +40,7 @@ def run(
     command = f"gossamer sim run {shlex.quote(scenario)} --seed {seed}{flags}"
     if engine == "real":
         if save is not None:
-            raise click.BadParameter("a run on real processes leaves no tape to make it from", param_hint="--save")
+            raise click.BadParameter("a run on real processes leaves no tape", param_hint="--save")
         outcome = _on_real(what, seed, without, report, command)
     else:
         outcome = _on_heap(what, seed, without, save, report, command)

@@ -60,10 +60,9 @@ def play_real(scenario: Scenario, seed: int, without: tuple[str, ...] = ()) -> O
     pairs = linked(cast, root.fork("topology"))
     steps = plan(scenario, cast, root.fork("plan"))
     check(scenario, steps, without)
-    folder = Path(tempfile.mkdtemp(prefix="gossamer-real-"))
     try:
-        with off(*without):
-            return asyncio.run(_Play(cast, seed, pairs, steps, folder, without).run())
+        with off(*without), tempfile.TemporaryDirectory(prefix="gossamer-real-", ignore_cleanup_errors=True) as folder:
+            return asyncio.run(_Play(cast, seed, pairs, steps, Path(folder), without).run())
     except BaseExceptionGroup as group:
         raise _first(group) from group
     except HostError as error:
@@ -233,6 +232,9 @@ class _Play:
         if figures.converged_us >= 0:
             await self._finish()
         self._waits = unfinished(self.watch, self.apps)
+        for machine in self.machines.values():
+            if machine.has_ended:
+                self.watch.broken("available", f"{machine.name} ended by itself: {machine.last_words}")
 
     async def _finish(self) -> None:
         """Nodes are equal: let clients take what is owed to them, until nothing moves any more."""

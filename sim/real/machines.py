@@ -26,6 +26,7 @@ class Machine:
         self._faults = faults
         self._is_wanted = True
         self._drains = False
+        self._starts = False
         self._done = 0
         """How many of the kills `keep` has seen through."""
         self._turn = asyncio.Event()
@@ -34,8 +35,20 @@ class Machine:
 
     @property
     def is_up(self) -> bool:
-        """Whether it is there, and is to be."""
-        return self._is_wanted and self.kills == self._done and self.node.is_running
+        """Whether it is there and ready, and is to be."""
+        return self._is_wanted and self.kills == self._done and self.node.is_running and not self._starts
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether it is gone, though nobody ended it."""
+        return self._is_wanted and self.kills == self._done and not self._starts and not self.node.is_running
+
+    @property
+    def last_words(self) -> str:
+        """Its exit status, and the last line that it wrote."""
+        status = self.node.process.returncode if self.node.process is not None else None
+        log = self.node.stderr.read_text("utf-8", "replace") if self.node.stderr is not None else ""
+        return f"status {status}, {(log.strip().splitlines() or ['it said nothing'])[-1][:500]}"
 
     def kill(self) -> None:
         """End it now, without a word, and leave it so."""
@@ -94,11 +107,14 @@ class Machine:
         elif not self._is_wanted and self.node.is_running:
             await (self.node.stop() if self._drains else self.node.kill())
         elif self._is_wanted and not self.node.is_running:
+            self._starts = True
             try:
                 await self.node.start()
             except HostError:
                 if kills == self.kills:
                     raise
+            finally:
+                self._starts = False
         else:
             return True
         return False
