@@ -147,6 +147,14 @@ class Watch:
                 what = f"{say_name(name)} was shown to {diary.owner} after it had expired"
                 self.broken("stays dead", what, _published(name, entry), dead, line)
 
+    def on_acknowledged(self, name: Name, entry: Entry, node: str, *, is_durable: bool) -> None:
+        """A node acknowledges a message for the first time: it lies on its disk."""
+        self.look("durable before acknowledged")
+        if not is_durable:
+            what = f"{say_name(name)} was acknowledged by {node}, and is not on its disk"
+            line = f"{_second(self.now_us())}: {name[0]} is told by {node} that it is durable there"
+            self.broken("durable before acknowledged", what, _published(name, entry), line)
+
     # --- when all is quiet -------------------------------------------------------------------------------------------
 
     def nothing_lost(self, diary: Diary, is_owed: Callable[[Name], bool] = lambda _: True) -> None:

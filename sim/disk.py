@@ -196,10 +196,11 @@ class Disk:
         return Recovered(logs, tuple(image.names.values()), tuple(image.members), (), clean)
 
     def has(self, log: LogId, first: int, last: int, name: tuple[str, int, int]) -> bool:
-        """Whether an undamaged row between two positions holds a message of this name."""
+        """Whether an undamaged row between two positions holds a message of this name. What came last is looked at first."""
+        rows = self.image.rows.get(log, {})
         return any(
             (record.publisher, record.incarnation, record.sequence) == name
-            for at, row in self.image.rows.get(log, {}).items()
+            for at, row in reversed(rows.items())
             if at <= last and row.last >= first and not row.damaged
             for record in _decode(row).records()
         )

@@ -185,9 +185,9 @@ SAFEGUARDS: dict[str, Safeguard] = {
         Safeguard(
             "fsync-before-acknowledge",
             "nodes acknowledge at once and append 2 s later",
-            ("nothing lost", "honest about gaps"),
+            ("durable before acknowledged", "nothing lost"),
             "swarm",
-            20,
+            5,
             _acknowledge_first,
         ),
         Safeguard(

@@ -16,7 +16,7 @@ from mesh.client.effects import ClientEffect
 from mesh.client.machine import CONNECTING
 from mesh.client.outbox import Held
 from mesh.clocks.vector import VersionVector
-from mesh.operations import ClientOperation, Draft, Goodbye, NodeOperation, SlowPolicy
+from mesh.operations import ClientOperation, Draft, Goodbye, NodeOperation, Receipt, SlowPolicy
 from mesh.types import SessionId
 from sim.checkers import Watch
 from sim.diary import Diary, Entry, Ledger, Name, Shown
@@ -188,7 +188,7 @@ class App:
                 for sequence in range(receipt.first, receipt.last + 1):
                     entry = self.ledger.get((self.name, self.client.incarnation, sequence))
                     if entry is not None:
-                        self._reached(entry, receipt.copies, receipt.regions)
+                        self._reached((self.name, self.client.incarnation, sequence), entry, receipt)
             case fx.Rejected(what, number, code):
                 name = (self.name, self.client.incarnation, number)
                 self.world.cover(f"rejected/{code}")
@@ -201,12 +201,23 @@ class App:
             case fx.Covered() | fx.Answered():
                 pass
 
-    def _reached(self, entry: Entry, copies: int, regions: int) -> None:
-        level = max(entry.level[0], copies), max(entry.level[1], regions)
+    def _reached(self, name: Name, entry: Entry, receipt: Receipt) -> None:
+        level = max(entry.level[0], receipt.copies), max(entry.level[1], receipt.regions)
         if entry.first_told_us < 0:
             entry.first_told_us = self.world.now_us
+            if self.watch is not None and self.home is not None and self.home.node is not None:
+                self._see_it_durable(name, entry, self.home)
         if level != entry.level:
             entry.level, entry.told_us = level, self.world.now_us
+
+    def _see_it_durable(self, name: Name, entry: Entry, home: Machine) -> None:
+        """At the moment of its acknowledgement a message lies on the disk of the node that says so, if that is honest."""
+        assert self.watch is not None and home.node is not None
+        if home.disk.kept is not None or (entry.expires_us and self.world.now_us >= entry.expires_us):
+            return
+        runs = home.node.holdings.names.find(*name)
+        is_durable = any(home.disk.has(run.log, run.from_position, run.to_position, name) for run in runs)
+        self.watch.on_acknowledged(name, entry, home.name, is_durable=is_durable)
 
     def _transmit(self, home: Machine, session: SessionId, operation: ClientOperation) -> None:
         """An operation crosses the uplink, in order."""
