@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
+from mesh.certificates import NAME_TEXT_MAX
 from sim.scenario.events import Event, Shape
 from sim.scenario.quantities import Names, Part, Rate, Share, Size, Time
+from sim.units import say_ppm, say_us
 
 FORMAT = 1
 """The version of what a scenario file may say."""
@@ -20,10 +22,17 @@ class Group(Part):
     """Nodes that are alike: `count` of them, named `name-1`, `name-2`, …, or one named `name`."""
 
     name: str = Field(pattern=r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$", max_length=40)
-    region: str = Field(default="eu", min_length=1)
+    region: str = Field(default="eu", min_length=1, max_length=NAME_TEXT_MAX)
     count: int = Field(default=1, ge=1, le=1_000)
     profile: dict[str, int | bool] = Field(default_factory=dict)
     """Settings of these nodes that differ, such as `"intake.record-bytes-max" = 1024`."""
+
+    @field_validator("region")
+    @classmethod
+    def _can_be_certified(cls, region: str) -> str:
+        if not region.isprintable() or " " in region:
+            raise ValueError(f"{region!r} is not a region: printable characters without spaces")
+        return region
 
 
 class LinkSpec(Part):
@@ -185,4 +194,9 @@ class Scenario(Part):
 
 def json_schema() -> dict[str, Any]:
     """The JSON Schema of a scenario file."""
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **Scenario.model_json_schema(by_alias=True)}
+    made = Scenario.model_json_schema(by_alias=True)
+    for table in (made, *made["$defs"].values()):
+        for field in table.get("properties", {}).values():
+            if isinstance(field.get("default"), int) and field.get("type") == "string":
+                field["default"] = (say_ppm if "%" in field["pattern"] else say_us)(field["default"])
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **made}

@@ -57,7 +57,11 @@ def _names(value: Any) -> Any:
     return (value,) if isinstance(value, str) else value
 
 
-Names = Annotated[tuple[str, ...], BeforeValidator(_names)]
+Names = Annotated[
+    tuple[str, ...],
+    BeforeValidator(_names),
+    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}),
+]
 """Nodes or clients: names, patterns such as `eu-*`, or `@eu` for all nodes of a region."""
 
 
@@ -67,6 +71,7 @@ class Part(BaseModel):
     model_config = ConfigDict(
         extra="forbid",
         frozen=True,
+        use_attribute_docstrings=True,
         populate_by_name=True,
         alias_generator=lambda name: name.rstrip("_").replace("_", "-"),
     )

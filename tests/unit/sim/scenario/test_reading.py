@@ -56,6 +56,8 @@ BAD = [
     ('latency = "10ms"', 'latency = "10 lightyears"', 5, "'10 lightyears'"),
     ('name = "ben"', 'name = "ana"', 10, "two nodes are named 'ana'"),
     ('name = "ben"', 'name = "Ben!"', 11, "'Ben!'"),
+    ('region = "us"', f'region = "{"u" * 64}"', 12, "topology.node.1.region: 'uuu"),
+    ('region = "us"', 'region = "u s"', 12, "topology.node.1.region: 'u s'"),
     ('title = "Two nodes"', "title = 7", 1, "title"),
     ('title = "Two nodes"\n', "", 0, "title: it is missing"),
     ('title = "Two nodes"', 'title = "Two nodes"\nformat = 2', 2, "format 2 is not known here"),
