@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from inspect import cleandoc
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from gossamer.command import VERBS, command
 from nodes.docs import NOTE
 from nodes.docs import PAGES as NODE_PAGES
 from nodes.settings import keys
+from sim.docs import PAGES as SIM_PAGES
+from sim.docs import schema_text
 
 REFERENCE = Path(__file__).parent.parent / "docs" / "reference"
 HEAD = """# The command line
@@ -62,7 +65,16 @@ def _row(option: click.Option) -> str:
     return f"| {flags}{takes} | {option.help} | `{variable}` |".replace("|…", "\\|…").replace("T|CURSOR", "T\\|CURSOR")
 
 
-PAGES = {**NODE_PAGES, "cli.md": cli_page}
+def _noted(page: Callable[[], str]) -> Callable[[], str]:
+    return lambda: f"{NOTE}\n{page()}"
+
+
+PAGES = {
+    **NODE_PAGES,
+    "cli.md": cli_page,
+    "scenario.schema.json": schema_text,
+    **{name: _noted(page) for name, page in SIM_PAGES.items()},
+}
 
 
 def main() -> None:

@@ -1,0 +1,184 @@
+"""The pages of `docs/reference` on the simulator, as text; `gossamer.docs` writes them beside the others."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from sim.catalogue import AWAITED, LESSONS, ROWS
+from sim.scenario.events import VERBS
+from sim.scenario.model import Scenario, json_schema
+from sim.scenario.reading import SHIPPED, read
+
+SCENARIO_HEAD = """# Scenario files
+
+A scenario is a TOML file. Unknown keys are refused with file and line. `include = ["base.toml"]` takes over the tables of
+another file: tables are joined key by key, lists are replaced. The [JSON Schema](scenario.schema.json), also printed by
+`gossamer sim schema`, is for editors. What can happen in a `[[timeline]]` is [on a page of its own](faults.md);
+[the tutorial](../howto/simulate-your-topology.md) writes a file from the beginning.
+
+Times are words such as `250ms`, `10s`, `2h`, from the end of `settle`; rates `64kbit/s`; shares `30%`; sizes 512 or
+`64KiB`. Names of nodes and clients may be patterns (`eu-*`), or `@eu` for all nodes of a region; one of them or a list.
+
+A Python file will do as well: it has a `scenario`, which is a `sim.scenario.model.Scenario`, a dict of the same tables, or
+a function that returns one of these.
+"""
+FAULTS_HEAD = """# What can happen
+
+Each `[[timeline]]` has a moment, `at`, and exactly one verb. `for` says when it ends by itself; without it, it lasts until
+the core is healed at the end. `[random]` draws from the same verbs and those named in its `faults`.
+
+```toml
+[[timeline]]
+at = "5s"
+for = "12s"
+partition = [["eu-*"], ["us-*", "ap"]]
+```
+
+"""
+DEEDS = """## What a bad host does
+
+`hostile` turns the host of a member. The keys are good, what leaves is not: `garble` flips bits of frames; `tamper` changes
+payloads under signatures that stay; `replay` sends old frames again; `withhold` keeps batches and answers back; `deny`
+answers that it has nothing; `boast` claims in vectors what it has not; `flood` sends every frame many times.
+
+`hostile-client` brings a client: `bad-fields` sends requests with impossible values; `flood` asks without end;
+`skip-attach` and `slow` publish without having attached; `huge` publishes what is above any limit.
+"""
+CATALOGUE_HEAD = """# The catalogue
+
+Situations that break meshes, and the files that ship for them. `gossamer sim run NAME` plays one, and each is a file to copy
+(`sim/scenarios/`). A file passes on the engines that it names; *sabotage* is the safeguard without which it must fail, which
+the project's own tests see to. What awaits a feature has no file, and none is pretended.
+"""
+
+
+def scenario_page() -> str:
+    """Every table and key of a scenario file."""
+    made = json_schema()
+    tables = {"Scenario": made, **{name: made["$defs"][name] for name in _order(made)}}
+    return SCENARIO_HEAD + "".join(_table(name, table) for name, table in tables.items())
+
+
+def faults_page() -> str:
+    """Every verb of a timeline, and the tables that verbs take."""
+    made = json_schema()
+    event = made["$defs"]["Event"]["properties"]
+    lines = [FAULTS_HEAD, "| verb | takes | what happens |\n|---|---|---|\n"]
+    lines += [f"| `{verb}` | {_takes(event[verb])} | {_one_line(event[verb])} |\n" for verb in VERBS]
+    parts = [name for name in made["$defs"] if name not in _order(made) and name != "Event"]
+    return "".join([*lines, "\n", DEEDS, *(_table(name, made["$defs"][name]) for name in sorted(parts))])
+
+
+def schema_text() -> str:
+    """The JSON Schema, for editors."""
+    return json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n"
+
+
+def catalogue_page() -> str:
+    """All situations and lessons: the files that show them, or what they await."""
+    files = {path.stem: read(path) for path in sorted(SHIPPED.glob("*.toml"))}
+    lines = [
+        CATALOGUE_HEAD,
+        "\n## Situations\n\n| | situation | shown by | promise | engines | sabotage |\n|---|---|---|---|---|---|\n",
+    ]
+    for number, words in ROWS.items():
+        shown = [(name, each) for name, each in files.items() if each.number == number]
+        lines += [f"| {number} | {words} | {_file(name)} | {_kept(each)} |\n" for name, each in shown]
+        if not shown:
+            lines.append(f"| {number} | {words} | *awaits* | {AWAITED[number]} | | |\n")
+    lines.append("\n## Profiles\n\nDrawn faults instead of a story, for sweeps.\n\n| profile | promise |\n|---|---|\n")
+    lines += [f"| {_file(name)} | {each.promise} |\n" for name, each in files.items() if each.number is None]
+    lines.append("\n## Lessons\n\nWhat other systems paid for, and what would catch it here.\n\n")
+    lines.append("| | lesson | files | and |\n|---|---|---|---|\n")
+    for number, (words, beside) in LESSONS.items():
+        found = ", ".join(_file(name) for name, each in files.items() if number in each.lessons)
+        lines.append(f"| {number} | {words} | {found or '–'} | {beside} |\n")
+    return "".join(lines)
+
+
+def _file(name: str) -> str:
+    return f"[`{name}`](../../sim/scenarios/{name}.toml)"
+
+
+def _kept(scenario: Scenario) -> str:
+    return f"{scenario.promise} | {', '.join(scenario.engines)} | {', '.join(scenario.sabotage) or '–'}"
+
+
+def _order(made: dict[str, Any]) -> list[str]:
+    """The tables of a file, each where it is first asked for; not those of its timeline."""
+    found: list[str] = []
+
+    def walk(table: Any) -> None:
+        for name in _asked(table):
+            if name != "Event" and name not in found:
+                found.append(name)
+                walk(made["$defs"][name])
+
+    walk(made["properties"])
+    return found
+
+
+def _asked(value: Any) -> Iterator[str]:
+    """The names of the tables to which a part of a schema refers."""
+    if isinstance(value, dict):
+        if "$ref" in value:
+            yield value["$ref"].rpartition("/")[2]
+        for each in value.values():
+            yield from _asked(each)
+    elif isinstance(value, list):
+        for each in value:
+            yield from _asked(each)
+
+
+def _table(name: str, table: dict[str, Any]) -> str:
+    required = table.get("required", ())
+    lines = [f"\n## {name}\n\n{_one_line(table)}\n\n| key | takes | default | |\n|---|---|---|---|\n"]
+    for key, field in table["properties"].items():
+        default = "required" if key in required else _default(field)
+        lines.append(f"| `{key}` | {_takes(field)} | {default} | {_one_line(field)} |\n")
+    return "".join(lines)
+
+
+def _one_line(field: dict[str, Any]) -> str:
+    return " ".join(str(field.get("description", "")).split())
+
+
+def _default(field: dict[str, Any]) -> str:
+    default = field.get("default")
+    return "" if default in (None, {}, []) or isinstance(default, dict) else f"`{json.dumps(default)}`"
+
+
+def _takes(field: dict[str, Any]) -> str:
+    """What a key takes, in words."""
+    if "$ref" in field:
+        name = field["$ref"].rpartition("/")[2]
+        return "[an event](faults.md)" if name == "Event" else f"[{name}](#{name.lower()})"
+    if "enum" in field or "const" in field:
+        return " \\| ".join(f"`{each}`" for each in field.get("enum", [field.get("const")]))
+    if "anyOf" in field:
+        kinds = [_takes(each) for each in field["anyOf"] if each.get("type") != "null"]
+        if kinds[-2:] == ["text", "a list of text"]:
+            kinds[-2:] = ["names"]
+        return " or ".join(kinds)
+    if field.get("type") == "array":
+        parts = field.get("prefixItems")
+        return f"[{', '.join(map(_takes, parts))}]" if parts else f"a list of {_takes(field['items'])}"
+    if field.get("examples"):
+        return "such as " + ", ".join(f"`{each}`" for each in field["examples"])
+    words = {
+        "integer": "an integer",
+        "number": "a number",
+        "boolean": "true or false",
+        "string": "text",
+        "object": "a table",
+    }
+    return words[field["type"]]
+
+
+PAGES: dict[str, Callable[[], str]] = {
+    "scenario.md": scenario_page,
+    "faults.md": faults_page,
+    "scenarios.md": catalogue_page,
+}
