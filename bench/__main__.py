@@ -7,36 +7,15 @@ import argparse
 import asyncio
 import importlib.util
 import json
-import os
-import platform
 import shutil
-import sqlite3
-import sys
 from dataclasses import asdict
 from pathlib import Path
 
 from bench import latency, throughput
+from bench import sim as simulator
+from bench.machine import machine
 
 RESULTS = Path(__file__).parent / "results.json"
-
-
-def machine() -> dict[str, object]:
-    """What was measured on."""
-    model = next(
-        (
-            line.partition(":")[2].strip()
-            for line in Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace").splitlines()
-            if line.startswith("model name")
-        ),
-        platform.machine(),
-    )
-    return {
-        "cpu": model,
-        "cores": os.cpu_count(),
-        "system": f"{platform.system()} {platform.release()}",
-        "python": sys.version.split()[0],
-        "sqlite": sqlite3.sqlite_version,
-    }
 
 
 def main() -> None:
@@ -77,6 +56,7 @@ def main() -> None:
     print(f"publish to another node's line: p50 {here.p50:.1f} ms, p99 {here.p99:.1f} ms of 100 (bound 100 ms)")
     print(f"Enter to the line: p50 {enter.p50:.0f} ms, worst of 20 {enter.worst:.0f} ms (bound 400 ms)")
     print(f"P4 target: at most 45 CPU s/million at this datagram size; results are in {RESULTS.name}")
+    results["simulator"] = simulator.measure()
     RESULTS.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
 
 

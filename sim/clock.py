@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from mesh.types import Now
 from sim.units import MILLION
 
 WALL_MS = 1_700_000_000_000
@@ -28,10 +29,14 @@ class Clock:
 
     def mono_us(self, true_us: int) -> int:
         """What the monotonic clock shows."""
+        if not self.drift_ppm:
+            return self.base_us + true_us - self.since_us
         return self.base_us + (true_us - self.since_us) * (MILLION + self.drift_ppm) // MILLION
 
     def true_us(self, mono_us: int) -> int:
         """When the monotonic clock will show this, rounded up."""
+        if not self.drift_ppm:
+            return self.since_us + mono_us - self.base_us
         return self.since_us - (-(mono_us - self.base_us) * MILLION // (MILLION + self.drift_ppm))
 
     def wall_ms(self, true_us: int) -> int:
@@ -39,6 +44,13 @@ class Clock:
         if self.frozen_ms is not None:
             return self.frozen_ms
         return WALL_MS + self.mono_us(true_us) // 1_000 + self.offset_ms
+
+    def now(self, true_us: int) -> Now:
+        """What both show."""
+        mono_us = self.mono_us(true_us)
+        if self.frozen_ms is not None:
+            return Now(mono_us, self.frozen_ms)
+        return Now(mono_us, WALL_MS + mono_us // 1_000 + self.offset_ms)
 
     def drift(self, ppm: int, true_us: int) -> None:
         """Run faster or slower from now on."""

@@ -64,7 +64,7 @@ def measure(play: Play, outcome: Outcome) -> None:
     figures.dials = world.links.dials
     region = {name: member.region for name, member in play.cast.nodes.items()}
     figures.wide_bytes = sum(
-        size for (source, target), size in world.links.bytes.items() if region[source] != region[target]
+        size for (source, target), size in world.links.sent.items() if region[source] != region[target]
     )
     judge(play.scenario.guarantees, outcome, play)
 

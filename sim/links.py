@@ -58,8 +58,6 @@ class Links:
         self.network = network
         self.dials = 0
         self.idle_us = IDLE_US
-        self.bytes: dict[tuple[str, str], int] = {}
-        """What left each node for each other, in bytes of frames."""
         self._numbers = 0
         self._rng = world.rng.fork("links")
         self._streams: dict[tuple[str, str], Stream] = {}
@@ -69,6 +67,11 @@ class Links:
         if stream is None:
             stream = self._streams[source, target] = self.world.rng.fork(f"link/{source}/{target}")
         return stream
+
+    @property
+    def sent(self) -> dict[tuple[str, str], int]:
+        """What left each node for each other, in bytes of frames."""
+        return {pair: path.sent_bytes for pair, path in self.network.paths.items() if path.sent_bytes}
 
     # --- beginning ---------------------------------------------------------------------------------------------------
 
@@ -112,14 +115,16 @@ class Links:
         """A frame leaves; it arrives after what left before it."""
         path, world = pipe.path, self.world
         size = len(packed)
-        pair = path.source, path.target
-        self.bytes[pair] = self.bytes.get(pair, 0) + size
+        path.sent_bytes += size
         if pipe.held or path.cuts or path.clogs or (path.mtu_bytes and size > path.mtu_bytes):
             pipe.held.append(packed)
             return
-        at_us = world.now_us + path.crossing_us(size, world.now_us, pipe.rng)
-        if path.duplicate_ppm and pipe.rng.chance(path.duplicate_ppm):
-            self.bytes[pair] += size
+        if path.plain:
+            at_us = world.now_us + path.delay.draw(pipe.rng)
+        else:
+            at_us = world.now_us + path.crossing_us(size, world.now_us, pipe.rng)
+            if path.duplicate_ppm and pipe.rng.chance(path.duplicate_ppm):
+                path.sent_bytes += size
         if at_us < pipe.free_us:
             at_us = pipe.free_us
         else:

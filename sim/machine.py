@@ -23,7 +23,7 @@ PORT = 7421
 Heard = Callable[[NodeOperation], None]
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class Machine:
     """A node, its disk and its clock."""
 

@@ -94,7 +94,7 @@ class Condition:
     mtu_bytes: int = 0
 
 
-@dataclass
+@dataclass(slots=True)
 class Path:
     """One direction between two nodes, as it is now: what was built, and the conditions upon it."""
 
@@ -114,6 +114,8 @@ class Path:
     mtu_bytes: int = 0
     plain: bool = True
     """It only delays."""
+    sent_bytes: int = 0
+    """Bytes of frames that left over it."""
     free_us: int = 0
     """When its bottleneck has sent what it took."""
     is_bad: bool = False

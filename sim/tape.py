@@ -11,13 +11,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from hashlib import blake2b
+from struct import Struct
 
 from mesh.rng import Rng
 from sim.errors import TapeError
 from sim.units import MILLION
 
-DRAWS_A_BLOCK = 8
-DRAW_BYTES = 8
+BLOCK = Struct(">8Q")
 """Draws of 64 bits, eight to a block of BLAKE2b. The bias for bounds below 2^40 is under 2^-24."""
 
 
@@ -29,6 +29,8 @@ class Tape:
     given: dict[str, list[int]] | None = None
     """What is replayed; None where the draws are made."""
     strict: bool = True
+    recording: bool = True
+    """Off for runs of many simulated days, whose tape nobody replays: a draw is then kept nowhere."""
 
     def stream(self, seed: bytes, label: str) -> Stream:
         """Begin a stream. A label that is begun again gets a number."""
@@ -63,6 +65,7 @@ class Stream(Rng):
         self.label = label
         self._tape = tape
         self._drawn = drawn
+        self._is_kept = tape.recording
         self._block: list[int] = []
         self._blocks = 0
         """Counted apart from `bytes`, so that keys do not depend on how many draws were made before them."""
@@ -76,10 +79,11 @@ class Stream(Rng):
         assert bound > 0
         if not self._block:
             self._blocks += 1
-            raw = blake2b(self._blocks.to_bytes(9, "big"), key=self._key, digest_size=64).digest()
-            self._block = [int.from_bytes(raw[i : i + DRAW_BYTES], "big") for i in range(0, 64, DRAW_BYTES)]
+            raw = blake2b(self._blocks.to_bytes(9, "big"), key=self._key, digest_size=BLOCK.size).digest()
+            self._block = list(BLOCK.unpack(raw))
         value = self._block.pop() % bound
-        self._drawn.append(value)
+        if self._is_kept:
+            self._drawn.append(value)
         return value
 
     def chance(self, ppm: int) -> bool:

@@ -86,10 +86,11 @@ class ClockGuard:
 
     def on_now(self, now: Now) -> None:
         """Notice a leap of the wall clock against the monotonic one. Call at the start of each tick."""
-        mono_ms = now.mono_us // 1_000
-        base = now.wall_ms - mono_ms
+        mono_us, wall_ms = now
+        mono_ms = mono_us // 1_000
+        base = wall_ms - mono_ms
         if base == self._base_ms and base == self._judged_ms and self._agreed and not self._leapt:  # as nearly always
-            self._expired_to_ms = max(self._expired_to_ms, now.wall_ms)
+            self._expired_to_ms = max(self._expired_to_ms, wall_ms)
             return
         if self._base_ms is None or abs(base - self._base_ms) <= SKEW_MAX_MS or (self.offsets and self._agrees(now)):
             self._base_ms = base
@@ -136,7 +137,10 @@ class ClockGuard:
 
     def trusted(self, now: Now) -> bool:
         """Whether our clock agrees with what we know, so that things may expire."""
-        return not self._leapt and self._agrees(now)
+        if self._leapt:
+            return False
+        mono_us, wall_ms = now
+        return self._agreed if wall_ms - mono_us // 1_000 == self._judged_ms else self._agrees(now)
 
     def wall_ms(self, now: Now) -> int:
         """The time to stamp with: our own clock where it is trusted or there is no median, else the median."""

@@ -111,7 +111,7 @@ def _take(what: Kept | Life, has: dict[str, set[tuple[LogId, int]]], union: set[
 def region_bytes(play: Play) -> dict[Pair, int]:
     """Bytes of frames that left for each other region, and within each."""
     found: dict[Pair, int] = {}
-    for (source, target), size in play.world.links.bytes.items():
+    for (source, target), size in play.world.links.sent.items():
         pair = play.cast.nodes[source].region, play.cast.nodes[target].region
         found[pair] = found.get(pair, 0) + size
     return found
