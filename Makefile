@@ -5,6 +5,7 @@ BIN   := $(VENV)/bin
 PY    := $(BIN)/python
 STAMP := $(VENV)/.installed
 LIVE  := $(VENV)/live-tests.log
+PLAYED := $(VENV)/scenarios.log
 CODE  := mesh nodes sim gossamer tests $(wildcard bench)
 
 # The first of these that is new enough makes the environment; `make PYTHON=/path/to/python` decides otherwise.
@@ -29,11 +30,13 @@ help: ## Say what each target does
 demo: $(STAMP) ## Run a mesh in three regions on this machine, cut it, and watch it heal
 	$(BIN)/gossamer demo
 
-test: check ## Do all that CI does: check, tests with coverage, and a short demo
-# Live tests mostly wait, so they run beside the others; what they said comes last.
+test: check ## Do all that CI does: check, tests with coverage, simulations, and a short demo
+# Live tests mostly wait, so they run beside the others; what they said comes last. Simulations are played without
+# coverage, which would take them three times as long: unit tests and properties alone reach every branch of the core.
 	@$(BIN)/pytest tests/live >$(LIVE) 2>&1 & live=$$!; trap 'kill $$live; exit 130' INT TERM; \
-	$(BIN)/pytest --ignore=tests/live --cov --cov-report=term; rest=$$?; \
-	wait $$live; lived=$$?; cat $(LIVE); exit $$((rest || lived))
+	$(BIN)/pytest --ignore=tests/live --ignore=tests/scenarios --ignore=tests/swarm --cov --cov-report=term; rest=$$?; \
+	$(MAKE) --no-print-directory sims; played=$$?; \
+	wait $$live; lived=$$?; cat $(LIVE); exit $$((rest || played || lived))
 	$(BIN)/coverage report --include='mesh/*' --omit='mesh/io/*' --format=total --fail-under=$(CORE_COVERAGE) >/dev/null
 	$(BIN)/gossamer demo --seconds 15
 
@@ -43,9 +46,12 @@ check: $(STAMP) ## Format, lint, types and layers; no tests
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-sims: $(STAMP) ## Run the scenarios and the swarm; FULL=1 for every seed
-	@folders="$(wildcard tests/scenarios tests/swarm)"; \
-	if [ -z "$$folders" ]; then echo "There are no simulations yet."; else $(BIN)/pytest --timeout=0 $$folders; fi
+sims: $(STAMP) ## Play the regressions, the scenarios that ship and the swarm; FULL=1 for every seed
+# The scenarios beside the swarm, a core for each; what they said comes last.
+	@$(BIN)/pytest --timeout=$(if $(FULL),0,600) tests/scenarios/test_regressions.py tests/scenarios >$(PLAYED) 2>&1 & \
+	scenarios=$$!; trap 'kill $$scenarios; exit 130' INT TERM; \
+	$(BIN)/pytest --timeout=$(if $(FULL),0,600) tests/swarm; swarm=$$?; \
+	wait $$scenarios; told=$$?; cat $(PLAYED); exit $$((swarm || told))
 
 bench: $(STAMP) ## Measure, and print what was measured and on what machine
 	@if [ -e bench/__main__.py ]; then $(PY) -m bench; else echo "There are no benchmarks yet."; fi

@@ -16,7 +16,7 @@ from sim.network import Network
 from sim.workload import App
 from sim.world import World
 
-SEEDS = range(1_000 if os.environ.get("GOSSAMER_FULL") else 40)
+SEEDS = range(1_000 if os.environ.get("GOSSAMER_FULL") else 20)
 NODES = ("ana", "ben", "cy", "dan")
 REGIONS = ("eu", "us", "ap", "eu")
 STEPS = 40

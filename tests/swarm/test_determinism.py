@@ -1,9 +1,11 @@
 """The same seed gives the same trace: twice, in other processes, under other hash seeds, and under a newer Python."""
 
 import os
+import random
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -91,9 +93,6 @@ def test_a_run_is_the_same_twice_and_recorded() -> None:
 
 
 def test_whoever_reads_a_clock_inside_a_simulation_is_told() -> None:
-    import random
-    import time
-
     with tripwires():
         for call in (time.time, time.monotonic, random.random):
             with pytest.raises(TripwireError, match="was called inside a simulation"):
