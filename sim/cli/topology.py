@@ -20,7 +20,7 @@ from sim.cli.common import BROKEN, as_json, scenario_of
 def topology(file: str, confirm: bool, seeds: int, picture: Path | None, in_json: bool) -> None:
     """Say what FILE can survive: cut vertices and links, losses that split it, how long it takes to converge.
 
-    FILE is a scenario, or a topology (TOML, GML) as docs/howto/topologies.md has it.
+    FILE is a scenario, or a topology (TOML, GML) as docs/howto/topology.md has it.
     """
     from rich.console import Console
 
