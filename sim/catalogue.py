@@ -77,7 +77,6 @@ AWAITED = {
     50: "gateways' sockets in a simulation; bad input to real ones is in `tests/live/test_gateway.py`",
     52: "a second version of the protocol",
     53: "a second version of the protocol",
-    54: "a file: `profile` can give nodes limits of their own, but nobody has written the situation yet",
     55: "a workload of so many subscriptions with a bound on matching",
     59: "discovery in a simulation; the real one is in `tests/live/test_discovery.py`",
     62: "shared subscriptions",

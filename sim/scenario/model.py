@@ -25,7 +25,7 @@ class Group(Part):
     region: str = Field(default="eu", min_length=1, max_length=NAME_TEXT_MAX)
     count: int = Field(default=1, ge=1, le=1_000)
     profile: dict[str, int | bool] = Field(default_factory=dict)
-    """Settings of these nodes that differ, such as `"intake.record-bytes-max" = 1024`."""
+    """Settings of these nodes that differ, such as `"intake.batch-bytes-max" = 4096`."""
 
     @field_validator("region")
     @classmethod
@@ -184,7 +184,7 @@ class Scenario(Part):
     atlas: bool = True
     """Never lose the last good copy of what was promised; off, losses are booked to the levels that survive them."""
     config: dict[str, int | bool | str] = Field(default_factory=dict)
-    """Settings of all nodes that differ from the simulator's, such as `"delivery.ttl-default-ms" = 60000`."""
+    """Settings of all nodes that differ from the simulator's, such as `"intake.ttl-default-ms" = 60000`."""
     client: tuple[ClientGroup, ...] = ()
     workload: tuple[Workload, ...] = ()
     timeline: tuple[Event, ...] = ()

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from sim.catalogue import AWAITED, LESSONS, ROWS
 from sim.docs import catalogue_page, faults_page, scenario_page
+from sim.scenario.building import config_of
 from sim.scenario.events import VERBS
 from sim.scenario.model import Scenario, json_schema
 from sim.scenario.reading import SHIPPED, read
@@ -62,3 +63,11 @@ def test_the_file_of_the_tutorial_is_a_scenario(tmp_path: Path) -> None:
 
     assert len({group.region for group in scenario.topology.node}) == 3
     assert [event.verb for event in scenario.timeline] == ["partition", "crash"]
+
+
+def test_settings_that_the_reference_gives_as_examples_are_settings_of_a_node() -> None:
+    examples = re.findall(r'`"([\w.-]+)" = (\d+)`', scenario_page())
+
+    assert len(examples) == 2
+    for name, value in examples:
+        config_of({name: int(value)})
