@@ -83,7 +83,10 @@ AWAITED = {
 }
 """What has no file, and what it would take."""
 LESSONS = {
-    1: ("members that were given up are never dialled again, so a long split stays", "addresses are kept for ever"),
+    1: (
+        "members that were given up are never dialled again, so a long split stays",
+        "addresses that an operator named are kept however long they fail",
+    ),
     2: (
         "halves that re-join evict their own links without end",
         "no link is evicted here: there are no places to take",
@@ -113,7 +116,7 @@ LESSONS = {
     19: ("a sync protocol loops or hangs on one lost message", "`tests/properties/test_repair.py`"),
     20: ("what is missing waits for the next message", "–"),
     21: ("clocks that differ make nodes refuse each other's messages", "the profile `clocks`"),
-    22: ("a subscription misses what lands while it begins", "`tests/scenarios/stories/moved_publisher.txt`"),
+    22: ("a subscription misses what lands while it begins", "`tests/unit/mesh/engines/delivery/test_tail.py`"),
     23: ("a slow observer blames the observed", "no node judges another: a link is up or it is not"),
     24: ("a restored image goes on as if nothing had happened", "safeguard `epoch-per-life`"),
 }

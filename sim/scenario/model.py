@@ -88,6 +88,7 @@ class ClientGroup(Part):
     """All that they may ever attach to, where that is not every node."""
     uplink: Uplink = "beside"
     credit: int = Field(default=8_192, ge=2)
+    """So many messages may be on their way to it."""
     subscribe: tuple[Subscription, ...] = ()
 
 
@@ -161,19 +162,25 @@ class Scenario(Part):
     include: tuple[str, ...] = ()
     """Files beside this one whose tables it takes over where it says nothing itself."""
     title: str
+    """Its name in reports."""
     promise: str
     """What it shows, in a sentence."""
     story: str = ""
+    """What happens, for who reads it."""
     number: int | None = Field(default=None, ge=1)
     """Its row in the catalogue."""
     lessons: tuple[int, ...] = ()
+    """The lessons of the catalogue that it would catch."""
     duration: Time = Field(default=30_000_000, gt=0)
+    """How long there is a workload and faults; then the core is healed."""
     settle: Time = 2_000_000
     """Before anything happens; times in a file begin after it."""
     core: Literal["all", "random"] | Names = "all"
     """Who is healed for good at the end; the others stay as they are, or are cut off for ever."""
     crypto: Literal["sim", "ed25519"] = "sim"
+    """`sim` signs with a fast hash, for simulations alone."""
     engines: tuple[Literal["heap", "real"], ...] = ("heap",)
+    """Where it may be played."""
     seeds: int = Field(default=5, ge=1)
     """How many seeds the project's own tests run it with."""
     gates: tuple[str, ...] = ()
