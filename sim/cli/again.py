@@ -74,9 +74,16 @@ def replay(file: Path, until: str | None, explain: str | None, report: Path | No
 @click.option(
     "--runs", type=click.IntRange(1, 100_000), default=600, show_default=True, help="Play at most so many runs."
 )
+@click.option("--json", "in_json", is_flag=True, help="Print JSON: what is left, and how it fails.")
 @without_flag
 def shrink(
-    file: str, seed: int | None, out: Path | None, save: Path | None, runs: int, without: tuple[str, ...]
+    file: str,
+    seed: int | None,
+    out: Path | None,
+    save: Path | None,
+    runs: int,
+    in_json: bool,
+    without: tuple[str, ...],
 ) -> None:
     """Make a failing run as small as it can be: fewer steps, nodes and clients that still break the same promise.
 
@@ -108,7 +115,11 @@ def shrink(
     text = write(small.scenario, remark)
     if out is not None:
         out.write_text(text, encoding="utf-8")
-    else:
+    if in_json:
+        as_json(
+            {**small.outcome.to_json(), "steps_before": small.before, "events_left": small.events, "scenario": text}
+        )
+    elif out is None:
         click.echo(text)
     if save is not None:
         with off(*artefact.without):

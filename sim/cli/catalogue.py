@@ -29,8 +29,10 @@ def list_scenarios(in_json: bool) -> None:
 
 
 @click.command()
-def schema() -> None:
+@click.option("--json", "in_json", is_flag=True, help="Print JSON, which a schema is anyhow.")
+def schema(in_json: bool) -> None:
     """Print the JSON Schema of scenario files, for editors."""
+    del in_json
     from sim.scenario.model import json_schema
 
     as_json(json_schema())

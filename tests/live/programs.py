@@ -92,3 +92,11 @@ async def equal(mesh: LocalMesh) -> bool:
     """Whether all running nodes have stored the same."""
     states = [await status_of(node.ready["gateway"]) for node in mesh.nodes if node.is_running]
     return len({state["digest"] for state in states}) == 1 and not any(state["missing"] for state in states)
+
+
+def hearing_ctrl_c(command: list[str]) -> list[str]:
+    """The same command, so that it hears Ctrl-C: what a shell starts with `&`, as `make test` does, would not."""
+    program = (
+        "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL); os.execv(sys.argv[1], sys.argv[1:])"
+    )
+    return [sys.executable, "-c", program, *command]

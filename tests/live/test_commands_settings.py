@@ -227,7 +227,9 @@ def test_every_flag_has_an_environment_twin_named_as_it_is_written() -> None:
 
 
 def test_every_verb_that_prints_can_print_json() -> None:
+    protocol = [("sim", "maelstrom")]  # what it prints is somebody else's protocol, which is JSON
     without = [path for path, verb in all_verbs() if not any("--json" in option.opts for option in verb.params)]
+    without = [path for path in without if path not in protocol]
 
     assert without == []
 

@@ -21,6 +21,7 @@ import pytest
 from sim.real.limits import VERBS
 from sim.safeguards import SAFEGUARDS
 from sim.scenario.reading import find, read
+from tests.live.programs import hearing_ctrl_c
 
 pytestmark = pytest.mark.live
 COMMAND = [sys.executable, "-c", "from gossamer.command import main; main()", "sim", "run"]
@@ -134,7 +135,7 @@ def processes_in(folder: Path) -> list[str]:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_run_that_is_stopped_leaves_neither_processes_nor_files_behind(number: signal.Signals, tmp_path: Path) -> None:
-    command = [*COMMAND, "halves", "--engine", "real"]
+    command = hearing_ctrl_c([*COMMAND, "halves", "--engine", "real"])
     environment = {**os.environ, "TMPDIR": str(tmp_path)}
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
     try:

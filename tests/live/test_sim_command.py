@@ -12,6 +12,8 @@ from xml.etree import ElementTree as ET
 import pytest
 from distributed import LocalCluster
 
+from tests.live.programs import hearing_ctrl_c
+
 pytestmark = pytest.mark.live
 GOSSAMER = str(Path(sys.executable).parent / "gossamer")
 
@@ -107,7 +109,8 @@ def test_a_sweep_uses_processes_and_writes_json_and_junit(tmp_path: Path) -> Non
 
 
 def test_ctrl_c_keeps_partial_results_and_the_same_command_goes_on(tmp_path: Path) -> None:
-    command = [GOSSAMER, "sim", "sweep", "rolling-isolation", "--seeds", "0..39", "--jobs", "1", "--journal", "j.jsonl"]
+    arguments = ["rolling-isolation", "--seeds", "0..39", "--jobs", "1", "--journal", "j.jsonl"]
+    command = hearing_ctrl_c([GOSSAMER, "sim", "sweep", *arguments])
     journal = tmp_path / "j.jsonl"
     process = subprocess.Popen(
         command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
