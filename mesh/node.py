@@ -50,7 +50,6 @@ class Node(Composition):
         self._draining = self._drained = False
         self._doubted = False
         self._strip_before_ms = 0
-        self._forget: tuple[LogId, ...] = ()
         self._ahead: set[bytes] = set()
 
     # --- the boundary ------------------------------------------------------------------------------------------------
@@ -391,7 +390,7 @@ class Node(Composition):
 
     def _settle(self, now: Now) -> None:
         """What a tick does once: seal, push, append; then tell what has become durable. Most ticks have none of it."""
-        if self.intake.gathered or self.journal.incoming or self.roster.learnt or self._strip_before_ms or self._forget:
+        if self.intake.gathered or self.journal.incoming or self.roster.learnt or self._strip_before_ms:
             self._append(now)
         if self.receipts.risen:
             self._run(self.receipts.tell_publishers(), now)
@@ -415,8 +414,10 @@ class Node(Composition):
         own, outcomes = self.intake.seal(now, self.guard.wall_ms(now))
         self._run(outcomes, now)
         self._run(self.dissemination.push(own, now), now)
-        append = self.journal.append(own, self.roster.take_learnt(), self._strip_before_ms, self._forget)
-        self._strip_before_ms, self._forget = 0, ()
+        vanishing = tuple(self.holdings.vanishing)
+        append = self.journal.append(own, self.roster.take_learnt(), self._strip_before_ms, vanishing)
+        self._strip_before_ms = 0
+        self.holdings.vanishing.clear()
         if append is not None:
             self._effects.append(append)
 
@@ -433,7 +434,6 @@ class Node(Composition):
                 self.delivery.on_forget(log)
                 self.receipts.on_forget(log)
                 self.repair.on_forget(log)
-            self._forget = (*self._forget, *gone)
         return [e.SetTimer(e.Timer(EXPIRE), now.mono_us + self.config.expire_every_ms * US_PER_MS)]
 
     # --- beginning and end -------------------------------------------------------------------------------------------

@@ -65,7 +65,7 @@ class Journal:
             return Verdict.DUPLICATE
         if now.mono_us < self.blocked_until_us:
             return Verdict.BLOCKED
-        if batch.log in self.holdings.gone:
+        if self.holdings.is_gone(batch.log, batch.head.stamp):
             return Verdict.GONE
         if not self.is_member(batch.log.node):
             return Verdict.STRANGER

@@ -253,8 +253,9 @@ class Repair:
         self.peers.touched.add(link)
         outcomes: list[Outcome] = []
         for state in frame.logs:
-            if state.log in self.holdings.gone:
+            if self.holdings.is_gone(state.log, state.stamp):
                 continue
+            self.holdings.gone.pop(state.log, None)
             theirs = IntervalSet((first, last) for first, last, _ in state.runs)
             partner.theirs.replace(state.log, theirs)
             missing = theirs.minus(self.holdings.received_of(state.log))

@@ -67,8 +67,10 @@ class Holdings:
         self.pending: dict[tuple[LogId, int], Batch] = {}
         self.forked: set[LogId] = set()
         """Logs of which two histories were seen: nothing more of them is taken."""
-        self.gone: OrderedDict[LogId, None] = OrderedDict()
-        """Logs that have wholly expired: peers that still have them do not bring them back."""
+        self.gone: OrderedDict[LogId, int] = OrderedDict()
+        """Logs that have wholly expired, with their newest stamp: peers that still have them do not bring them back."""
+        self.vanishing: list[LogId] = []
+        """Those that the disk has not been told to drop; what comes of them meanwhile would be dropped with them."""
         self.recent = RecentBatches(recent_bytes_max)
         self.digest = 0
         self.revision = 0
@@ -133,6 +135,15 @@ class Holdings:
 
     # --- changes -----------------------------------------------------------------------------------------------------
 
+    def is_gone(self, log: LogId, stamp: int) -> bool:
+        """Whether a log has vanished, and a stamp is none that its origin has given since.
+
+        An origin that published nothing until all of its log had vanished elsewhere writes on in it, and so does one
+        that was cut off for as long: what is newer than what vanished lives, and the log with it.
+        """
+        newest = self.gone.get(log)
+        return newest is not None and (stamp <= newest or log in self.vanishing)
+
     def fault(self, batch: Batch) -> str:
         """Say why a verified batch cannot stand at its place: it forks its log; empty if it can."""
         if batch.log in self.forked:
@@ -164,6 +175,7 @@ class Holdings:
         held = self.received.get(log)
         if held is None:
             held = self.received[log] = Log(log)
+            self.gone.pop(log, None)
         held.add(batch)
         self.touched.add(log)
         self.pending[log, batch.first] = batch
@@ -225,9 +237,10 @@ class Holdings:
     def forget(self, log: LogId) -> None:
         """A log has wholly expired and vanishes."""
         self.received.pop(log, None)
-        self.stored.pop(log, None)
+        held = self.stored.pop(log, None)
         self.forked.discard(log)
-        self.gone[log] = None
+        self.gone[log] = 0 if held is None else held.stamp
+        self.vanishing.append(log)
         self._revise(log)
         if len(self.gone) > GONE_MAX:
             oldest, _ = self.gone.popitem(last=False)

@@ -85,6 +85,22 @@ def test_a_log_that_wholly_expired_is_not_brought_back() -> None:
     assert push(one, batch) is Verdict.GONE
 
 
+def test_a_log_that_its_origin_writes_on_in_comes_back_once_the_disk_has_dropped_it() -> None:
+    ana = Writer()
+    batch, newer = ana.write(), ana.write()
+    one = stored(batch)
+    one.holdings.forget(batch.log)
+
+    before = push(one, newer)
+    one.holdings.vanishing.clear()
+    verdicts = push(one, batch), push(one, newer), push(one, batch)
+
+    assert before is Verdict.GONE
+    assert verdicts == (Verdict.GONE, Verdict.TAKEN, Verdict.TAKEN)
+    assert not one.holdings.gone
+    one.check_all()
+
+
 def test_a_batch_of_a_node_that_is_no_member_is_not_taken() -> None:
     assert push(journal(), Writer(CY).write()) is Verdict.STRANGER
 
