@@ -31,6 +31,16 @@ def test_all_draws_stand_on_the_tape_by_stream() -> None:
     assert tape.length == 3
 
 
+def test_a_tape_that_does_not_record_gives_the_same_draws_and_keeps_none() -> None:
+    kept, unkept = Tape(), Tape(recording=False)
+    one, other = kept.stream(b"7", "world"), unkept.stream(b"7", "world")
+
+    draws = [one.below(100) for _ in range(20)], [other.below(100) for _ in range(20)]
+
+    assert draws[0] == draws[1]
+    assert (kept.length, unkept.length) == (20, 0)
+
+
 def test_a_label_that_is_begun_again_gets_a_number() -> None:
     tape = Tape()
     tape.stream(b"7", "app")
