@@ -214,6 +214,18 @@ def test_a_clock_that_moves_by_sixty_seconds_has_not_leapt_again() -> None:
     assert guard.trusted(then)
 
 
+def test_a_leap_that_was_judged_once_stays_judged_while_nobody_says_anything_else() -> None:
+    guard = ClockGuard()
+    guard.on_now(now(0, WALL))
+    told(guard, now(0, WALL), WALL, WALL)
+
+    for ms in (1_000, 2_000, 3_000):
+        guard.on_now(now(ms, WALL + ms + 3_600_000))
+
+    assert not guard.trusted(now(3_000, WALL + 3_603_000))
+    assert guard.expiry_ms() == WALL
+
+
 def test_a_clock_that_was_set_right_is_believed_at_once() -> None:
     guard = leapt((1_000, LEAP_MS), (2_000, -LEAP_MS))
 
