@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 import runpy
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
 from sim.errors import ScenarioError
+from sim.scenario.building import config_of
 from sim.scenario.cast import Cast, CastError
 from sim.scenario.lines import Place, line_of, lines_of
 from sim.scenario.model import FORMAT, Scenario
@@ -68,9 +70,20 @@ def read(path: Path) -> Scenario:
         raise _placed(sources, first["loc"], *_said(first)) from error
     except CastError as error:
         raise _placed(sources, error.loc, error.problem, error.expected) from error
+    for loc, settings in _settings(scenario):
+        try:
+            config_of(settings)
+        except ScenarioError as error:
+            raise _placed(sources, loc, error.problem, error.expected) from error
     if scenario.format_ != FORMAT:
         raise _placed(sources, ("format",), f"format {scenario.format_} is not known here", f"format = {FORMAT}")
     return scenario
+
+
+def _settings(scenario: Scenario) -> list[tuple[tuple[str | int, ...], Mapping[str, int | bool | str]]]:
+    """All settings of nodes, and where they stand."""
+    groups = [(("topology", "node", at, "profile"), group.profile) for at, group in enumerate(scenario.topology.node)]
+    return [(("config",), scenario.config), *groups]
 
 
 def _read_python(path: Path) -> Scenario:

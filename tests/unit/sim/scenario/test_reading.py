@@ -63,6 +63,13 @@ BAD = [
     ('title = "Two nodes"', 'title = "Two nodes"\nformat = 2', 2, "format 2 is not known here"),
     ("rate = 5", "rate = 0", 20, "workload.0.rate"),
     ("rate = 5", 'rate = 5\nclients = "nobody-*"', 21, "no client is called 'nobody-*'"),
+    (
+        'title = "Two nodes"',
+        'title = "Two nodes"\nconfig = { "links.speed" = 7 }',
+        2,
+        "no node has a setting 'links.speed'",
+    ),
+    ('region = "us"', 'region = "us"\nprofile = { "links.alive-ms" = 0 }', 13, "alive_ms < silent_ms"),
     ("[[workload]]", "[[workload]", 19, "no TOML"),
     ('title = "Two nodes"', 'title = "Two nodes"\ncore = ["cy"]', 2, "no node is called 'cy'"),
     ("[[workload]]", '[random]\nfaults = ["meteor"]\n\n[[workload]]', 20, "no fault is called 'meteor'"),
