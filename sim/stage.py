@@ -14,19 +14,18 @@ from typing import Any
 from mesh.clocks.vector import VersionVector
 from mesh.operations import SlowPolicy
 from sim.atlas import Atlas
+from sim.conditions import End, Holds, around, condition_of
 from sim.diary import Ledger
 from sim.disk import ROOM_BYTES, Disk, Image
 from sim.hostile import Hostiles
-from sim.network import Burst, Condition, Delay
+from sim.network import Condition
 from sim.scenario.cast import Cast
-from sim.scenario.events import Event, LinkChange
+from sim.scenario.events import Event
 from sim.scenario.plan import Say, Step, payload_of
 from sim.units import MILLION, say_us
 from sim.workload import App
 from sim.world import Machine, World
 
-End = Callable[[], None]
-BURST_STEP_US = 10_000
 LASTS = -1
 """Stands where something has not ended, and never did if it is still so at the end."""
 
@@ -58,7 +57,7 @@ class Stage:
         self.last_us = 0
         """When the last fault ended, or a momentary one happened."""
         self._number = 0
-        self._held: dict[tuple[str, str], int] = {}
+        self.holds = Holds()
         self._images: dict[tuple[str, str], Image] = {}
 
     # --- steps -------------------------------------------------------------------------------------------------------
@@ -118,67 +117,16 @@ class Stage:
     def _clients(self, names: Any) -> list[App]:
         return [self.apps[name] for name in self.cast.clients_of(names)]
 
-    def _hold(self, kind: str, machines: list[Machine], apply: Callable[[Machine, bool], None]) -> End:
-        """Something is wrong with machines, until the last that says so has ended."""
-        for machine in machines:
-            key = kind, machine.name
-            self._held[key] = self._held.get(key, 0) + 1
-            apply(machine, True)  # noqa: FBT003  # whether it is so, and nothing else
-
-        def end() -> None:
-            for machine in machines:
-                key = kind, machine.name
-                self._held[key] -= 1
-                if not self._held[key]:
-                    apply(machine, False)  # noqa: FBT003
-
-        return end
-
     # --- the network -------------------------------------------------------------------------------------------------
 
     def _impose(self, condition: Condition) -> End:
         self.world.impose(condition)
         return partial(self.world.lift, condition)
 
-    def _between(self, sides: Any) -> frozenset[tuple[str, str]]:
-        found = self.cast.sides_of(sides)
-        return frozenset(
-            (a, b)
-            for i, side in enumerate(found)
-            for j, other in enumerate(found)
-            if i != j
-            for a in side
-            for b in other
-        )
+    def _lie_on_paths(self, event: Event, what: Any) -> End:
+        return self._impose(condition_of(self.cast, event.verb, what))
 
-    def _around(self, name: str) -> frozenset[tuple[str, str]]:
-        others = [other for other in self.cast.nodes if other != name]
-        return frozenset(pair for other in others for pair in ((name, other), (other, name)))
-
-    def _do_partition(self, _: Event, what: Any) -> End:
-        return self._impose(Condition(self._between(what), cut=True))
-
-    def _do_clog(self, _: Event, what: Any) -> End:
-        return self._impose(Condition(self._between(what), clog=True))
-
-    def _do_one_way(self, _: Event, what: Any) -> End:
-        source, target = self.cast.sides_of((what.from_, what.to))
-        return self._impose(Condition(frozenset((a, b) for a in source for b in target), cut=True))
-
-    def _do_isolate(self, _: Event, what: Any) -> End:
-        pairs = frozenset(pair for name in self.cast.nodes_of(what) for pair in self._around(name))
-        return self._impose(Condition(pairs, cut=True))
-
-    def _do_ring(self, _: Event, what: Any) -> End:
-        names = [name for name in dict.fromkeys(what) if name in self.cast.nodes] or self.cast.nodes_of(what)
-        size = len(names)
-        apart = frozenset(
-            (a, b)
-            for i, a in enumerate(names)
-            for j, b in enumerate(names)
-            if i != j and min((i - j) % size, (j - i) % size) > 1
-        )
-        return self._impose(Condition(apart, cut=True))
+    _do_partition = _do_clog = _do_one_way = _do_isolate = _do_ring = _do_link = _lie_on_paths
 
     def _later(self, delay_us: int, going: list[bool], act: Callable[..., None], *arguments: Any) -> None:
         """Do something later, if what it belongs to has not ended before."""
@@ -195,7 +143,7 @@ class Stage:
         going = [True]
         conditions = []
         for name in self.rng.shuffled(self.cast.nodes_of(what)):
-            condition = Condition(self._around(name), clog=True)
+            condition = Condition(around(self.cast, name), clog=True)
             conditions.append(condition)
             self._later(self.rng.below(span_us // 2), going, self.world.impose, condition)
             self._later(span_us // 2 + self.rng.below(span_us // 2), going, self.world.lift, condition)
@@ -207,34 +155,13 @@ class Stage:
             self.world.lift(condition)
 
     def _do_flap(self, _: Event, what: Any) -> End:
-        condition = Condition(self._between(what.between), cut=True)
+        condition = condition_of(self.cast, "flap", what)
         going = [True]
         for round_ in range(what.times):
             at_us = round_ * (what.up + what.down)
             self._later(at_us, going, self.world.impose, condition)
             self._later(at_us + what.down, going, self.world.lift, condition)
         return partial(self._stop, going, [condition])
-
-    def _do_link(self, _: Event, what: LinkChange) -> End:
-        delay = None if what.latency is None else Delay(what.latency, what.jitter, what.shape)
-        burst = None
-        if what.burst is not None:
-            begin, end = (max(1, MILLION * BURST_STEP_US // us) for us in (what.burst.good, what.burst.bad))
-            burst = Burst(min(MILLION, begin), min(MILLION, end), what.burst.loss)
-        return self._impose(
-            Condition(
-                self._between(what.between),
-                delay=delay,
-                extra_us=what.extra,
-                loss_ppm=what.loss,
-                burst=burst,
-                duplicate_ppm=what.duplicate,
-                reorder_ppm=what.reorder,
-                corrupt_ppm=what.corrupt,
-                rate_bps=what.rate or 0,
-                mtu_bytes=what.mtu,
-            )
-        )
 
     def _do_rebind(self, _: Event, what: Any) -> None:
         for machine in self._machines(what):
@@ -249,7 +176,7 @@ class Stage:
             self.world.crash(machine, silent=self.rng.below(2) == 1)
 
     def _up(self, machine: Machine) -> None:
-        if machine.node is None and not self._held.get(("down", machine.name)):
+        if machine.node is None and not self.holds.lies_on("down", machine.name):
             self.world.start(machine)
 
     def _turn(self, machine: Machine, is_down: bool) -> None:
@@ -259,7 +186,7 @@ class Stage:
             self._up(machine)
 
     def _do_crash(self, _: Event, what: Any) -> End:
-        return self._hold("down", self._machines(what), self._turn)
+        return self.holds.begin("down", self._machines(what), self._turn)
 
     def _do_restart(self, _: Event, what: Any) -> None:
         for machine in self._machines(what):
@@ -284,13 +211,13 @@ class Stage:
             else:
                 self.world.resume(machine)
 
-        return self._hold("pause", self._machines(what), turn)
+        return self.holds.begin("pause", self._machines(what), turn)
 
     def _do_slow_cpu(self, _: Event, what: Any) -> End:
         def turn(machine: Machine, is_slow: bool) -> None:
             machine.slowness = what.factor if is_slow else 1
 
-        return self._hold("cpu", self._machines(what.nodes), turn)
+        return self.holds.begin("cpu", self._machines(what.nodes), turn)
 
     def _do_drain(self, _: Event, what: Any) -> End:
         def turn(machine: Machine, is_down: bool) -> None:
@@ -301,12 +228,12 @@ class Stage:
                     self._down(machine)
                 self._up(machine)
 
-        return self._hold("down", self._machines(what), turn)
+        return self.holds.begin("down", self._machines(what), turn)
 
     # --- disks and clocks --------------------------------------------------------------------------------------------
 
     def _do_full_disk(self, _: Event, what: Any) -> End:
-        return self._hold(
+        return self.holds.begin(
             "full",
             self._machines(what),
             lambda machine, is_full: self.world.space(machine, 0 if is_full else ROOM_BYTES),
@@ -316,13 +243,13 @@ class Stage:
         def turn(machine: Machine, is_slow: bool) -> None:
             machine.slow_disk_us = what.by if is_slow else 0
 
-        return self._hold("slow-disk", self._machines(what.nodes), turn)
+        return self.holds.begin("slow-disk", self._machines(what.nodes), turn)
 
     def _do_io_error(self, _: Event, what: Any) -> End:
         def turn(machine: Machine, is_failing: bool) -> None:
             machine.disk.failing = is_failing
 
-        return self._hold("io-error", self._machines(what), turn)
+        return self.holds.begin("io-error", self._machines(what), turn)
 
     def _do_fsync_lies(self, _: Event, what: Any) -> End:
         def turn(machine: Machine, is_lying: bool) -> None:
@@ -332,7 +259,7 @@ class Stage:
                 self._again(machine)
                 machine.disk.kept = None
 
-        return self._hold("lying", self._machines(what), turn)
+        return self.holds.begin("lying", self._machines(what), turn)
 
     def _do_bit_rot(self, _: Event, what: Any) -> None:
         for machine in self._machines(what.nodes):
@@ -379,7 +306,7 @@ class Stage:
             else:
                 self.world.cover("atlas/refused")
 
-        return self._hold("down", self._machines(what), turn)
+        return self.holds.begin("down", self._machines(what), turn)
 
     def _do_scrub(self, _: Event, what: Any) -> None:
         for machine in self._machines(what):
@@ -394,7 +321,7 @@ class Stage:
             else:
                 machine.clock.thaw()
 
-        return self._hold("clock", self._machines(what.nodes), turn)
+        return self.holds.begin("clock", self._machines(what.nodes), turn)
 
     # --- clients -----------------------------------------------------------------------------------------------------
 

@@ -12,17 +12,17 @@ from functools import partial
 from typing import Any
 
 from mesh.operations import SlowPolicy
-from sim.network import Condition, Delay, Network, Path
+from sim.conditions import End, Holds, condition_of
+from sim.network import Condition, Network, Path
 from sim.proxy import UdpProxy, Weather
 from sim.real.apps import App
 from sim.real.machines import Machine
 from sim.scenario.cast import Cast
-from sim.scenario.events import Event, LinkChange
+from sim.scenario.events import Event
 from sim.scenario.plan import Say, Step, payload_of
 from sim.stage import say_event
 from sim.units import MILLION
 
-End = Callable[[], None]
 Spawn = Callable[[Coroutine[Any, Any, None]], object]
 QUEUE_US = 200_000
 QUEUE_PACKETS = 16
@@ -71,7 +71,7 @@ class RealStage:
         self.coverage: dict[str, int] = {}
         self.under_way: dict[int, tuple[Event, End]] = {}
         self._number = 0
-        self._held: dict[tuple[str, str], int] = {}
+        self.holds = Holds()
         self._alarms: list[asyncio.TimerHandle] = []
 
     def cover(self, what: str) -> None:
@@ -134,22 +134,6 @@ class RealStage:
     def _clients(self, names: Any) -> list[App]:
         return [self.apps[name] for name in self.cast.clients_of(names)]
 
-    def _hold(self, kind: str, machines: list[Machine], apply: Callable[[Machine, bool], None]) -> End:
-        """Something is wrong with machines, until the last that says so has ended."""
-        for machine in machines:
-            key = kind, machine.name
-            self._held[key] = self._held.get(key, 0) + 1
-            apply(machine, True)  # noqa: FBT003  # whether it is so, and nothing else
-
-        def end() -> None:
-            for machine in machines:
-                key = kind, machine.name
-                self._held[key] -= 1
-                if not self._held[key]:
-                    apply(machine, False)  # noqa: FBT003
-
-        return end
-
     # --- the network -------------------------------------------------------------------------------------------------
 
     def _impose(self, condition: Condition) -> None:
@@ -164,30 +148,13 @@ class RealStage:
         self._impose(condition)
         return partial(self._lift, condition)
 
-    def _between(self, sides: Any) -> frozenset[tuple[str, str]]:
-        found = self.cast.sides_of(sides)
-        return frozenset((a, b) for one in found for other in found if one is not other for a in one for b in other)
+    def _lie_on_paths(self, event: Event, what: Any) -> End:
+        return self._during(condition_of(self.cast, event.verb, what))
 
-    def _do_partition(self, _: Event, what: Any) -> End:
-        return self._during(Condition(self._between(what), cut=True))
-
-    def _do_one_way(self, _: Event, what: Any) -> End:
-        source, target = self.cast.sides_of((what.from_, what.to))
-        return self._during(Condition(frozenset((a, b) for a in source for b in target), cut=True))
-
-    def _do_isolate(self, _: Event, what: Any) -> End:
-        names = self.cast.nodes_of(what)
-        pairs = [(a, b) for a in names for b in self.cast.nodes if a != b]
-        return self._during(Condition(frozenset([*pairs, *((b, a) for a, b in pairs)]), cut=True))
-
-    def _do_ring(self, _: Event, what: Any) -> End:
-        names = [name for name in dict.fromkeys(what) if name in self.cast.nodes] or self.cast.nodes_of(what)
-        size = len(names)
-        places = [(i, j) for i in range(size) for j in range(size) if min((i - j) % size, (j - i) % size) > 1]
-        return self._during(Condition(frozenset((names[i], names[j]) for i, j in places), cut=True))
+    _do_partition = _do_one_way = _do_isolate = _do_ring = _do_link = _lie_on_paths
 
     def _do_flap(self, _: Event, what: Any) -> End:
-        condition = Condition(self._between(what.between), cut=True)
+        condition = condition_of(self.cast, "flap", what)
         going = [True]
 
         def turn(act: Callable[[Condition], None]) -> None:
@@ -205,13 +172,6 @@ class RealStage:
 
         return end
 
-    def _do_link(self, _: Event, what: LinkChange) -> End:
-        delay = None if what.latency is None else Delay(what.latency, what.jitter, what.shape)
-        pairs = self._between(what.between)
-        return self._during(
-            Condition(pairs, delay=delay, extra_us=what.extra, loss_ppm=what.loss, rate_bps=what.rate or 0)
-        )
-
     # --- nodes -------------------------------------------------------------------------------------------------------
 
     def _turn(self, machine: Machine, is_down: bool) -> None:
@@ -221,10 +181,10 @@ class RealStage:
             machine.start()
 
     def _do_crash(self, _: Event, what: Any) -> End:
-        return self._hold("down", self._machines(what), self._turn)
+        return self.holds.begin("down", self._machines(what), self._turn)
 
     def _again(self, machine: Machine) -> None:
-        if not self._held.get(("down", machine.name)):
+        if not self.holds.lies_on("down", machine.name):
             machine.again()
 
     def _do_restart(self, _: Event, what: Any) -> None:
@@ -244,7 +204,7 @@ class RealStage:
         return going.clear
 
     def _do_pause(self, _: Event, what: Any) -> End:
-        return self._hold("pause", self._machines(what), lambda machine, is_so: machine.pause(is_paused=is_so))
+        return self.holds.begin("pause", self._machines(what), lambda machine, is_so: machine.pause(is_paused=is_so))
 
     def _do_drain(self, _: Event, what: Any) -> End:
         def turn(machine: Machine, is_down: bool) -> None:
@@ -253,12 +213,12 @@ class RealStage:
             else:
                 machine.start()
 
-        return self._hold("down", self._machines(what), turn)
+        return self.holds.begin("down", self._machines(what), turn)
 
     # --- disks -------------------------------------------------------------------------------------------------------
 
     def _ill(self, fault: str, names: Any, says: str = "") -> End:
-        return self._hold(
+        return self.holds.begin(
             fault, self._machines(names), lambda machine, is_so: machine.ill(fault, says if is_so else None)
         )
 
