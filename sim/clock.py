@@ -47,7 +47,7 @@ class Clock:
 
     def now(self, true_us: int) -> Now:
         """What both show."""
-        mono_us = self.mono_us(true_us)
+        mono_us = self.mono_us(true_us) if self.drift_ppm else self.base_us + true_us - self.since_us
         if self.frozen_ms is not None:
             return Now(mono_us, self.frozen_ms)
         return Now(mono_us, WALL_MS + mono_us // 1_000 + self.offset_ms)

@@ -77,11 +77,12 @@ class Stream(Rng):
     def below(self, bound: int) -> int:
         """Draw an integer in `[0, bound)`."""
         assert bound > 0
-        if not self._block:
+        block = self._block
+        if not block:
             self._blocks += 1
             raw = blake2b(self._blocks.to_bytes(9, "big"), key=self._key, digest_size=BLOCK.size).digest()
-            self._block = list(BLOCK.unpack(raw))
-        value = self._block.pop() % bound
+            block = self._block = list(BLOCK.unpack(raw))
+        value = block.pop() % bound
         if self._is_kept:
             self._drawn.append(value)
         return value

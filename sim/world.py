@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from hashlib import blake2b
-from heapq import heappop, heappush
+from heapq import heappop, heappush, heappushpop
 from typing import TYPE_CHECKING, Any, cast, get_args
 
 from mesh.certificates import solo_identity
@@ -71,6 +71,11 @@ ATTACHED_US = 500
 CHECK_ALL_TICKS = 1_000
 """Of one machine."""
 REPORTS_MAX = 10_000
+NOTED_MAX = 1_000
+"""Pieces that the trace takes in at once."""
+
+Due = tuple[int, int, Callable[..., None], tuple[Any, ...]]
+"""What happens when: the time, a number that tells equal times apart, what is called, and with what."""
 
 _KIND = {kind: kind.__name__.encode() for kind in get_args(Event)}
 _FRAME = {kind: f"frame/{kind.__name__}" for kind in get_args(Frame)}
@@ -104,10 +109,14 @@ class World:
         """Sees every effect before it is performed."""
         self.recorder: Recorder | None = None
         """Keeps what crossed, for reports; costs time, and changes nothing."""
-        self._heap: list[tuple[int, int, Callable[..., None], tuple[Any, ...]]] = []
+        self._heap: list[Due] = []
+        self._soon: Due | None = None
+        """What was planned last of the ticks: often it is what happens next, and need not go through the heap."""
         self._number = 0
         self._sessions = 0
         self._trace = blake2b(digest_size=16)
+        self._noted: list[bytes] = []
+        """What the trace has still to take in: hashing piece by piece costs more than the hash."""
         self.links = Links(self, self.network)
 
     # --- time --------------------------------------------------------------------------------------------------------
@@ -115,7 +124,12 @@ class World:
     @property
     def trace(self) -> str:
         """A hash of all that has happened; equal seeds give equal traces."""
+        self._hash_noted()
         return self._trace.hexdigest()
+
+    def _hash_noted(self) -> None:
+        self._trace.update(b"".join(self._noted))
+        self._noted.clear()
 
     def at(self, t_us: int, action: Callable[..., None], *arguments: Any) -> None:
         """Do something at a time."""
@@ -133,9 +147,18 @@ class World:
 
     def run_to(self, until_us: int) -> None:
         """Let time pass up to a moment, which is not before now."""
-        heap, pop = self._heap, heappop
-        while heap and heap[0][0] <= until_us:
-            self.now_us, _, action, arguments = pop(heap)
+        heap = self._heap
+        while True:
+            if self._soon is not None:
+                due, self._soon = heappushpop(heap, self._soon), None
+            elif heap:
+                due = heappop(heap)
+            else:
+                break
+            if due[0] > until_us:
+                heappush(heap, due)
+                break
+            self.now_us, _, action, arguments = due
             action(*arguments)
         self.now_us = until_us
 
@@ -143,6 +166,9 @@ class World:
         """Let time pass until something holds; False if it does not within so long."""
         until_us = self.now_us + int(seconds * 1_000_000)
         while not condition():
+            if self._soon is not None:
+                heappush(self._heap, self._soon)
+                self._soon = None
             if not self._heap or self._heap[0][0] > until_us:
                 self.now_us = until_us
                 return condition()
@@ -156,7 +182,7 @@ class World:
 
     def note(self, line: bytes) -> None:
         """Make something part of the trace."""
-        self._trace.update(line)
+        self._noted.append(line)
 
     # --- machines ----------------------------------------------------------------------------------------------------
 
@@ -244,8 +270,10 @@ class World:
             return
         machine.ticking = True
         busy_us = (SERVICE_LOW_US + machine.rng.below(SERVICE_SPREAD)) * machine.slowness
-        self._number += 1
-        heappush(self._heap, (self.now_us + busy_us, self._number, self._tick, (machine, machine.life)))
+        self._number = number = self._number + 1
+        if self._soon is not None:
+            heappush(self._heap, self._soon)
+        self._soon = (self.now_us + busy_us, number, self._tick, (machine, machine.life))
 
     def _tick(self, machine: Machine, life: int) -> None:
         node = machine.node
@@ -262,7 +290,10 @@ class World:
         if count > 16:
             self.cover("tick/over-16")
         kinds = _KIND[type(events[0])] if count == 1 else b"".join([_KIND[type(event)] for event in events])
-        self._trace.update(b"%d %s %d%s" % (self.now_us, machine.label, count, kinds))
+        noted = self._noted
+        noted.append(b"%d %s %d%s" % (self.now_us, machine.label, count, kinds))
+        if len(noted) > NOTED_MAX:
+            self._hash_noted()
         effects = node.tick(events, machine.clock.now(self.now_us))
         if machine.ticks % CHECK_ALL_TICKS:
             node.check()
@@ -280,20 +311,16 @@ class World:
             else:
                 self._perform(machine, effect)
         if machine.node is node:
-            self._set_alarm(machine, node)
+            deadline_us = node.deadline_us()
+            if deadline_us is not None and deadline_us != machine.alarm_us:
+                machine.alarm_us = deadline_us
+                self.at(machine.clock.true_us(deadline_us), self._ring, machine, machine.life, deadline_us)
 
     def check_all(self) -> None:
         """Assert every invariant of every node that runs."""
         for machine in self.machines.values():
             if machine.node is not None and machine.node.started:
                 machine.node.check_all()
-
-    def _set_alarm(self, machine: Machine, node: Node) -> None:
-        deadline_us = node.deadline_us()
-        if deadline_us is None or deadline_us == machine.alarm_us:
-            return
-        machine.alarm_us = deadline_us
-        self.at(machine.clock.true_us(deadline_us), self._ring, machine, machine.life, deadline_us)
 
     def _ring(self, machine: Machine, life: int, deadline_us: int) -> None:
         if machine.life == life and machine.alarm_us == deadline_us:
@@ -304,7 +331,7 @@ class World:
 
     def _send_all(self, machine: Machine, send: Send) -> None:
         packed = encode_frame(send.frame)
-        self._trace.update(packed)
+        self._noted.append(packed)
         what = _FRAME[type(send.frame)]
         self.coverage[what] = self.coverage.get(what, 0) + len(send.links)
         is_plain = self.filter is None and self.mangle is None and self.recorder is None
@@ -330,7 +357,7 @@ class World:
                 self.after(cost_us, self._answer, machine, machine.life, effect)
             case Tell(sessions, operation):
                 packed = encode_operation(operation)
-                self._trace.update(packed)
+                self._noted.append(packed)
                 self.cover(_TELL[type(operation)])
                 for session in sessions:
                     self._tell(machine, session, packed)
