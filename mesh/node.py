@@ -37,6 +37,9 @@ DRAIN = "node.drain"
 NAMES_REQUEST = 0
 """Loads of the node's own; those of engines are 1, 2 or 3 modulo 4."""
 NAMES_ASKED_MAX = 1_024
+STARTED_ONCE = "a node is started once, by its first event"
+ROUTED_BEFORE = f.Hello | f.Push
+"""Made once: a union that is written where it is asked for is made at each asking."""
 
 
 class Node(Composition):
@@ -64,9 +67,9 @@ class Node(Composition):
             for timer in self._timers.due(now.mono_us):  # of which the firing of one may move another
                 if self._timers.take(timer, now.mono_us):
                     self._run(self._on_timer(timer, now), now)
+        elif events and type(events[0]) is not e.Started:
+            raise UsageError(STARTED_ONCE)
         for event in events:
-            if self.started == isinstance(event, e.Started):
-                raise UsageError("a node is started once, by its first event")
             outcomes = self._on_event(event, now)
             if outcomes:
                 self._run(outcomes, now)
@@ -121,8 +124,8 @@ class Node(Composition):
         """Pass effects on to the host, and facts to whoever must hear them."""
         for outcome in outcomes:
             match outcome:
-                case e.Send(to):
-                    self.links.on_sent(to, now)
+                case e.Send():
+                    self.links.on_sent(outcome.links, now)
                     self._effects.append(outcome)
                 case e.SetTimer():
                     self._timers.set(outcome)
@@ -187,6 +190,8 @@ class Node(Composition):
             case e.Draining(until_us):
                 return self._drain(until_us)
             case e.Started():
+                if self.started:
+                    raise UsageError(STARTED_ONCE)
                 return self._start(event, now)
             case _:
                 assert_never(event)
@@ -218,7 +223,7 @@ class Node(Composition):
 
     def _on_control(self, came_on: LinkId, peer: Peer, frame: f.Frame, now: Now) -> list[Outcome]:
         """Route a frame of a peer, which is answered on its own link and spoke on `came_on`."""
-        assert not isinstance(frame, f.Hello | f.Push), "these were routed before"
+        assert not isinstance(frame, ROUTED_BEFORE), "these were routed before"
         link = peer.link
         match frame:
             case f.IHave():  # the most frequent first: each case that is passed over costs

@@ -15,46 +15,56 @@ class Timers:
 
     def __init__(self) -> None:
         """Start with none."""
-        self._set: dict[Timer, tuple[int, int]] = {}
-        self._heap: list[tuple[int, int, Timer]] = []
+        self._set: dict[Timer, list[int]] = {}
+        self._heap: list[tuple[int, int, list[int], Timer]] = []
+        """For each setting: when, its number, the number that now holds for its timer (in a list, for it changes), and
+        which that is. What was moved or taken away is known without a look-up by name."""
         self._count = 0
 
     def set(self, wish: SetTimer) -> None:
         """Set a timer, or take it away."""
-        if wish.at_us is None:
-            self._set.pop(wish.timer, None)
+        timer, at_us = wish.timer, wish.at_us
+        if at_us is None:
+            holds = self._set.pop(timer, None)
+            if holds is not None:
+                holds[0] = 0
             return
         if len(self._heap) > 2 * len(self._set) + STALE_MAX:  # what was moved or taken away stays on the heap till then
-            self._heap = [(at_us, number, timer) for timer, (at_us, number) in self._set.items()]
+            self._heap = [entry for entry in self._heap if entry[2][0] == entry[1]]
             heapq.heapify(self._heap)
-        self._count += 1
-        self._set[wish.timer] = wish.at_us, self._count
-        heapq.heappush(self._heap, (wish.at_us, self._count, wish.timer))
+        self._count = number = self._count + 1
+        holds = self._set.get(timer)
+        if holds is None:
+            holds = self._set[timer] = [number, at_us]
+        else:
+            holds[:] = number, at_us
+        heapq.heappush(self._heap, (at_us, number, holds, timer))
 
     def due(self, mono_us: int) -> list[Timer]:
         """The timers that are due, earliest first. `take` each before firing it: another's firing may have moved it."""
-        if not self._heap or self._heap[0][0] > mono_us:
-            return []
+        heap = self._heap
         due: list[Timer] = []
-        while self._heap and self._heap[0][0] <= mono_us:
-            at_us, number, timer = heapq.heappop(self._heap)
-            if self._set.get(timer) == (at_us, number):
+        while heap and heap[0][0] <= mono_us:
+            _, number, holds, timer = heapq.heappop(heap)
+            if holds[0] == number:
                 due.append(timer)
         return due
 
     def take(self, timer: Timer, mono_us: int) -> bool:
         """Take a due timer away; False if it was moved or taken since."""
-        at = self._set.get(timer)
-        if at is None or at[0] > mono_us:
+        holds = self._set.get(timer)
+        if holds is None or holds[1] > mono_us:
             return False
         del self._set[timer]
+        holds[0] = 0
         return True
 
     def next_us(self) -> int | None:
         """When the first timer is due."""
-        while self._heap:
-            at_us, number, timer = self._heap[0]
-            if self._set.get(timer) == (at_us, number):
+        heap = self._heap
+        while heap:
+            at_us, number, holds, _ = heap[0]
+            if holds[0] == number:
                 return at_us
-            heapq.heappop(self._heap)
+            heapq.heappop(heap)
         return None

@@ -107,8 +107,7 @@ class Disk:
         """Make an append durable, all of it at once."""
         image = self.image
         for batch in append.batches:
-            packed = msgpack.packb(batch.parts())
-            row = Row(packed, batch.last, batch.head.expires_ms, batch.size, batch.body is None)
+            row = Row(_packed(batch), batch.last, batch.head.expires_ms, batch.size, batch.body is None)
             image.rows.setdefault(batch.log, {})[batch.first] = row
             if not self.forget_intervals:
                 held = image.held.get(batch.log)
@@ -281,6 +280,13 @@ class Disk:
             if batch is not None and stamp_ms(batch.head.stamp) >= query.wall_ms:
                 found.setdefault(log, first)
         return tuple(sorted(found.items()))
+
+
+@lru_cache(maxsize=4_096)
+def _packed(batch: Batch) -> bytes:
+    """A batch's bytes, made once for all the disks that write it."""
+    packed: bytes = msgpack.packb(batch.parts())
+    return packed
 
 
 def _copy(held: Log) -> Log:

@@ -40,6 +40,7 @@ class Pipe:
     """One direction of a link. Times are true microseconds of the world."""
 
     path: Path
+    target: Machine
     source_link: LinkId
     target_link: LinkId
     rng: Stream
@@ -103,8 +104,8 @@ class Links:
         self._numbers += 2
         mine, theirs = LinkId(self._numbers - 1), LinkId(self._numbers)
         there, back = self.network.path(machine.name, target.name), self.network.path(target.name, machine.name)
-        machine.links[mine] = Pipe(there, mine, theirs, self._stream(machine.name, target.name))
-        target.links[theirs] = Pipe(back, theirs, mine, self._stream(target.name, machine.name))
+        machine.links[mine] = Pipe(there, target, mine, theirs, self._stream(machine.name, target.name))
+        target.links[theirs] = Pipe(back, machine, theirs, mine, self._stream(target.name, machine.name))
         binding = self._rng.bytes(32)
         self.world.hear(machine, LinkUp(mine, binding, address))
         self.world.hear(target, LinkUp(theirs, binding, None))
@@ -132,8 +133,7 @@ class Links:
         world.at(at_us, self._arrive, pipe, packed)
 
     def _arrive(self, pipe: Pipe, packed: bytes) -> None:
-        path = pipe.path
-        target = self.world.machines[path.target]
+        path, target = pipe.path, pipe.target
         if pipe.target_link not in target.links:
             return
         if path.cuts or path.clogs:  # it was under way when nothing passed any more
@@ -162,14 +162,14 @@ class Links:
         self.world.after(delay_us, self._far_end, pipe, "idle" if lost else why)
 
     def _far_end(self, pipe: Pipe, why: str) -> None:
-        target = self.world.machines[pipe.path.target]
+        target = pipe.target
         if target.links.pop(pipe.target_link, None) is not None:
             self.world.hear(target, LinkDown(pipe.target_link, why))
 
     def _idle(self, pipe: Pipe, since_us: int) -> None:
         """Nothing came over a path for so long that the end which listened gives the connection up."""
         if pipe.path.stands and pipe.path.since_us == since_us:
-            target = self.world.machines[pipe.path.target]
+            target = pipe.target
             if pipe.target_link in target.links:
                 self.close(target, pipe.target_link, "idle")
 

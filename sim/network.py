@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from statistics import NormalDist
 from typing import TYPE_CHECKING
 
@@ -45,6 +46,12 @@ QUANTILES: dict[str, tuple[int, ...]] = {
 median), Pareto (Lomax) with shape 2."""
 
 
+@lru_cache(maxsize=1_024)
+def delays_us(base_us: int, spread_us: int, shape: str) -> tuple[int, ...]:
+    """The delays that a base and a spread of a shape come to, each as likely as another."""
+    return tuple([base_us + spread_us * share // MILLION for share in QUANTILES[shape]])
+
+
 @dataclass(frozen=True, slots=True)
 class Delay:
     """A one-way delay: a base, and a part that varies with a shape. `constant` does not vary."""
@@ -61,7 +68,7 @@ class Delay:
             return self.measured_us[rng.below(len(self.measured_us))]
         if not self.spread_us or self.shape == "constant":
             return self.base_us
-        return self.base_us + self.spread_us * QUANTILES[self.shape][rng.below(STEPS)] // MILLION
+        return delays_us(self.base_us, self.spread_us, self.shape)[rng.below(STEPS)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,6 +72,10 @@ class IntervalSet:
         """Whether all that the other includes is included here."""
         return all(map(self.covers, other._firsts, other._lasts))
 
+    def is_run(self, first: int, last: int) -> bool:
+        """Whether `first..last` is all that is included."""
+        return self._firsts == [first] and self._lasts == [last]
+
     def touches(self, first: int, last: int) -> bool:
         """Whether any of `first..last` is included."""
         i = bisect_left(self._lasts, first)

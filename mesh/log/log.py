@@ -146,6 +146,10 @@ class Log:
     def check(self) -> None:
         """Assert that runs and positions agree and that what touches is joined."""
         assert len(self.positions) == len(self.runs)
+        if len(self.runs) == 1:  # as nearly always
+            run = self.runs[0]
+            assert 0 < run.first <= run.last and self.positions.is_run(run.first, run.last)
+            return
         below = -1
         for run, (first, last) in zip(self.runs, self.positions, strict=True):
             assert below + 1 < first <= last

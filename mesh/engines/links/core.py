@@ -335,9 +335,11 @@ class Links:
 
     def on_sent(self, links: tuple[LinkId, ...], now: Now) -> None:
         """The node sent something on these links."""
-        for link in links:
-            if link in self.links:
-                self.links[link].spoke_us = now.mono_us
+        mono_us, known = now.mono_us, self.links
+        for link_id in links:
+            link = known.get(link_id)
+            if link is not None:
+                link.spoke_us = mono_us
 
     def _set_alive(self, now: Now) -> list[Outcome]:
         """Wake when the first link will have been quiet for long enough, on either side."""
