@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from hashlib import blake2b
 from heapq import heappop, heappush, heappushpop
-from typing import TYPE_CHECKING, Any, cast, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 from mesh.certificates import solo_identity
 from mesh.clocks.hybrid import SKEW_MAX_MS
@@ -133,9 +133,8 @@ class World:
 
     def at(self, t_us: int, action: Callable[..., None], *arguments: Any) -> None:
         """Do something at a time."""
-        self._number += 1
-        t_us = max(t_us, self.now_us)
-        heappush(self._heap, (t_us, self._number, action, arguments))
+        self._number = number = self._number + 1
+        heappush(self._heap, (t_us if t_us > self.now_us else self.now_us, number, action, arguments))
 
     def after(self, delay_us: int, action: Callable[..., None], *arguments: Any) -> None:
         """Do something later."""
@@ -262,12 +261,10 @@ class World:
         if machine.node is None:
             return
         machine.inbox.append(event)
-        if not machine.ticking:
+        if not machine.ticking and not machine.paused:
             self._plan(machine)
 
     def _plan(self, machine: Machine) -> None:
-        if machine.node is None or machine.paused:
-            return
         machine.ticking = True
         busy_us = (SERVICE_LOW_US + machine.rng.below(SERVICE_SPREAD)) * machine.slowness
         self._number = number = self._number + 1
@@ -303,11 +300,10 @@ class World:
         for effect in effects:
             if witness is not None:
                 witness(machine, effect)
-            kind = type(effect)
-            if kind is Send:  # by far the most frequent two
-                self._send_all(machine, cast("Send", effect))
-            elif kind is Count:
-                self._count(machine, cast("Count", effect))
+            if type(effect) is Send:  # by far the most frequent two
+                self._send_all(machine, effect)
+            elif type(effect) is Count:
+                self._count(machine, effect)
             else:
                 self._perform(machine, effect)
         if machine.node is node:

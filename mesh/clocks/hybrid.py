@@ -90,7 +90,8 @@ class ClockGuard:
         mono_ms = mono_us // 1_000
         base = wall_ms - mono_ms
         if base == self._base_ms and base == self._judged_ms and self._agreed and not self._leapt:  # as nearly always
-            self._expired_to_ms = max(self._expired_to_ms, wall_ms)
+            if wall_ms > self._expired_to_ms:
+                self._expired_to_ms = wall_ms
             return
         if self._base_ms is None or abs(base - self._base_ms) <= SKEW_MAX_MS or (self.offsets and self._agrees(now)):
             self._base_ms = base

@@ -41,8 +41,13 @@ class IntervalSet:
     def add(self, first: int, last: int) -> None:
         """Include `first..last`, joining what it touches."""
         assert 0 < first <= last
-        if self._lasts and self._lasts[-1] == first - 1:  # the next ones, as nearly always
-            self._lasts[-1] = last
+        end = self._lasts[-1] if self._lasts else -1
+        if end < first:  # the next ones, as nearly always, or such as come later
+            if end == first - 1:
+                self._lasts[-1] = last
+            else:
+                self._firsts.append(first)
+                self._lasts.append(last)
             return
         lo = bisect_left(self._lasts, first - 1)
         hi = bisect_right(self._firsts, last + 1)
@@ -70,7 +75,8 @@ class IntervalSet:
 
     def includes(self, other: IntervalSet) -> bool:
         """Whether all that the other includes is included here."""
-        return all(map(self.covers, other._firsts, other._lasts))
+        same = self._firsts == other._firsts and self._lasts == other._lasts
+        return same or all(map(self.covers, other._firsts, other._lasts))
 
     def is_run(self, first: int, last: int) -> bool:
         """Whether `first..last` is all that is included."""
@@ -97,6 +103,8 @@ class IntervalSet:
     @property
     def count(self) -> int:
         """How many numbers are included."""
+        if len(self._firsts) == 1:
+            return self._lasts[0] - self._firsts[0] + 1
         return sum(self._lasts) - sum(self._firsts) + len(self._firsts)
 
     def missing(self, first: int, last: int) -> list[tuple[int, int]]:
@@ -174,7 +182,10 @@ class VersionVector:
 
     def add(self, log: LogId, first: int, last: int) -> None:
         """Include the records `first..last` of a log."""
-        self._sets.setdefault(log, IntervalSet()).add(first, last)
+        runs = self._sets.get(log)
+        if runs is None:
+            runs = self._sets[log] = IntervalSet()
+        runs.add(first, last)
 
     def remove(self, log: LogId, first: int, last: int) -> None:
         """Exclude the records `first..last` of a log."""

@@ -130,11 +130,14 @@ class Dissemination:
         """Tell what was gathered: each link once, links that are told the same together."""
         gathered, self.announcements = self.announcements, {}
         told: dict[LinkId, list[tuple[LogId, int, int]]] = {}
+        together: dict[tuple[tuple[LogId, int, int], ...], list[LinkId]] = {}
         for links, vector in gathered.items():
             ranges = [(log, first, last) for log, runs in vector.items() for first, last in runs]
-            for link in links:
-                told.setdefault(link, []).extend(ranges)
-        together: dict[tuple[tuple[LogId, int, int], ...], list[LinkId]] = {}
+            if len(gathered) == 1:  # as nearly always
+                together[tuple(ranges)] = sorted(links)
+            else:
+                for link in links:
+                    told.setdefault(link, []).extend(ranges)
         for link in sorted(told):
             together.setdefault(tuple(told[link]), []).append(link)
         page = self.config.ihave_entries_max

@@ -46,6 +46,8 @@ VERSION = 1
 GREETING = "links.greeting"
 ALIVE = "links.alive"
 CONTROL_BURST_S = 10
+CONTROL_BYTES_MIN = 16
+"""What a control frame counts for at least."""
 ALIVE_EARLY = 2
 """Where one link is due to be told `Alive`, those that will be within half of the time are told, too: after a
 while all quiet links are told together, and an idle node wakes once for all of them."""
@@ -248,7 +250,8 @@ class Links:
         idle_us = now.mono_us - link.heard_us
         link.heard_us = now.mono_us
         rate = self.config.control_bytes_per_s
-        link.budget = min(rate * CONTROL_BURST_S, link.budget + idle_us * rate // 1_000_000)
+        budget, most = link.budget + idle_us * rate // 1_000_000, rate * CONTROL_BURST_S
+        link.budget = budget if budget < most else most
         peer = link.peer
         if link.carried and peer is not None and not peer.silent:  # as nearly always
             return []
@@ -266,7 +269,7 @@ class Links:
     def on_control(self, link_id: LinkId, size: int, now: Now) -> list[Outcome]:
         """Count a control frame against the rate of its link."""
         link = self.links[link_id]
-        link.budget -= max(size, 16)
+        link.budget -= size if size > CONTROL_BYTES_MIN else CONTROL_BYTES_MIN
         return self._drop(link_id, Code.CONTROL_FLOOD, "", now) if link.budget < 0 else []
 
     def _settle_double(self, link: Link, peer: Peer, now: Now) -> list[Outcome]:
