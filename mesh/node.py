@@ -404,7 +404,7 @@ class Node(Composition):
         self.delivery.expiry_ms = self.guard.expiry_ms()
         if self.delivery.is_due:
             self._run(self.delivery.settle(now), now)
-        doubted = not self.guard.trusted(now)
+        doubted = not (self.guard.is_sure or self.guard.trusted(now))
         if doubted and not self._doubted:
             about = {"wall_ms": now.wall_ms, "median_ms": self.guard.median_ms(now)}
             self._effects.append(e.Report(Code.CLOCK_DOUBTED, about))

@@ -16,7 +16,7 @@ from mesh.effects import DialFailed, FrameReceived, LinkBroken, LinkDown, LinkUp
 from mesh.errors import DecodeError
 from mesh.types import Address, LinkId
 from mesh.wire.frames import decode_frame
-from sim.network import Condition, Network, Path
+from sim.network import STEPS, Condition, Network, Path
 
 if TYPE_CHECKING:
     from sim.tape import Stream
@@ -121,7 +121,7 @@ class Links:
             pipe.held.append(packed)
             return
         if path.plain:
-            at_us = world.now_us + path.delay.draw(pipe.rng)
+            at_us = world.now_us + (path.draws[pipe.rng.below(STEPS)] if path.draws else path.delay.draw(pipe.rng))
         else:
             at_us = world.now_us + path.crossing_us(size, world.now_us, pipe.rng)
             if path.duplicate_ppm and pipe.rng.chance(path.duplicate_ppm):

@@ -62,13 +62,19 @@ class Delay:
     measured_us: tuple[int, ...] = ()
     """For the shape `empirical`: what was measured, sorted; the base is not added."""
 
+    @property
+    def draws(self) -> tuple[int, ...]:
+        """The delays that it comes to, each as likely as another; none where it does not vary, or was measured."""
+        if self.measured_us or not self.spread_us or self.shape == "constant":
+            return ()
+        return delays_us(self.base_us, self.spread_us, self.shape)
+
     def draw(self, rng: Stream) -> int:
         """One delay."""
         if self.measured_us:
             return self.measured_us[rng.below(len(self.measured_us))]
-        if not self.spread_us or self.shape == "constant":
-            return self.base_us
-        return delays_us(self.base_us, self.spread_us, self.shape)[rng.below(STEPS)]
+        draws = self.draws
+        return draws[rng.below(STEPS)] if draws else self.base_us
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +126,9 @@ class Path:
     reorder_ppm: int = 0
     mtu_bytes: int = 0
     plain: bool = True
-    """It only delays."""
+    """It only delays ..."""
+    draws: tuple[int, ...] = ()
+    """... by one of these, each as likely as another; none where its delay varies in another way, or not at all."""
     sent_bytes: int = 0
     """Bytes of frames that left over it."""
     free_us: int = 0
@@ -217,6 +225,7 @@ class Network:
             path.extra_us or path.loss_ppm or path.burst or path.reorder_ppm or path.duplicate_ppm
             or path.rate_bps or path.mtu_bytes
         )  # fmt: skip
+        path.draws = path.delay.draws
         if path.stands and not stood:
             path.since_us = now_us
 

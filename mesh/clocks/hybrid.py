@@ -73,6 +73,9 @@ class ClockGuard:
     """
 
     offsets: dict[NodeId, int] = field(default_factory=dict)
+    is_sure: bool = False
+    """Our clock has run on as it was when it was last held against the others', agreed, and nobody has said more since:
+    `trusted` would be true."""
     _base_ms: int | None = None
     _leapt: bool = False
     _leapt_base_ms: int = 0
@@ -90,9 +93,11 @@ class ClockGuard:
         mono_ms = mono_us // 1_000
         base = wall_ms - mono_ms
         if base == self._base_ms and base == self._judged_ms and self._agreed and not self._leapt:  # as nearly always
+            self.is_sure = True
             if wall_ms > self._expired_to_ms:
                 self._expired_to_ms = wall_ms
             return
+        self.is_sure = False
         if self._base_ms is None or abs(base - self._base_ms) <= SKEW_MAX_MS or (self.offsets and self._agrees(now)):
             self._base_ms = base
             self._leapt = False
@@ -108,12 +113,12 @@ class ClockGuard:
     def observe(self, peer: NodeId, wall_ms: int, now: Now) -> None:
         """Take a neighbor's clock from its HELLO or `Alive`."""
         self.offsets[peer] = wall_ms - now.mono_us // 1_000
-        self._judged_ms = None
+        self._judged_ms, self.is_sure = None, False
 
     def keep(self, is_linked: Callable[[NodeId], bool]) -> None:
         """Forget neighbors whose links are gone."""
         self.offsets = {peer: offset for peer, offset in self.offsets.items() if is_linked(peer)}
-        self._judged_ms = None
+        self._judged_ms, self.is_sure = None, False
 
     def median_ms(self, now: Now) -> int:
         """The median of our clock and our neighbors'; of an even count, of the middle two the nearer to ours."""
