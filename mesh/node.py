@@ -64,9 +64,11 @@ class Node(Composition):
         self.peers.touched.clear()
         self.guard.on_now(now)
         if self.started:
-            for timer in self._timers.due(now.mono_us):  # of which the firing of one may move another
-                if self._timers.take(timer, now.mono_us):
-                    self._run(self._on_timer(timer, now), now)
+            timers, mono_us = self._timers, now.mono_us
+            if timers.soonest_us <= mono_us:
+                for timer in timers.due(mono_us):  # of which the firing of one may move another
+                    if timers.take(timer, mono_us):
+                        self._run(self._on_timer(timer, now), now)
         elif events and type(events[0]) is not e.Started:
             raise UsageError(STARTED_ONCE)
         for event in events:

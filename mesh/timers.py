@@ -6,6 +6,7 @@ import heapq
 
 from mesh.effects import SetTimer, Timer
 
+NEVER_US = 1 << 63
 STALE_MAX = 1_024
 """Entries on the heap that were moved or taken away, beyond as many as there are timers."""
 
@@ -20,6 +21,8 @@ class Timers:
         """For each setting: when, its number, the number that now holds for its timer (in a list, for it changes), and
         which that is. What was moved or taken away is known without a look-up by name."""
         self._count = 0
+        self.soonest_us = NEVER_US
+        """No timer is due before; it may be too early, where one was moved or taken away."""
 
     def set(self, wish: SetTimer) -> None:
         """Set a timer, or take it away."""
@@ -39,6 +42,8 @@ class Timers:
         else:
             holds[:] = number, at_us
         heapq.heappush(self._heap, (at_us, number, holds, timer))
+        if at_us < self.soonest_us:
+            self.soonest_us = at_us
 
     def due(self, mono_us: int) -> list[Timer]:
         """The timers that are due, earliest first. `take` each before firing it: another's firing may have moved it."""
@@ -48,6 +53,7 @@ class Timers:
             _, number, holds, timer = heapq.heappop(heap)
             if holds[0] == number:
                 due.append(timer)
+        self.soonest_us = heap[0][0] if heap else NEVER_US
         return due
 
     def take(self, timer: Timer, mono_us: int) -> bool:
@@ -65,6 +71,8 @@ class Timers:
         while heap:
             at_us, number, holds, _ = heap[0]
             if holds[0] == number:
+                self.soonest_us = at_us
                 return at_us
             heapq.heappop(heap)
+        self.soonest_us = NEVER_US
         return None

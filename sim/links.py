@@ -139,15 +139,16 @@ class Links:
         if path.cuts or path.clogs:  # it was under way when nothing passed any more
             pipe.held.append(packed)
             return
-        if self.world.recorder is not None:
-            self.world.recorder.on_arrived(pipe, packed)
+        world = self.world
+        if world.recorder is not None:
+            world.recorder.on_arrived(pipe, packed)
         try:
             frame = decoded(packed)
         except DecodeError as error:
-            self.world.hear(target, LinkBroken(pipe.target_link, Code.FRAME_UNDECODABLE, str(error)))
+            world.hear(target, LinkBroken(pipe.target_link, Code.FRAME_UNDECODABLE, str(error)))
             return
         if frame is not None:
-            self.world.hear(target, FrameReceived(pipe.target_link, frame, len(packed)))
+            world.hear(target, FrameReceived(pipe.target_link, frame, len(packed)))
 
     # --- the end of a link -------------------------------------------------------------------------------------------
 
