@@ -72,7 +72,10 @@ class Node(Composition):
         elif events and type(events[0]) is not e.Started:
             raise UsageError(STARTED_ONCE)
         for event in events:
-            outcomes = self._on_event(event, now)
+            if type(event) is e.FrameReceived:  # by far the most frequent
+                outcomes = self._on_frame(event.link, event.frame, event.size, now)
+            else:
+                outcomes = self._on_event(event, now)
             if outcomes:
                 self._run(outcomes, now)
         if self.started:
@@ -157,9 +160,8 @@ class Node(Composition):
                     assert_never(outcome)
 
     def _on_event(self, event: Event, now: Now) -> list[Outcome]:
+        assert not isinstance(event, e.FrameReceived), "it was routed before"
         match event:
-            case e.FrameReceived():
-                return self._on_frame(event.link, event.frame, event.size, now)
             case e.Requested(session, operation):
                 return self._on_request(session, operation, now)
             case e.Stored():
@@ -211,7 +213,7 @@ class Node(Composition):
             return outcomes  # it was too much, and the link is gone
         if isinstance(frame, f.Hello):
             return self._on_hello(link, frame, now)
-        peer = self.peers.get(link) or self.links.reading(link)
+        peer = self.peers.by_link.get(link) or self.links.reading(link)
         assert peer is not None, "nothing but HELLO passes before it"
         return self._on_control(link, peer, frame, now)
 
@@ -269,7 +271,7 @@ class Node(Composition):
         peer = self.links.reading(link) if link in self.links.links else None
         if peer is None:
             return outcomes
-        verdict = self.journal.on_push(link, batch, self.guard.expiry_ms(), now)
+        verdict = self.journal.on_push(link, batch, self.guard.expiry_ms, now)
         if verdict is Verdict.TAKEN:
             outcomes += self._observe(batch, now)
             outcomes += self.dissemination.on_received(batch, peer.link, now)
@@ -311,7 +313,7 @@ class Node(Composition):
             case o.CreditGrant():
                 return self.delivery.on_credit(session, operation)
             case o.History():
-                return self.histories.ask(session, operation, self.guard.expiry_ms())
+                return self.histories.ask(session, operation, self.guard.expiry_ms)
             case o.Inspect(request):
                 return [e.Tell((session,), o.Status(request, self._status(now)))]
             case _:
@@ -403,9 +405,10 @@ class Node(Composition):
             self._run(self.receipts.tell_publishers(), now)
         if self.receipts.moved:
             self._run(self.receipts.tell_peers(now), now)
-        self.delivery.expiry_ms = self.guard.expiry_ms()
-        if self.delivery.is_due:
-            self._run(self.delivery.settle(now), now)
+        delivery = self.delivery
+        delivery.expiry_ms = self.guard.expiry_ms
+        if delivery.fresh or delivery.late or delivery.hungry or delivery.to_cover:
+            self._run(delivery.settle(now), now)
         doubted = not (self.guard.is_sure or self.guard.trusted(now))
         if doubted and not self._doubted:
             about = {"wall_ms": now.wall_ms, "median_ms": self.guard.median_ms(now)}
@@ -430,7 +433,7 @@ class Node(Composition):
 
     def _expire(self, now: Now) -> list[Outcome]:
         """Drop from the disk what has been dead for longer than clocks may differ."""
-        dead_ms = self.guard.expiry_ms() - SKEW_MAX_MS
+        dead_ms = self.guard.expiry_ms - SKEW_MAX_MS
         if dead_ms > 0:
             self._strip_before_ms = dead_ms
             self.holdings.names.expire(dead_ms)

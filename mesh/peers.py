@@ -53,19 +53,20 @@ class Peers:
 
     def __init__(self) -> None:
         """Start alone."""
-        self._peers: dict[LinkId, Peer] = {}
+        self.by_link: dict[LinkId, Peer] = {}
+        """Read only: a look-up at each frame costs no call."""
         self._lives: dict[tuple[NodeId, int], Peer] = {}
         self.touched: set[LinkId] = set()
         """Links of which something changed in this tick, for `check`; the node clears it as the next begins."""
 
     def add(self, peer: Peer) -> None:
         """Begin to write to a link, and to no other of this life of its node."""
-        self._peers[peer.link] = self._lives[peer.node, peer.life] = peer
+        self.by_link[peer.link] = self._lives[peer.node, peer.life] = peer
         self.touched.add(peer.link)
 
     def remove(self, link: LinkId) -> Peer | None:
         """Stop writing to a link."""
-        peer = self._peers.pop(link, None)
+        peer = self.by_link.pop(link, None)
         if peer is not None:
             del self._lives[peer.node, peer.life]
             self.touched.add(link)
@@ -73,7 +74,7 @@ class Peers:
 
     def get(self, link: LinkId) -> Peer | None:
         """The peer of a link, if it is written to."""
-        return self._peers.get(link)
+        return self.by_link.get(link)
 
     def of(self, node: NodeId, life: int) -> Peer | None:
         """The link to this life of a node, if there is one."""
@@ -89,13 +90,13 @@ class Peers:
 
     def links(self) -> list[LinkId]:
         """All links, in the order of their coming up."""
-        return list(self._peers)
+        return list(self.by_link)
 
     def __iter__(self) -> Iterator[Peer]:
-        return iter(list(self._peers.values()))
+        return iter(list(self.by_link.values()))
 
     def __len__(self) -> int:
-        return len(self._peers)
+        return len(self.by_link)
 
     def __contains__(self, link: LinkId) -> bool:
-        return link in self._peers
+        return link in self.by_link

@@ -16,6 +16,7 @@ from mesh.effects import DialFailed, FrameReceived, LinkBroken, LinkDown, LinkUp
 from mesh.errors import DecodeError
 from mesh.types import Address, LinkId
 from mesh.wire.frames import decode_frame
+from mesh.wire.operations import decode_node
 from sim.network import STEPS, Condition, Network, Path
 
 if TYPE_CHECKING:
@@ -33,6 +34,8 @@ PROBE_US = 1_000_000
 
 decoded = lru_cache(maxsize=4_096)(decode_frame)
 """Frames are immutable and go to many peers: the bytes are decoded once, and anew when they have not come for long."""
+told = lru_cache(maxsize=1_024)(decode_node)
+"""The same for operations: what several nodes tell is often the same."""
 
 
 @dataclass(eq=False, slots=True)
@@ -147,8 +150,10 @@ class Links:
         except DecodeError as error:
             world.hear(target, LinkBroken(pipe.target_link, Code.FRAME_UNDECODABLE, str(error)))
             return
-        if frame is not None:
-            world.hear(target, FrameReceived(pipe.target_link, frame, len(packed)))
+        if frame is not None:  # a node that has a link runs: what `World.hear` would ask is known
+            target.inbox.append(FrameReceived(pipe.target_link, frame, len(packed)))
+            if not target.ticking and not target.paused:
+                world.plan(target)
 
     # --- the end of a link -------------------------------------------------------------------------------------------
 

@@ -139,12 +139,11 @@ def _trust_every_clock() -> list[Patch]:
         (ClockGuard, "trusted", _always(True)),  # noqa: FBT003  # whatever is asked, it says yes
         (ClockGuard, "wall_ms", lambda _guard, now: now.wall_ms),
         (ClockGuard, "on_now", _follow),
-        (ClockGuard, "expiry_ms", lambda guard: guard._expired_to_ms),
     ]
 
 
 def _follow(guard: ClockGuard, now: Now) -> None:
-    guard._expired_to_ms = max(guard._expired_to_ms, now.wall_ms)
+    guard.expiry_ms = max(guard.expiry_ms, now.wall_ms)
 
 
 def _dial_with_leisure() -> list[Patch]:

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from hashlib import blake2b
 from heapq import heappop, heappush, heappushpop
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
 from mesh.certificates import solo_identity
 from mesh.clocks.hybrid import SKEW_MAX_MS
@@ -44,14 +44,14 @@ from mesh.effects import (
     Tell,
     Wakeup,
 )
-from mesh.frames import Frame
 from mesh.node import Node
 from mesh.operations import ClientOperation, Goodbye, NodeOperation
 from mesh.types import Address, SessionId
 from mesh.wire.frames import encode_frame
-from mesh.wire.operations import decode_client, decode_node, encode_operation
+from mesh.wire.operations import decode_client, encode_operation
 from sim.clock import WALL_MS as WALL_MS
-from sim.links import Links, Pipe
+from sim.labels import ASK, EVENT, FRAME, TELL
+from sim.links import Links, Pipe, told
 from sim.machine import PORT, Heard
 from sim.machine import Machine as Machine
 from sim.network import Condition, Network
@@ -76,11 +76,6 @@ NOTED_MAX = 1_000
 
 Due = tuple[int, int, Callable[..., None], tuple[Any, ...]]
 """What happens when: the time, a number that tells equal times apart, what is called, and with what."""
-
-_KIND = {kind: kind.__name__.encode() for kind in get_args(Event)}
-_FRAME = {kind: f"frame/{kind.__name__}" for kind in get_args(Frame)}
-_TELL = {kind: f"tell/{kind.__name__}" for kind in get_args(NodeOperation)}
-_ASK = {kind: f"ask/{kind.__name__}" for kind in get_args(ClientOperation)}
 
 
 class World:
@@ -134,7 +129,7 @@ class World:
     def at(self, t_us: int, action: Callable[..., None], *arguments: Any) -> None:
         """Do something at a time."""
         self._number = number = self._number + 1
-        heappush(self._heap, (t_us if t_us > self.now_us else self.now_us, number, action, arguments))
+        heappush(self._heap, (max(self.now_us, t_us), number, action, arguments))
 
     def after(self, delay_us: int, action: Callable[..., None], *arguments: Any) -> None:
         """Do something later."""
@@ -252,7 +247,7 @@ class World:
         """It goes on."""
         machine.paused = False
         if machine.inbox and not machine.ticking:
-            self._plan(machine)
+            self.plan(machine)
 
     # --- ticks -------------------------------------------------------------------------------------------------------
 
@@ -262,9 +257,10 @@ class World:
             return
         machine.inbox.append(event)
         if not machine.ticking and not machine.paused:
-            self._plan(machine)
+            self.plan(machine)
 
-    def _plan(self, machine: Machine) -> None:
+    def plan(self, machine: Machine) -> None:
+        """Its next tick begins once it has served so long."""
         machine.ticking = True
         busy_us = (SERVICE_LOW_US + machine.rng.below(SERVICE_SPREAD)) * machine.slowness
         self._number = number = self._number + 1
@@ -286,7 +282,7 @@ class World:
         self.events += count
         if count > 16:
             self.cover("tick/over-16")
-        kinds = _KIND[type(events[0])] if count == 1 else b"".join([_KIND[type(event)] for event in events])
+        kinds = EVENT[type(events[0])] if count == 1 else b"".join([EVENT[type(event)] for event in events])
         noted = self._noted
         noted.append(b"%d %s %d%s" % (self.now_us, machine.label, count, kinds))
         if len(noted) > NOTED_MAX:
@@ -303,7 +299,7 @@ class World:
             if type(effect) is Send:  # by far the most frequent two
                 self._send_all(machine, effect)
             elif type(effect) is Count:
-                self._count(machine, effect)
+                machine.counts[effect.metric] = machine.counts.get(effect.metric, 0) + effect.by
             else:
                 self._perform(machine, effect)
         if machine.node is node:
@@ -328,7 +324,7 @@ class World:
     def _send_all(self, machine: Machine, send: Send) -> None:
         packed = encode_frame(send.frame)
         self._noted.append(packed)
-        what = _FRAME[type(send.frame)]
+        what = FRAME[type(send.frame)]
         self.coverage[what] = self.coverage.get(what, 0) + len(send.links)
         is_plain = self.filter is None and self.mangle is None and self.recorder is None
         for link in send.links:
@@ -340,21 +336,19 @@ class World:
             else:
                 self._send(machine, pipe, packed)
 
-    @staticmethod
-    def _count(machine: Machine, count: Count) -> None:
-        machine.counts[count.metric] = machine.counts.get(count.metric, 0) + count.by
-
     def _perform(self, machine: Machine, effect: Effect) -> None:
         match effect:
             case Append(_, batches):
                 machine.appending.append(effect)
-                self.cover("batch/sealed", sum(batch.log.node == machine.node_id for batch in batches))
+                sealed = [batch for batch in batches if batch.log.node == machine.node_id]
+                if sealed:
+                    self.cover("batch/sealed", len(sealed))
                 cost_us = machine.disk_rng.between(*APPEND_US) + machine.slow_disk_us
                 self.after(cost_us, self._answer, machine, machine.life, effect)
             case Tell(sessions, operation):
                 packed = encode_operation(operation)
                 self._noted.append(packed)
-                self.cover(_TELL[type(operation)])
+                self.cover(TELL[type(operation)])
                 for session in sessions:
                     self._tell(machine, session, packed)
             case Load():
@@ -391,10 +385,11 @@ class World:
 
     def _answer(self, machine: Machine, life: int, append: Append) -> None:
         """The disk answers an append, in order; after a failed one it fails all behind it."""
-        if machine.life != life or not any(append is each for each in machine.appending):
+        if machine.life != life or not machine.appending:
             return
-        if machine.appending[0] is not append:  # a slower one is before it
-            self.after(100, self._answer, machine, life, append)
+        if machine.appending[0] is not append:
+            if any(append is each for each in machine.appending):  # a slower one is before it
+                self.after(100, self._answer, machine, life, append)
             return
         disk = machine.disk
         if disk.full or disk.failing:
@@ -424,14 +419,7 @@ class World:
 
     def cut(self, *sides: list[str]) -> None:
         """Let nothing pass between the sides, until `heal`."""
-        pairs = {
-            pair
-            for index, side in enumerate(sides)
-            for other in sides[index + 1 :]
-            for a in side
-            for b in other
-            for pair in ((a, b), (b, a))
-        }
+        pairs = {(a, b) for side in sides for other in sides if other is not side for a in side for b in other}
         self.impose(Condition(frozenset(pairs), cut=True))
 
     def impose(self, condition: Condition) -> None:
@@ -465,7 +453,7 @@ class World:
         packed = encode_operation(operation)
         decoded = decode_client(packed)
         assert decoded == operation, (decoded, operation)
-        self.cover(_ASK[type(operation)])
+        self.cover(ASK[type(operation)])
         self.hear(machine, Requested(session, operation))
 
     def disconnect(self, machine: Machine, session: SessionId) -> None:
@@ -474,7 +462,7 @@ class World:
             self.hear(machine, SessionClosed(session))
 
     def _tell(self, machine: Machine, session: SessionId, packed: bytes) -> None:
-        operation = decode_node(packed)
+        operation = told(packed)
         assert operation is not None
         self.after(ATTACHED_US, self._heard, machine, machine.life, session, operation)
 

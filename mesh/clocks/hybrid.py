@@ -73,6 +73,9 @@ class ClockGuard:
     """
 
     offsets: dict[NodeId, int] = field(default_factory=dict)
+    expiry_ms: int = 0
+    """What expires up to this time is dead. It stands still while the clock is doubted, and goes back only to the others'
+    median, once they have shown that ours was wrong."""
     is_sure: bool = False
     """Our clock has run on as it was when it was last held against the others', agreed, and nobody has said more since:
     `trusted` would be true."""
@@ -81,7 +84,6 @@ class ClockGuard:
     _leapt_base_ms: int = 0
     _denied_ms: int = 0
     """When the leap was last doubted for a reason, on the monotonic scale: it happened, or a neighbor was there."""
-    _expired_to_ms: int = 0
     _judged_ms: int | None = None
     """By how much our clock was ahead of the monotonic one when it was last held against the others' ..."""
     _agreed: bool = False
@@ -94,8 +96,7 @@ class ClockGuard:
         base = wall_ms - mono_ms
         if base == self._base_ms and base == self._judged_ms and self._agreed and not self._leapt:  # as nearly always
             self.is_sure = True
-            if wall_ms > self._expired_to_ms:
-                self._expired_to_ms = wall_ms
+            self.expiry_ms = max(self.expiry_ms, wall_ms)
             return
         self.is_sure = False
         if self._base_ms is None or abs(base - self._base_ms) <= SKEW_MAX_MS or (self.offsets and self._agrees(now)):
@@ -106,9 +107,9 @@ class ClockGuard:
         elif mono_ms - self._denied_ms >= LONE_DOUBT_MS:
             self._base_ms, self._leapt = base, False
         if self.trusted(now):
-            self._expired_to_ms = max(self._expired_to_ms, now.wall_ms)
+            self.expiry_ms = max(self.expiry_ms, now.wall_ms)
         elif len(self.offsets) >= 2:  # we were wrong alone: what a wrong clock declared dead may live
-            self._expired_to_ms = min(self._expired_to_ms, self.median_ms(now))
+            self.expiry_ms = min(self.expiry_ms, self.median_ms(now))
 
     def observe(self, peer: NodeId, wall_ms: int, now: Now) -> None:
         """Take a neighbor's clock from its HELLO or `Alive`."""
@@ -153,10 +154,3 @@ class ClockGuard:
         if self.trusted(now) or len(self.offsets) < 2:
             return now.wall_ms
         return self.median_ms(now)
-
-    def expiry_ms(self) -> int:
-        """What expires up to this time is dead. It stands still while the clock is doubted.
-
-        It goes back only to the others' median, once they have shown that ours was wrong.
-        """
-        return self._expired_to_ms

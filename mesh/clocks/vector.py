@@ -109,13 +109,17 @@ class IntervalSet:
 
     def missing(self, first: int, last: int) -> list[tuple[int, int]]:
         """The runs of `first..last` that are not included, ascending."""
+        firsts, lasts = self._firsts, self._lasts
+        start = bisect_left(lasts, first)
+        if start == len(firsts) and first <= last:  # all of it comes later, as nearly always
+            return [(first, last)]
         gaps: list[tuple[int, int]] = []
-        for i in range(bisect_left(self._lasts, first), len(self._firsts)):
-            if self._firsts[i] > last:
+        for i in range(start, len(firsts)):
+            if firsts[i] > last:
                 break
-            if first < self._firsts[i]:
-                gaps.append((first, self._firsts[i] - 1))
-            first = self._lasts[i] + 1
+            if first < firsts[i]:
+                gaps.append((first, firsts[i] - 1))
+            first = lasts[i] + 1
         if first <= last:
             gaps.append((first, last))
         return gaps
@@ -123,6 +127,8 @@ class IntervalSet:
     def within(self, first: int, last: int) -> list[tuple[int, int]]:
         """The included runs of `first..last`, clipped to it, ascending."""
         lo, hi = bisect_left(self._lasts, first), bisect_right(self._firsts, last)
+        if lo >= hi:
+            return []
         return [(max(self._firsts[i], first), min(self._lasts[i], last)) for i in range(lo, hi)]
 
     def update(self, other: IntervalSet) -> None:
@@ -171,43 +177,44 @@ class IntervalSet:
 class VersionVector:
     """A mutable map from logs to interval sets: every record that somebody has."""
 
-    __slots__ = ("_sets",)
+    __slots__ = ("sets",)
 
     def __init__(self, sets: Iterable[tuple[LogId, Iterable[tuple[int, int]]]] = ()) -> None:
         """Build from logs and runs, in any order; logs without any are left out, one that is named twice is joined."""
         found: dict[LogId, list[tuple[int, int]]] = {}
         for log, runs in sets:
             found.setdefault(log, []).extend(runs)
-        self._sets = {log: IntervalSet(runs) for log, runs in found.items() if runs}
+        self.sets = {log: IntervalSet(runs) for log, runs in found.items() if runs}
+        """Read only, where a call for each question would cost too much."""
 
     def add(self, log: LogId, first: int, last: int) -> None:
         """Include the records `first..last` of a log."""
-        runs = self._sets.get(log)
+        runs = self.sets.get(log)
         if runs is None:
-            runs = self._sets[log] = IntervalSet()
+            runs = self.sets[log] = IntervalSet()
         runs.add(first, last)
 
     def remove(self, log: LogId, first: int, last: int) -> None:
         """Exclude the records `first..last` of a log."""
-        runs = self._sets.get(log)
+        runs = self.sets.get(log)
         if runs is not None:
             runs.remove(first, last)
             if not runs:
-                del self._sets[log]
+                del self.sets[log]
 
     def replace(self, log: LogId, runs: IntervalSet) -> None:
         """Say anew what is held of a log; the set is copied."""
-        self._sets.pop(log, None)
+        self.sets.pop(log, None)
         if runs:
-            self._sets[log] = runs.copy()
+            self.sets[log] = runs.copy()
 
     def get(self, log: LogId) -> IntervalSet:
         """What is held of a log. Read only: change it through this vector."""
-        return self._sets.get(log, _NOTHING)
+        return self.sets.get(log, _NOTHING)
 
     def forget(self, log: LogId) -> None:
         """Drop a log."""
-        self._sets.pop(log, None)
+        self.sets.pop(log, None)
 
     def covers(self, log: LogId, first: int, last: int) -> bool:
         """Whether all of `first..last` of a log is included."""
@@ -215,20 +222,20 @@ class VersionVector:
 
     def logs(self) -> list[LogId]:
         """The logs, sorted."""
-        return sorted(self._sets)
+        return sorted(self.sets)
 
     def items(self) -> list[tuple[LogId, IntervalSet]]:
         """Logs and sets, sorted by log."""
-        return sorted(self._sets.items())
+        return sorted(self.sets.items())
 
     def merge(self, other: VersionVector) -> None:
         """Include all that the other includes: the least upper bound."""
-        for log, runs in other._sets.items():
-            self._sets.setdefault(log, IntervalSet()).update(runs)
+        for log, runs in other.sets.items():
+            self.sets.setdefault(log, IntervalSet()).update(runs)
 
     def difference(self, other: VersionVector) -> VersionVector:
         """A new vector: what is here and not in the other."""
-        return VersionVector((log, runs.minus(other.get(log))) for log, runs in self._sets.items())
+        return VersionVector((log, runs.minus(other.get(log))) for log, runs in self.sets.items())
 
     def compare(self, other: VersionVector) -> Order:
         """How this vector stands to the other, as sets of records."""
@@ -242,25 +249,25 @@ class VersionVector:
     def copy(self) -> VersionVector:
         """A vector of its own with the same records."""
         twin = VersionVector()
-        twin._sets = {log: runs.copy() for log, runs in self._sets.items()}
+        twin.sets = {log: runs.copy() for log, runs in self.sets.items()}
         return twin
 
     @property
     def count(self) -> int:
         """How many records are included, over all logs."""
-        return sum(runs.count for runs in self._sets.values())
+        return sum(runs.count for runs in self.sets.values())
 
     def __len__(self) -> int:
-        return len(self._sets)
+        return len(self.sets)
 
     def __contains__(self, log: LogId) -> bool:
-        return log in self._sets
+        return log in self.sets
 
     def __bool__(self) -> bool:
-        return bool(self._sets)
+        return bool(self.sets)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, VersionVector) and self._sets == other._sets
+        return isinstance(other, VersionVector) and self.sets == other.sets
 
     __hash__ = None  # type: ignore[assignment]  # mutable: equal today is not equal tomorrow
 
@@ -269,7 +276,7 @@ class VersionVector:
 
     def check(self) -> None:
         """Assert the invariants of every set, and that none is empty."""
-        for runs in self._sets.values():
+        for runs in self.sets.values():
             assert runs
             runs.check()
 

@@ -164,7 +164,7 @@ class Dissemination:
 
     def on_ihave(self, link: LinkId, frame: IHave, now: Now) -> list[Outcome]:
         """A peer announces: wait a moment for what is missing, then ask."""
-        peer = self.peers.get(link)
+        peer = self.peers.by_link.get(link)
         if peer is None:
             return []
         wait_us = (self.config.graft_near_ms if peer.near else self.config.graft_ms) * US_PER_MS
@@ -194,7 +194,8 @@ class Dissemination:
         missing = self.holdings.received_of(log).missing(first, wanted.last)
         if not missing:
             return []
-        peers = ((link, self.peers.get(link)) for link in wanted.announcers)
+        known = self.peers.by_link
+        peers = [(link, known.get(link)) for link in wanted.announcers]
         announcers = [link for link, peer in peers if peer is not None and not peer.silent]
         if not announcers or wanted.tries >= self.config.graft_tries_max:
             return [RepairDue()]

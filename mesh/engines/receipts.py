@@ -104,7 +104,7 @@ class Receipts:
 
     def on_stored_there(self, link: LinkId, frame: Stored) -> None:
         """A peer tells what it has stored; what it says of other nodes is not believed."""
-        peer = self.peers.get(link)
+        peer = self.peers.by_link.get(link)
         if peer is None or peer.node != frame.node or peer.node == self.own:
             return
         self.regions[peer.node] = peer.region

@@ -327,7 +327,8 @@ class Repair:
         """A batch came, from wherever: nobody needs to be asked for it. Sessions that wanted it have progressed."""
         outcomes: list[Outcome] = []
         for link, partner in self.partners.items():
-            if not partner.missing or not partner.missing.get(log).touches(first, last):
+            missing = partner.missing.sets.get(log)
+            if missing is None or not missing.touches(first, last):
                 continue
             partner.missing.remove(log, first, last)
             partner.asked.remove(log, first, last)
@@ -413,7 +414,9 @@ class Repair:
 
     def _check_partner(self, link: LinkId, partner: Partner) -> None:
         assert link in self.peers
-        others = [other for other in self.partners.values() if other is not partner] if partner.asked else []
+        if not partner.asked.sets:
+            return
+        others = [other for other in self.partners.values() if other is not partner]
         for log, asked in partner.asked.items():
             assert partner.missing.get(log).includes(asked), link
             for other in others:

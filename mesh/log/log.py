@@ -89,10 +89,8 @@ class Log:
             end, last, head = i + 1, self.runs[i].last, self.runs[i].head
         self.runs[start:end] = [Run(first, last, before, head)]
         self.positions.add(batch.first, batch.last)
-        if batch.head.stamp > self.stamp:
-            self.stamp = batch.head.stamp
-        if batch.head.expires_ms > self.expires_ms:
-            self.expires_ms = batch.head.expires_ms
+        self.stamp = max(self.stamp, batch.head.stamp)
+        self.expires_ms = max(self.expires_ms, batch.head.expires_ms)
 
     def remove(self, batch: Batch) -> None:
         """Take a batch out again: its append failed, or its row did not verify."""

@@ -110,7 +110,8 @@ class NameIndex:
     def note(self, batch: Batch, held: IntervalSet) -> list[NameRun]:
         """Take in the names of a batch, given what is held of its log; return the runs that changed, for the disk."""
         changed: dict[tuple[str, int, int, int], NameRun] = {}
-        for new in _runs_of(batch):
+        found = _runs_of(batch)
+        for new in found:
             runs = self._runs.get((new.publisher, new.incarnation))
             if runs is None:
                 self._take(new)
@@ -119,6 +120,8 @@ class NameIndex:
                 run = runs[0] = _joined(runs[0], new)
             else:  # it may have been lost from the disk, its row perhaps too, and have come again
                 run = next((run for run in runs if _holds(run, new)), None) or self._join(runs, new, held)
+            if len(found) == 1:
+                return [run]
             changed[run.publisher, run.incarnation, run.first, run.from_position] = run
         return list(changed.values())
 

@@ -106,7 +106,7 @@ class Delivery(Tail):
     @property
     def is_due(self) -> bool:
         """Whether `settle` has anything to do."""
-        return bool(self.fresh or self.late or self.hungry or (self._uncovered and not self._covering))
+        return bool(self.fresh or self.late or self.hungry or self.to_cover)
 
     def settle(self, now: Now) -> list[Outcome]:
         """Deliver what has become deliverable: to the tail at once, then to whoever is behind."""

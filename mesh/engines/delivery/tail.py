@@ -98,7 +98,9 @@ class Tail:
     next_request: int = 2
     revision: int = 0
     _revised: OrderedDict[LogId, int] = field(default_factory=OrderedDict)
-    _uncovered: bool = False
+    to_cover: bool = False
+    """A log has come farther, and readers whom nothing in it concerned are to be told so: the next settling sets the timer
+    for that, which is `_covering` till it rings."""
     _covering: bool = False
 
     def __post_init__(self) -> None:
@@ -146,8 +148,8 @@ class Tail:
         for log in fresh if len(fresh) < 2 else sorted(fresh, key=self._age):
             if self._held(log) and log not in self.held_up:
                 outcomes += self._advance(log, now)
-        if self._uncovered and not self._covering:
-            self._covering = True
+        if self.to_cover:
+            self.to_cover, self._covering = False, True
             outcomes.append(SetTimer(Timer(COVERAGE), now.mono_us + self.config.coverage_ms * US_PER_MS))
         return outcomes
 
@@ -270,7 +272,7 @@ class Tail:
         self.deliverable.add(log, first, last)
         self.horizon[log] = max(self.horizon.get(log, 0), last)
         self._revise(log)
-        self._uncovered = True
+        self.to_cover = not self._covering
 
     def _tell_groups(self, log: LogId, first: int, last: int, *, late: bool) -> list[Outcome]:
         """Tell the groups what was collected of a run; whoever cannot take it falls behind with a cursor before it."""
@@ -332,7 +334,7 @@ class Tail:
 
     def on_coverage_timer(self) -> list[Outcome]:
         """Tell readers whom nothing concerned how far the logs have come, so that they resume from there."""
-        self._uncovered = self._covering = False
+        self._covering = False
         outcomes: list[Outcome] = []
         for group in self.groups.groups.values():
             for log, horizon in self.horizon.items():

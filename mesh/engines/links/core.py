@@ -251,7 +251,7 @@ class Links:
         link.heard_us = now.mono_us
         rate = self.config.control_bytes_per_s
         budget, most = link.budget + idle_us * rate // 1_000_000, rate * CONTROL_BURST_S
-        link.budget = budget if budget < most else most
+        link.budget = min(most, budget)
         peer = link.peer
         if link.carried and peer is not None and not peer.silent:  # as nearly always
             return []
@@ -269,7 +269,7 @@ class Links:
     def on_control(self, link_id: LinkId, size: int, now: Now) -> list[Outcome]:
         """Count a control frame against the rate of its link."""
         link = self.links[link_id]
-        link.budget -= size if size > CONTROL_BYTES_MIN else CONTROL_BYTES_MIN
+        link.budget -= max(CONTROL_BYTES_MIN, size)
         return self._drop(link_id, Code.CONTROL_FLOOD, "", now) if link.budget < 0 else []
 
     def _settle_double(self, link: Link, peer: Peer, now: Now) -> list[Outcome]:
@@ -400,12 +400,13 @@ class Links:
             self._check_link(link_id)
 
     def _check_link(self, link_id: LinkId) -> None:
-        link, peer = self.links.get(link_id), self.peers.get(link_id)
+        link, peer = self.links.get(link_id), self.peers.by_link.get(link_id)
         if peer is not None:
             assert link is not None and link.peer is peer and link.greeted
             assert self.peers.of(peer.node, peer.life) is peer
         if link is not None and link.greeted:
-            assert link.peer is not None and self.peers.of(link.peer.node, link.peer.life) is not None
+            assert link.peer is not None
+            assert link.peer is peer or self.peers.of(link.peer.node, link.peer.life) is not None
             assert link.done <= link.got <= link.granted_until
 
 

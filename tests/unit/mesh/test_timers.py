@@ -1,7 +1,7 @@
 """Timers: the earliest first, set again replaces, and nothing piles up."""
 
 from mesh.effects import SetTimer, Timer
-from mesh.timers import STALE_MAX, Timers
+from mesh.timers import NEVER_US, STALE_MAX, Timers
 
 ALARM, BELL = Timer("alarm"), Timer("bell", (3, "x"))
 
@@ -74,3 +74,35 @@ def test_a_timer_that_is_moved_at_every_frame_does_not_pile_up() -> None:
 
     assert len(timers._heap) <= STALE_MAX + 5
     assert fire(timers, 10 + 10 * STALE_MAX) == [BELL, ALARM]
+
+
+def test_a_timer_that_was_set_again_for_now_and_taken_does_not_fire_once_more() -> None:
+    timers = Timers()
+    timers.set(SetTimer(ALARM, 100))
+    timers.set(SetTimer(BELL, 100))
+
+    due = timers.due(100)
+    timers.set(SetTimer(BELL, 90))  # the first of the two moved the other, which is due all the same
+    fired = [timers.take(timer, 100) for timer in due]
+
+    assert fired == [True, True]
+    assert timers.next_us() is None
+    assert fire(timers, 1_000) == []
+
+
+def test_no_timer_is_due_before_the_soonest() -> None:
+    timers = Timers()
+    assert timers.soonest_us == NEVER_US
+
+    timers.set(SetTimer(ALARM, 300))
+    timers.set(SetTimer(BELL, 200))
+    assert timers.soonest_us == 200
+
+    assert fire(timers, 200) == [BELL]
+    assert timers.soonest_us == 300
+
+    timers.set(SetTimer(ALARM, 400))  # too early now, till somebody asks
+    assert (timers.soonest_us, timers.next_us(), timers.soonest_us) == (300, 400, 400)
+
+    timers.set(SetTimer(ALARM, None))
+    assert (timers.next_us(), timers.soonest_us) == (None, NEVER_US)

@@ -88,11 +88,42 @@ def test_alone_a_clock_is_trusted_and_things_expire_by_it() -> None:
 
     assert guard.trusted(now(1, WALL))
     assert guard.wall_ms(now(1, WALL)) == WALL
-    assert guard.expiry_ms() == WALL
+    assert guard.expiry_ms == WALL
+
+
+def test_a_clock_is_sure_while_nothing_was_said_since_it_agreed() -> None:
+    guard = ClockGuard()
+    guard.on_now(now(1, WALL))
+    assert not guard.is_sure  # it has been judged now, and is from the next tick on
+
+    guard.on_now(now(2, WALL + 1))
+    assert guard.is_sure
+
+    guard.observe(ANA, WALL + 2 * SKEW_MAX_MS, now(2, WALL + 1))
+    assert not guard.is_sure
+    assert not guard.trusted(now(2, WALL + 1))
+
+    guard.on_now(now(3, WALL + 2))
+    assert not guard.is_sure
+
+    guard.keep(lambda _: False)
+    guard.on_now(now(4, WALL + 3))
+    guard.on_now(now(5, WALL + 4))
+    assert guard.is_sure
+
+    guard.keep(lambda _: False)
+    assert not guard.is_sure
+
+    for ms in (6, 7):
+        guard.on_now(now(ms, WALL + ms - 1))
+    assert guard.is_sure
+
+    guard.on_now(now(8, WALL + 7 + 2 * SKEW_MAX_MS))
+    assert not guard.is_sure
 
 
 def test_before_any_tick_nothing_expires() -> None:
-    assert ClockGuard().expiry_ms() == 0
+    assert ClockGuard().expiry_ms == 0
 
 
 def test_what_expired_stays_expired_where_the_clock_steps_back_a_little() -> None:
@@ -102,7 +133,7 @@ def test_what_expired_stays_expired_where_the_clock_steps_back_a_little() -> Non
     guard.on_now(now(2, WALL + 1 - SKEW_MAX_MS))
 
     assert guard.trusted(now(2, WALL + 1 - SKEW_MAX_MS))
-    assert guard.expiry_ms() == WALL
+    assert guard.expiry_ms == WALL
 
 
 def test_a_leap_against_the_monotonic_clock_stops_expiry_until_it_is_undone() -> None:
@@ -112,12 +143,12 @@ def test_a_leap_against_the_monotonic_clock_stops_expiry_until_it_is_undone() ->
     leap = now(1_000, WALL + 1_000 + SKEW_MAX_MS + 1)
     guard.on_now(leap)
     assert not guard.trusted(leap)
-    assert guard.expiry_ms() == WALL
+    assert guard.expiry_ms == WALL
     assert guard.wall_ms(leap) == leap.wall_ms  # there is no median, and no better time
 
     guard.on_now(now(2_000, WALL + 2_000))
     assert guard.trusted(now(2_000, WALL + 2_000))
-    assert guard.expiry_ms() == WALL + 2_000
+    assert guard.expiry_ms == WALL + 2_000
 
 
 def test_a_leap_of_sixty_seconds_exactly_is_none_in_either_direction() -> None:
@@ -148,7 +179,7 @@ def test_a_leap_that_the_neighbors_confirm_is_believed() -> None:
     guard.on_now(after)
 
     assert guard.trusted(after)
-    assert guard.expiry_ms() == after.wall_ms
+    assert guard.expiry_ms == after.wall_ms
 
 
 def test_a_leap_that_the_neighbors_deny_is_not() -> None:
@@ -161,7 +192,7 @@ def test_a_leap_that_the_neighbors_deny_is_not() -> None:
 
     assert not guard.trusted(after)
     assert guard.wall_ms(after) == WALL + 1_002
-    assert guard.expiry_ms() == WALL
+    assert guard.expiry_ms == WALL
 
 
 LEAP_MS = 7_200_000
@@ -184,11 +215,11 @@ def test_a_node_that_is_alone_believes_its_clock_an_hour_after_it_leapt(leap_ms:
 
     guard.on_now(shortly)
     assert not guard.trusted(shortly)
-    assert guard.expiry_ms() == WALL
+    assert guard.expiry_ms == WALL
     guard.on_now(then)
 
     assert guard.trusted(then)
-    assert guard.expiry_ms() == max(WALL, then.wall_ms)
+    assert guard.expiry_ms == max(WALL, then.wall_ms)
     guard.on_now(now(2_000 + LONE_DOUBT_MS, WALL + LONE_DOUBT_MS + 2_000 + leap_ms))
     assert guard.trusted(now(2_000 + LONE_DOUBT_MS, WALL + LONE_DOUBT_MS + 2_000 + leap_ms))
 
@@ -223,14 +254,14 @@ def test_a_leap_that_was_judged_once_stays_judged_while_nobody_says_anything_els
         guard.on_now(now(ms, WALL + ms + 3_600_000))
 
     assert not guard.trusted(now(3_000, WALL + 3_603_000))
-    assert guard.expiry_ms() == WALL
+    assert guard.expiry_ms == WALL
 
 
 def test_a_clock_that_was_set_right_is_believed_at_once() -> None:
     guard = leapt((1_000, LEAP_MS), (2_000, -LEAP_MS))
 
     assert guard.trusted(now(2_000, WALL + 2_000))
-    assert guard.expiry_ms() == WALL + 2_000
+    assert guard.expiry_ms == WALL + 2_000
 
 
 def test_a_neighbor_that_denies_a_leap_is_remembered_for_an_hour() -> None:
@@ -258,7 +289,7 @@ def test_of_two_clocks_that_differ_neither_is_believed_and_each_stamps_by_its_ow
 
     assert not guard.trusted(at)
     assert guard.wall_ms(at) == WALL
-    assert guard.expiry_ms() == WALL
+    assert guard.expiry_ms == WALL
 
 
 def test_of_two_clocks_that_agree_within_sixty_seconds_both_are_trusted() -> None:
@@ -324,12 +355,12 @@ def test_what_a_wrong_clock_declared_dead_lives_again_once_two_neighbors_prove_i
     guard = ClockGuard()
     wrong = now(0, WALL + 3_600_000)
     guard.on_now(wrong)
-    assert guard.expiry_ms() == WALL + 3_600_000
+    assert guard.expiry_ms == WALL + 3_600_000
     told(guard, wrong, WALL, WALL + 10)
 
     guard.on_now(wrong)
 
-    assert guard.expiry_ms() == WALL + 10
+    assert guard.expiry_ms == WALL + 10
 
 
 def test_a_clock_that_is_slow_declares_nothing_dead_by_the_others() -> None:
@@ -340,7 +371,7 @@ def test_a_clock_that_is_slow_declares_nothing_dead_by_the_others() -> None:
 
     guard.on_now(at)
 
-    assert guard.expiry_ms() == WALL
+    assert guard.expiry_ms == WALL
 
 
 def test_parts_of_a_millisecond_do_not_count() -> None:

@@ -111,7 +111,7 @@ def test_a_check_trips_over_each_broken_invariant() -> None:
         with pytest.raises(AssertionError):
             runs.check()
     vector = VersionVector()
-    vector._sets[LOG] = IntervalSet()
+    vector.sets[LOG] = IntervalSet()
     with pytest.raises(AssertionError):
         vector.check()
 
