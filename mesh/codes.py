@@ -2,7 +2,8 @@
 
 `gossamer explain CODE` and the page `docs/reference/errors.md` are made from it. 1xxx is this machine and its
 configuration, 2xxx what a client asked for, 3xxx what a peer did on a link, 4xxx what was found in logs and clocks,
-5xxx what a client's own side ran into. A code keeps its meaning for ever; one that is retired is not given again.
+5xxx what a client's own side ran into, 6xxx what the simulator was given. A code keeps its meaning for ever; one that
+is retired is not given again.
 """
 
 from __future__ import annotations
@@ -79,6 +80,10 @@ class Code(StrEnum):
     GAP_IN_RAW = "GSM-5105"
     LINE_TOO_LONG = "GSM-5106"
     ONCE_AT_RISK = "GSM-5107"
+
+    JOURNAL_INVALID = "GSM-6101"
+    JOURNAL_FOREIGN = "GSM-6102"
+    OUTPUT_UNWRITABLE = "GSM-6103"
 
 
 class Explanation(NamedTuple):
@@ -394,6 +399,21 @@ _TABLE: dict[Code, tuple[str, str, str]] = {
         "a duplicate may be delivered",
         "The client moved among so many publishers that it forgot names which it had seen.",
         "Nothing, unless duplicates matter: then read the messages' names.",
+    ),
+    Code.JOURNAL_INVALID: (
+        "the journal of a sweep is damaged",
+        "The file is no journal, or a line of it is not what a sweep writes. Only the last line may be torn.",
+        "Remove the line that is named, whose seed is then played again; or give another file.",
+    ),
+    Code.JOURNAL_FOREIGN: (
+        "the journal is of another sweep",
+        "The scenario, what was taken away, or the code is no longer what it was, so that its results prove nothing now.",
+        "Give another file, or remove this one; or play again what it was made of.",
+    ),
+    Code.OUTPUT_UNWRITABLE: (
+        "a result cannot be written",
+        "The folder is missing, the file may not be written, or the disk is full.",
+        "Name a file that can be written.",
     ),
 }
 

@@ -13,6 +13,7 @@ FAMILIES = {
     "GSM-3": "What a peer did on a link",
     "GSM-4": "What was found in logs and clocks",
     "GSM-5": "What a client's own side ran into",
+    "GSM-6": "What the simulator was given",
 }
 
 

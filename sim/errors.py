@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from mesh.codes import Code
+
 
 class SimError(Exception):
     """The simulator cannot do what it was asked; the message says why and what to do."""
+
+    code: Code | None = None
+    """What `gossamer explain` knows more about."""
 
 
 class ScenarioError(SimError):
@@ -15,6 +20,17 @@ class ScenarioError(SimError):
         self.path, self.line, self.problem, self.expected = path, line, problem, expected
         place = f"{path}:{line}" if line else path
         super().__init__(f"{place}: {problem}; expected {expected}")
+
+
+class JournalError(ScenarioError):
+    """A journal that cannot be gone on with: of another sweep, damaged, or no journal at all."""
+
+    code: Code | None = Code.JOURNAL_INVALID
+
+    def __init__(self, path: str, line: int, problem: str, expected: str, code: Code | None = None) -> None:
+        """Keep the parts. `line` is 0 where none can be named."""
+        super().__init__(path, line, problem, expected)
+        self.code = code or self.code
 
 
 class TapeError(SimError):

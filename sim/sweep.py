@@ -9,10 +9,9 @@ never looked at.
 
 from __future__ import annotations
 
-import json
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -23,7 +22,8 @@ from typing import Any, get_args
 from mesh.frames import Frame
 from sim.errors import SimError
 from sim.heap import Play
-from sim.replay import fingerprint
+from sim.journal import Journal, Subject
+from sim.journal import Result as Result
 from sim.safeguards import off
 from sim.scenario.model import Scenario
 
@@ -31,23 +31,6 @@ AGAIN_EVERY = 20
 """One run in so many is played twice, and the traces compared."""
 CHUNK = 4
 """Seeds that a worker plays before it answers."""
-
-
-@dataclass
-class Result:
-    """What one seed came to, small enough to be sent and kept."""
-
-    seed: int
-    broken: list[str]
-    about: str = ""
-    witness: list[str] = field(default_factory=list)
-    trace: str = ""
-    events: int = 0
-    simulated_us: int = 0
-    seconds: float = 0.0
-    coverage: dict[str, int] = field(default_factory=dict)
-    evaluated: dict[str, int] = field(default_factory=dict)
-    figures: dict[str, Any] = field(default_factory=dict)
 
 
 def play_seeds(scenario: Scenario, seeds: Sequence[int], without: Sequence[str] = ()) -> list[Result]:
@@ -211,25 +194,23 @@ def sweep(
     """Play all seeds. With a journal, what it holds already is not played again. Ctrl-C keeps what there is."""
     tally = Tally(scenario)
     done: set[int] = set()
-    for result in resume(journal, scenario) if journal is not None else ():
+    written = None if journal is None else Journal(journal, Subject(scenario, tuple(without)))
+    for _, result in written.results() if written is not None else ():
         if result.seed in set(seeds) and result.seed not in done:
             done.add(result.seed)
             tally.add(result)
     left = [seed for seed in seeds if seed not in done]
     pieces = [left[at : at + CHUNK] for at in range(0, len(left), CHUNK)]
     futures: list[Future[list[Result]]] = []
-    kept = None
+    kept = None if written is None else written.open()
     try:
-        if journal is not None:
-            kept = _open_journal(journal, scenario)
         futures = [executor.submit(play_seeds, scenario, piece, tuple(without)) for piece in pieces]
         for future in as_completed(futures):
             for result in future.result():
                 tally.add(result)
                 told(result)
-                if kept is not None:
-                    kept.write(json.dumps(asdict(result)) + "\n")
-                    kept.flush()
+                if written is not None and kept is not None:
+                    written.write(kept, result)
             if first_failure and tally.failed:
                 break
     except KeyboardInterrupt:
@@ -241,40 +222,6 @@ def sweep(
             kept.close()
     tally.failed.sort(key=lambda result: result.seed)
     return tally
-
-
-def _heading(scenario: Scenario) -> dict[str, str]:
-    return {"sweep": scenario.title, "sources": fingerprint()}
-
-
-def _open_journal(path: Path, scenario: Scenario) -> Any:
-    fresh = not path.exists() or path.stat().st_size == 0
-    kept = path.open("a", encoding="utf-8")
-    if fresh:
-        kept.write(json.dumps(_heading(scenario)) + "\n")
-    return kept
-
-
-def resume(path: Path, scenario: Scenario) -> Iterable[Result]:
-    """What a journal holds. Raises `SimError` for one of another scenario or of other sources."""
-    if not path.exists():
-        return
-    with path.open(encoding="utf-8") as lines:
-        try:
-            heading = json.loads(lines.readline() or "null")
-        except ValueError:
-            heading = None
-        if heading is None and path.stat().st_size == 0:
-            return
-        if heading != _heading(scenario):
-            raise SimError(
-                f"{path} is the journal of another sweep, or of other sources; give another file, or remove it"
-            )
-        for line in lines:
-            try:
-                yield Result(**json.loads(line))
-            except (ValueError, TypeError):
-                return  # the last line of one that was killed
 
 
 def seeds_of(text: str, shard: str = "1/1") -> list[int]:

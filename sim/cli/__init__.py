@@ -27,7 +27,8 @@ class SimGroup(click.Group):
         try:
             return super().invoke(ctx)
         except SimError as error:
-            click.echo(f"gossamer sim: {error}", err=True)
+            code = f"{error.code} " if error.code else ""
+            click.echo(f"gossamer sim: {code}{error}", err=True)
             raise SystemExit(2) from error
 
 

@@ -74,7 +74,8 @@ def sweep(
     A sweep also fails where a gate stays shut: a fault that was never done, a frame that was never sent, a situation
     that never came about. Ctrl-C keeps what there is; with --journal the next call goes on from there.
     """
-    from sim.sweep import Tally, cluster, cores, pool, resume, seeds_of
+    from sim.journal import Journal, Subject
+    from sim.sweep import Tally, cluster, cores, pool, seeds_of
     from sim.sweep import sweep as play
 
     if (scenario is None) == (profile is None):
@@ -91,7 +92,7 @@ def sweep(
     if merge:
         tally = Tally(what)
         for path in merge:
-            for result in resume(path, what):
+            for _, result in Journal(path, Subject(what, without)).results():
                 tally.add(result)
     else:
         workers: AbstractContextManager[Executor] = cluster(address) if address else pool(jobs or cores())

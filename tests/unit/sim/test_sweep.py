@@ -1,40 +1,11 @@
-from concurrent.futures import Executor, Future
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from sim.errors import SimError
-from sim.scenario.model import Scenario
-from sim.scenario.reading import from_tables
-from sim.sweep import Tally, cluster, resume, seeds_of, sweep
-
-
-def scenario(**changed: Any) -> Scenario:
-    tables = {
-        "title": "Two nodes",
-        "promise": "They agree.",
-        "duration": "2s",
-        "topology": {"node": [{"name": "ana"}, {"name": "ben"}]},
-        "client": [{"name": "app", "count": 2, "subscribe": [{}]}],
-        "workload": [{"rate": 5}],
-    }
-    return from_tables({**tables, **changed})
-
-
-class Here(Executor):
-    """Plays at once, in this thread; Ctrl-C comes at the call that it is told."""
-
-    def __init__(self, interrupted_at: int = -1) -> None:
-        self.calls, self.interrupted_at = 0, interrupted_at
-
-    def submit(self, function: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
-        future: Future[Any] = Future()
-        if self.calls == self.interrupted_at:
-            raise KeyboardInterrupt
-        self.calls += 1
-        future.set_result(function(*args, **kwargs))
-        return future
+from sim.journal import Journal, Subject
+from sim.sweep import Tally, cluster, seeds_of, sweep
+from tests.sweep_samples import Here, scenario
 
 
 def test_seeds_and_shards() -> None:
@@ -100,22 +71,11 @@ def test_journals_of_shards_are_judged_together(tmp_path: Path) -> None:
     tally = Tally(scenario())
 
     for path in sorted(tmp_path.glob("*.jsonl")):
-        for result in resume(path, scenario()):
+        for _, result in Journal(path, Subject(scenario())).results():
             tally.add(result)
 
     assert tally.seeds == 8
     assert tally.coverage == sweep(scenario(), range(8), Here()).coverage
-
-
-def test_the_journal_of_another_sweep_is_refused(tmp_path: Path) -> None:
-    journal = tmp_path / "sweep.jsonl"
-    sweep(scenario(), range(1), Here(), journal=journal)
-
-    with pytest.raises(SimError, match="the journal of another sweep"):
-        sweep(scenario(title="Another"), range(1), Here(), journal=journal)
-    journal.write_text("no journal at all\n")
-    with pytest.raises(SimError, match="the journal of another sweep"):
-        sweep(scenario(), range(1), Here(), journal=journal)
 
 
 def test_a_cluster_that_is_not_there_is_told() -> None:

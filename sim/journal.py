@@ -1,0 +1,212 @@
+"""Journals: what each seed of a sweep came to, a line of JSON for each, written as it comes.
+
+The first line is the *heading*: all that decides what a seed comes to. That is the scenario with what it includes, in
+its canonical form; the round trips that its matrix holds; what was taken away (`--without`); the engine; and the
+fingerprint of the sources. A journal of anything else is refused with what differs: its results say nothing of what is
+asked now. A line that was torn, because the power failed while it was written, is cut off, and its seed is played again.
+Whatever else is no line of a journal is refused with its place: a file is never taken for what it is not.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated, Any, BinaryIO, ClassVar
+
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic_core import from_json
+
+from mesh.codes import Code
+from sim.errors import JournalError
+from sim.heap import round_trips_of
+from sim.replay import fingerprint
+from sim.scenario.model import Scenario
+
+FORMAT = 2
+KEY = "gossamer-journal"
+LINE_BYTES_MAX = 16 << 20
+"""No result is so long: a witness has a few lines."""
+NUMBER_MAX = (1 << 63) - 1
+TEXT_MAX = 100_000
+SHOWN_MAX = 60
+DIFFERENCES_MAX = 3
+
+Number = Annotated[int, Field(ge=0, le=NUMBER_MAX)]
+Seconds = Annotated[float, Field(ge=0, le=1e12, allow_inf_nan=False)]
+Text = Annotated[str, Field(max_length=TEXT_MAX)]
+Figure = (
+    Annotated[int, Field(ge=-1, le=NUMBER_MAX)] | Annotated[float, Field(ge=-1, le=NUMBER_MAX, allow_inf_nan=False)]
+)
+
+
+@dataclass
+class Result:
+    """What one seed came to, small enough to be sent and kept."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", strict=True)
+
+    seed: Number
+    broken: list[Text]
+    about: Text = ""
+    witness: list[Text] = field(default_factory=list)
+    trace: Text = ""
+    events: Number = 0
+    simulated_us: Number = 0
+    seconds: Seconds = 0.0
+    coverage: dict[Text, Number] = field(default_factory=dict)
+    evaluated: dict[Text, Number] = field(default_factory=dict)
+    figures: dict[Text, Figure] = field(default_factory=dict)
+
+
+_RESULT = TypeAdapter(Result)
+
+
+@dataclass(frozen=True)
+class Subject:
+    """All that decides what a seed comes to."""
+
+    scenario: Scenario
+    without: tuple[str, ...] = ()
+
+    @cached_property
+    def heading(self) -> dict[str, Any]:
+        """It as plain values, the same for whatever says the same."""
+        trips = {f"{a} {b}": us for (a, b), us in sorted(round_trips_of(self.scenario).items())}
+        return {
+            KEY: FORMAT,
+            "version": version("gossamer"),
+            "sources": fingerprint(),
+            "engine": "heap",
+            "without": sorted(set(self.without)),
+            "round-trips": trips,
+            "scenario": self.scenario.model_dump(mode="json", by_alias=True, exclude_none=True, exclude={"include"}),
+        }
+
+
+class Journal:
+    """A file of results of one subject. `results` reads it; `open` makes it fit to be written on."""
+
+    def __init__(self, path: Path, subject: Subject) -> None:
+        """Nothing is read yet."""
+        self.path, self.subject = path, subject
+        self._whole_bytes = 0
+        """Where the last line ends that was written to its end."""
+
+    @property
+    def _heading(self) -> bytes:
+        return json.dumps(self.subject.heading).encode() + b"\n"
+
+    def results(self) -> Iterator[tuple[int, Result]]:
+        """What it holds, each with its line; nothing where there is no file yet. Raises `JournalError`."""
+        self._whole_bytes = 0
+        if not self.path.exists():
+            return
+        try:
+            with self.path.open("rb") as lines:
+                if self._check_heading(lines):
+                    yield from self._read(lines)
+        except OSError as error:
+            raise JournalError(
+                str(self.path), 0, error.strerror or str(error), "a journal that `gossamer sim sweep --journal` wrote"
+            ) from error
+
+    def _check_heading(self, lines: BinaryIO) -> bool:
+        """Whether it is a journal of our subject, and not one that has only been begun. Raises `JournalError`."""
+        line = lines.readline(LINE_BYTES_MAX)
+        if not line.endswith(b"\n") and (self._heading.startswith(line) or not line.strip(b"\0")):
+            return False
+        try:
+            heading = from_json(line)
+        except ValueError:
+            heading = None
+        if not isinstance(heading, dict) or KEY not in heading:
+            raise JournalError(
+                str(self.path), 1, "this is no journal", "a file that `gossamer sim sweep --journal` wrote, or none"
+            )
+        found = list(_differences(heading, self.subject.heading))
+        if found:
+            more = f", and {len(found) - DIFFERENCES_MAX} more" if len(found) > DIFFERENCES_MAX else ""
+            raise JournalError(
+                str(self.path),
+                1,
+                f"this is the journal of another sweep: {'; '.join(found[:DIFFERENCES_MAX])}{more}",
+                "the journal of what is swept now: give another file, or remove this one",
+                Code.JOURNAL_FOREIGN,
+            )
+        self._whole_bytes = len(line)
+        return True
+
+    def _read(self, lines: BinaryIO) -> Iterator[tuple[int, Result]]:
+        number = 1
+        while line := lines.readline(LINE_BYTES_MAX):
+            number += 1
+            if not line.endswith(b"\n"):
+                if len(line) < LINE_BYTES_MAX:
+                    return  # it was torn while it was written
+                raise JournalError(str(self.path), number, "the line is too long", f"at most {LINE_BYTES_MAX} bytes")
+            try:
+                result = _RESULT.validate_json(line)
+            except ValidationError as error:
+                raise JournalError(str(self.path), number, *_said(error)) from error
+            self._whole_bytes += len(line)
+            yield number, result
+
+    def open(self) -> BinaryIO:
+        """Cut off what was torn, write the heading where there is none, and go on behind it. After `results`."""
+        try:
+            kept = self.path.open("ab")
+            kept.truncate(self._whole_bytes)
+            if not self._whole_bytes:
+                kept.write(self._heading)
+                kept.flush()
+        except OSError as error:
+            raise _unwritable(self.path, error) from error
+        return kept
+
+    def write(self, kept: BinaryIO, result: Result) -> None:
+        """Add a result. Raises `JournalError` where there is no room for it."""
+        try:
+            kept.write(json.dumps(asdict(result)).encode() + b"\n")
+            kept.flush()
+        except OSError as error:
+            raise _unwritable(self.path, error) from error
+
+
+def _unwritable(path: Path, error: OSError) -> JournalError:
+    return JournalError(
+        str(path), 0, error.strerror or str(error), "a file that can be written", Code.OUTPUT_UNWRITABLE
+    )
+
+
+def _said(error: ValidationError) -> tuple[str, str]:
+    """What is wrong with a line, and what was expected."""
+    first = error.errors(include_url=False)[0]
+    place = ".".join(_short(part) for part in first["loc"])
+    message = first["msg"][0].lower() + first["msg"][1:]
+    if first["type"] == "json_invalid":
+        return f"no JSON: {message.removeprefix('invalid JSON: ')}", "the result of a seed, as a sweep writes it"
+    found = "it is missing" if first["type"] == "missing" else f"{_short(first['input'])}"
+    return f"{place or 'the line'}: {found}", f"the result of a seed, as a sweep writes it ({message})"
+
+
+def _differences(theirs: Any, ours: Any, place: Sequence[str] = ()) -> Iterator[str]:
+    """What one plain value says otherwise than another, each place in a phrase."""
+    if isinstance(theirs, dict) and isinstance(ours, dict):
+        for key in dict.fromkeys((*ours, *theirs)):
+            yield from _differences(theirs.get(key), ours.get(key), (*place, str(key)))
+    elif isinstance(theirs, list) and isinstance(ours, list) and len(theirs) == len(ours):
+        for index, (one, other) in enumerate(zip(theirs, ours, strict=True)):
+            yield from _differences(one, other, (*place, str(index)))
+    elif theirs != ours or isinstance(theirs, bool) != isinstance(ours, bool):
+        yield f"{'.'.join(place)} is {_short(theirs)} there and {_short(ours)} here"
+
+
+def _short(value: Any) -> str:
+    if value is None:
+        return "not said"
+    said = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return said if len(said) <= SHOWN_MAX else f"{said[: SHOWN_MAX - 1]}…"

@@ -1,0 +1,213 @@
+"""Journals of sweeps: tied to all that decides a result, whole after a power cut, and never taken for what they are not."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from gossamer.command import command
+from mesh.codes import Code
+from sim.errors import JournalError
+from sim.journal import LINE_BYTES_MAX, Journal, Subject
+from sim.scenario.reading import read
+from sim.sweep import sweep
+from tests.sweep_samples import Here, scenario
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Path:
+    path = tmp_path / "sweep.jsonl"
+    sweep(scenario(), range(3), Here(), journal=path)
+    return path
+
+
+def seeds_in(path: Path, subject: Subject | None = None) -> list[int]:
+    return [result.seed for _, result in Journal(path, subject or Subject(scenario())).results()]
+
+
+# --- whose it is ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("subject", "words"),
+    [
+        (Subject(scenario(duration="3s")), "scenario.duration is 2s there and 3s here"),
+        (Subject(scenario(title="Another")), "scenario.title is Two nodes there and Another here"),
+        (Subject(scenario(crypto="ed25519")), "scenario.crypto is sim there and ed25519 here"),
+        (Subject(scenario(workload=[{"rate": 6}])), "scenario.workload.0.rate is 5.0 there and 6.0 here"),
+        (Subject(scenario(guarantees={"p99": "1s"})), "scenario.guarantees.p99 is not said there and 1s here"),
+        (Subject(scenario(), ("repair",)), 'without is [] there and ["repair"] here'),
+    ],
+)
+def test_the_journal_of_something_else_is_refused_with_what_differs(
+    journal: Path, subject: Subject, words: str
+) -> None:
+    with pytest.raises(JournalError) as refused:
+        seeds_in(journal, subject)
+
+    assert refused.value.code == Code.JOURNAL_FOREIGN
+    assert f"{journal}:1: this is the journal of another sweep: " in str(refused.value)
+    assert words in str(refused.value)
+
+
+@pytest.mark.parametrize("key", ["version", "sources", "engine", "gossamer-journal"])
+def test_a_journal_of_other_sources_is_refused(journal: Path, key: str) -> None:
+    heading, *lines = journal.read_text().splitlines()
+    journal.write_text("\n".join([json.dumps({**json.loads(heading), key: "x"}), *lines, ""]))
+
+    with pytest.raises(JournalError, match=f"{key} is x there and"):
+        seeds_in(journal)
+
+
+def test_a_matrix_that_was_edited_is_another_sweep(tmp_path: Path) -> None:
+    matrix, journal = tmp_path / "rtt.csv", tmp_path / "sweep.jsonl"
+    matrix.write_text("region,eu,us\neu,,90\nus,90,\n")
+    apart = {"node": [{"name": "ana"}, {"name": "ben", "region": "us"}], "matrix": str(matrix)}
+    sweep(scenario(topology=apart), range(1), Here(), journal=journal)
+
+    matrix.write_text("region,eu,us\neu,,120\nus,120,\n")
+
+    with pytest.raises(JournalError, match=r"round-trips\.eu us is 90000 there and 120000 here"):
+        seeds_in(journal, Subject(scenario(topology=apart)))
+
+
+def test_what_is_included_decides_and_how_it_is_written_does_not(tmp_path: Path) -> None:
+    base, upper, journal = tmp_path / "base.toml", tmp_path / "upper.toml", tmp_path / "sweep.jsonl"
+    plain = 'title = "t"\npromise = "p"\n[topology]\nnode = [{ name = "ana" }, { name = "ben" }]\n'
+    base.write_text(f'duration = "1s"\n{plain}')
+    upper.write_text('include = ["base.toml"]\n')
+    sweep(read(upper), range(1), Here(), journal=journal)
+
+    base.write_text(f'duration = "1000ms"\n# the same\n{plain}')
+    assert seeds_in(journal, Subject(read(upper))) == [0]
+    base.write_text(f'duration = "2s"\n{plain}')
+    with pytest.raises(JournalError, match=r"scenario\.duration is 1s there and 2s here"):
+        seeds_in(journal, Subject(read(upper)))
+
+
+def test_a_sweep_refuses_it_with_2_and_leaves_it_alone(tmp_path: Path) -> None:
+    file, journal = tmp_path / "mine.toml", tmp_path / "j.jsonl"
+    plain = 'title = "t"\npromise = "p"\n[topology]\nnode = [{ name = "ana" }, { name = "ben" }]\n'
+    file.write_text(f'duration = "1s"\n{plain}')
+    words = ["sim", "sweep", str(file), "--seeds", "0", "--jobs", "1", "--no-gates", "--journal", str(journal)]
+    first = CliRunner().invoke(command, words)
+    kept = journal.read_bytes()
+
+    file.write_text(f'duration = "2s"\n{plain}')
+    edited = CliRunner().invoke(command, words)
+    file.write_text(f'duration = "1s"\n{plain}')
+    without = CliRunner().invoke(command, [*words, "--without", "repair"])
+
+    assert [each.exit_code for each in (first, edited, without)] == [0, 2, 2]
+    assert edited.stderr.startswith("gossamer sim: GSM-6102 ")
+    assert journal.read_bytes() == kept
+
+
+# --- torn ----------------------------------------------------------------------------------------------------------------
+
+
+def test_a_torn_line_costs_its_own_seed_and_no_other(journal: Path) -> None:
+    whole = journal.read_bytes()
+    lines = whole.splitlines(keepends=True)
+    journal.write_bytes(b"".join(lines[:-1]) + lines[-1][: len(lines[-1]) // 2])
+
+    again = Here()
+    sweep(scenario(), range(5), again, journal=journal)
+
+    assert again.seeds == [2, 3, 4]
+    assert seeds_in(journal) == [0, 1, 2, 3, 4]
+
+
+@pytest.mark.parametrize(
+    "torn",
+    [lambda whole: whole[:40], lambda _: bytes(4_096), lambda _: b"", lambda whole: whole.splitlines()[0]],
+    ids=["half a heading", "a hole", "nothing", "no end of line"],
+)
+def test_a_torn_heading_is_written_again(journal: Path, torn: Callable[[bytes], bytes]) -> None:
+    journal.write_bytes(torn(journal.read_bytes()))
+
+    sweep(scenario(), range(2), Here(), journal=journal)
+
+    assert seeds_in(journal) == [0, 1]
+
+
+def test_a_file_that_is_no_journal_is_left_alone(tmp_path: Path) -> None:
+    for content in (b"a letter to a friend", b"a letter\nto a friend\n", b"[]\n", b"\xff\xfe\n"):
+        path = tmp_path / "letter"
+        path.write_bytes(content)
+
+        with pytest.raises(JournalError, match="letter:1: this is no journal; expected a file that"):
+            sweep(scenario(), range(2), Here(), journal=path)
+        assert path.read_bytes() == content
+
+
+# --- damaged -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({"broken": 5}, "broken: 5"),
+        ({"broken": ["once", 5]}, "broken.1: 5"),
+        ({"coverage": {"frame/Push": "many"}}, "coverage.frame/Push: many"),
+        ({"coverage": ["frame/Push"]}, "coverage:"),
+        ({"evaluated": {"once": -1}}, "evaluated.once: -1"),
+        ({"seed": "1"}, "seed: 1"),
+        ({"seed": True}, "seed: true"),
+        ({"seed": 1 << 80}, "seed: 12089"),
+        ({"seconds": 1e300}, "seconds: 1e+300"),
+        ({"figures": {"p99_us": "x"}}, "figures.p99_us"),
+        ({"luck": 1}, "luck: 1"),
+        ({"witness": None}, "witness: not said"),
+    ],
+)
+def test_a_line_that_makes_no_sense_is_named(journal: Path, changed: dict[str, Any], words: str) -> None:
+    lines = journal.read_text().splitlines()
+    lines[2] = json.dumps({**json.loads(lines[2]), **changed})
+    journal.write_text("\n".join([*lines, ""]))
+
+    with pytest.raises(JournalError) as refused:
+        seeds_in(journal)
+
+    assert refused.value.code == Code.JOURNAL_INVALID
+    assert str(refused.value).startswith(f"{journal}:3: ")
+    assert words in str(refused.value)
+    assert "; expected the result of a seed, as a sweep writes it" in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        (b'{"seed": 7, "bro{"seed": 8, "broken": []}', "no JSON: "),
+        (b"[" * 100_000, "no JSON: recursion limit exceeded"),
+        (b'{"seed": %s}' % (b"[" * 100_000), "no JSON: recursion limit exceeded"),
+        (b'{"seed": 1, "broken": [], "events": %s}' % (b"9" * 6_000), "no JSON: "),
+        (b'{"seed": 1, "broken": [], "seconds": NaN}', "seconds: NaN"),
+        (b'{"seed": 1}', "broken: it is missing"),
+        (b"7", "the line: 7"),
+        (b"", "no JSON: "),
+        (b" " * (LINE_BYTES_MAX + 1), "the line is too long; expected at most"),
+    ],
+    ids=["glued", "deep", "deep inside", "huge", "nan", "missing", "number", "empty", "long"],
+)
+def test_a_line_that_is_no_result_is_named(journal: Path, line: bytes, words: str) -> None:
+    with journal.open("ab") as kept:
+        kept.write(line + b"\n")
+
+    with pytest.raises(JournalError) as refused:
+        seeds_in(journal)
+
+    assert str(refused.value).startswith(f"{journal}:5: ")
+    assert words in str(refused.value)
+
+
+def test_a_journal_that_cannot_be_read_or_written_is_told(tmp_path: Path) -> None:
+    with pytest.raises(JournalError, match="Is a directory; expected a journal"):
+        sweep(scenario(), range(1), Here(), journal=tmp_path)
+    with pytest.raises(JournalError, match="No such file or directory; expected a file that can be written") as refused:
+        sweep(scenario(), range(1), Here(), journal=tmp_path / "none" / "j.jsonl")
+
+    assert refused.value.code == Code.OUTPUT_UNWRITABLE
