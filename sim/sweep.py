@@ -11,12 +11,15 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from array import array
+from collections.abc import Callable, Collection, Generator, Iterator, Sequence
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from contextlib import closing, contextmanager
+from dataclasses import asdict, dataclass, field, replace
+from itertools import islice
 from multiprocessing import get_context
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any, get_args
 
 from mesh.frames import Frame
@@ -31,6 +34,10 @@ AGAIN_EVERY = 20
 """One run in so many is played twice, and the traces compared."""
 CHUNK = 4
 """Seeds that a worker plays before it answers."""
+PIECES_MAX = 1_024
+"""So many chunks are handed out and not yet answered; the others are not even made."""
+MEASURED = ("converged_us", "median_us", "p99_us", "unavailable_us")
+"""The figures that are kept of each seed."""
 
 
 def play_seeds(scenario: Scenario, seeds: Sequence[int], without: Sequence[str] = ()) -> list[Result]:
@@ -80,8 +87,12 @@ class Tally:
     failed: list[Result] = field(default_factory=list)
     coverage: dict[str, int] = field(default_factory=dict)
     evaluated: dict[str, int] = field(default_factory=dict)
-    figures: dict[int, dict[str, Any]] = field(default_factory=dict)
-    """The figures of each seed."""
+    played: array[int] = field(default_factory=lambda: array("q"))
+    """The seeds, as they came ..."""
+    took_s: array[float] = field(default_factory=lambda: array("d"))
+    """... how long each took ..."""
+    measured: dict[str, array[int]] = field(default_factory=lambda: {name: array("q") for name in MEASURED})
+    """... and its figures, -1 where there is none."""
     interrupted: bool = False
 
     def add(self, result: Result) -> None:
@@ -90,9 +101,12 @@ class Tally:
         self.events += result.events
         self.simulated_us += result.simulated_us
         self.busy_s += result.seconds
-        self.figures[result.seed] = result.figures
+        self.played.append(result.seed)
+        self.took_s.append(result.seconds)
+        for name, values in self.measured.items():
+            values.append(int(result.figures.get(name, -1)))
         if result.broken:
-            self.failed.append(result)
+            self.failed.append(replace(result, coverage={}, evaluated={}))
         for found, kept in ((result.coverage, self.coverage), (result.evaluated, self.evaluated)):
             for label, count in found.items():
                 kept[label] = kept.get(label, 0) + count
@@ -130,7 +144,7 @@ class Tally:
             "title": self.scenario.title,
             "seeds": self.seeds,
             "kept": self.is_kept,
-            "failed": [{**asdict(result), "coverage": {}, "evaluated": {}} for result in self.failed[:100]],
+            "failed": [asdict(result) for result in self.failed[:100]],
             "failed_count": len(self.failed),
             "gates_shut": self.shut(),
             "events": self.events,
@@ -170,10 +184,14 @@ def cluster(address: str) -> Iterator[Executor]:
         from distributed import Client  # noqa: PLC0415  # an extra
     except ImportError as error:
         raise SimError("Dask is not installed: pip install 'gossamer[cluster]'") from error
+    if not address:  # Dask would begin a cluster of its own
+        raise SimError("'' is no address (it is empty); expected one such as tcp://scheduler:8786")
     try:
         client: Any = Client(address, timeout="10s")  # type: ignore[no-untyped-call]
     except (OSError, TimeoutError) as error:
         raise SimError(f"no Dask scheduler answers at {address}: start one with `dask scheduler`") from error
+    except (ValueError, TypeError, OverflowError) as error:
+        raise SimError(f"{address!r} is no address ({error}); expected one such as tcp://scheduler:8786") from error
     with client:
         yield client.get_executor(pure=False)
 
@@ -183,7 +201,7 @@ def cluster(address: str) -> Iterator[Executor]:
 
 def sweep(
     scenario: Scenario,
-    seeds: Sequence[int],
+    seeds: Collection[int],
     executor: Executor,
     *,
     without: Sequence[str] = (),
@@ -196,48 +214,55 @@ def sweep(
     done: set[int] = set()
     written = None if journal is None else Journal(journal, Subject(scenario, tuple(without)))
     for _, result in written.results() if written is not None else ():
-        if result.seed in set(seeds) and result.seed not in done:
+        if result.seed in seeds and result.seed not in done:
             done.add(result.seed)
             tally.add(result)
-    left = [seed for seed in seeds if seed not in done]
-    pieces = [left[at : at + CHUNK] for at in range(0, len(left), CHUNK)]
-    futures: list[Future[list[Result]]] = []
+    left = (seed for seed in seeds if seed not in done)
     kept = None if written is None else written.open()
     try:
-        futures = [executor.submit(play_seeds, scenario, piece, tuple(without)) for piece in pieces]
-        for future in as_completed(futures):
-            for result in future.result():
+        with closing(_played(executor, scenario, left, tuple(without))) as results:
+            for result in results:
                 tally.add(result)
                 told(result)
                 if written is not None and kept is not None:
                     written.write(kept, result)
-            if first_failure and tally.failed:
-                break
+                if first_failure and tally.failed:
+                    break
     except KeyboardInterrupt:
         tally.interrupted = True
     finally:
-        for future in futures:
-            future.cancel()
         if kept is not None:
             kept.close()
     tally.failed.sort(key=lambda result: result.seed)
     return tally
 
 
-def seeds_of(text: str, shard: str = "1/1") -> list[int]:
-    """Seeds such as "0..999" or "3,5,8", of them the share of a shard such as "2/4". Raises `ValueError`."""
-    seeds: list[int] = []
-    for part in text.split(","):
-        low, dots, high = part.partition("..")
-        first, last = int(low), int(high) if dots else int(low)
-        if first < 0 or last < first:
-            raise ValueError(f"{part!r} is no range of seeds")
-        seeds += range(first, last + 1)
-    index, _, count = shard.partition("/")
-    which, of = int(index), int(count)
-    if not 1 <= which <= of:
-        raise ValueError(f"{shard!r} is no shard: 1/4 is the first of four")
-    return seeds[which - 1 :: of]
+def _played(
+    executor: Executor, scenario: Scenario, seeds: Iterator[int], without: tuple[str, ...]
+) -> Generator[Result, None, None]:
+    """Results as they come. Of many seeds only so many are handed out at a time; what is left at the end is taken back."""
+    answered: SimpleQueue[Future[list[Result]]] = SimpleQueue()
+    under_way: set[Future[list[Result]]] = set()
+
+    def hand_out(pieces: int) -> None:
+        for _ in range(pieces):
+            piece = list(islice(seeds, CHUNK))
+            if not piece:
+                return
+            future = executor.submit(play_seeds, scenario, piece, without)
+            under_way.add(future)
+            future.add_done_callback(answered.put)
+
+    try:
+        hand_out(PIECES_MAX)
+        while under_way:
+            future = answered.get()
+            under_way.remove(future)
+            yield from future.result()
+            hand_out(1)
+    finally:
+        for future in under_way:
+            future.cancel()
 
 
 def cores() -> int:

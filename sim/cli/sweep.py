@@ -75,7 +75,8 @@ def sweep(
     that never came about. Ctrl-C keeps what there is; with --journal the next call goes on from there.
     """
     from sim.journal import Journal, Subject
-    from sim.sweep import Tally, cluster, cores, pool, seeds_of
+    from sim.seeds import seeds_of
+    from sim.sweep import Tally, cluster, cores, pool
     from sim.sweep import sweep as play
 
     if (scenario is None) == (profile is None):
@@ -95,7 +96,7 @@ def sweep(
             for _, result in Journal(path, Subject(what, without)).results():
                 tally.add(result)
     else:
-        workers: AbstractContextManager[Executor] = cluster(address) if address else pool(jobs or cores())
+        workers: AbstractContextManager[Executor] = cluster(address) if address is not None else pool(jobs or cores())
         with workers as executor, _Progress(len(numbers), quiet=in_json) as progress:
             tally = play(what, numbers, executor, without=without, journal=journal, told=progress.told)
     shut = [] if no_gates or tally.interrupted or tally.failed else tally.shut()

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sim.checkers import PROMISES
 from sim.errors import SimError
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
     from sim.sweep import Tally
 
 FAILED_MAX = 200
-MEASURED = {
+SAID = {
     "converged_us": "converged after the last fault",
     "median_us": "median delivery",
     "p99_us": "p99 delivery",
@@ -40,7 +39,7 @@ def render(tally: Tally, command: str, *, gates: bool = True) -> str:
     sections = {
         "failures": ("Seeds that failed", _failures(tally, command)),
         "contract": ("The contract", _contract(tally)),
-        "measures": ("Over all seeds", _measures(tally.figures)),
+        "measures": ("Over all seeds", _measures(tally)),
         "gates": ("Gates", _gates(tally, judged=gates)),
         "coverage": ("What happened", _coverage(tally)),
     }
@@ -113,18 +112,19 @@ def _contract(tally: Tally) -> Html:
     return table(["promise", "", "looked at", "seeds that broke it"], rows, numbers=(2, 3))
 
 
-def _measures(figures: Mapping[int, Mapping[str, Any]]) -> Html:
+def _measures(tally: Tally) -> Html:
     charts: list[Html] = []
     rows: list[list[object]] = []
-    for name, words in MEASURED.items():
-        values = sorted(int(each[name]) for each in figures.values() if each.get(name, -1) >= 0)
+    for name, words in SAID.items():
+        measured = tally.measured[name]
+        values = sorted(value for value in measured if value >= 0)
         if not values:
             continue
         x = spread(words, [us / 1000 for us in values], say_ms)
         y = Axis("share of seeds", 0, 1, lambda share: f"{share:.0%}")
         charts.append(line_chart(words, {words: cumulative([us / 1000 for us in values])}, x, y, steps=True))
         middle = values[(len(values) - 1) // 2]
-        worst = min(seed for seed, each in figures.items() if each.get(name) == values[-1])
+        worst = min(seed for seed, value in zip(tally.played, measured, strict=True) if value == values[-1])
         rows.append([words, f"{len(values):,}", say_time(values[0]), say_time(middle), say_time(values[-1]), worst])
     if not charts:
         return Html("")

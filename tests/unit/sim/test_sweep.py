@@ -1,27 +1,14 @@
+from concurrent.futures import Future
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from sim.errors import SimError
 from sim.journal import Journal, Subject
-from sim.sweep import Tally, cluster, seeds_of, sweep
+from sim.seeds import seeds_of
+from sim.sweep import CHUNK, PIECES_MAX, Result, Tally, cluster, sweep
 from tests.sweep_samples import Here, scenario
-
-
-def test_seeds_and_shards() -> None:
-    assert seeds_of("0..4") == [0, 1, 2, 3, 4]
-    assert seeds_of("3,5,8..9") == [3, 5, 8, 9]
-    shards = [seeds_of("0..9", f"{n}/4") for n in range(1, 5)]
-    assert sorted(seed for shard in shards for seed in shard) == list(range(10))
-    assert shards[0] == [0, 4, 8]
-
-
-@pytest.mark.parametrize(
-    ("seeds", "shard"), [("9..3", "1/1"), ("x", "1/1"), ("-3", "1/1"), ("0..9", "5/4"), ("0..9", "0/4"), ("0..9", "1")]
-)
-def test_what_is_no_range_and_no_shard_is_refused(seeds: str, shard: str) -> None:
-    with pytest.raises(ValueError, match=r".+"):
-        seeds_of(seeds, shard)
 
 
 def test_a_sweep_counts_what_its_seeds_came_to() -> None:
@@ -76,6 +63,32 @@ def test_journals_of_shards_are_judged_together(tmp_path: Path) -> None:
 
     assert tally.seeds == 8
     assert tally.coverage == sweep(scenario(), range(8), Here()).coverage
+
+
+class Failing(Here):
+    """Answers at once that every seed failed."""
+
+    def submit(self, function: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
+        return super().submit(lambda _, seeds, __: [Result(seed, ["once"]) for seed in seeds], *args, **kwargs)
+
+
+def test_of_many_seeds_only_so_many_are_handed_out() -> None:
+    """A sweep of millions lists neither its seeds nor its pieces: the first failure ends it at once."""
+    executor = Failing()
+
+    sweep(scenario(), range(10**12), executor, first_failure=True)
+
+    assert executor.calls == PIECES_MAX
+    assert executor.seeds == list(range(PIECES_MAX * CHUNK))
+
+
+@pytest.mark.parametrize("address", ["nonsense", "tcp://", "carrier-pigeon://coop:1", ""])
+def test_what_is_no_address_is_told(address: str) -> None:
+    with (
+        pytest.raises(SimError, match=r"is no address .*; expected one such as tcp://scheduler:8786"),
+        cluster(address),
+    ):
+        pass
 
 
 def test_a_cluster_that_is_not_there_is_told() -> None:
