@@ -84,6 +84,7 @@ class Code(StrEnum):
     JOURNAL_INVALID = "GSM-6101"
     JOURNAL_FOREIGN = "GSM-6102"
     OUTPUT_UNWRITABLE = "GSM-6103"
+    SEED_TWO_WAYS = "GSM-6104"
 
 
 class Explanation(NamedTuple):
@@ -414,6 +415,11 @@ _TABLE: dict[Code, tuple[str, str, str]] = {
         "a result cannot be written",
         "The folder is missing, the file may not be written, or the disk is full.",
         "Name a file that can be written.",
+    ),
+    Code.SEED_TWO_WAYS: (
+        "one seed, two results",
+        "Two journals of one sweep, or two lines of one, say different things of a seed. A seed decides a run wholly.",
+        "If neither file was changed by hand, the simulation is not deterministic: report it, with both files.",
     ),
 }
 

@@ -4,15 +4,18 @@ The first line is the *heading*: all that decides what a seed comes to. That is 
 its canonical form; the round trips that its matrix holds; what was taken away (`--without`); the engine; and the
 fingerprint of the sources. A journal of anything else is refused with what differs: its results say nothing of what is
 asked now. A line that was torn, because the power failed while it was written, is cut off, and its seed is played again.
-Whatever else is no line of a journal is refused with its place: a file is never taken for what it is not.
+Each sweep that writes on a journal also notes which seeds it was *asked* for, all shards of them, so that who merges
+the journals of shards knows what is missing. Whatever else is no line of a journal is refused with its place: a file is
+never taken for what it is not.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
+from hashlib import blake2b
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any, BinaryIO, ClassVar
@@ -25,6 +28,7 @@ from sim.errors import JournalError
 from sim.heap import round_trips_of
 from sim.replay import fingerprint
 from sim.scenario.model import Scenario
+from sim.seeds import Seeds, seeds_of
 
 FORMAT = 2
 KEY = "gossamer-journal"
@@ -65,6 +69,24 @@ class Result:
 _RESULT = TypeAdapter(Result)
 
 
+@dataclass
+class Asked:
+    """A line that is no result: which seeds a sweep was asked for, and which share of them."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", strict=True)
+
+    asked: Text
+    shard: Text
+
+    @property
+    def seeds(self) -> Seeds:
+        """Them. Raises `ValueError`."""
+        return seeds_of(self.asked, self.shard)
+
+
+_ASKED = TypeAdapter(Asked)
+
+
 @dataclass(frozen=True)
 class Subject:
     """All that decides what a seed comes to."""
@@ -93,6 +115,8 @@ class Journal:
     def __init__(self, path: Path, subject: Subject) -> None:
         """Nothing is read yet."""
         self.path, self.subject = path, subject
+        self.asked: list[Seeds] = []
+        """What it was asked for, once it has been read."""
         self._whole_bytes = 0
         """Where the last line ends that was written to its end."""
 
@@ -103,6 +127,7 @@ class Journal:
     def results(self) -> Iterator[tuple[int, Result]]:
         """What it holds, each with its line; nothing where there is no file yet. Raises `JournalError`."""
         self._whole_bytes = 0
+        self.asked.clear()
         if not self.path.exists():
             return
         try:
@@ -148,21 +173,30 @@ class Journal:
                 if len(line) < LINE_BYTES_MAX:
                     return  # it was torn while it was written
                 raise JournalError(str(self.path), number, "the line is too long", f"at most {LINE_BYTES_MAX} bytes")
+            result = None
             try:
-                result = _RESULT.validate_json(line)
+                if line.startswith(b'{"asked"'):
+                    self.asked.append(_ASKED.validate_json(line).seeds)
+                else:
+                    result = _RESULT.validate_json(line)
             except ValidationError as error:
                 raise JournalError(str(self.path), number, *_said(error)) from error
+            except ValueError as error:
+                raise JournalError(
+                    str(self.path), number, str(error), "the seeds that a sweep was asked for"
+                ) from error
             self._whole_bytes += len(line)
-            yield number, result
+            if result is not None:
+                yield number, result
 
-    def open(self) -> BinaryIO:
-        """Cut off what was torn, write the heading where there is none, and go on behind it. After `results`."""
+    def open(self, seeds: Seeds) -> BinaryIO:
+        """Cut off what was torn, write what it is of and what it is asked for, and go on behind it. After `results`."""
+        asked = json.dumps(asdict(Asked(str(seeds), seeds.shard))).encode() + b"\n"
         try:
             kept = self.path.open("ab")
             kept.truncate(self._whole_bytes)
-            if not self._whole_bytes:
-                kept.write(self._heading)
-                kept.flush()
+            kept.write((b"" if self._whole_bytes else self._heading) + (b"" if seeds in self.asked else asked))
+            kept.flush()
         except OSError as error:
             raise _unwritable(self.path, error) from error
         return kept
@@ -174,6 +208,50 @@ class Journal:
             kept.flush()
         except OSError as error:
             raise _unwritable(self.path, error) from error
+
+
+class Gathered:
+    """The results of several journals, each seed once. Two that differ for one seed are refused: that must never be."""
+
+    def __init__(self) -> None:
+        """None yet."""
+        self._found: dict[int, tuple[bytes, Journal, int]] = {}
+
+    def __contains__(self, seed: int) -> bool:
+        """Whether a seed has been found."""
+        return seed in self._found
+
+    def of(self, journal: Journal, wanted: Callable[[int], bool]) -> Iterator[Result]:
+        """What a journal holds of what is wanted, and none before it held. Raises `JournalError`."""
+        for line, result in journal.results():
+            if not wanted(result.seed):
+                continue
+            digest = _digest(result)
+            before, where, at = self._found.setdefault(result.seed, (digest, journal, line))
+            if (where, at) == (journal, line):
+                yield result
+            elif before != digest:
+                raise _two_ways(result, journal, line, where, at)
+
+
+def _digest(result: Result) -> bytes:
+    """Of all that a seed decides: not of how long it took."""
+    said = {key: value for key, value in asdict(result).items() if key != "seconds"}
+    return blake2b(json.dumps(said, sort_keys=True).encode(), digest_size=8).digest()
+
+
+def _two_ways(result: Result, journal: Journal, line: int, where: Journal, at: int) -> JournalError:
+    before = next(found for number, found in Journal(where.path, where.subject).results() if number == at)
+    theirs, ours = asdict(before), asdict(result)
+    theirs["seconds"] = ours["seconds"]
+    found = list(_differences(theirs, ours))[:DIFFERENCES_MAX]
+    return JournalError(
+        str(journal.path),
+        line,
+        f"seed {result.seed} came to something else in {where.path}:{at}: {'; '.join(found)}",
+        "equal results of equal seeds: if neither file was changed, the simulation is not deterministic",
+        Code.SEED_TWO_WAYS,
+    )
 
 
 def _unwritable(path: Path, error: OSError) -> JournalError:

@@ -70,6 +70,20 @@ def seeds_of(text: str, shard: str = "1/1") -> Seeds:
     return Seeds(seeds.ranges, int(share[1]), int(share[2]))
 
 
+def seeds_among(seeds: Collection[int]) -> Seeds:
+    """Seeds in whatever form they come."""
+    if isinstance(seeds, Seeds):
+        return seeds
+    if isinstance(seeds, range) and seeds.step == 1:
+        return Seeds((seeds,) if seeds else ())
+    return listed(sorted(set(seeds)))
+
+
+def together(many: Iterable[Seeds]) -> Seeds:
+    """All seeds of several, whatever their shares."""
+    return Seeds(_joined(each for seeds in many for each in seeds.ranges))
+
+
 def listed(seeds: Iterable[int]) -> Seeds:
     """Single seeds, in order, as ranges."""
     ranges: list[range] = []

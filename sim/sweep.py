@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import time
 from array import array
-from collections.abc import Callable, Collection, Generator, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, field, replace
@@ -25,10 +25,11 @@ from typing import Any, get_args
 from mesh.frames import Frame
 from sim.errors import SimError
 from sim.heap import Play
-from sim.journal import Journal, Subject
+from sim.journal import Gathered, Journal, Subject
 from sim.journal import Result as Result
 from sim.safeguards import off
 from sim.scenario.model import Scenario
+from sim.seeds import Seeds, listed, seeds_among, together
 
 AGAIN_EVERY = 20
 """One run in so many is played twice, and the traces compared."""
@@ -94,6 +95,8 @@ class Tally:
     measured: dict[str, array[int]] = field(default_factory=lambda: {name: array("q") for name in MEASURED})
     """... and its figures, -1 where there is none."""
     interrupted: bool = False
+    missing: Seeds = field(default_factory=lambda: Seeds(()))
+    """What was asked for, and is in none of the journals that were merged."""
 
     def add(self, result: Result) -> None:
         """Count one seed."""
@@ -143,7 +146,7 @@ class Tally:
         return {
             "title": self.scenario.title,
             "seeds": self.seeds,
-            "kept": self.is_kept,
+            "kept": self.is_kept and not self.missing,
             "failed": [asdict(result) for result in self.failed[:100]],
             "failed_count": len(self.failed),
             "gates_shut": self.shut(),
@@ -154,6 +157,8 @@ class Tally:
             "coverage": dict(sorted(self.coverage.items())),
             "evaluated": dict(sorted(self.evaluated.items())),
             "interrupted": self.interrupted,
+            "missing": str(self.missing),
+            "missing_count": len(self.missing),
         }
 
 
@@ -210,15 +215,12 @@ def sweep(
     first_failure: bool = False,
 ) -> Tally:
     """Play all seeds. With a journal, what it holds already is not played again. Ctrl-C keeps what there is."""
-    tally = Tally(scenario)
-    done: set[int] = set()
+    tally, done = Tally(scenario), Gathered()
     written = None if journal is None else Journal(journal, Subject(scenario, tuple(without)))
-    for _, result in written.results() if written is not None else ():
-        if result.seed in seeds and result.seed not in done:
-            done.add(result.seed)
-            tally.add(result)
+    for result in done.of(written, seeds.__contains__) if written is not None else ():
+        tally.add(result)
     left = (seed for seed in seeds if seed not in done)
-    kept = None if written is None else written.open()
+    kept = None if written is None else written.open(seeds_among(seeds))
     try:
         with closing(_played(executor, scenario, left, tuple(without))) as results:
             for result in results:
@@ -263,6 +265,26 @@ def _played(
     finally:
         for future in under_way:
             future.cancel()
+
+
+def merge(
+    scenario: Scenario, journals: Iterable[Path], asked: Seeds | None = None, without: Sequence[str] = ()
+) -> Tally:
+    """Judge journals together, each seed once. What was asked for and is in none of them is `missing`.
+
+    Without `asked`, all that any of them was asked for is: of a sweep in shards, all shards. Raises `JournalError` for
+    a journal of something else, and where two say different things of a seed.
+    """
+    tally, found, known = Tally(scenario), Gathered(), []
+    for path in journals:
+        journal = Journal(path, Subject(scenario, tuple(without)))
+        for result in found.of(journal, lambda seed: asked is None or seed in asked):
+            tally.add(result)
+        known += journal.asked
+    wanted = together(known) if asked is None else asked
+    tally.missing = listed(seed for seed in wanted if seed not in found)
+    tally.failed.sort(key=lambda result: result.seed)
+    return tally
 
 
 def cores() -> int:

@@ -1,6 +1,7 @@
 """`gossamer sim`: run, sweep, replay, shrink, topology, list, maelstrom; one module for each that is more than a line.
 
-Exit status: 0 all promises kept, 1 one was broken or a gate stayed shut, 2 called wrongly or a file makes no sense.
+Exit status: 0 all promises kept, 1 one was broken or a gate stayed shut, 2 called wrongly, or a file makes no sense, or
+journals that were merged lack seeds.
 """
 
 from __future__ import annotations

@@ -10,21 +10,29 @@ from typing import TYPE_CHECKING, Self
 
 import click
 
-from sim.cli.common import BROKEN, as_json, known_safeguards, scenario_of, without_flag
+from sim.cli.common import BROKEN, MISUSED, as_json, known_safeguards, scenario_of, without_flag
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
+    from sim.seeds import Seeds
     from sim.sweep import Tally
 
 INTERRUPTED = 130
+SEEDS = "0..99"
 SHOWN_MAX = 10
+SEEDS_SHOWN_MAX = 400
+"""Characters of a list of seeds."""
 
 
 @click.command()
 @click.argument("scenario", required=False)
 @click.option("--profile", help="A profile instead of a scenario: swarm, hostile, clocks, mortal.")
-@click.option("--seeds", default="0..99", show_default=True, help="Such as 0..999 or 3,5,8.")
+@click.option(
+    "--seeds",
+    show_default=SEEDS,
+    help="Such as 0..999 or 3,5,8; 0..99 by default, and with --merge what the journals were asked for.",
+)
 @click.option("--jobs", type=click.IntRange(1, 1_024), help="Processes; every core by default.")
 @click.option(
     "--shard",
@@ -47,7 +55,7 @@ SHOWN_MAX = 10
     "--merge",
     multiple=True,
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Judge these journals together, and play nothing.",
+    help="Judge these journals together, each seed once, and play nothing. Seeds that are missing: exit status 2.",
 )
 @click.option("--junit", type=click.Path(dir_okay=False, path_type=Path), help="Write JUnit XML.")
 @click.option("--report", type=click.Path(dir_okay=False, path_type=Path), help="Write a page (HTML) about the sweep.")
@@ -57,7 +65,7 @@ SHOWN_MAX = 10
 def sweep(
     scenario: str | None,
     profile: str | None,
-    seeds: str,
+    seeds: str | None,
     jobs: int | None,
     shard: str,
     address: str | None,
@@ -74,9 +82,8 @@ def sweep(
     A sweep also fails where a gate stays shut: a fault that was never done, a frame that was never sent, a situation
     that never came about. Ctrl-C keeps what there is; with --journal the next call goes on from there.
     """
-    from sim.journal import Journal, Subject
-    from sim.seeds import seeds_of
-    from sim.sweep import Tally, cluster, cores, pool
+    from sim.sweep import cluster, cores, pool
+    from sim.sweep import merge as judge
     from sim.sweep import sweep as play
 
     if (scenario is None) == (profile is None):
@@ -84,22 +91,18 @@ def sweep(
     name = scenario or profile or ""
     _, what = scenario_of(name)
     without = known_safeguards(without)
-    try:
-        numbers = seeds_of(seeds, shard)
-    except ValueError as error:
-        raise click.BadParameter(
-            f"{error}; seeds are 0..999 or 3,5,8, a shard is 1/4", param_hint="--seeds, --shard"
-        ) from error
+    numbers = _numbers(seeds or SEEDS, shard)
     if merge:
-        tally = Tally(what)
-        for path in merge:
-            for _, result in Journal(path, Subject(what, without)).results():
-                tally.add(result)
+        if journal is not None or address is not None or (seeds is None and shard != "1/1"):
+            raise click.UsageError(
+                "--merge plays nothing: it goes with --seeds, and not with --journal, --cluster or --shard alone."
+            )
+        tally = judge(what, merge, None if seeds is None else numbers, without)
     else:
         workers: AbstractContextManager[Executor] = cluster(address) if address is not None else pool(jobs or cores())
         with workers as executor, _Progress(len(numbers), quiet=in_json) as progress:
             tally = play(what, numbers, executor, without=without, journal=journal, told=progress.told)
-    shut = [] if no_gates or tally.interrupted or tally.failed else tally.shut()
+    shut = [] if no_gates or tally.interrupted or tally.failed or tally.missing else tally.shut()
     if junit is not None:
         from sim.cli.junit import write_junit
 
@@ -117,6 +120,19 @@ def sweep(
         raise SystemExit(INTERRUPTED)
     if tally.failed or shut:
         raise SystemExit(BROKEN)
+    if tally.missing:
+        raise SystemExit(MISUSED)
+
+
+def _numbers(seeds: str, shard: str) -> Seeds:
+    from sim.seeds import seeds_of
+
+    try:
+        return seeds_of(seeds, shard)
+    except ValueError as error:
+        raise click.BadParameter(
+            f"{error}; seeds are 0..999 or 3,5,8, a shard is 1/4", param_hint="--seeds, --shard"
+        ) from error
 
 
 class _Progress:
@@ -164,6 +180,10 @@ def _say(tally: Tally, shut: list[str], name: str, flags: str, journal: Path | N
     for gate in shut:
         click.secho("  gate shut: ", fg="red", nl=False)
         click.echo(gate)
+    if tally.missing:
+        asked = tally.seeds + len(tally.missing)
+        click.secho("  missing: ", fg="red", nl=False)
+        click.echo(f"{len(tally.missing):,} of {asked:,} seeds that were asked for: {_short(str(tally.missing))}")
     if tally.busy_s:
         click.echo(
             f"  {tally.events:,} events, {tally.events / tally.busy_s:,.0f} a second and core; "
@@ -174,3 +194,7 @@ def _say(tally: Tally, shut: list[str], name: str, flags: str, journal: Path | N
             "  interrupted; "
             + (f"the same command goes on from {journal}" if journal else "with --journal FILE it could go on")
         )
+
+
+def _short(seeds: str) -> str:
+    return seeds if len(seeds) <= SEEDS_SHOWN_MAX else f"{seeds[:SEEDS_SHOWN_MAX].rpartition(',')[0]},…"

@@ -53,7 +53,7 @@ def render(tally: Tally, command: str, *, gates: bool = True) -> str:
 
 
 def _headline(tally: Tally, *, gates: bool) -> Html:
-    shut = tally.shut() if gates and not tally.failed and not tally.interrupted else []
+    shut = tally.shut() if gates and not (tally.failed or tally.interrupted or tally.missing) else []
     if tally.failed:
         said = f"{len(tally.failed):,} of {tally.seeds:,} seeds broke a promise."
     elif shut:
@@ -62,11 +62,13 @@ def _headline(tally: Tally, *, gates: bool) -> Html:
         said = f"All {tally.seeds:,} seeds kept every promise."
     if tally.interrupted:
         said += " The sweep was interrupted."
+    if tally.missing:
+        said = f"{len(tally.missing):,} of {tally.seeds + len(tally.missing):,} seeds are missing. {said}"
     rate = f"{tally.events / tally.busy_s:,.0f}" if tally.busy_s else "–"
     simulated = f"{tally.simulated_us / 1e6 / tally.busy_s:,.0f}" if tally.busy_s else "–"
     return join(
         tag("h1", tally.scenario.title),
-        verdict(kept=not tally.failed and not shut, sentence=said),
+        verdict(kept=not (tally.failed or shut or tally.missing), sentence=said),
         tag("p", "Promised: ", tag("strong", tally.scenario.promise)),
         tiles(
             [

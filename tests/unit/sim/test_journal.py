@@ -166,14 +166,14 @@ def test_a_file_that_is_no_journal_is_left_alone(tmp_path: Path) -> None:
 )
 def test_a_line_that_makes_no_sense_is_named(journal: Path, changed: dict[str, Any], words: str) -> None:
     lines = journal.read_text().splitlines()
-    lines[2] = json.dumps({**json.loads(lines[2]), **changed})
+    lines[3] = json.dumps({**json.loads(lines[3]), **changed})
     journal.write_text("\n".join([*lines, ""]))
 
     with pytest.raises(JournalError) as refused:
         seeds_in(journal)
 
     assert refused.value.code == Code.JOURNAL_INVALID
-    assert str(refused.value).startswith(f"{journal}:3: ")
+    assert str(refused.value).startswith(f"{journal}:4: ")
     assert words in str(refused.value)
     assert "; expected the result of a seed, as a sweep writes it" in str(refused.value)
 
@@ -200,7 +200,7 @@ def test_a_line_that_is_no_result_is_named(journal: Path, line: bytes, words: st
     with pytest.raises(JournalError) as refused:
         seeds_in(journal)
 
-    assert str(refused.value).startswith(f"{journal}:5: ")
+    assert str(refused.value).startswith(f"{journal}:6: ")
     assert words in str(refused.value)
 
 

@@ -5,9 +5,7 @@ from typing import Any
 import pytest
 
 from sim.errors import SimError
-from sim.journal import Journal, Subject
-from sim.seeds import seeds_of
-from sim.sweep import CHUNK, PIECES_MAX, Result, Tally, cluster, sweep
+from sim.sweep import CHUNK, PIECES_MAX, Result, cluster, sweep
 from tests.sweep_samples import Here, scenario
 
 
@@ -50,19 +48,6 @@ def test_ctrl_c_is_told_and_loses_nothing(tmp_path: Path) -> None:
 
     assert tally.interrupted
     assert sweep(scenario(), range(20), Here(), journal=journal).seeds == 20
-
-
-def test_journals_of_shards_are_judged_together(tmp_path: Path) -> None:
-    for shard in ("1/2", "2/2"):
-        sweep(scenario(), seeds_of("0..7", shard), Here(), journal=tmp_path / f"{shard[0]}.jsonl")
-    tally = Tally(scenario())
-
-    for path in sorted(tmp_path.glob("*.jsonl")):
-        for _, result in Journal(path, Subject(scenario())).results():
-            tally.add(result)
-
-    assert tally.seeds == 8
-    assert tally.coverage == sweep(scenario(), range(8), Here()).coverage
 
 
 class Failing(Here):
