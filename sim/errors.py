@@ -22,6 +22,12 @@ class ScenarioError(SimError):
         super().__init__(f"{place}: {problem}; expected {expected}")
 
 
+class OutputError(ScenarioError):
+    """A file that was asked for and cannot be written."""
+
+    code: Code | None = Code.OUTPUT_UNWRITABLE
+
+
 class JournalError(ScenarioError):
     """A journal that cannot be gone on with: of another sweep, damaged, or no journal at all."""
 

@@ -26,6 +26,7 @@ from pydantic_core import from_json
 from mesh.codes import Code
 from sim.errors import JournalError
 from sim.heap import round_trips_of
+from sim.outputs import unwritable
 from sim.replay import fingerprint
 from sim.scenario.model import Scenario
 from sim.seeds import Seeds, seeds_of
@@ -190,7 +191,10 @@ class Journal:
                 yield number, result
 
     def open(self, seeds: Seeds) -> BinaryIO:
-        """Cut off what was torn, write what it is of and what it is asked for, and go on behind it. After `results`."""
+        """Cut off what was torn, write what it is of and what it is asked for, and go on behind it. After `results`.
+
+        Raises `OutputError`.
+        """
         asked = json.dumps(asdict(Asked(str(seeds), seeds.shard))).encode() + b"\n"
         try:
             kept = self.path.open("ab")
@@ -198,16 +202,16 @@ class Journal:
             kept.write((b"" if self._whole_bytes else self._heading) + (b"" if seeds in self.asked else asked))
             kept.flush()
         except OSError as error:
-            raise _unwritable(self.path, error) from error
+            raise unwritable(self.path, error) from error
         return kept
 
     def write(self, kept: BinaryIO, result: Result) -> None:
-        """Add a result. Raises `JournalError` where there is no room for it."""
+        """Add a result. Raises `OutputError`."""
         try:
             kept.write(json.dumps(asdict(result)).encode() + b"\n")
             kept.flush()
         except OSError as error:
-            raise _unwritable(self.path, error) from error
+            raise unwritable(self.path, error) from error
 
 
 class Gathered:
@@ -251,12 +255,6 @@ def _two_ways(result: Result, journal: Journal, line: int, where: Journal, at: i
         f"seed {result.seed} came to something else in {where.path}:{at}: {'; '.join(found)}",
         "equal results of equal seeds: if neither file was changed, the simulation is not deterministic",
         Code.SEED_TWO_WAYS,
-    )
-
-
-def _unwritable(path: Path, error: OSError) -> JournalError:
-    return JournalError(
-        str(path), 0, error.strerror or str(error), "a file that can be written", Code.OUTPUT_UNWRITABLE
     )
 
 

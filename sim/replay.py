@@ -24,6 +24,7 @@ from pydantic import ValidationError
 from sim.errors import TapeError
 from sim.heap import Play
 from sim.outcome import Outcome
+from sim.outputs import put
 from sim.safeguards import SAFEGUARDS, off
 from sim.scenario.events import Event
 from sim.scenario.model import Scenario
@@ -98,7 +99,7 @@ def record(play: Play, outcome: Outcome, without: Sequence[str] = ()) -> Artefac
 
 
 def save(artefact: Artefact, path: Path) -> None:
-    """Write a file; gzip where its name ends in `.gz`."""
+    """Write a file; gzip where its name ends in `.gz`. Raises `OutputError`."""
     plain = {
         "gossamer-tape": FORMAT,
         "version": version("gossamer"),
@@ -113,7 +114,7 @@ def save(artefact: Artefact, path: Path) -> None:
         "draws": artefact.draws,
     }
     packed = json.dumps(plain, separators=(",", ":")).encode()
-    path.write_bytes(gzip.compress(packed, mtime=0) if path.suffix == ".gz" else packed)
+    put(path, gzip.compress(packed, mtime=0) if path.suffix == ".gz" else packed)
 
 
 def _step(step: Step) -> Any:

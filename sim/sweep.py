@@ -187,15 +187,16 @@ def cluster(address: str) -> Iterator[Executor]:
     """The workers of a Dask cluster. Raises `SimError` where Dask is not installed or not there."""
     try:
         from distributed import Client  # noqa: PLC0415  # an extra
+        from distributed.comm.addressing import get_address_host_port  # noqa: PLC0415
     except ImportError as error:
         raise SimError("Dask is not installed: pip install 'gossamer[cluster]'") from error
-    if not address:  # Dask would begin a cluster of its own
-        raise SimError("'' is no address (it is empty); expected one such as tcp://scheduler:8786")
     try:
+        if not address.startswith("ucx://"):  # before Dask begins anything
+            get_address_host_port(address)
         client: Any = Client(address, timeout="10s")  # type: ignore[no-untyped-call]
     except (OSError, TimeoutError) as error:
         raise SimError(f"no Dask scheduler answers at {address}: start one with `dask scheduler`") from error
-    except (ValueError, TypeError, OverflowError) as error:
+    except ValueError as error:
         raise SimError(f"{address!r} is no address ({error}); expected one such as tcp://scheduler:8786") from error
     with client:
         yield client.get_executor(pure=False)

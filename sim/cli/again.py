@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from sim.cli.common import BROKEN, MISUSED, as_json, known_safeguards, say_outcome, scenario_of, without_flag
+from sim.cli.common import BROKEN, MISUSED, OUTPUT, as_json, known_safeguards, say_outcome, scenario_of, without_flag
 
 if TYPE_CHECKING:
     from sim.replay import Artefact
@@ -23,7 +23,7 @@ FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.argument("file", type=FILE)
 @click.option("--until", help="Print what crossed and what was done up to this time, such as 12.5s.")
 @click.option("--explain", metavar="MESSAGE", help="Tell the story of one message, such as app-1/0691/8.")
-@click.option("--report", type=click.Path(dir_okay=False, path_type=Path), help="Write a page (HTML) about the run.")
+@click.option("--report", type=OUTPUT, help="Write a page (HTML) about the run.")
 @click.option("--json", "in_json", is_flag=True, help="Print JSON.")
 def replay(file: Path, until: str | None, explain: str | None, report: Path | None, in_json: bool) -> None:
     """Play a tape again, draw by draw, as `sim run --save` and `sim shrink` wrote it.
@@ -67,10 +67,8 @@ def replay(file: Path, until: str | None, explain: str | None, report: Path | No
 @click.command()
 @click.argument("file")
 @click.option("--seed", type=click.IntRange(min=0), help="For a scenario: the seed that fails.")
-@click.option(
-    "--out", type=click.Path(dir_okay=False, path_type=Path), help="Where to write the smaller scenario (TOML)."
-)
-@click.option("--save", type=click.Path(dir_okay=False, path_type=Path), help="Where to write its tape.")
+@click.option("--out", type=OUTPUT, help="Where to write the smaller scenario (TOML).")
+@click.option("--save", type=OUTPUT, help="Where to write its tape.")
 @click.option(
     "--runs", type=click.IntRange(1, 100_000), default=600, show_default=True, help="Play at most so many runs."
 )
@@ -90,6 +88,7 @@ def shrink(
     FILE is a tape, or a scenario with --seed. What is left is a scenario file with a timeline and nothing drawn.
     """
     from sim.heap import Play
+    from sim.outputs import put
     from sim.replay import record
     from sim.safeguards import off
     from sim.scenario.writing import write
@@ -114,7 +113,7 @@ def shrink(
     remark = f"Shrunk from {small.before} steps to {small.events}: seed {small.seed}{off_words} breaks “{promise}”."
     text = write(small.scenario, remark)
     if out is not None:
-        out.write_text(text, encoding="utf-8")
+        put(out, text)
     if in_json:
         as_json(
             {**small.outcome.to_json(), "steps_before": small.before, "events_left": small.events, "scenario": text}

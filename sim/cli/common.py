@@ -14,6 +14,25 @@ from sim.outcome import Outcome
 from sim.scenario.model import Scenario
 
 BROKEN, MISUSED = 1, 2
+
+
+class Output(click.Path):
+    """A file to be written. One that surely cannot be is refused before anything is played."""
+
+    def __init__(self) -> None:
+        """Any file."""
+        super().__init__(dir_okay=False, path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Look whether there is a place for it."""
+        from sim.outputs import check_writable
+
+        path = Path(str(super().convert(value, param, ctx)))
+        check_writable(path)
+        return path
+
+
+OUTPUT = Output()
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 SHOWN_MAX = 5
 

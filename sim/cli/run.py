@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from sim.cli.common import BROKEN, as_json, known_safeguards, say_outcome, scenario_of, without_flag
+from sim.cli.common import BROKEN, OUTPUT, as_json, known_safeguards, say_outcome, scenario_of, without_flag
 from sim.outcome import Outcome
 from sim.scenario.model import Scenario
 
@@ -19,8 +19,8 @@ STOPPED = 130
 @click.command()
 @click.argument("scenario")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Equal seeds give equal runs.")
-@click.option("--save", type=click.Path(dir_okay=False, path_type=Path), help="Write a tape, for replay and shrink.")
-@click.option("--report", type=click.Path(dir_okay=False, path_type=Path), help="Write a page (HTML) about the run.")
+@click.option("--save", type=OUTPUT, help="Write a tape, for replay and shrink.")
+@click.option("--report", type=OUTPUT, help="Write a page (HTML) about the run.")
 @click.option("--engine", type=click.Choice(["heap", "real"]), default="heap", show_default=True, help=ABOUT_ENGINES)
 @click.option("--json", "in_json", is_flag=True, help="Print JSON.")
 @without_flag

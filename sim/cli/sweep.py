@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Self
 
 import click
 
-from sim.cli.common import BROKEN, MISUSED, as_json, known_safeguards, scenario_of, without_flag
+from sim.cli.common import BROKEN, MISUSED, OUTPUT, as_json, known_safeguards, scenario_of, without_flag
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -48,7 +48,7 @@ SEEDS_SHOWN_MAX = 400
 )
 @click.option(
     "--journal",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=OUTPUT,
     help="Keep each result here as it comes; go on from what it holds.",
 )
 @click.option(
@@ -57,8 +57,8 @@ SEEDS_SHOWN_MAX = 400
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="Judge these journals together, each seed once, and play nothing. Seeds that are missing: exit status 2.",
 )
-@click.option("--junit", type=click.Path(dir_okay=False, path_type=Path), help="Write JUnit XML.")
-@click.option("--report", type=click.Path(dir_okay=False, path_type=Path), help="Write a page (HTML) about the sweep.")
+@click.option("--junit", type=OUTPUT, help="Write JUnit XML.")
+@click.option("--report", type=OUTPUT, help="Write a page (HTML) about the sweep.")
 @click.option("--json", "in_json", is_flag=True, help="Print JSON.")
 @click.option("--no-gates", is_flag=True, help="Do not ask whether everything has been seen: for a few seeds.")
 @without_flag
@@ -102,20 +102,21 @@ def sweep(
         workers: AbstractContextManager[Executor] = cluster(address) if address is not None else pool(jobs or cores())
         with workers as executor, _Progress(len(numbers), quiet=in_json) as progress:
             tally = play(what, numbers, executor, without=without, journal=journal, told=progress.told)
-    shut = [] if no_gates or tally.interrupted or tally.failed or tally.missing else tally.shut()
-    if junit is not None:
-        from sim.cli.junit import write_junit
-
-        write_junit(tally, shut, junit)
-    flags = "".join(f" --without {each}" for each in without)
-    if report is not None:
-        from sim.report import write_sweep
-
-        write_sweep(tally, report, f"gossamer sim run {shlex.quote(name)}{flags}", gates=not no_gates)
+    is_judged = not (no_gates or tally.interrupted or tally.failed or tally.missing)
+    shut = tally.shut() if is_judged else []
+    command = " ".join(["gossamer sim run", shlex.quote(name), *(f"--without {each}" for each in without)])
     if in_json:
         as_json(tally.to_json())
     else:
-        _say(tally, shut, name, flags, journal)
+        _say(tally, shut, command, journal)
+    if junit is not None:
+        from sim.cli.junit import write_junit
+
+        write_junit(tally, junit, command, gates=is_judged)
+    if report is not None:
+        from sim.report import write_sweep
+
+        write_sweep(tally, report, command, gates=not no_gates)
     if tally.interrupted:
         raise SystemExit(INTERRUPTED)
     if tally.failed or shut:
@@ -167,14 +168,14 @@ class _Progress:
             self._bar.stop()
 
 
-def _say(tally: Tally, shut: list[str], name: str, flags: str, journal: Path | None) -> None:
+def _say(tally: Tally, shut: list[str], command: str, journal: Path | None) -> None:
     click.echo(f"{tally.scenario.title}: {tally.seeds:,} seeds, {len(tally.failed):,} broken")
     for result in tally.failed[:SHOWN_MAX]:
         click.secho(f"  seed {result.seed}: {', '.join(result.broken)}", fg="red", nl=False)
         click.echo(f" – {result.about}")
         for line in result.witness:
             click.echo(f"      {line}")
-        click.echo(f"      again: gossamer sim run {shlex.quote(name)} --seed {result.seed}{flags}")
+        click.echo(f"      again: {command} --seed {result.seed}")
     if len(tally.failed) > SHOWN_MAX:
         click.echo(f"  … and {len(tally.failed) - SHOWN_MAX:,} more")
     for gate in shut:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from sim.cli.common import BROKEN, as_json, scenario_of
+from sim.cli.common import BROKEN, OUTPUT, as_json, scenario_of
 
 
 @click.command()
@@ -15,7 +15,7 @@ from sim.cli.common import BROKEN, as_json, scenario_of
 @click.option(
     "--seeds", type=click.IntRange(1, 1_000), default=2, show_default=True, help="With --confirm: seeds for each loss."
 )
-@click.option("--svg", "picture", type=click.Path(dir_okay=False, path_type=Path), help="Write a picture of it.")
+@click.option("--svg", "picture", type=OUTPUT, help="Write a picture of it.")
 @click.option("--json", "in_json", is_flag=True, help="Print JSON.")
 def topology(file: str, confirm: bool, seeds: int, picture: Path | None, in_json: bool) -> None:
     """Say what FILE can survive: cut vertices and links, losses that split it, how long it takes to converge.
@@ -26,6 +26,7 @@ def topology(file: str, confirm: bool, seeds: int, picture: Path | None, in_json
 
     from sim.confirm import confirm as play
     from sim.confirm import graph_of
+    from sim.outputs import put
     from sim.topology import analyse, read_graph, render, svg
 
     path = Path(file)
@@ -34,7 +35,7 @@ def topology(file: str, confirm: bool, seeds: int, picture: Path | None, in_json
         graph = graph_of(scenario_of(file)[1])
     report = analyse(graph)
     if picture is not None:
-        picture.write_text(svg(graph, report), encoding="utf-8")
+        put(picture, svg(graph, report))
     found = play(graph, report, seeds) if confirm else []
     wrong = [each for each in found if not each.is_true]
     if in_json:

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from sim.checkers import PROMISES
-from sim.errors import SimError
+from sim.outputs import put
 from sim.report.charts import Axis, bar_chart, cumulative, decades, line_chart, matrix
 from sim.report.html import Html, join, table, tag
 from sim.report.lanes import draw
@@ -38,14 +38,11 @@ PENDING_MAX = 50
 
 
 def write_report(play: Play | None, outcome: Outcome, path: Path, command: str = "") -> None:
-    """Write the page of a recorded run; `command` plays it again. Raises `SimError` where the file cannot be written.
+    """Write the page of a recorded run; `command` plays it again. Raises `OutputError` where the file cannot be written.
 
     A run on real processes has no recorded play: its page says what came of it, and has no pictures.
     """
-    try:
-        path.write_text(render(play, outcome, command), encoding="utf-8", errors="replace")
-    except OSError as error:
-        raise SimError(f"{path}: {error.strerror or error}; the report was not written") from error
+    put(path, render(play, outcome, command))
 
 
 def render(play: Play | None, outcome: Outcome, command: str = "") -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sim.checkers import PROMISES
-from sim.errors import SimError
+from sim.outputs import put
 from sim.report.charts import Axis, cumulative, line_chart, spread
 from sim.report.html import Html, join, table, tag
 from sim.report.page import contents, page, section, tiles, verdict
@@ -27,11 +27,8 @@ SAID = {
 
 
 def write_sweep(tally: Tally, path: Path, command: str, *, gates: bool = True) -> None:
-    """Write the page of a sweep; `command` and ` --seed N` play one seed again. Raises `SimError`."""
-    try:
-        path.write_text(render(tally, command, gates=gates), encoding="utf-8", errors="replace")
-    except OSError as error:
-        raise SimError(f"{path}: {error.strerror or error}; the report was not written") from error
+    """Write the page of a sweep; `command` and ` --seed N` play one seed again. Raises `OutputError`."""
+    put(path, render(tally, command, gates=gates))
 
 
 def render(tally: Tally, command: str, *, gates: bool = True) -> str:

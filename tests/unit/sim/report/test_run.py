@@ -214,7 +214,7 @@ def test_page_of_a_very_long_run_stays_small() -> None:
 def test_file_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     play, outcome = played(scenario())
 
-    with pytest.raises(SimError, match="the report was not written"):
+    with pytest.raises(SimError, match="expected a file that can be written"):
         write_report(play, outcome, tmp_path / "missing" / "out.html", COMMAND)
 
 

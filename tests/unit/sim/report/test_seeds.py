@@ -86,5 +86,5 @@ def test_page_asks_for_nothing_and_hostile_words_stay_words() -> None:
 
 
 def test_file_that_cannot_be_written_is_told(tmp_path: Path) -> None:
-    with pytest.raises(SimError, match="the report was not written"):
+    with pytest.raises(SimError, match="expected a file that can be written"):
         write_sweep(tally(), tmp_path / "missing" / "out.html", COMMAND)

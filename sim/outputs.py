@@ -1,0 +1,44 @@
+"""Files that a person asked for: a tape, a report, a verdict. One that cannot be written is the same error for all of them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import TextIOWrapper
+from pathlib import Path
+
+from sim.errors import OutputError
+
+
+def put(path: Path, content: str | bytes) -> None:
+    """Write a file. Raises `OutputError`."""
+    try:
+        path.write_bytes(content.encode("utf-8", "replace") if isinstance(content, str) else content)
+    except OSError as error:
+        raise unwritable(path, error) from error
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[TextIOWrapper]:
+    """A text file that is written piece by piece. Raises `OutputError`, also for what fails while it is written."""
+    try:
+        with path.open("w", encoding="utf-8", errors="replace") as file:
+            yield file
+    except OSError as error:
+        raise unwritable(path, error) from error
+
+
+def unwritable(path: Path, error: OSError) -> OutputError:
+    """What is told of a file that the system will not have written."""
+    return OutputError(str(path), 0, error.strerror or str(error), "a file that can be written")
+
+
+def check_writable(path: Path) -> None:
+    """Raise `OutputError` for a file that surely cannot be written, before somebody has waited for it."""
+    if path.is_dir():
+        raise OutputError(str(path), 0, "it is a folder", "a file that can be written")
+    if not path.parent.is_dir():
+        raise OutputError(str(path), 0, f"there is no folder {path.parent}", "a file in a folder that is there")
+    if not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise OutputError(str(path), 0, "it may not be written", "a file that can be written")
