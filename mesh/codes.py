@@ -85,6 +85,8 @@ class Code(StrEnum):
     JOURNAL_FOREIGN = "GSM-6102"
     OUTPUT_UNWRITABLE = "GSM-6103"
     SEED_TWO_WAYS = "GSM-6104"
+    TAPE_INVALID = "GSM-6105"
+    TAPE_FOREIGN = "GSM-6106"
 
 
 class Explanation(NamedTuple):
@@ -420,6 +422,16 @@ _TABLE: dict[Code, tuple[str, str, str]] = {
         "one seed, two results",
         "Two journals of one sweep, or two lines of one, say different things of a seed. A seed decides a run wholly.",
         "If neither file was changed by hand, the simulation is not deterministic: report it, with both files.",
+    ),
+    Code.TAPE_INVALID: (
+        "a tape cannot be replayed",
+        "The file is no tape, was changed or cut off, or the run asks for other draws than it holds.",
+        "Record it again: `gossamer sim run SCENARIO --seed N --save FILE`.",
+    ),
+    Code.TAPE_FOREIGN: (
+        "a tape of another version",
+        "A tape means something only to the code that recorded it.",
+        "Check that version out, or play the scenario and its seed again.",
     ),
 }
 

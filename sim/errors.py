@@ -41,3 +41,8 @@ class JournalError(ScenarioError):
 
 class TapeError(SimError):
     """A tape that cannot be replayed: of another version, damaged, or not of this run."""
+
+    def __init__(self, said: str, code: Code = Code.TAPE_INVALID) -> None:
+        """Keep the code beside the words."""
+        super().__init__(said)
+        self.code = code

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -17,24 +18,65 @@ from importlib.metadata import version
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic_core import from_json
 
-from sim.errors import TapeError
+from mesh.codes import Code
+from sim.errors import ScenarioError, TapeError
 from sim.heap import Play
 from sim.outcome import Outcome
 from sim.outputs import put
 from sim.safeguards import SAFEGUARDS, off
+from sim.scenario.building import config_of
+from sim.scenario.cast import Cast, CastError
 from sim.scenario.events import Event
 from sim.scenario.model import Scenario
-from sim.scenario.plan import Say, Step
+from sim.scenario.plan import STEPS_MAX, Say, Step
+from sim.scenario.reading import from_tables
 from sim.tape import Tape
 
 FORMAT = 1
 PLANNED = "play/plan"
 """Streams that the plan was drawn from: its steps stand in the file instead."""
+TAPE_BYTES_MAX = 256 << 20
+"""Unpacked: hours of a large mesh."""
+SAY_BYTES_MAX = 16 << 20
+"""Of one message: more than any node takes ..."""
+PUBLISHED_BYTES_MAX = 1 << 30
+"""... and of all, since a run keeps them to compare."""
+NUMBER_MAX = (1 << 63) - 1
+DRAW_MAX = (1 << 64) - 1
+SHOWN_MAX, WORDS_MAX = 60, 300
+EXPECTED = "expected a file that `sim run --save` or `sim shrink --save` wrote"
 SAY_FIELDS = ("at", "client", "channel", "size", "copies", "regions", "ttl", "number")
+
+
+Number = Annotated[int, Field(ge=0, le=NUMBER_MAX)]
+Count = Annotated[int, Field(ge=1, le=NUMBER_MAX)]
+Draw = Annotated[int, Field(ge=0, le=DRAW_MAX)]
+_SAY: TypeAdapter[tuple[int, str, str, int, int, int, int, int]] = TypeAdapter(
+    tuple[Number, str, str, Annotated[int, Field(ge=0, le=SAY_BYTES_MAX)], Count, Count, Number, Number]
+)
+
+
+class _Said(BaseModel):
+    """A tape as it stands in a file; what its scenario and its steps mean is looked at afterwards."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, alias_generator=lambda name: name.replace("_", "-"))
+
+    gossamer_tape: int
+    version: str
+    sources: str
+    seed: Number
+    broken: list[str]
+    without: list[str]
+    stop_at: str
+    trace: str
+    scenario: dict[str, Any]
+    steps: Annotated[list[Any], Field(max_length=STEPS_MAX)]
+    draws: dict[str, list[Draw]]
 
 
 @dataclass
@@ -126,28 +168,101 @@ def _step(step: Step) -> Any:
 def load(path: Path) -> Artefact:
     """Read a file. Raises `TapeError` for what is none, and for one that another version recorded."""
     try:
-        packed = path.read_bytes()
-        plain = json.loads(gzip.decompress(packed) if path.suffix == ".gz" else packed)
-    except OSError as error:
-        raise TapeError(f"{path}: {error.strerror or error}; expected a file that `sim run --save` wrote") from error
-    except (ValueError, EOFError) as error:
-        raise TapeError(f"{path}: no tape: {error}; expected a file that `sim run --save` wrote") from error
+        plain = from_json(_unpacked(path))
+    except (ValueError, MemoryError) as error:
+        raise TapeError(f"{path}: no tape: {error}; {EXPECTED}") from error
     if not isinstance(plain, dict) or "gossamer-tape" not in plain:
-        raise TapeError(f"{path}: no tape; expected a file that `sim run --save` or `sim shrink` wrote")
+        raise TapeError(f"{path}: no tape; {EXPECTED}")
     _check_version(path, plain)
     try:
-        return Artefact(
-            Scenario.model_validate(plain["scenario"]),
-            int(plain["seed"]),
-            [Say(*step) if isinstance(step, list) else Event.model_validate(step) for step in plain["steps"]],
-            {str(label): [int(draw) for draw in draws] for label, draws in plain["draws"].items()},
-            str(plain["trace"]),
-            [str(promise) for promise in plain["broken"]],
-            tuple(str(name) for name in plain["without"] if name in SAFEGUARDS),
-            str(plain["stop-at"]),
-        )
-    except (ValidationError, KeyError, TypeError, ValueError, AttributeError) as error:
-        raise TapeError(f"{path}: the tape is damaged: {error}".splitlines()[0]) from error
+        return _artefact(_Said.model_validate(plain))
+    except ValidationError as error:
+        raise _damaged(path, *_first(error)) from error
+    except CastError as error:
+        raise _damaged(path, _dotted(error.loc), error.problem, error.expected) from error
+    except ScenarioError as error:
+        raise _damaged(path, "scenario", error.problem, error.expected) from error
+
+
+def _unpacked(path: Path) -> bytes:
+    """What a file holds. Raises `TapeError`, also for one that would unpack to more than anybody recorded."""
+    try:
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+            packed = file.read(TAPE_BYTES_MAX + 1)
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise TapeError(f"{path}: no tape: {error}; {EXPECTED}") from error
+    except OSError as error:
+        raise TapeError(f"{path}: {error.strerror or error}; {EXPECTED}") from error
+    if len(packed) > TAPE_BYTES_MAX:
+        raise TapeError(f"{path}: the tape is too large; expected at most {TAPE_BYTES_MAX >> 20} MiB")
+    return packed
+
+
+def _artefact(said: _Said) -> Artefact:
+    """What a tape says, once all of it makes sense. Raises `ValidationError`, `CastError` or `ScenarioError`."""
+    scenario = from_tables(said.scenario)
+    config_of(scenario.config)
+    for group in scenario.topology.node:
+        config_of(group.profile)
+    unknown = [name for name in said.without if name not in SAFEGUARDS]
+    if unknown:
+        raise CastError(("without",), f"{unknown[0]!r} is no safeguard", "one of `gossamer sim safeguards --list`")
+    cast = Cast(scenario)
+    steps = [_step_of(cast, ("steps", index), step) for index, step in enumerate(said.steps)]
+    size = sum(_published_bytes(cast, step) for step in steps)
+    if size > PUBLISHED_BYTES_MAX:
+        raise CastError(("steps",), f"they publish {size:,} bytes", f"at most {PUBLISHED_BYTES_MAX:,}")
+    return Artefact(scenario, said.seed, steps, said.draws, said.trace, said.broken, tuple(said.without), said.stop_at)
+
+
+def _step_of(cast: Cast, place: tuple[str | int, ...], step: Any) -> Step:
+    """A step, if everybody in it exists."""
+    if isinstance(step, dict):
+        try:
+            event = Event.model_validate(step)
+        except ValidationError as error:
+            where, problem, expected = _first(error)
+            raise CastError((*place, where) if where else place, problem, expected) from error
+        cast.check_event(event, place)
+        return event
+    try:
+        say = Say(*_SAY.validate_python(step))
+    except ValidationError as error:
+        raise CastError(place, _short(step), f"an event, or {', '.join(SAY_FIELDS)} of a message") from error
+    if say.client not in cast.clients:
+        raise CastError(place, f"no client is called {say.client!r}", "one of the scenario's clients")
+    if say.copies > len(cast.nodes):
+        raise CastError(place, f"copies = {say.copies}", f"at most the {len(cast.nodes)} nodes that there are")
+    return say
+
+
+def _published_bytes(cast: Cast, step: Step) -> int:
+    if isinstance(step, Say):
+        return step.size
+    if step.publish is None:
+        return 0
+    return step.publish.bytes_ * step.publish.count * len(cast.clients_of(step.publish.client))
+
+
+def _damaged(path: Path, place: str, problem: str, expected: str) -> TapeError:
+    said = f"{place}: {problem}" if place else problem
+    return TapeError(f"{path}: the tape is damaged: {said[:WORDS_MAX]}; expected {expected[:WORDS_MAX]}")
+
+
+def _first(error: ValidationError) -> tuple[str, str, str]:
+    """Where something is wrong, what, and what was expected."""
+    first = error.errors(include_url=False)[0]
+    problem = "it is missing" if first["type"] == "missing" else _short(first["input"])
+    return _dotted(first["loc"]), problem, first["msg"][0].lower() + first["msg"][1:]
+
+
+def _dotted(place: tuple[str | int, ...]) -> str:
+    return ".".join(str(part)[:SHOWN_MAX] for part in place)
+
+
+def _short(value: Any) -> str:
+    said = repr(value)
+    return said if len(said) <= SHOWN_MAX else f"{said[: SHOWN_MAX - 1]}…"
 
 
 def _check_version(path: Path, plain: dict[str, Any]) -> None:
@@ -157,7 +272,8 @@ def _check_version(path: Path, plain: dict[str, Any]) -> None:
         made, here = (f"gossamer {each[1]} (tape {each[0]}, sources {each[2]})" for each in (theirs, ours))
         raise TapeError(
             f"{path}: recorded by {made}, and this is {here}: a tape replays only with the code that made it. "
-            "Check that version out, or play the scenario and its seed again with `gossamer sim run`"
+            "Check that version out, or play the scenario and its seed again with `gossamer sim run`",
+            Code.TAPE_FOREIGN,
         )
 
 

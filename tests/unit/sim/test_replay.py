@@ -1,14 +1,19 @@
+import gzip
 import json
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from gossamer.command import command
+from mesh.codes import Code
 from sim.errors import TapeError
 from sim.heap import Play
 from sim.outcome import Outcome
 from sim.replay import Artefact, load, record, replay, save
 from sim.safeguards import off
 from sim.scenario.model import Scenario
+from sim.scenario.plan import STEPS_MAX
 from sim.scenario.reading import find, read
 
 WITHOUT = ("cursor",)
@@ -66,27 +71,106 @@ def test_a_tape_of_another_version_is_refused_with_its_version(tape: Path) -> No
         load(changed(tape, version="0.0.9"))
     with pytest.raises(TapeError, match="sources 0123"):
         load(changed(tape, version="0.1.0", sources="0123"))
-    with pytest.raises(TapeError, match="tape 2"):
+    with pytest.raises(TapeError, match="tape 2") as refused:
         load(changed(tape, **{"gossamer-tape": 2}))
+    assert refused.value.code == Code.TAPE_FOREIGN
+
+
+SAY = [1_000_000, "app-1", "room/1", 16, 1, 1, 0, 7]
+DEEP = json.loads("[" * 150 + "]" * 150)
+DAMAGES: list[tuple[str, object, str]] = [
+    ("scenario", {}, "scenario: "),
+    ("scenario", None, "scenario: None"),
+    ("scenario", "swarm", "scenario: 'swarm'"),
+    ("scenario", {"title": DEEP}, "scenario: title: "),
+    ("scenario", {"title": "t", "promise": "p", "topology": {"node": []}}, "scenario: topology.node: "),
+    ("steps", 7, "steps: 7"),
+    ("steps", ["crash"], "steps.0: 'crash'"),
+    ("steps", [SAY, [1]], "steps.1: [1]; expected an event, or at, client, channel, size"),
+    ("steps", [DEEP], "steps.0: [["),
+    ("steps", [{"at": "1s"}], "steps.0: "),
+    ("steps", [{"at": "1s", "crash": ["nobody"]}], "steps.0.crash: no node is called 'nobody'; expected one of"),
+    ("steps", [{"at": "1s", "luck": 7}], "steps.0.luck: 7"),
+    ("steps", [["1s", *SAY[1:]]], "steps.0: ['1s', "),
+    ("steps", [[-1, *SAY[1:]]], "steps.0: [-1, "),
+    ("steps", [[*SAY[:3], 1 << 40, *SAY[4:]]], "steps.0: "),
+    ("steps", [[0, "nobody", *SAY[2:]]], "steps.0: no client is called 'nobody'"),
+    ("steps", [[*SAY[:4], 99, *SAY[5:]]], "steps.0: copies = 99; expected at most the 5 nodes"),
+    ("steps", [[*SAY[:3], 16 << 20, *SAY[4:]]] * 65, "steps: they publish 1,090,519,040 bytes; expected at most"),
+    (
+        "steps",
+        [{"at": "1s", "publish": {"client": "app-1", "channel": "room/1", "bytes": "1GiB", "count": 100_000}}],
+        "steps: they publish",
+    ),
+    ("draws", {"a": ["x"]}, "draws.a.0: 'x'"),
+    ("draws", {"a": [-1]}, "draws.a.0: -1"),
+    ("draws", {"a": [1 << 70]}, "draws.a.0: 11805"),
+    ("draws", {"a": [1.5]}, "draws.a.0: 1.5"),
+    ("draws", [], "draws: []"),
+    ("seed", "x", "seed: 'x'"),
+    ("seed", -1, "seed: -1"),
+    ("broken", "once", "broken: 'once'"),
+    ("without", ["luck"], "without: 'luck' is no safeguard"),
+    ("stop-at", 5, "stop-at: 5"),
+    ("trace", DEEP, "trace: [["),
+    ("luck", 5, "luck: 5"),
+]
+
+
+@pytest.mark.parametrize(("field", "value", "words"), DAMAGES)
+@pytest.mark.parametrize("verb", ["replay", "shrink"])
+def test_a_damaged_tape_is_refused_with_its_place(tape: Path, field: str, value: object, words: str, verb: str) -> None:
+    told = CliRunner().invoke(command, ["sim", verb, str(changed(tape, **{field: value}))])
+
+    assert (told.exit_code, type(told.exception)) == (2, SystemExit)
+    assert told.stderr.startswith(f"gossamer sim: {Code.TAPE_INVALID} {tape}: the tape is damaged: {words}")
+    assert "; expected " in told.stderr
+    assert len(told.stderr) < 1_000
+
+
+@pytest.mark.parametrize("field", ["scenario", "steps", "seed", "trace", "stop-at"])
+def test_a_tape_that_lacks_something_is_refused(tape: Path, field: str) -> None:
+    plain = json.loads(tape.read_text())
+    del plain[field]
+    tape.write_text(json.dumps(plain))
+
+    with pytest.raises(TapeError, match=f"the tape is damaged: {field}: it is missing; expected"):
+        load(tape)
+
+
+def test_a_tape_of_too_many_steps_is_refused(tape: Path) -> None:
+    text = json.dumps({**json.loads(tape.read_text()), "steps": []})
+    tape.write_text(text.replace('"steps": []', '"steps": [%s1]' % ("1," * STEPS_MAX)))
+
+    with pytest.raises(TapeError, match=r"the tape is damaged: steps: \[1, 1.*; expected .*at most 2000000 items"):
+        load(tape)
+
+
+def test_a_tape_that_unpacks_to_more_than_anybody_recorded_is_refused(
+    tape: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    packed = tmp_path / "run.tape.gz"
+    packed.write_bytes(gzip.compress(bytes(2_000_000)))
+    monkeypatch.setattr("sim.replay.TAPE_BYTES_MAX", 1_000_000)
+
+    with pytest.raises(TapeError, match="the tape is too large; expected at most"):
+        load(packed)
 
 
 @pytest.mark.parametrize(
-    ("field", "value"),
-    [
-        ("scenario", {}),
-        ("steps", [[1]]),
-        ("draws", {"a": ["x"]}),
-        ("seed", "x"),
-        ("draws", []),
-        ("steps", [{"at": "1s"}]),
-    ],
+    "content", [b"no gzip", gzip.compress(b"{}" * 1_000)[:-12], gzip.compress(b"{}")[:10] + b"\xff" * 20, b""]
 )
-def test_a_damaged_tape_is_refused(tape: Path, field: str, value: object) -> None:
-    with pytest.raises(TapeError, match="damaged"):
-        load(changed(tape, **{field: value}))
+def test_a_packed_tape_that_is_damaged_is_refused(tmp_path: Path, content: bytes) -> None:
+    packed = tmp_path / "run.tape.gz"
+    packed.write_bytes(content)
+
+    with pytest.raises(TapeError, match="no tape"):
+        load(packed)
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"{}", b"\xff"])
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b"[]", b"{}", b"\xff", b"[" * 100_000, b'{"gossamer-tape": ' + b"9" * 9_999 + b"}"]
+)
 def test_what_is_no_tape_is_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "x.tape"
     path.write_bytes(content)
