@@ -12,7 +12,7 @@ never taken for what it is not.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from hashlib import blake2b
@@ -24,6 +24,7 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic_core import from_json
 
 from mesh.codes import Code
+from sim.differences import differences, short
 from sim.errors import JournalError
 from sim.heap import round_trips_of
 from sim.outputs import unwritable
@@ -37,7 +38,6 @@ LINE_BYTES_MAX = 16 << 20
 """No result is so long: a witness has a few lines."""
 NUMBER_MAX = (1 << 63) - 1
 TEXT_MAX = 100_000
-SHOWN_MAX = 60
 DIFFERENCES_MAX = 3
 
 Number = Annotated[int, Field(ge=0, le=NUMBER_MAX)]
@@ -153,7 +153,7 @@ class Journal:
             raise JournalError(
                 str(self.path), 1, "this is no journal", "a file that `gossamer sim sweep --journal` wrote, or none"
             )
-        found = list(_differences(heading, self.subject.heading))
+        found = list(differences(heading, self.subject.heading))
         if found:
             more = f", and {len(found) - DIFFERENCES_MAX} more" if len(found) > DIFFERENCES_MAX else ""
             raise JournalError(
@@ -248,7 +248,7 @@ def _two_ways(result: Result, journal: Journal, line: int, where: Journal, at: i
     before = next(found for number, found in Journal(where.path, where.subject).results() if number == at)
     theirs, ours = asdict(before), asdict(result)
     theirs["seconds"] = ours["seconds"]
-    found = list(_differences(theirs, ours))[:DIFFERENCES_MAX]
+    found = list(differences(theirs, ours))[:DIFFERENCES_MAX]
     return JournalError(
         str(journal.path),
         line,
@@ -261,28 +261,9 @@ def _two_ways(result: Result, journal: Journal, line: int, where: Journal, at: i
 def _said(error: ValidationError) -> tuple[str, str]:
     """What is wrong with a line, and what was expected."""
     first = error.errors(include_url=False)[0]
-    place = ".".join(_short(part) for part in first["loc"])
+    place = ".".join(short(part) for part in first["loc"])
     message = first["msg"][0].lower() + first["msg"][1:]
     if first["type"] == "json_invalid":
         return f"no JSON: {message.removeprefix('invalid JSON: ')}", "the result of a seed, as a sweep writes it"
-    found = "it is missing" if first["type"] == "missing" else f"{_short(first['input'])}"
+    found = "it is missing" if first["type"] == "missing" else f"{short(first['input'])}"
     return f"{place or 'the line'}: {found}", f"the result of a seed, as a sweep writes it ({message})"
-
-
-def _differences(theirs: Any, ours: Any, place: Sequence[str] = ()) -> Iterator[str]:
-    """What one plain value says otherwise than another, each place in a phrase."""
-    if isinstance(theirs, dict) and isinstance(ours, dict):
-        for key in dict.fromkeys((*ours, *theirs)):
-            yield from _differences(theirs.get(key), ours.get(key), (*place, str(key)))
-    elif isinstance(theirs, list) and isinstance(ours, list) and len(theirs) == len(ours):
-        for index, (one, other) in enumerate(zip(theirs, ours, strict=True)):
-            yield from _differences(one, other, (*place, str(index)))
-    elif theirs != ours or isinstance(theirs, bool) != isinstance(ours, bool):
-        yield f"{'.'.join(place)} is {_short(theirs)} there and {_short(ours)} here"
-
-
-def _short(value: Any) -> str:
-    if value is None:
-        return "not said"
-    said = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return said if len(said) <= SHOWN_MAX else f"{said[: SHOWN_MAX - 1]}…"

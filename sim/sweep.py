@@ -30,6 +30,7 @@ from sim.journal import Result as Result
 from sim.safeguards import off
 from sim.scenario.model import Scenario
 from sim.seeds import Seeds, listed, seeds_among, together
+from sim.twice import play_twice
 
 AGAIN_EVERY = 20
 """One run in so many is played twice, and the traces compared."""
@@ -49,9 +50,12 @@ def play_seeds(scenario: Scenario, seeds: Sequence[int], without: Sequence[str] 
 def play_seed(scenario: Scenario, seed: int, without: Sequence[str] = ()) -> Result:
     """Play one seed; one in twenty twice."""
     begun = time.perf_counter()
+    again, parting = None, None
     with off(*without):
-        outcome = Play(scenario, seed).run()
-        again = Play(scenario, seed).run() if seed % AGAIN_EVERY == AGAIN_EVERY - 1 else None
+        if seed % AGAIN_EVERY == AGAIN_EVERY - 1:
+            outcome, again, parting = play_twice(scenario, seed)
+        else:
+            outcome = Play(scenario, seed).run()
     first = outcome.breaches[0] if outcome.breaches else None
     result = Result(
         seed,
@@ -69,9 +73,10 @@ def play_seed(scenario: Scenario, seed: int, without: Sequence[str] = ()) -> Res
     if again is not None:
         result.events += again.events
         result.evaluated["deterministic"] = 1
-        if again.trace != outcome.trace:
+        if parting is not None:
             result.broken = [*result.broken, "deterministic"]
-            result.about = f"the same seed went two ways: after {outcome.events} events {outcome.trace}, {again.trace}"
+            result.about = f"the same seed went two ways, first {parting.about}"
+            result.witness = list(parting.witness)
     return result
 
 

@@ -104,14 +104,15 @@ class World:
         """Sees every effect before it is performed."""
         self.recorder: Recorder | None = None
         """Keeps what crossed, for reports; costs time, and changes nothing."""
+        self.listener: Callable[[list[bytes]], None] | None = None
+        """Hears what is noted, piece by piece; the list is not its own."""
         self._heap: list[Due] = []
         self._soon: Due | None = None
         """What was planned last of the ticks: often it is what happens next, and need not go through the heap."""
         self._number = 0
         self._sessions = 0
         self._trace = blake2b(digest_size=16)
-        self._noted: list[bytes] = []
-        """What the trace has still to take in: hashing piece by piece costs more than the hash."""
+        self._noted: list[bytes] = []  # what the trace has still to take in: hashing it one by one costs more
         self.links = Links(self, self.network)
 
     # --- time --------------------------------------------------------------------------------------------------------
@@ -123,6 +124,8 @@ class World:
         return self._trace.hexdigest()
 
     def _hash_noted(self) -> None:
+        if self.listener is not None:
+            self.listener(self._noted)
         self._trace.update(b"".join(self._noted))
         self._noted.clear()
 
