@@ -90,6 +90,8 @@ class Diary:
     began: bool = False
     whole: bool = True
     """It began at the beginning, and is owed everything."""
+    misjudged: list[fx.Missed] = field(default_factory=list)
+    """Those of `missed` that a node told as expired which had begun alone, with a clock that was wrong."""
     owner: str = ""
     seen: dict[Name, int] = field(default_factory=dict)
     """When each name was shown first."""

@@ -19,10 +19,6 @@ BUSY = frozenset({"Push", "IHave", "Graft", "NotFound", "Want", "Busy"})
 """Frames that a converged and idle mesh has no reason to send."""
 
 
-ISOLATION = ("p99_us", "slowest_us", "acknowledge_p99_us", "unavailable_us")
-"""Bounds that a scenario holds while something is wrong somewhere."""
-
-
 def percentile(values: list[int], per_cent: int) -> int:
     """A percentile of sorted values (nearest rank); -1 of none."""
     if not values:
@@ -75,8 +71,6 @@ def judge(guarantees: Guarantees, outcome: Outcome, play: Play) -> None:
     for name, bound in bounds_of(guarantees).items():
         found = getattr(figures, name)
         watch.look("bounds")
-        if name in ISOLATION:  # what is wrong elsewhere must not be seen in it
-            watch.look("isolated")
         if found > bound or found == -1:
             shown, most = (say_us(found), say_us(int(bound))) if name.endswith("_us") else (found, bound)
             watch.broken(

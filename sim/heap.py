@@ -12,6 +12,7 @@ import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import PurePath as Path
 from traceback import extract_tb
 
@@ -24,13 +25,14 @@ from sim.checkers import SKEW_US, Watch, places_in
 from sim.contract import budget, convergence_us
 from sim.diary import Diary, Name
 from sim.figures import BUSY, measure
+from sim.isolation import Books, hold, without_faults
 from sim.links import IDLE_US
 from sim.network import Condition, Delay
 from sim.outcome import Outcome
 from sim.recorder import Recorder
 from sim.scenario.building import config_of, linked, network_of
 from sim.scenario.cast import Cast
-from sim.scenario.model import Scenario
+from sim.scenario.model import Guarantees, Scenario
 from sim.scenario.plan import Step, plan
 from sim.stage import Band, Stage
 from sim.tape import Tape
@@ -130,6 +132,8 @@ class Play:
                 if isinstance(error, TripwireError):
                     raise
                 self._crashed(error)
+        if self.scenario.guarantees.isolated and self.watch.evaluated.get("converges"):  # it came to its end
+            self._hold_isolated()
         outcome.breaches = self.watch.breaches
         outcome.evaluated = self.watch.evaluated
         outcome.coverage = world.coverage
@@ -138,6 +142,21 @@ class Play:
         outcome.simulated_us = world.now_us
         outcome.budget = budget(self.cast)
         return outcome
+
+    def _hold_isolated(self) -> None:
+        """Play the same without its faults, and compare what clients saw."""
+        bands = self.stage.bands
+        begin_us = min((band.begin_us for band in bands), default=0)
+        end_us = max((band.end_us if band.end_us >= 0 else self.world.now_us for band in bands), default=0)
+        steps = self.steps or []
+        bare = self.scenario.model_copy(update={"guarantees": Guarantees(), "timeline": (), "random": None})
+        calm = Play(bare, self.seed, steps=without_faults(steps))
+        calm.run()
+        books, still = (
+            Books(play.watch.ledger, [d for app in play.apps.values() for d in app.diaries.values()], begin_us, end_us)
+            for play in (self, calm)
+        )
+        hold(self.watch, self.cast, steps, books, still)
 
     def _crashed(self, error: Exception) -> None:
         """Our own code gave up: an invariant does not hold, and the run ends here."""
@@ -252,6 +271,16 @@ class Play:
         self.outside.add(name)
         return False
 
+    def _is_owed_to(self, diary: Diary, name: Name) -> bool:
+        """The same for one subscription: a node that begins alone has nobody who could tell it that its clock is wrong."""
+        if not self._is_owed(name):
+            return False
+        return not diary.misjudged or not any(
+            gap.log == log and gap.first <= last and first <= gap.last
+            for log, first, last in places_in(self.world)(name)
+            for gap in diary.misjudged
+        )
+
     def _unfinished(self) -> list[str]:
         """What clients of the core still wait for, and could have."""
         waiting = []
@@ -279,7 +308,7 @@ class Play:
             for name, entry in self.watch.ledger.items()
             if entry.is_acknowledged and name not in diary.seen and not entry.is_excused
             and not (entry.expires_us and now_us + SKEW_US > entry.expires_us)
-            and diary.matches(entry.channel) and self._is_owed(name)
+            and diary.matches(entry.channel) and self._is_owed_to(diary, name)
         ][:10]  # fmt: skip
 
     def _judge(self, outcome: Outcome) -> None:
@@ -300,7 +329,7 @@ class Play:
                 if not diary.whole:
                     continue
                 if diary.policy in (SlowPolicy.ALL, SlowPolicy.DISCONNECT):
-                    watch.nothing_lost(diary, self._is_owed)
+                    watch.nothing_lost(diary, partial(self._is_owed_to, diary))
                 watch.honest_about_gaps(diary, places_in(self.world), self._is_owed)
         outcome.pending = [f"{name} lies only outside the core" for name in sorted(self.outside)]
         figures.excused = sum(entry.is_excused for entry in watch.ledger.values())

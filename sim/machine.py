@@ -38,6 +38,8 @@ class Machine:
     inbox: list[Event] = field(default_factory=list)
     ticking: bool = False
     alarm_us: int = -1
+    began_wrong: bool = False
+    """Its clock was wrong when it was started."""
     life: int = 0
     """How often it was started; what belongs to an earlier life is dropped."""
     appending: list[Append] = field(default_factory=list)
@@ -53,6 +55,14 @@ class Machine:
     slowness: int = 1
     """Its processor takes so many times as long."""
     paused: bool = False
+
+    @property
+    def has_only_a_wrong_clock(self) -> bool:
+        """It was started with a wrong clock, and nobody has shown it so: it takes two neighbors, or one once it is right."""
+        if not self.began_wrong or self.node is None:
+            return False
+        neighbors = len(self.node.guard.offsets)
+        return neighbors == 0 or (neighbors == 1 and not self.node.guard.is_sure)
 
     @property
     def address(self) -> Address:

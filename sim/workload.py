@@ -16,7 +16,7 @@ from mesh.client.effects import ClientEffect
 from mesh.client.machine import CONNECTING
 from mesh.client.outbox import Held
 from mesh.clocks.vector import VersionVector
-from mesh.operations import ClientOperation, Draft, Goodbye, NodeOperation, Receipt, SlowPolicy
+from mesh.operations import ClientOperation, Draft, GapReason, Goodbye, NodeOperation, Receipt, SlowPolicy
 from mesh.types import SessionId
 from sim.checkers import Watch
 from sim.diary import Diary, Entry, Ledger, Name, Shown
@@ -182,8 +182,12 @@ class App:
                 else:
                     self.unread.append((number, len(record.payload)))
             case fx.Missed(number):
-                self.diaries[number].missed.append(effect)
+                diary = self.diaries[number]
+                diary.missed.append(effect)
                 self.world.cover(f"gap/{effect.reason.value}")
+                if effect.reason is GapReason.EXPIRED and self.home is not None and self.home.has_only_a_wrong_clock:
+                    diary.misjudged.append(effect)
+                    self.world.cover("gap/expired-by-a-lone-wrong-clock")
             case fx.Reached(receipt):
                 for sequence in range(receipt.first, receipt.last + 1):
                     entry = self.ledger.get((self.name, self.client.incarnation, sequence))

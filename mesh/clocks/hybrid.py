@@ -6,8 +6,9 @@ more than 60 s ahead is kept as it is and does not move the clock, for rejecting
 wrong clock drag the mesh.
 
 `ClockGuard` compares this node's clock with its neighbors'. While they disagree by more than 60 s, or after a leap
-against the monotonic clock that no neighbor confirms, nothing expires, and stamps come from the median. A node that is
-alone has nobody to confirm a leap; it believes its clock again when that has run on for an hour.
+against the monotonic clock that no neighbor confirms, nothing expires, and stamps come from the median, or without one
+from the clock as it ran before it leapt. A node that is alone has nobody to confirm a leap; it believes its clock again
+when that has run on for an hour.
 """
 
 from __future__ import annotations
@@ -74,12 +75,13 @@ class ClockGuard:
 
     offsets: dict[NodeId, int] = field(default_factory=dict)
     expiry_ms: int = 0
-    """What expires up to this time is dead. It stands still while the clock is doubted, and goes back only to the others'
-    median, once they have shown that ours was wrong."""
+    """What expires up to this time is dead. It stands still while the clock is doubted, and goes back only where others
+    show that ours was wrong: to their median while it is, or to our own clock once it agrees with theirs again."""
     is_sure: bool = False
     """Our clock has run on as it was when it was last held against the others', agreed, and nobody has said more since:
     `trusted` would be true."""
     _base_ms: int | None = None
+    """By how much the clock was ahead of the monotonic one before it leapt."""
     _leapt: bool = False
     _leapt_base_ms: int = 0
     _denied_ms: int = 0
@@ -96,7 +98,8 @@ class ClockGuard:
         base = wall_ms - mono_ms
         if base == self._base_ms and base == self._judged_ms and self._agreed and not self._leapt:  # as nearly always
             self.is_sure = True
-            self.expiry_ms = max(self.expiry_ms, wall_ms)
+            if wall_ms > self.expiry_ms:  # noqa: PLR1730  # without a call, at each tick
+                self.expiry_ms = wall_ms
             return
         self.is_sure = False
         if self._base_ms is None or abs(base - self._base_ms) <= SKEW_MAX_MS or (self.offsets and self._agrees(now)):
@@ -107,7 +110,9 @@ class ClockGuard:
         elif mono_ms - self._denied_ms >= LONE_DOUBT_MS:
             self._base_ms, self._leapt = base, False
         if self.trusted(now):
-            self.expiry_ms = max(self.expiry_ms, now.wall_ms)
+            if self.offsets and self.expiry_ms > wall_ms + SKEW_MAX_MS:  # we began alone, with a clock that was wrong
+                self.expiry_ms = wall_ms
+            self.expiry_ms = max(self.expiry_ms, wall_ms)
         elif len(self.offsets) >= 2:  # we were wrong alone: what a wrong clock declared dead may live
             self.expiry_ms = min(self.expiry_ms, self.median_ms(now))
 
@@ -150,7 +155,12 @@ class ClockGuard:
         return self._agreed if wall_ms - mono_us // 1_000 == self._judged_ms else self._agrees(now)
 
     def wall_ms(self, now: Now) -> int:
-        """The time to stamp with: our own clock where it is trusted or there is no median, else the median."""
-        if self.trusted(now) or len(self.offsets) < 2:
+        """The time to stamp with: our own clock where it is trusted, else the median, else as it ran before it leapt.
+
+        Of two that differ and have not leapt, each stamps by its own.
+        """
+        if self.trusted(now):
             return now.wall_ms
-        return self.median_ms(now)
+        if len(self.offsets) >= 2:
+            return self.median_ms(now)
+        return now.mono_us // 1_000 + (self._base_ms or 0) if self._leapt else now.wall_ms

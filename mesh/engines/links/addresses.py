@@ -33,6 +33,9 @@ class AddressConfig:
     """The same for a peer of another region."""
     backoff_max_ms: int = 60_000
     known_for_ms: int = 3_600_000
+    stood_ms: int = 5_000
+    """A link that fell sooner was no success: the back-off goes on from where it was. Else a peer that greets and is hung up
+    on for what it says next would be dialled several times a second for ever."""
     addresses_max: int = 1_024
     learns_addresses: bool = True
     """Dial where peers say that others are, and tell them in turn: in the end every node links to every other.
@@ -46,6 +49,7 @@ class AddressConfig:
         require(0 < self.backoff_first_ms <= self.backoff_known_ms <= self.backoff_known_far_ms, "back-offs must rise")
         require(self.backoff_known_far_ms <= self.backoff_max_ms, "back-offs must rise")
         require(self.known_for_ms > 0 and self.addresses_max >= 1, "known_for_ms and addresses_max: positive")
+        require(self.stood_ms >= 0, "stood_ms: not negative")
 
 
 @dataclass(slots=True)
@@ -60,6 +64,8 @@ class Place:
     dialing: bool = False
     is_self: bool = False
     known_until_us: int = 0
+    linked_us: int = -1
+    """Since when its node is linked; -1 where it is not."""
     near: bool = False
 
 
@@ -86,7 +92,7 @@ class AddressBook:
                 return []
             place = self.places[address] = Place(address, source, due_us=now.mono_us)
         elif node is not None and node != place.node:
-            place.is_self, place.failures, place.due_us = False, 0, now.mono_us
+            place.is_self, place.failures, place.due_us, place.linked_us = False, 0, now.mono_us, -1
         if source in LASTING_SOURCES:
             place.source = source
         place.node = node or place.node
@@ -94,7 +100,8 @@ class AddressBook:
 
     def _make_room(self) -> bool:
         """Forget the address that failed most often, if it may be forgotten and has failed at all."""
-        fading = [p for p in self.places.values() if p.source not in LASTING_SOURCES and not p.dialing]
+        places = (p for p in self.places.values() if p.source not in LASTING_SOURCES)
+        fading = [p for p in places if not p.dialing and p.linked_us < 0]
         worst = max(fading, key=lambda p: (p.failures, p.address), default=None)
         if worst is None or worst.failures == 0:
             return False
@@ -146,11 +153,11 @@ class AddressBook:
         """A node is linked; `address` is where it was dialled, if it was."""
         place = self.places.get(address) if address is not None else None
         if place is not None:
-            place.node, place.dialing, place.failures = node, False, 0
+            place.node, place.dialing = node, False
             place.due_us = now.mono_us + self.rng.between(1, self.config.backoff_first_ms * US_PER_MS)
         for other in self.places.values():
-            if other.node == node:
-                other.failures = 0
+            if other.node == node and other.linked_us < 0:
+                other.linked_us = now.mono_us
         return self._plan(now)
 
     def on_lost(self, address: Address | None, node: NodeId, near: bool, now: Now) -> list[Outcome]:
@@ -161,6 +168,9 @@ class AddressBook:
                 place.near = near
                 if place.address == address:
                     place.dialing = False
+                if place.linked_us >= 0 and now.mono_us - place.linked_us >= self.config.stood_ms * US_PER_MS:
+                    place.failures = 0
+                place.linked_us = -1
                 self._back_off(place, now)
         return self._plan(now)
 

@@ -144,11 +144,44 @@ def test_a_leap_against_the_monotonic_clock_stops_expiry_until_it_is_undone() ->
     guard.on_now(leap)
     assert not guard.trusted(leap)
     assert guard.expiry_ms == WALL
-    assert guard.wall_ms(leap) == leap.wall_ms  # there is no median, and no better time
+    assert guard.wall_ms(leap) == WALL + 1_000  # there is no median: as it ran before
 
     guard.on_now(now(2_000, WALL + 2_000))
     assert guard.trusted(now(2_000, WALL + 2_000))
     assert guard.expiry_ms == WALL + 2_000
+
+
+@pytest.mark.parametrize("offset_ms", [SKEW_MAX_MS, -SKEW_MAX_MS, 0])
+def test_what_a_node_declared_dead_alone_lives_once_its_clock_is_right_and_a_neighbor_agrees(offset_ms: int) -> None:
+    guard = ClockGuard()
+    guard.on_now(now(0, WALL + 3_600_000))  # it began with a wrong clock, and nobody was there
+    guard.on_now(now(1_000, WALL + 1_000))  # which was set right
+
+    told(guard, now(1_001, WALL + 1_001), WALL + 1_001 + offset_ms)
+    guard.on_now(now(1_002, WALL + 1_002))
+
+    assert guard.trusted(now(1_002, WALL + 1_002))
+    assert guard.expiry_ms == WALL + 1_002
+
+
+def test_what_expired_does_not_live_again_because_a_neighbor_is_a_minute_behind() -> None:
+    guard = ClockGuard()
+    guard.on_now(now(0, WALL + SKEW_MAX_MS))
+    told(guard, now(1, WALL), WALL)
+
+    guard.on_now(now(1, WALL))
+
+    assert guard.expiry_ms == WALL + SKEW_MAX_MS
+
+
+def test_what_a_node_declared_dead_stays_so_while_its_one_neighbor_differs() -> None:
+    guard = ClockGuard()
+    guard.on_now(now(0, WALL + 3_600_000))
+    told(guard, now(1, WALL), WALL)
+
+    guard.on_now(now(1, WALL + 3_600_001))
+
+    assert guard.expiry_ms == WALL + 3_600_000
 
 
 def test_a_leap_of_sixty_seconds_exactly_is_none_in_either_direction() -> None:

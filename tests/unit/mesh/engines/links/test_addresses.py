@@ -50,6 +50,7 @@ def dialing(*peers: Peer, **fields: int) -> Book:
         ({"backoff_known_far_ms": 60_001}, "back-offs must rise"),
         ({"known_for_ms": 0}, "known_for_ms and addresses_max: positive"),
         ({"addresses_max": 0}, "known_for_ms and addresses_max: positive"),
+        ({"stood_ms": -1}, "stood_ms: not negative"),
     ],
 )
 def test_a_config_that_makes_no_sense_is_refused(fields: dict[str, int], why: str) -> None:
@@ -152,7 +153,8 @@ def test_a_node_that_answered_is_known_at_its_address_and_soon_looked_for_elsewh
     assert outcomes == [SetTimer(Timer(DIAL), min(place.due_us, at(99).mono_us))]
     assert (place.node, place.dialing, place.failures) == (BEN, False, 0)
     assert due == SetTimer(Timer(DIAL), place.due_us)
-    assert [one.book.places[address].failures for address in (TWO, THREE)] == [0, 2]
+    assert [one.book.places[address].failures for address in (TWO, THREE)] == [3, 2]
+    assert [one.book.places[address].linked_us for address in (ONE, TWO, THREE)] == [at().mono_us, at().mono_us, -1]
 
 
 def test_a_node_that_dialled_us_is_answered_though_no_address_is_known() -> None:
@@ -181,6 +183,51 @@ def test_a_node_that_was_linked_is_dialled_again_soon_for_an_hour(near: bool, ce
     assert place.due_us <= at(1_000 + ceiling_ms).mono_us
     one.book.on_failed(ONE, at(3_600_000))
     assert place.due_us == one.waits(60_000, 3_600_000).at_us  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(("stood_ms", "failures"), [(4_999, 4), (5_000, 1)])
+def test_a_link_that_fell_at_once_was_no_success_and_one_that_stood_was(stood_ms: int, failures: int) -> None:
+    one = dialing()
+    place = one.book.places[ONE]
+    place.failures = 3
+    one.book.on_answered(ONE, BEN, at())
+    one.book.on_answered(ONE, BEN, at(3_000))  # a second link to it: the first stands as long as it stood
+
+    one.book.on_lost(ONE, BEN, near=True, now=at(stood_ms))
+
+    assert (place.failures, place.linked_us) == (failures, -1)
+
+
+def test_who_greets_and_is_hung_up_on_again_and_again_is_dialled_ever_more_seldom() -> None:
+    one = dialing()
+    now_ms, dials = 0, 0
+    while now_ms < 60_000:
+        one.book.on_answered(ONE, BEN, at(now_ms))
+        one.book.on_lost(ONE, BEN, near=True, now=at(now_ms + 50))
+        now_ms = one.book.places[ONE].due_us // 1_000 + 1
+        assert one.book.on_timer(at(now_ms))[:1] == [Dial(ONE)]
+        dials += 1
+
+    assert 20 < dials < 80  # at 0 to 3 s apart
+
+
+def test_another_node_at_an_address_is_not_linked_there_yet() -> None:
+    one = dialing()
+    one.book.on_answered(ONE, BEN, at())
+
+    one.book.on_found(CY, ONE, "member", at(1))
+
+    assert one.book.places[ONE].linked_us == -1
+
+
+def test_a_full_book_forgets_no_address_of_a_node_that_is_linked() -> None:
+    one = book(addresses_max=1)
+    one.book.on_found(BEN, ONE, "member", at())
+    one.book.places[ONE].failures = 7
+    one.book.on_answered(None, BEN, at())
+
+    assert one.book.on_found(CY, TWO, "member", at()) == []
+    assert list(one.book.places) == [ONE]
 
 
 def test_a_node_that_left_an_address_is_looked_for_where_it_was_dialled() -> None:

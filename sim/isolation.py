@@ -1,0 +1,150 @@
+"""*Isolated*: what is wrong with somebody hurts that one, and hardly anybody else.
+
+The same run is played once more without its faults, and the clients of both are compared, over the time in which
+something was wrong. Of the clients that no fault names, those at other nodes (*far*) may see the 99th percentile of
+their delays and of their waits for a first receipt move by less than 20 %, those that share a node with a client that a
+fault names (*near*) by less than a factor of two (docs/concepts/contract.md). What a client that is hurt itself
+publishes counts for nobody: it comes late because of itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from sim.checkers import Watch
+from sim.diary import Diary, Ledger, name_of
+from sim.figures import percentile
+from sim.scenario.cast import Cast
+from sim.scenario.events import Event
+from sim.scenario.plan import Step
+from sim.stage import say_event
+from sim.units import say_us
+
+FAR_PER_CENT = 120
+NEAR_PER_CENT = 200
+GRAIN_US = 1_000
+"""What a percentile moves by though nothing is wrong: other draws of a node's service time, and of a path's delay."""
+SAMPLES_MIN = 100
+"""Of fewer, a 99th percentile is the slowest one, which says nothing."""
+CLIENT_VERBS = ("drop-client", "offline", "move-client", "kill-client", "stop-reading")
+DEEDS = ("publish", "subscribe")
+"""Verbs that are no faults: clients do these of their own accord."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hurt:
+    """Whom the faults of a run name: their nodes, and their clients."""
+
+    nodes: frozenset[str]
+    clients: frozenset[str]
+
+
+def without_faults(steps: Iterable[Step]) -> list[Step]:
+    """What clients do of their own accord."""
+    return [step for step in steps if not _is_fault(step)]
+
+
+def _is_fault(step: Step) -> bool:
+    return isinstance(step, Event) and step.verb not in DEEDS
+
+
+def hurt_by(cast: Cast, steps: Iterable[Step]) -> Hurt:
+    """Whom faults name. A fault between nodes, such as a partition, names all of them."""
+    nodes: set[str] = set()
+    clients: set[str] = set()
+    for step in steps:
+        if not isinstance(step, Event) or step.verb in DEEDS:
+            continue
+        what = step.what
+        if step.verb in CLIENT_VERBS:
+            clients.update(cast.clients_of(what.client if step.verb == "move-client" else what))
+        elif step.verb != "hostile-client":  # who is none of ours hurts none of ours
+            nodes.update(cast.nodes_of(_nodes_in(what)))
+    return Hurt(frozenset(nodes), frozenset(clients))
+
+
+def _nodes_in(what: Any) -> tuple[str, ...]:
+    """All patterns of nodes that a fault's object holds, however deep."""
+    if isinstance(what, str):
+        return (what,)
+    if isinstance(what, tuple):
+        return tuple(name for part in what for name in _nodes_in(part))
+    named = [getattr(what, name) for name in ("node", "nodes", "between", "from_", "to") if hasattr(what, name)]
+    return tuple(name for part in named for name in _nodes_in(part))
+
+
+def groups_of(cast: Cast, steps: list[Step]) -> dict[str, frozenset[str]]:
+    """The clients that no fault names, by how far they are from one that is named."""
+    hurt = hurt_by(cast, steps)
+    bad = {node for step in steps if isinstance(step, Event) and step.verb == "hostile-client"
+           for node in cast.nodes_of(step.what.gateways)}  # fmt: skip
+    shared = bad | {cast.clients[name].gateways[0] for name in hurt.clients}
+    well = {
+        name: person.gateways[0]
+        for name, person in cast.clients.items()
+        if name not in hurt.clients and person.gateways[0] not in hurt.nodes
+    }
+    return {
+        "far": frozenset(name for name, home in well.items() if home not in shared),
+        "near": frozenset(name for name, home in well.items() if home in shared),
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Books:
+    """What a run wrote down."""
+
+    ledger: Ledger
+    diaries: list[Diary]
+    from_us: int
+    until_us: int
+    """What was published from then until then counts."""
+
+    def delays(self, clients: frozenset[str], speakers: frozenset[str]) -> list[int]:
+        """How long what was published by some took to be shown to others, sorted."""
+        found: list[int] = []
+        for diary in self.diaries:
+            if diary.owner in clients:
+                for shown in diary.shown:
+                    name = name_of(shown.record)
+                    entry = self.ledger.get(name)
+                    if name[0] in speakers and entry is not None and self.from_us <= entry.at_us < self.until_us:
+                        found.append(shown.at_us - entry.at_us)
+        return sorted(found)
+
+    def waits(self, clients: frozenset[str]) -> list[int]:
+        """How long those who published waited for a first receipt, sorted."""
+        counted = (entry for name, entry in self.ledger.items() if name[0] in clients and entry.first_told_us >= 0)
+        return sorted(e.first_told_us - e.at_us for e in counted if self.from_us <= e.at_us < self.until_us)
+
+
+def hold(watch: Watch, cast: Cast, steps: list[Step], books: Books, calm: Books) -> None:
+    """Hold a run against the same without its faults; a client that moved too far is a breach of *isolated*."""
+    faults = [step for step in steps if _is_fault(step)]
+    if not faults:
+        return
+    groups = groups_of(cast, steps)
+    for group, per_cent in (("far", FAR_PER_CENT), ("near", NEAR_PER_CENT)):
+        clients = groups[group]
+        if not clients:
+            continue
+        speakers = groups["far"] | groups["near"]
+        for what, found, usual in (
+            ("delays", books.delays(clients, speakers), calm.delays(clients, speakers)),
+            ("waits for a receipt", books.waits(clients), calm.waits(clients)),
+        ):
+            if len(found) < SAMPLES_MIN or len(usual) < SAMPLES_MIN:
+                continue
+            watch.look("isolated")
+            moved_us, still_us = percentile(found, 99), percentile(usual, 99)
+            if moved_us > still_us * per_cent // 100 + GRAIN_US:
+                watch.broken(
+                    "isolated",
+                    f"p99 of {what} of {group} clients is {say_us(moved_us)}, and {say_us(still_us)} without the faults",
+                    *(say_event(step) for step in faults[:4] if isinstance(step, Event)),
+                )
+    if not watch.evaluated.get("isolated"):
+        text = f"fewer than {SAMPLES_MIN} messages went between clients that no fault names"
+        watch.broken("isolated", f"{text}, so nothing is known of what the faults do to others")

@@ -1,0 +1,115 @@
+"""*Isolated*: who is hurt by a fault, who is not, and what a client that is not may feel of it."""
+
+from typing import Any
+
+import pytest
+
+from sim.heap import Play
+from sim.isolation import SAMPLES_MIN, groups_of, hurt_by, without_faults
+from sim.scenario.cast import Cast
+from sim.scenario.events import Event
+from sim.scenario.reading import from_tables
+
+A_WHILE = {"at": "1s", "for": "20s"}
+
+
+def tables(*timeline: dict[str, Any], **workload: Any) -> dict[str, Any]:
+    """Two clients at each of two nodes, all of whom publish for twenty seconds and hear everything."""
+    return {
+        "title": "isolated",
+        "promise": "A test.",
+        "duration": "22s",
+        "topology": {"latency": "10ms", "node": [{"name": "ana", "region": "eu"}, {"name": "ben", "region": "us"}]},
+        "client": [
+            {"name": "app", "count": 2, "at": "ana", "gateways": "ana", "subscribe": [{"to": "#"}]},
+            {"name": "bot", "count": 2, "at": "ben", "gateways": "ben", "subscribe": [{"to": "#"}]},
+        ],
+        "workload": [{"rate": 30, **workload}],
+        "timeline": list(timeline),
+        "guarantees": {"isolated": True},
+    }
+
+
+def groups(*timeline: dict[str, Any]) -> dict[str, frozenset[str]]:
+    scenario = from_tables(tables(*timeline))
+    return groups_of(Cast(scenario), list(scenario.timeline))
+
+
+def about(*timeline: dict[str, Any], **workload: Any) -> tuple[list[tuple[str, str]], int]:
+    """What is broken, and how often the promise was looked at."""
+    outcome = Play(from_tables(tables(*timeline, **workload)), 1).run()
+    return [(breach.promise, breach.about) for breach in outcome.breaches], outcome.evaluated.get("isolated", 0)
+
+
+@pytest.mark.parametrize(
+    ("event", "nodes", "clients"),
+    [
+        ({"full-disk": "ana"}, {"ana"}, set()),
+        ({"slow-disk": {"nodes": "b*", "by": "1s"}}, {"ben"}, set()),
+        ({"hostile": {"node": "ben", "does": "flood"}}, {"ben"}, set()),
+        ({"partition": [["ana"], ["ben"]]}, {"ana", "ben"}, set()),
+        ({"one-way": {"from": "ana", "to": "ben"}}, {"ana", "ben"}, set()),
+        ({"link": {"between": ["ana", "ben"], "extra": "1s"}}, {"ana", "ben"}, set()),
+        ({"stop-reading": "app-*"}, set(), {"app-1", "app-2"}),
+        ({"move-client": {"client": "bot-2", "to": "ben"}}, set(), {"bot-2"}),
+        ({"hostile-client": {"gateways": "ana", "does": "huge"}}, set(), set()),
+        ({"publish": {"client": "app-1", "channel": "room/1"}}, set(), set()),
+    ],
+)
+def test_a_fault_hurts_those_whom_it_names(event: dict[str, Any], nodes: set[str], clients: set[str]) -> None:
+    scenario = from_tables(tables({**A_WHILE, **event}))
+
+    hurt = hurt_by(Cast(scenario), list(scenario.timeline))
+
+    assert (hurt.nodes, hurt.clients) == (nodes, clients)
+
+
+def test_who_shares_a_node_with_a_client_that_is_hurt_is_near_and_whoever_is_at_another_is_far() -> None:
+    assert groups({"at": "1s", "stop-reading": "app-1"}) == {"near": {"app-2"}, "far": {"bot-1", "bot-2"}}
+    assert groups({"at": "1s", "full-disk": "ana"}) == {"near": set(), "far": {"bot-1", "bot-2"}}
+    strangers = {"at": "1s", "hostile-client": {"gateways": "ben", "does": "huge"}}
+    assert groups(strangers) == {"near": {"bot-1", "bot-2"}, "far": {"app-1", "app-2"}}
+
+
+def test_the_calm_run_is_what_clients_do_of_their_own_accord() -> None:
+    said = {"at": "1s", "publish": {"client": "app-1", "channel": "room/1"}}
+    scenario = from_tables(tables({"at": "1s", "crash": "ana"}, said))
+
+    (left,) = without_faults(scenario.timeline)
+
+    assert isinstance(left, Event)
+    assert left.verb == "publish"
+
+
+def test_a_slow_disk_hurts_its_own_clients_alone() -> None:
+    breaches, looks = about({**A_WHILE, "slow-disk": {"nodes": "ana", "by": "500ms"}})
+
+    assert breaches == []
+    assert looks == 2
+
+
+def test_clients_whose_messages_cross_a_slow_node_feel_it_and_that_is_said() -> None:
+    made = tables({**A_WHILE, "slow-cpu": {"nodes": "mid", "factor": 500}})
+    made["topology"]["node"].append({"name": "mid", "region": "ap"})
+    made["topology"]["links"] = [["ana", "mid"], ["mid", "ben"]]
+
+    outcome = Play(from_tables(made), 1).run()
+
+    (breach,) = outcome.breaches
+    assert breach.promise == "isolated"
+    assert breach.about.startswith("p99 of delays of far clients is ")
+    assert breach.about.endswith(" without the faults")
+    assert breach.witness == ("slow-cpu nodes=mid factor=500 for 20s",)
+    assert outcome.evaluated["isolated"] == 2
+
+
+def test_of_too_few_messages_nothing_is_known_and_that_is_said() -> None:
+    breaches, looks = about({**A_WHILE, "full-disk": "ana"}, rate=1)
+
+    text = f"fewer than {SAMPLES_MIN} messages went between clients that no fault names"
+    assert breaches == [("isolated", f"{text}, so nothing is known of what the faults do to others")]
+    assert looks == 0
+
+
+def test_without_faults_there_is_nothing_to_compare() -> None:
+    assert about() == ([], 0)
