@@ -390,9 +390,13 @@ class PeerSilent:
 
 @value
 class PeerBack:
-    """A peer that was behind can be sent live batches again, or lost a second link; what it missed needs a repair."""
+    """A peer that was behind can be sent live batches again, or lost a second link; what it missed needs a repair.
+
+    Of a second link, what either end had asked on it, or answered, is lost (`anew`).
+    """
 
     link: LinkId
+    anew: bool = False
 
 
 @value

@@ -149,8 +149,8 @@ class Node(Composition):
                     self.guard.keep(self.peers.linked)
                 case e.PeerSilent(link):
                     self._run(self.repair.on_peer_silent(link, now), now)
-                case e.PeerBack(link):
-                    self._run(self.repair.on_peer_back(link, now), now)
+                case e.PeerBack(link, anew):
+                    self._run(self.repair.on_peer_back(link, now, anew=anew), now)
                     self._run(self.receipts.tell_all(link), now)
                 case e.CreditCame(link):
                     self._run(self.serving.on_credit(link), now)
@@ -257,7 +257,7 @@ class Node(Composition):
             case f.Busy():
                 return self.repair.on_not_found(link, frame, now)
             case f.RepairHello():
-                return [*self.receipts.tell_all(link), *self.repair.on_repair_hello(link, frame)]
+                return [*self.receipts.tell_all(link), *self.repair.on_repair_hello(link, frame, now)]
             case f.RepairEqual():
                 return self.repair.on_equal(link, frame, now)
             case f.Vector():

@@ -2,7 +2,8 @@
 
 A session asks a peer whether both have *stored* the same (8 bytes). If not, the peer sends its version vector, only
 the logs that changed since it last did on this link, and asks for ours; so each keeps, for every link, a picture of
-what the other end has. What a peer has, and we have not received nor asked of another, we want: oldest first within a
+what the other end has. Whoever has none yet, or lost it while a newer link stood in for this one, begins with session 1,
+and is told everything. What a peer has, and we have not received nor asked of another, we want: oldest first within a
 log, the log with the newest stamp first. An aborted session leaves intervals, and the next needs less.
 
 When: a link comes up, speaks again, has credit again; something announced did not come; rows were lost; and by the
@@ -79,11 +80,14 @@ class Partner:
     doubted: set[LogId] = field(default_factory=set)
     """Logs of which it named another head than ours, and was asked to show it."""
     session: int = 0
+    """The first begins with a RepairHello, by which the other end knows that it has to tell all that it has."""
     active: bool = False
     """A session of ours is under way."""
     again: bool = False
     """Something was missed since that session began: the next follows at once."""
     told_revision: int = 0
+    has_begun: bool = False
+    """The other end has begun its first session."""
     incomplete: int = 0
     compared: int = 0
     """The last session that came to its end ..."""
@@ -152,10 +156,15 @@ class Repair:
             SetTimer(Timer(STALL, (link,)), now.mono_us + self.config.stall_ms * US_PER_MS),
         ]
 
-    def on_peer_back(self, link: LinkId, now: Now) -> list[Outcome]:
-        """A peer may have missed something until now: compare, and again if a session that began before is under way."""
+    def on_peer_back(self, link: LinkId, now: Now, *, anew: bool = False) -> list[Outcome]:
+        """A peer may have missed something until now: compare, and again if a session that began before is under way.
+
+        Where answers to that session may be lost (`anew`), it is over, and what was asked in it is asked again.
+        """
         partner = self.partners.get(link)
         if partner is not None:
+            if anew:
+                partner.active, partner.asked = False, VersionVector()
             partner.again = partner.active
         return self.compare(link, now)
 
@@ -204,14 +213,23 @@ class Repair:
 
     # --- what --------------------------------------------------------------------------------------------------------
 
-    def on_repair_hello(self, link: LinkId, frame: RepairHello) -> list[Outcome]:
-        """A peer asks whether both have the same: say so, or say what we have and ask for its vector."""
+    def on_repair_hello(self, link: LinkId, frame: RepairHello, now: Now) -> list[Outcome]:
+        """A peer asks whether both have the same: say so, or say what we have and ask for its vector.
+
+        One that begins anew knows nothing of us any more, for another link to it has come and gone; what it answered on
+        that one is lost, so we begin anew, too.
+        """
         partner = self.partners.get(link)
         if partner is None:
             return []
+        outcomes: list[Outcome] = []
+        if frame.session == 1:
+            partner.told_revision = 0
+            outcomes = self.on_peer_back(link, now, anew=True) if partner.has_begun else []
+            partner.has_begun = True
         if frame.digest == self.holdings.digest:
-            return [Send((link,), RepairEqual(frame.session))]
-        return self._tell_vector(link, partner, frame.session, answer=True)
+            return [*outcomes, Send((link,), RepairEqual(frame.session))]
+        return outcomes + self._tell_vector(link, partner, frame.session, answer=True)
 
     def _tell_vector(self, link: LinkId, partner: Partner, session: int, *, answer: bool) -> list[Outcome]:
         """Send the logs that changed since we last did on this link, in pages."""
@@ -319,7 +337,7 @@ class Repair:
             return []
         if not partner.active:  # a vector came unasked, in a session of the peer's
             partner.active = True
-            partner.session += 1
+            partner.session += 1 if partner.session else 0  # the first is one that a RepairHello has begun
         stall = SetTimer(Timer(STALL, (link,)), now.mono_us + self.config.stall_ms * US_PER_MS)
         return [Send((link,), Want(tuple(ranges))), stall]
 

@@ -58,7 +58,7 @@ class Site:
         link = LinkId(other)
         match frame:
             case RepairHello():
-                self.run(self.repair.on_repair_hello(link, frame))
+                self.run(self.repair.on_repair_hello(link, frame, now))
             case RepairEqual():
                 self.run(self.repair.on_equal(link, frame, now))
             case Vector():

@@ -33,7 +33,7 @@ class AddressConfig:
     """The same for a peer of another region."""
     backoff_max_ms: int = 60_000
     known_for_ms: int = 3_600_000
-    stood_ms: int = 5_000
+    stood_ms: int = 1_000
     """A link that fell sooner was no success: the back-off goes on from where it was. Else a peer that greets and is hung up
     on for what it says next would be dialled several times a second for ever."""
     addresses_max: int = 1_024

@@ -181,7 +181,7 @@ class Links:
         if peer is None:
             kept = self.peers.of(gone.peer.node, gone.peer.life) if gone.peer is not None else None
             if kept is not None:  # the older of two took with it what was under way on it
-                outcomes.append(PeerBack(kept.link))
+                outcomes.append(PeerBack(kept.link, anew=True))
             return [*outcomes, *self._dial_failed(gone.dialed, now)]
         outcomes.append(PeerDown(link))
         other = next((o for o in self.links.values() if o.peer and _same(o.peer, peer)), None)
@@ -288,7 +288,7 @@ class Links:
             self.peers.add(peer)
             outcomes.append(PeerUp(link.link))
         elif older:  # what was under way on it is lost
-            outcomes.append(PeerBack(link.link))
+            outcomes.append(PeerBack(link.link, anew=True))
         return outcomes
 
     def reading(self, link_id: LinkId) -> Peer | None:

@@ -4,20 +4,18 @@ import pytest
 
 from mesh.clocks.vector import VersionVector
 from mesh.effects import Send
-from mesh.engines.repair import DUE, PAGE_LOGS, PAGE_RUNS, STALL, RepairConfig
+from mesh.engines.repair import DUE, STALL, RepairConfig
 from mesh.errors import ConfigError
-from mesh.frames import LogState, RepairEqual, RepairHello, Vector, Want
+from mesh.frames import LogState, RepairEqual, Want
 from mesh.log.batch import BATCH_BYTES_MAX
 from mesh.log.holdings import Holdings
-from mesh.log.log import UNKNOWN_NAME, Run
-from mesh.types import LogId
+from mesh.log.log import UNKNOWN_NAME
 from tests.engine_samples import (
     TO_ANA,
     TO_BEN,
     TO_CY,
     at,
     held,
-    keep,
     no_timer,
     set_timer,
     state,
@@ -222,95 +220,6 @@ def test_a_silent_peer_is_asked_for_nothing_until_it_is_back() -> None:
 
     assert repair.on_peer_silent(TO_BEN, at()) == [no_timer(DUE, TO_BEN), no_timer(STALL, TO_BEN)]
     assert not repair.can_fill(ana.log, 1, 3)
-
-
-# --- telling ---------------------------------------------------------------------------------------------------------
-
-
-def test_equal_digests_end_a_session_in_one_round_trip() -> None:
-    holdings = held(Writer().write())
-    repair = desk(to_ben(), holdings=holdings).engine
-
-    assert repair.on_repair_hello(TO_BEN, RepairHello(4, holdings.digest)) == [Send((TO_BEN,), RepairEqual(4))]
-
-
-def test_a_peer_that_differs_is_told_what_is_stored_and_asked_for_its_own() -> None:
-    ana, ben = Writer(ANA), Writer(BEN)
-    one, _, three = run_of(ana, 3)
-    holdings = held(one, three, ben.write(2))
-    take(holdings, ben.write())
-    repair = desk(to_ben(), holdings=holdings).engine
-
-    outcomes = repair.on_repair_hello(TO_BEN, RepairHello(4, 1))
-
-    ben_state = LogState(ben.log, ben.batches[0].head.stamp, ((1, 2, ben.batches[0].name),))
-    ana_state = LogState(ana.log, three.head.stamp, ((1, 1, one.name), (3, 3, three.name)))
-    assert outcomes == [Send((TO_BEN,), Vector(4, (ana_state, ben_state), more=False, answer=True))]
-    assert repair.on_repair_hello(TO_CY, RepairHello(4, 1)) == []
-
-
-def test_only_what_changed_is_told_again_on_one_link_and_all_of_it_on_another() -> None:
-    ana, ben = Writer(ANA), Writer(BEN)
-    holdings = held(ana.write())
-    repair = desk(to_ben(), to_cy(), holdings=holdings).engine
-    repair.on_repair_hello(TO_BEN, RepairHello(1, 1))
-    keep(holdings, ben.write())
-
-    to_one = repair.on_repair_hello(TO_BEN, RepairHello(2, 1))
-    to_other = repair.on_repair_hello(TO_CY, RepairHello(2, 1))
-    again = repair.on_repair_hello(TO_BEN, RepairHello(3, 1))
-
-    assert to_one == [Send((TO_BEN,), vector(state(ben, (1, 1)), session=2, answer=True))]
-    assert to_other == [Send((TO_CY,), vector(state(ana, (1, 1)), state(ben, (1, 1)), session=2, answer=True))]
-    assert again == [Send((TO_BEN,), vector(session=3, answer=True))]
-
-
-def test_a_log_that_is_gone_is_told_as_empty() -> None:
-    ana = Writer(ANA)
-    holdings = held(ana.write())
-    holdings.forget(ana.log)
-    repair = desk(to_ben(), holdings=holdings).engine
-
-    assert repair.on_repair_hello(TO_BEN, RepairHello(1, 1)) == [
-        Send((TO_BEN,), vector(LogState(ana.log, 0, ()), answer=True))
-    ]
-
-
-def test_a_vector_is_told_in_pages_of_so_many_logs_of_which_the_last_asks() -> None:
-    holdings = Holdings()
-    logs = [LogId(ANA, number) for number in range(1, PAGE_LOGS + 2)]
-    for log in logs:
-        holdings.recover(log, (Run(1, 1, b"", b"x"),), 5, 6)
-    repair = desk(to_ben(), holdings=holdings).engine
-
-    outcomes = repair.on_repair_hello(TO_BEN, RepairHello(1, 1))
-
-    states = tuple(LogState(log, 5, ((1, 1, b"x"),)) for log in logs)
-    assert outcomes == [
-        Send((TO_BEN,), Vector(1, states[:PAGE_LOGS], more=True, answer=False)),
-        Send((TO_BEN,), Vector(1, states[PAGE_LOGS:], more=False, answer=True)),
-    ]
-
-
-def test_a_vector_is_told_in_pages_of_so_many_runs_and_a_log_with_more_in_part() -> None:
-    holdings = Holdings()
-    runs = tuple(Run(2 * i + 1, 2 * i + 1, b"", b"x") for i in range(PAGE_RUNS + 1))
-    counts = (1, PAGE_RUNS - 1, PAGE_RUNS + 1, 1, PAGE_RUNS - 1, 1)
-    logs = [LogId(ANA, number) for number, _ in enumerate(counts, 1)]
-    for log, count in zip(logs, counts, strict=True):
-        holdings.recover(log, runs[:count], 5, 6)
-    repair = desk(to_ben(), holdings=holdings).engine
-
-    outcomes = repair.on_repair_hello(TO_BEN, RepairHello(1, 1))
-
-    told = tuple((run.first, run.last, run.head) for run in runs[:PAGE_RUNS])
-    states = tuple(LogState(log, 5, told[:count]) for log, count in zip(logs, counts, strict=True))
-    assert outcomes == [
-        Send((TO_BEN,), Vector(1, states[:2], more=True)),
-        Send((TO_BEN,), Vector(1, states[2:3], more=True)),
-        Send((TO_BEN,), Vector(1, states[3:5], more=True)),
-        Send((TO_BEN,), Vector(1, states[5:], more=False, answer=True)),
-    ]
 
 
 # --- hearing ---------------------------------------------------------------------------------------------------------

@@ -62,7 +62,7 @@ def test_the_smaller_closes_the_older_once_the_newer_has_carried_and_compares_wh
     outcomes = one.links.on_frame(SECOND, FRAME, at())
 
     closed = [Hangup(TO_BEN, Code.LINK_SUPERSEDED), Count(f"links_dropped_total/{Code.LINK_SUPERSEDED}")]
-    assert outcomes == [*closed, no_timer(DIAL), PeerBack(SECOND)]
+    assert outcomes == [*closed, no_timer(DIAL), PeerBack(SECOND, anew=True)]
     assert list(one.links.links) == [SECOND]
     assert one.links.on_frame(SECOND, FRAME, at()) == []
     one.links.check_all()
@@ -83,7 +83,7 @@ def test_the_larger_waits_for_the_other_to_close_and_compares_then() -> None:
     one = pair(LARGER)
 
     assert one.links.on_frame(SECOND, FRAME, at()) == []
-    assert one.links.on_link_down(TO_BEN, at()) == [no_timer(GREETING, TO_BEN), PeerBack(SECOND)]
+    assert one.links.on_link_down(TO_BEN, at()) == [no_timer(GREETING, TO_BEN), PeerBack(SECOND, anew=True)]
     one.links.check_all()
 
 
