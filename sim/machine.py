@@ -6,12 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from mesh.clocks.hybrid import SKEW_MAX_MS
 from mesh.config import NodeConfig
 from mesh.effects import Append, Event, Report
 from mesh.node import Node
 from mesh.operations import NodeOperation
 from mesh.types import Address, LinkId, SessionId
-from sim.clock import Clock
+from sim.clock import WALL_MS, Clock
 from sim.disk import Disk
 from sim.tape import Stream
 
@@ -55,6 +56,12 @@ class Machine:
     slowness: int = 1
     """Its processor takes so many times as long."""
     paused: bool = False
+
+    def begin(self, true_us: int) -> None:
+        """Another life of it begins."""
+        self.life += 1
+        self.drained = self.paused = False
+        self.began_wrong = abs(self.clock.wall_ms(true_us) - WALL_MS - true_us // 1_000) > SKEW_MAX_MS
 
     @property
     def has_only_a_wrong_clock(self) -> bool:

@@ -90,9 +90,7 @@ class World:
         self.seed = seed
         self.suite = suite
         self.network = network or Network()
-        self.now_us = 0
-        self.events = 0
-        self.ticks = 0
+        self.now_us = self.events = self.ticks = 0
         self.machines: dict[str, Machine] = {}
         self.coverage: dict[str, int] = {}
         """How often each thing happened: `frame/Push`, `report/GSM-…`, `tick/over-16`, …"""
@@ -203,12 +201,10 @@ class World:
     def start(self, machine: Machine) -> None:
         """Start a node on what its disk holds."""
         assert machine.node is None, "it runs already"
-        machine.life += 1
+        machine.begin(self.now_us)
         identity = solo_identity(self.suite, machine.name.encode(), b"world", machine.region, WALL_MS)
         machine.node = Node(machine.config, identity, self.suite)
         machine.node_id = identity.node
-        machine.drained = machine.paused = False
-        machine.began_wrong = abs(machine.clock.wall_ms(self.now_us) - WALL_MS - self.now_us // 1_000) > SKEW_MAX_MS
         if self.recorder is not None:
             self.recorder.on_life(machine, is_up=True)
         self.hear(machine, Started(machine.disk.recover(), machine.rng.bytes(32), machine.disk.free_bytes))
