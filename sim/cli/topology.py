@@ -20,7 +20,7 @@ from sim.cli.common import BROKEN, OUTPUT, as_json, scenario_of
 def topology(file: str, confirm: bool, seeds: int, picture: Path | None, in_json: bool) -> None:
     """Say what FILE can survive: cut vertices and links, losses that split it, how long it takes to converge.
 
-    FILE is a scenario, or a topology (TOML, GML) as docs/howto/topology.md has it.
+    FILE is a scenario, or a topology (TOML, GML, or a region matrix) as docs/howto/topology.md has it.
     """
     from rich.console import Console
 
@@ -30,7 +30,7 @@ def topology(file: str, confirm: bool, seeds: int, picture: Path | None, in_json
     from sim.topology import analyse, read_graph, render, svg
 
     path = Path(file)
-    graph = read_graph(path) if path.suffix == ".gml" or (path.suffix == ".toml" and _is_graph(path)) else None
+    graph = read_graph(path) if _is_graph(path) else None
     if graph is None:
         graph = graph_of(scenario_of(file)[1])
     report = analyse(graph)
@@ -51,10 +51,15 @@ def topology(file: str, confirm: bool, seeds: int, picture: Path | None, in_json
 
 
 def _is_graph(path: Path) -> bool:
-    """Whether a TOML file is a topology and no scenario: it has no `promise`."""
-    import tomllib
+    """Whether a file is a topology and no scenario: that would have a table `topology`, and a `promise`."""
+    from sim.regions.files import EXPECTED
+    from sim.toml import parse, read_text
 
-    try:
-        return path.exists() and "promise" not in tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return False
+    match path.suffix.lower():
+        case ".gml" | ".csv":
+            return True
+        case ".toml" if path.is_file():
+            tables, _ = parse(read_text(path, EXPECTED), str(path))
+            return not {"promise", "topology"} & tables.keys()
+        case _:
+            return False

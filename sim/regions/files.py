@@ -15,24 +15,29 @@ from __future__ import annotations
 import csv
 import io
 import re
-import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from mesh.errors import ConfigError
 from sim.errors import ScenarioError
 from sim.regions.matrix import INSIDE_US, Pair, RegionMatrix, pair
+from sim.toml import Place, line_of, parse, read_text
 from sim.units import duration_us
 
 LIST_HEADS = ("from", "source", "sending_region", "a")
 """What the first cell of a list of pairs may be; any other begins a matrix."""
+_GML = re.compile(r'\b(label|rtt)\s+("[^"]*"|\S+)')
 TIME = 'milliseconds, or a time such as "90ms"'
-FILE_BYTES_MAX = 16 << 20
+NO_GML = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+"""What the parser raises beside its own errors."""
+SAID_MAX = 200
+EXPECTED = "a file that can be read"
 
 
 def read_matrix(path: Path) -> RegionMatrix:
     """Read a matrix; the name's end says how. Raises `ScenarioError`."""
-    text = read_text(path)
+    text = read_text(path, EXPECTED)
     match path.suffix.lower():
         case ".csv":
             return matrix_from_csv(text, str(path))
@@ -44,25 +49,19 @@ def read_matrix(path: Path) -> RegionMatrix:
             raise ScenarioError(str(path), 0, f"the name ends in {other or 'nothing'!r}", ".csv, .toml or .gml")
 
 
-def read_text(path: Path) -> str:
-    """Read a file that a person named. Raises `ScenarioError`."""
-    try:
-        if path.stat().st_size > FILE_BYTES_MAX:
-            raise ScenarioError(str(path), 0, "it is too large", f"at most {FILE_BYTES_MAX >> 20} MiB")
-        return path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise ScenarioError(str(path), 0, error.strerror or str(error), "a file that can be read") from None
-    except UnicodeDecodeError as error:
-        raise ScenarioError(str(path), 0, f"no UTF-8 at byte {error.start}", "text in UTF-8") from None
-
-
 def time_of(value: object, path: str, line: int) -> int:
     """Microseconds of milliseconds, or of a time with its unit. Raises `ScenarioError`."""
     text = f"{value}ms" if _is_number(value) else value
     try:
         return duration_us(text)
     except ValueError as error:
-        raise ScenarioError(path, line, str(error), TIME) from None
+        raise ScenarioError(path, line, told(error), TIME) from None
+
+
+def told(error: Exception) -> str:
+    """What an error says, in a line that can be read."""
+    said = str(error)
+    return said if len(said) <= SAID_MAX else f"{said[: SAID_MAX - 1]}…"
 
 
 def _is_number(value: object) -> bool:
@@ -161,65 +160,86 @@ def _cells(rows: list[tuple[int, list[str]]], gathering: Gathering) -> None:
                 gathering.add(name, column, cell.strip(), line)
 
 
-def line_of(text: str, *words: str) -> int:
-    """The first line that holds all these words, or 0."""
-    lines = (number for number, line in enumerate(text.splitlines(), 1) if all(word in line for word in words))
-    return next(lines, 0)
-
-
-def load_toml(text: str, path: str) -> dict[str, Any]:
-    """Parse TOML. Raises `ScenarioError` with the line."""
-    try:
-        return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        found = re.search(r"line (\d+)", str(error))
-        raise ScenarioError(path, int(found[1]) if found else 0, str(error), "TOML") from None
-
-
 def matrix_from_toml(text: str, path: str) -> RegionMatrix:
     """Read a table `rtt` of tables, one for each region, and perhaps `inside` and `about`."""
-    table = load_toml(text, path)
+    table, lines = parse(text, path)
     for key in table:
         if key not in ("rtt", "inside", "about"):
-            raise ScenarioError(path, line_of(text, key), f"an unknown key {key!r}", "rtt, inside or about")
-    return matrix_from_table(table.get("rtt"), table.get("inside"), str(table.get("about", "")), text, path)
+            raise ScenarioError(path, line_of(lines, (key,)), f"an unknown key {key!r}", "rtt, inside or about")
+    return matrix_from_table(table, lines, path)
 
 
-def matrix_from_table(rtt: object, inside: object, about: str, text: str, path: str) -> RegionMatrix:
+def matrix_from_table(table: dict[str, Any], lines: dict[Place, int], path: str) -> RegionMatrix:
     """Read such tables where they are part of a larger file."""
     gathering = Gathering(path)
+    rtt, inside, about = table.get("rtt"), table.get("inside"), str(table.get("about", ""))
     if not isinstance(rtt, dict):
-        raise ScenarioError(path, line_of(text, "rtt"), "no table rtt", "a table [rtt]")
+        raise ScenarioError(path, line_of(lines, ("rtt",)), "no table rtt", "a table [rtt]")
     for one, others in rtt.items():
+        line = line_of(lines, ("rtt", one))
         if not isinstance(others, dict):
-            raise ScenarioError(path, line_of(text, one), f"{one} is no table", "a round trip to each other region")
-        gathering.name(one, line_of(text, one))
+            raise ScenarioError(path, line, f"{one!r} is no table", "a round trip to each other region")
+        gathering.name(one, line)
         for other, value in others.items():
-            gathering.add(one, other, value, line_of(text, one, other) or line_of(text, other))
+            gathering.add(one, other, value, line_of(lines, ("rtt", one, other)))
     if inside is not None:
-        gathering.inside_us = time_of(inside, path, line_of(text, "inside"))
+        gathering.inside_us = time_of(inside, path, line_of(lines, ("inside",)))
     return gathering.done(about)
 
 
-def load_gml(text: str, path: str) -> Any:
-    """Parse a graph in GML with networkx. Raises `ScenarioError` with the line, where there is one."""
-    import networkx as nx
+class Gml:
+    """A graph in GML, parsed with networkx, which says no lines: they are looked for once."""
 
-    try:
-        return nx.parse_gml(text.splitlines(), label="label")
-    except (nx.NetworkXError, ValueError, RecursionError) as error:
-        found = re.search(r"\((\d+), \d+\)", str(error))
-        raise ScenarioError(path, int(found[1]) if found else 0, str(error), "a graph in GML, with labels") from None
+    def __init__(self, text: str, path: str) -> None:
+        """Parse it. Raises `ScenarioError` with the line, where there is one."""
+        import networkx as nx
+
+        self.path = path
+        self._lines: dict[tuple[str, str], int] = {}
+        for number, line in enumerate(text.splitlines(), 1):
+            for found in _GML.finditer(line):
+                self._lines.setdefault((found[1], found[2].strip('"')), number)
+        try:
+            self.net: Any = nx.parse_gml(text.splitlines(), label="label")
+        except (
+            nx.NetworkXException,
+            ArithmeticError,
+            AttributeError,
+            LookupError,
+            RecursionError,
+            TypeError,
+            ValueError,
+        ) as error:
+            place = re.search(r"\((\d+), \d+\)", str(error))
+            raise ScenarioError(
+                path, int(place[1]) if place else 0, f"no graph: {told(error)}", "a graph in GML, with labels"
+            ) from None
+
+    def line(self, key: str, value: object) -> int:
+        """The first line that gives a key this value, or 0."""
+        return self._lines.get((key, str(value)), 0)
+
+    def nodes(self) -> Iterator[tuple[str, dict[str, Any]]]:
+        """The nodes with what is said of them."""
+        for node, about in self.net.nodes(data=True):
+            if not isinstance(node, str | int):
+                raise ScenarioError(self.path, 0, f"a label that is {told(ValueError(node))}", "a name")
+            yield str(node), about
+
+    def edges(self) -> Iterator[tuple[str, str, int, dict[str, Any]]]:
+        """The edges with their round trip in µs, and what else is said of them."""
+        for one, other, about in self.net.edges(data=True):
+            if "rtt" not in about:
+                raise ScenarioError(self.path, 0, f"the edge between {one} and {other} has no rtt", TIME)
+            line = self.line("rtt", about["rtt"])
+            yield str(one), str(other), time_of(about["rtt"], self.path, line), {**about, "line": line}
 
 
 def matrix_from_gml(text: str, path: str) -> RegionMatrix:
     """Read a graph whose nodes are regions and whose edges have an `rtt`."""
-    graph = load_gml(text, path)
-    gathering = Gathering(path)
-    for name in graph.nodes:
-        gathering.name(str(name), line_of(text, f'"{name}"'))
-    for one, other, about in graph.edges(data=True):
-        if "rtt" not in about:
-            raise ScenarioError(path, 0, f"the edge between {one} and {other} has no rtt", TIME)
-        gathering.add(str(one), str(other), about["rtt"], line_of(text, "rtt", str(about["rtt"])))
-    return gathering.done(str(graph.graph.get("comment", "")))
+    graph, gathering = Gml(text, path), Gathering(path)
+    for name, _ in graph.nodes():
+        gathering.name(name, graph.line("label", name))
+    for one, other, _, about in graph.edges():
+        gathering.add(one, other, about["rtt"], about["line"])
+    return gathering.done(str(graph.net.graph.get("comment", "")))

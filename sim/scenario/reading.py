@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
-import re
 import runpy
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
+from traceback import extract_tb
+from types import CodeType
 from typing import Any
 
 from pydantic import ValidationError
 
 from sim.errors import ScenarioError
+from sim.regions import PRESETS
 from sim.scenario.building import config_of
 from sim.scenario.cast import Cast, CastError
-from sim.scenario.lines import Place, line_of, lines_of
 from sim.scenario.model import FORMAT, Scenario
+from sim.toml import Place, line_of, parse, read_text
 
-FILE_BYTES_MAX = 16 << 20
+INCLUDES_MAX = 64
+"""Files that one scenario is made of ..."""
+INCLUDE_DEPTH_MAX = 16
+"""... and how deep they include each other."""
+SHOWN_MAX = 80
+"""Characters of a value that an error shows."""
 SHIPPED = Path(__file__).resolve().parent.parent / "scenarios"
 """Where the scenarios lie that come with the product."""
+EXPECTED = "a scenario file"
 
 
 class Source:
@@ -28,31 +35,29 @@ class Source:
     def __init__(self, path: Path) -> None:
         """Read it. Raises `ScenarioError`."""
         self.path = path
-        try:
-            if path.stat().st_size > FILE_BYTES_MAX:
-                raise ScenarioError(str(path), 0, "the file is too large", f"at most {FILE_BYTES_MAX} bytes")
-            text = path.read_text(encoding="utf-8")
-        except OSError as error:
-            raise ScenarioError(str(path), 0, error.strerror or str(error), "a scenario file") from error
-        except UnicodeDecodeError as error:
-            raise ScenarioError(str(path), 0, "the file is not UTF-8", "a TOML file in UTF-8") from error
-        try:
-            self.tables: dict[str, Any] = tomllib.loads(text)
-        except tomllib.TOMLDecodeError as error:
-            found = re.search(r"at line (\d+)", str(error))
-            line = int(found[1]) if found else text.count("\n") + 1
-            raise ScenarioError(str(path), line, f"no TOML: {error}", "what https://toml.io describes") from error
-        self.lines: dict[Place, int] = lines_of(text)
+        self.tables, self.lines = parse(read_text(path, EXPECTED), str(path))
+
+    def depth_of(self, place: Place) -> int:
+        """How much of a path of keys is in this file."""
+        below: Any = self.tables
+        for depth, key in enumerate(place):
+            if not isinstance(below, dict) or key not in below:
+                return depth
+            below = below[key]
+        return len(place)
 
 
 def find(name: str) -> Path:
     """The file that a person means: a path, or the name of a scenario that ships. Raises `ScenarioError`."""
     path = Path(name)
-    if path.exists():
-        return path
     shipped = SHIPPED / f"{name.removesuffix('.toml')}.toml"
-    if shipped.exists():
-        return shipped
+    try:
+        if path.exists():
+            return path
+        if shipped.exists():
+            return shipped
+    except OSError as error:
+        raise ScenarioError(name[:SHOWN_MAX], 0, error.strerror or str(error), EXPECTED) from error
     raise ScenarioError(name, 0, "there is no such file", "a file, or a name that `gossamer sim list` prints")
 
 
@@ -60,8 +65,8 @@ def read(path: Path) -> Scenario:
     """Read a scenario. Raises `ScenarioError`."""
     if path.suffix == ".py":
         return _read_python(path)
-    sources: list[Source] = []
-    tables = _merged(path, (), sources)
+    files = _Files()
+    tables, sources = files.merged(path, ())
     try:
         scenario = Scenario.model_validate(tables)
         Cast(scenario)
@@ -88,20 +93,41 @@ def _settings(scenario: Scenario) -> list[tuple[tuple[str | int, ...], Mapping[s
 
 def _read_python(path: Path) -> Scenario:
     """A Python file that has a `scenario`: a `Scenario`, a dict of its tables, or a function that returns one."""
+    read_text(path, EXPECTED)
+    found: Any = None
     try:
         found = runpy.run_path(str(path)).get("scenario")
-    except OSError as error:
-        raise ScenarioError(str(path), 0, error.strerror or str(error), "a scenario file") from error
+        made = found() if callable(found) and not isinstance(found, Scenario) else found
     except SyntaxError as error:
+        if error.filename != str(path):  # of another, which it imports
+            raise _raised(path, error) from error
         raise ScenarioError(str(path), error.lineno or 0, f"no Python: {error.msg}", "a Python file") from error
-    made = found() if callable(found) and not isinstance(found, Scenario) else found
+    except (Exception, SystemExit) as error:
+        raise _raised(path, error, getattr(found, "__code__", None)) from error
     if isinstance(made, dict):
-        return from_tables(made, str(path))
+        return from_tables(_beside(made, path), str(path))
     if not isinstance(made, Scenario):
         raise ScenarioError(
             str(path), 0, "it defines no `scenario`", "`scenario`, a Scenario or a function that makes one"
         )
+    if made.topology.matrix not in (None, *PRESETS):
+        topology = made.topology.model_copy(update={"matrix": str(path.parent / str(made.topology.matrix))})
+        made = made.model_copy(update={"topology": topology})
     return _cast(made, str(path))
+
+
+def _raised(path: Path, error: BaseException, function: CodeType | None = None) -> ScenarioError:
+    """What a Python file raised, at its own line; a function that wants arguments raises nothing in a line of its own."""
+    lines = [function.co_firstlineno] if function is not None else []
+    lines += [frame.lineno or 0 for frame in extract_tb(error.__traceback__) if frame.filename == str(path)]
+    if isinstance(error, ValidationError):
+        first = error.errors(include_url=False)[0]
+        said = f"{_dotted(first['loc'])}: {_said(first)[0]}"
+    else:
+        said = short(str(error))[1:-1]
+    problem = f"{type(error).__name__}: {said}" if said else type(error).__name__
+    expected = "a Python file that makes a scenario and raises nothing"
+    return ScenarioError(str(path), lines[-1] if lines else 0, problem, expected)
 
 
 def from_tables(tables: dict[str, Any], name: str = "scenario") -> Scenario:
@@ -122,28 +148,80 @@ def _cast(scenario: Scenario, name: str) -> Scenario:
     return scenario
 
 
-def _merged(path: Path, above: tuple[Path, ...], sources: list[Source]) -> dict[str, Any]:
-    """A file's tables over those that it includes."""
-    resolved = path.resolve()
-    if resolved in above:
-        chain = " -> ".join(each.name for each in (*above[above.index(resolved) :], resolved))
-        source = next(each for each in sources if each.path.resolve() == above[-1])
-        line = source.lines.get(("include",), 0)
-        raise ScenarioError(
-            str(source.path), line, f"includes go in a circle: {chain}", "files that do not include themselves"
-        )
-    source = Source(path)
-    sources.append(source)
+class _Files:
+    """The files of a scenario, each of which is read once."""
+
+    def __init__(self) -> None:
+        """None yet."""
+        self._read: dict[Path, tuple[dict[str, Any], list[Source]]] = {}
+        self._begun = 0
+
+    def merged(self, path: Path, above: tuple[Path, ...]) -> tuple[dict[str, Any], list[Source]]:
+        """A file's tables over those that it includes; and the files, those first that count where several say something.
+
+        Raises `ScenarioError`.
+        """
+        source = Source(path)
+        above = (*above, path.resolve())
+        merged: dict[str, Any] = {}
+        sources: list[Source] = []
+        for index, name in enumerate(_included(source)):
+            tables, below = self._of(source, index, name, above)
+            merged = _over(tables, merged)
+            sources = [*below, *(each for each in sources if each not in below)]
+        merged = _over(_beside(source.tables, path), merged)
+        merged.pop("include", None)
+        return merged, [source, *sources]
+
+    def _of(
+        self, source: Source, index: int, name: str, above: tuple[Path, ...]
+    ) -> tuple[dict[str, Any], list[Source]]:
+        """The same of a file that another includes, which is where an error is if it cannot be read at all."""
+        line = line_of(source.lines, ("include", index))
+        try:
+            path = source.path.parent / name
+            resolved = path.resolve()
+            if not path.is_file():
+                raise _no_include(source, line, name, "it is no file" if path.exists() else "there is no such file")
+        except (OSError, ValueError, RuntimeError) as error:
+            raise _no_include(source, line, name, getattr(error, "strerror", None) or str(error)) from error
+        if resolved in above:
+            chain = " -> ".join(each.name for each in (*above[above.index(resolved) :], resolved))
+            raise ScenarioError(
+                str(source.path), line, f"includes go in a circle: {chain}", "files that do not include themselves"
+            )
+        if resolved not in self._read:
+            self._begun += 1
+            if self._begun >= INCLUDES_MAX or len(above) > INCLUDE_DEPTH_MAX:
+                raise ScenarioError(
+                    str(source.path),
+                    line,
+                    "too many includes",
+                    f"at most {INCLUDES_MAX} files in all, {INCLUDE_DEPTH_MAX} deep",
+                )
+            self._read[resolved] = self.merged(path, above)
+        return self._read[resolved]
+
+
+def _included(source: Source) -> list[str]:
     names = source.tables.get("include", [])
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        line = source.lines.get(("include",), 0)
-        raise ScenarioError(str(path), line, "include is no list of names", 'include = ["base.toml"]')
-    merged: dict[str, Any] = {}
-    for name in names:
-        merged = _over(_merged(path.parent / name, (*above, resolved), sources), merged)
-    merged = _over(source.tables, merged)
-    merged.pop("include", None)
-    return merged
+        line = line_of(source.lines, ("include",))
+        raise ScenarioError(str(source.path), line, "include is no list of names", 'include = ["base.toml"]')
+    return names
+
+
+def _no_include(source: Source, line: int, name: str, why: str) -> ScenarioError:
+    return ScenarioError(str(source.path), line, f"include {short(name)}: {why}", "a file beside this one")
+
+
+def _beside(tables: dict[str, Any], path: Path) -> dict[str, Any]:
+    """The same tables, their region matrix named from where we are, not from where the file lies."""
+    topology = tables.get("topology")
+    matrix = topology.get("matrix") if isinstance(topology, dict) else None
+    if not isinstance(matrix, str) or matrix in PRESETS:
+        return tables
+    return {**tables, "topology": {**tables["topology"], "matrix": str(path.parent / matrix)}}
 
 
 def _over(upper: dict[str, Any], lower: dict[str, Any]) -> dict[str, Any]:
@@ -156,13 +234,12 @@ def _over(upper: dict[str, Any], lower: dict[str, Any]) -> dict[str, Any]:
 
 
 def _placed(sources: list[Source], loc: tuple[str | int, ...], problem: str, expected: str) -> ScenarioError:
-    """An error at the first file that has the place, or at the first of all."""
+    """An error where it stands: of several files, in the one that counts."""
     place = tuple(str(part).replace("_", "-").rstrip("-") if isinstance(part, str) else part for part in loc)
-    for source in sources:
-        line = line_of(source.lines, place)
-        if line:
-            return ScenarioError(str(source.path), line, f"{_dotted(place)}: {problem}", expected)
-    return ScenarioError(str(sources[0].path), 0, f"{_dotted(place)}: {problem}", expected)
+    keys = place[: next((index for index, part in enumerate(place) if isinstance(part, int)), len(place))]
+    source = max(sources, key=lambda each: each.depth_of(keys))  # the first of equals
+    line = line_of(source.lines, place)
+    return ScenarioError(str(source.path), line, f"{_dotted(place)}: {problem}", expected)
 
 
 def _dotted(place: tuple[str | int, ...]) -> str:
@@ -181,4 +258,13 @@ def _said(error: Any) -> tuple[str, str]:
             problem, _, expected = message.partition(" is not ")
             return (problem, expected) if expected else (message, "a value that makes sense")
         case _:
-            return f"{error['input']!r}", message[0].lower() + message[1:]
+            return short(error["input"]), message[0].lower() + message[1:]
+
+
+def short(value: Any) -> str:
+    """A value as an error shows it."""
+    try:
+        said = repr(value)
+    except ValueError:  # an integer of thousands of digits
+        return "a number of too many digits"
+    return said if len(said) <= SHOWN_MAX else f"{said[: SHOWN_MAX - 1]}…"

@@ -14,37 +14,41 @@ rtt = "90ms"
 rate = "100Mbit/s"
 ```
 
-In GML a node may have a `region`, its own name without one; an edge has an `rtt`, and perhaps a `rate`.
+Round trips alone (a preset, or a table [rtt]) are a mesh of one node a region. In GML a node may have a `region`, its own
+name without one; an edge has an `rtt`, and perhaps a `rate`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 from mesh.errors import ConfigError
 from sim.errors import ScenarioError, SimError
-from sim.regions.files import TIME, line_of, load_gml, load_toml, matrix_from_csv, matrix_from_table, read_text, time_of
+from sim.regions.files import EXPECTED, Gml, matrix_from_csv, matrix_from_table, time_of, told
 from sim.regions.matrix import RegionMatrix
 from sim.regions.presets import preset
+from sim.toml import Place, line_of, parse, read_text
 from sim.topology.graph import Graph, Link, full_mesh, link
 from sim.units import rate_bps
 
 KEYS = ("preset", "rtt", "inside", "about", "links", "nodes", "link")
 LINK_KEYS = ("between", "rtt", "rate")
+NODES_MAX = 1_000
+"""As many as a scenario may have."""
 
 
 def read_graph(path: Path) -> Graph:
     """Read a topology; the name's end says how. Raises `ScenarioError`."""
-    text, name = read_text(path), str(path)
+    text, name = read_text(path, EXPECTED), str(path)
     match path.suffix.lower():
         case ".gml":
             return graph_from_gml(text, name)
         case ".toml":
             return graph_from_toml(text, name)
         case ".csv":
-            matrix = matrix_from_csv(text, name)
-            return full_mesh({region: region for region in matrix.names}, matrix)
+            return _mesh(matrix_from_csv(text, name), name)
         case other:
             raise ScenarioError(name, 0, f"the name ends in {other or 'nothing'!r}", ".toml, .gml or .csv")
 
@@ -65,58 +69,76 @@ def _rate(value: object, path: str, line: int) -> int | None:
         raise ScenarioError(path, line, str(error), 'a rate such as "100Mbit/s"') from None
 
 
+def _mesh(matrix: RegionMatrix, path: str) -> Graph:
+    """A matrix alone: one node a region, all linked."""
+    _bounded(matrix.names, path)
+    return full_mesh({region: region for region in matrix.names}, matrix)
+
+
+def _bounded(nodes: Collection[str], path: str) -> None:
+    if len(nodes) > NODES_MAX:
+        raise ScenarioError(path, 0, f"{len(nodes):,} nodes", f"at most {NODES_MAX:,}")
+
+
 def graph_from_gml(text: str, path: str) -> Graph:
     """Read a graph in GML."""
-    net = load_gml(text, path)
-    regions = {str(node): str(about.get("region", node)) for node, about in net.nodes(data=True)}
-    links = []
-    for one, other, about in net.edges(data=True):
-        if "rtt" not in about:
-            raise ScenarioError(path, 0, f"the edge between {one} and {other} has no rtt", TIME)
-        line = line_of(text, "rtt", str(about["rtt"]))
-        rtt_us = time_of(about["rtt"], path, line)
-        links.append(link(str(one), str(other), rtt_us, _rate(about.get("rate"), path, line)))
+    net = Gml(text, path)
+    regions: dict[str, str] = {}
+    for node, about in net.nodes():
+        region = about.get("region", node)
+        if not isinstance(region, str | int):
+            raise ScenarioError(path, net.line("label", node), f"{node}: a region that is {region!r:.80}", "a name")
+        regions[node] = str(region)
+    _bounded(regions, path)
+    links = [
+        link(one, other, rtt_us, _rate(about.get("rate"), path, about["line"]))
+        for one, other, rtt_us, about in net.edges()
+    ]
     return _graph(regions, links, path)
 
 
 def graph_from_toml(text: str, path: str) -> Graph:
     """Read a topology in TOML."""
-    table = load_toml(text, path)
+    table, lines = parse(text, path)
     for key in table:
         if key not in KEYS:
-            raise ScenarioError(path, line_of(text, key), f"an unknown key {key!r}", ", ".join(KEYS))
+            raise ScenarioError(path, line_of(lines, (key,)), f"an unknown key {key!r}", ", ".join(KEYS))
+    matrix = _matrix(table, lines, path)
+    if matrix is not None and not {"nodes", "link", "links"} & table.keys():
+        return _mesh(matrix, path)
     nodes = table.get("nodes")
     if not isinstance(nodes, dict) or not nodes or not all(isinstance(region, str) for region in nodes.values()):
-        raise ScenarioError(path, line_of(text, "nodes"), "no nodes", "a table [nodes], each with its region")
-    matrix = _matrix(table, text, path)
+        expected = "a table [nodes], each with its region"
+        raise ScenarioError(path, line_of(lines, ("nodes",)), "no nodes", expected)
+    _bounded(nodes, path)
     if matrix is not None:
         for node, region in nodes.items():
             if region not in matrix.names:
-                line = line_of(text, node, region)
+                line = line_of(lines, ("nodes", node))
                 raise ScenarioError(path, line, f"no round trips of {region!r}", f"one of {', '.join(matrix.names)}")
     if table.get("links") == "all":
         if matrix is None:
-            raise ScenarioError(path, line_of(text, "links"), "links without round trips", "a preset, or a table [rtt]")
+            line = line_of(lines, ("links",))
+            raise ScenarioError(path, line, "links without round trips", "a preset, or a table [rtt]")
         return full_mesh(nodes, matrix)
     if "links" in table:
-        raise ScenarioError(path, line_of(text, "links"), f"{table['links']!r}", 'links = "all", or tables [[link]]')
+        line = line_of(lines, ("links",))
+        raise ScenarioError(path, line, f"{table['links']!r:.80}", 'links = "all", or tables [[link]]')
     listed = table.get("link", [])
     if not isinstance(listed, list):
-        raise ScenarioError(path, line_of(text, "link"), "link is no list", "tables [[link]]")
-    starts = [number for number, row in enumerate(text.splitlines(), 1) if row.strip().startswith("[[link]]")]
-    starts += [0] * len(listed)
-    links = [_link(each, nodes, matrix, path, line) for each, line in zip(listed, starts, strict=False)]
+        raise ScenarioError(path, line_of(lines, ("link",)), "link is no list", "tables [[link]]")
+    links = [_link(each, nodes, matrix, path, line_of(lines, ("link", index))) for index, each in enumerate(listed)]
     return _graph(nodes, links, path)
 
 
-def _matrix(table: dict[str, Any], text: str, path: str) -> RegionMatrix | None:
+def _matrix(table: dict[str, Any], lines: dict[Place, int], path: str) -> RegionMatrix | None:
     if "preset" in table:
         try:
             return preset(str(table["preset"]))
         except SimError as error:
-            raise ScenarioError(path, line_of(text, "preset"), str(error), "a preset that ships") from None
+            raise ScenarioError(path, line_of(lines, ("preset",)), told(error), "a preset that ships") from None
     if "rtt" in table:
-        return matrix_from_table(table["rtt"], table.get("inside"), str(table.get("about", "")), text, path)
+        return matrix_from_table(table, lines, path)
     return None
 
 
@@ -127,10 +149,10 @@ def _link(each: object, nodes: dict[str, str], matrix: RegionMatrix | None, path
         if key not in LINK_KEYS:
             raise ScenarioError(path, line, f"an unknown key {key!r} of a link", ", ".join(LINK_KEYS))
     between = each.get("between")
-    if not isinstance(between, list) or len(between) != 2 or between[0] == between[1]:
+    if not (isinstance(between, list) and len(between) == len({*map(str, between)}) == 2):
         raise ScenarioError(path, line, "a link without two ends", 'between = ["one", "other"]')
     for node in between:
-        if node not in nodes:
+        if not isinstance(node, str) or node not in nodes:
             raise ScenarioError(path, line, f"no node {node!r}", f"one of {', '.join(nodes)}")
     one, other = between
     if "rtt" in each:

@@ -76,7 +76,7 @@ def test_a_region_alone_needs_no_round_trip(tmp_path: Path) -> None:
         ("a.csv", "from,to,rtt\neu,us,90\nus,ap,110\n", 3, "no round trip between eu and ap"),
         ("a.toml", "rtt = 3\n", 1, "no table rtt"),
         ("a.toml", "", 0, "no table rtt"),
-        ("a.toml", "[rtt]\neu = 90\n", 2, "eu is no table"),
+        ("a.toml", "[rtt]\neu = 90\n", 2, "'eu' is no table"),
         ("a.toml", "[rtt]\neu = { us = true }\n", 2, "True is not a time"),
         ("a.toml", "[rtt]\neu = { us = nan }\n", 2, "is not a time"),
         ("a.toml", "[rtt]\neu = { us = 90 }\n[loss]\n", 3, "an unknown key 'loss'"),
@@ -109,5 +109,5 @@ def test_a_file_that_is_not_there_or_no_text_is_told(tmp_path: Path) -> None:
 
     with pytest.raises(ScenarioError, match="No such file"):
         read_matrix(tmp_path / "a.csv")
-    with pytest.raises(ScenarioError, match="no UTF-8 at byte 7"):
+    with pytest.raises(ScenarioError, match="not UTF-8 at byte 7"):
         read_matrix(tmp_path / "b.csv")

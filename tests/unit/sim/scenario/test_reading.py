@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from sim.errors import ScenarioError
-from sim.scenario.reading import SHIPPED, find, from_tables, read
+from sim.scenario.reading import INCLUDE_DEPTH_MAX, INCLUDES_MAX, SHIPPED, find, from_tables, read
 from sim.scenario.writing import write
 
 GOOD = """\
@@ -132,10 +132,62 @@ def test_includes_in_a_circle_name_the_circle(tmp_path: Path) -> None:
 
 
 def test_an_include_that_is_not_there_or_no_list_is_told(tmp_path: Path) -> None:
-    with pytest.raises(ScenarioError, match="No such file"):
-        read(written(tmp_path, 'include = ["gone.toml"]\n'))
+    for name, problem in (
+        ("gone.toml", "there is no such file"),
+        ("..", "it is no file"),
+        ("a\\u0000b", "null byte"),
+        ("n" * 300, "File name too long"),
+    ):
+        with pytest.raises(
+            ScenarioError, match=rf"two\.toml:3: include '.*: .*{problem}; expected a file beside this one"
+        ):
+            read(written(tmp_path, f'title = "t"\ninclude = [\n  "{name}",\n]\n'))
     with pytest.raises(ScenarioError, match=r"two\.toml:1: include is no list"):
         read(written(tmp_path, 'include = "gone.toml"\n'))
+
+
+def test_each_included_file_is_read_once_and_there_are_so_many_at_most(tmp_path: Path) -> None:
+    written(tmp_path, GOOD, "0.toml")
+    for number in range(1, INCLUDE_DEPTH_MAX + 1):
+        written(tmp_path, f'include = ["{number - 1}.toml", "{number - 1}.toml"]\n', f"{number}.toml")
+    twice = written(tmp_path, f'include = ["{INCLUDE_DEPTH_MAX}.toml"]\n', "top.toml")
+    many = written(tmp_path, f"include = {[f'{n}.many' for n in range(INCLUDES_MAX)]}\n", "many.toml")
+    for number in range(INCLUDES_MAX):
+        written(tmp_path, GOOD, f"{number}.many")
+
+    assert read(tmp_path / f"{INCLUDE_DEPTH_MAX}.toml").title == "Two nodes"
+    for path, place in ((twice, "1.toml:1"), (many, "many.toml:1")):
+        with pytest.raises(ScenarioError, match=rf"{place}: too many includes; expected at most"):
+            read(path)
+
+
+def test_an_error_is_told_of_the_file_that_counts(tmp_path: Path) -> None:
+    written(tmp_path, GOOD, "first.toml")
+    second = written(tmp_path, 'title = "t"\npromise = "p"\n[topology]\nlatency = "fast"\n', "second.toml")
+    top = written(tmp_path, 'include = ["first.toml", "second.toml"]\n[topology]\njitter = "1ms"\n', "top.toml")
+
+    with pytest.raises(ScenarioError) as caught:
+        read(top)
+
+    assert (caught.value.path, caught.value.line) == (str(second), 4)
+    written(tmp_path, 'include = ["first.toml", "second.toml"]\ntimeline = [{ for = "1s" }]\n', "top.toml")
+    written(tmp_path, "", "second.toml")
+    with pytest.raises(ScenarioError) as caught:
+        read(top)
+    assert (caught.value.path, caught.value.line) == (str(top), 2)
+
+
+def test_a_matrix_lies_beside_the_file_that_names_it(tmp_path: Path) -> None:
+    (tmp_path / "rtt.csv").write_text("region,eu,us\neu,,90\n")
+    path = written(tmp_path, GOOD.replace("[topology]", '[topology]\nmatrix = "rtt.csv"'))
+    python = written(
+        tmp_path,
+        "from sim.scenario.model import Scenario\nscenario = Scenario.model_validate(dict("
+        "title='t', promise='p', topology=dict(matrix='rtt.csv', node=[dict(name='ana')])))",
+        "s.py",
+    )
+
+    assert read(path).topology.matrix == read(python).topology.matrix == str(tmp_path / "rtt.csv")
 
 
 def test_what_is_no_text_and_what_is_not_there_is_told(tmp_path: Path) -> None:
@@ -146,6 +198,8 @@ def test_what_is_no_text_and_what_is_not_there_is_told(tmp_path: Path) -> None:
         read(binary)
     with pytest.raises(ScenarioError, match="there is no such file"):
         find("no-such-scenario")
+    with pytest.raises(ScenarioError, match="File name too long"):
+        find("n" * 300)
     assert find("halves") == SHIPPED / "halves.toml"
 
 
@@ -166,6 +220,35 @@ def test_python_scenarios_that_are_none_are_told(tmp_path: Path) -> None:
         read(written(tmp_path, "x = 1\ndef (", "s.py"))
     with pytest.raises(ScenarioError, match="topology"):
         read(written(tmp_path, "scenario = dict(title='t', promise='p')", "s.py"))
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "problem"),
+    [
+        ("import nothing_of_this_name", 2, "ModuleNotFoundError: No module named 'nothing_of_this_name'"),
+        ("raise ValueError('a\\x1bb')", 2, r"ValueError: a\x1bb"),
+        ("def scenario():\n    return 1 / 0", 3, "ZeroDivisionError: division by zero"),
+        ("def scenario(seed):\n    return {}", 2, "TypeError: scenario() missing 1 required positional"),
+        ("import sys\nsys.exit(3)", 3, "SystemExit: 3"),
+        ("from broken import scenario", 2, "SyntaxError"),
+        ("from sim.scenario.model import Scenario\nScenario(title=7)", 3, "ValidationError: title"),
+        ("scenario = dict(title=10**9999)", 0, "title: a number of too many digits"),
+        ("\0", 0, "null bytes"),
+    ],
+    ids=lambda part: str(part)[:30],
+)
+def test_what_a_python_file_raises_is_one_error_at_its_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, line: int, problem: str
+) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    written(tmp_path, "def (", "broken.py")
+    path = written(tmp_path, f"x = 1\n{text}", "s.py")
+
+    with pytest.raises(ScenarioError) as caught:
+        read(path)
+
+    assert (caught.value.path, caught.value.line) == (str(path), line)
+    assert problem in caught.value.problem
 
 
 @pytest.mark.parametrize("path", sorted(SHIPPED.glob("*.toml")), ids=lambda path: path.stem)

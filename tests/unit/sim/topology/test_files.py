@@ -1,11 +1,16 @@
 """Topologies in files: TOML, GML, a region matrix; errors name file, line and what was expected."""
 
+import json
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from sim.cli import sim
 from sim.errors import ScenarioError
+from sim.regions import preset
 from sim.topology import Graph, Link, read_graph
+from sim.topology.files import NODES_MAX
 
 NODES = '[nodes]\nana = "eu-west-1"\nben = "us-east-1"\n'
 LISTED = f'preset = "aws"\n{NODES}[[link]]\nbetween = ["ben", "ana"]\nrate = "100Mbit/s"\n'
@@ -34,10 +39,25 @@ def test_all_nodes_may_be_linked_to_all(tmp_path: Path) -> None:
     assert read(tmp_path, "a.toml", text) == Graph(REGIONS, (Link("ana", "ben", 70_000),))
 
 
-def test_a_region_matrix_is_a_mesh_of_one_node_a_region(tmp_path: Path) -> None:
-    assert read(tmp_path, "a.csv", "from,to,rtt\neu,us,90\n") == Graph(
-        {"eu": "eu", "us": "us"}, (Link("eu", "us", 90_000),)
-    )
+@pytest.mark.parametrize(
+    ("name", "text"), [("a.csv", "from,to,rtt\neu,us,90\n"), ("a.TOML", "[rtt]\neu = { us = 90 }\n")]
+)
+def test_a_region_matrix_is_a_mesh_of_one_node_a_region(tmp_path: Path, name: str, text: str) -> None:
+    assert read(tmp_path, name, text) == Graph({"eu": "eu", "us": "us"}, (Link("eu", "us", 90_000),))
+
+
+def test_the_command_takes_a_matrix_and_a_preset_for_what_they_are(tmp_path: Path) -> None:
+    for name, text in (
+        ("a.csv", "from,to,rtt\neu,us,90\n"),
+        ("a.TOML", "rtt.eu.us = 90\n"),
+        ("b.toml", "preset = 'gcp'\n"),
+    ):
+        (tmp_path / name).write_text(text)
+
+        found = CliRunner().invoke(sim, ["topology", str(tmp_path / name), "--json"])
+
+        assert found.exit_code == 0, found.output
+        assert json.loads(found.stdout)["nodes"] == len(preset("gcp").names if name == "b.toml" else ("eu", "us"))
 
 
 def test_a_graph_in_gml_has_regions_and_rates(tmp_path: Path) -> None:
@@ -61,9 +81,15 @@ def test_a_graph_in_gml_has_regions_and_rates(tmp_path: Path) -> None:
         ("a.toml", f'preset = "cumulus"\n{NODES}', 1, "no preset 'cumulus'"),
         ("a.toml", f'preset = "azure"\n{NODES}', 3, "no round trips of 'eu-west-1'"),
         ("a.toml", f"link = 3\n{NODES}", 1, "link is no list"),
-        ("a.toml", f"link = [3]\n{NODES}", 0, "a link is no table"),
+        ("a.toml", f"link = [3]\n{NODES}", 1, "a link is no table"),
         ("a.toml", f'{NODES}[[link]]\nbetween = ["ana"]\n', 4, "a link without two ends"),
         ("a.toml", f'{NODES}[[link]]\nbetween = ["ana", "ana"]\n', 4, "a link without two ends"),
+        ("a.toml", f'{NODES}[[link]]\nbetween = [["ana"], ["ben"]]\n', 4, "no node ['ana']"),
+        ("a.toml", "a = " + "[" * 50_000, 1, "brackets within brackets"),
+        ("a.toml", "[nodes]\n" + "".join(f"n{n} = 'eu'\n" for n in range(NODES_MAX + 1)), 0, "1,001 nodes"),
+        ("a.gml", "graph [\n node [ id 0 label [ a 1 ] ]\n]", 0, "no graph: unhashable"),
+        ("a.gml", 'graph [\n node [ id 0 label "a" region [ b 1 ] ]\n]', 2, "a: a region that is {'b': 1}"),
+        ("a.gml", "graph [\n" * 50_000, 0, ""),
         ("a.toml", f'{NODES}[[link]]\nbetween = ["ana", "dan"]\n', 4, "no node 'dan'"),
         ("a.toml", f'{NODES}[[link]]\nbetween = ["ana", "ben"]\n', 4, "a link without a round trip"),
         ("a.toml", f'{NODES}[[link]]\nbetween = ["ana", "ben"]\nrtt = "soon"\n', 4, "'soon' is not a time"),
