@@ -49,6 +49,10 @@ class Holds:
 
         return end
 
+    def is_first(self, kind: str, name: str) -> bool:
+        """Whether what began last is the only one of its kind that lies on a node."""
+        return self.counts.get((kind, name)) == 1
+
     def lies_on(self, kind: str, name: str) -> bool:
         """Whether something of a kind is wrong with a node."""
         return bool(self.counts.get((kind, name)))

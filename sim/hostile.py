@@ -34,8 +34,8 @@ class Hostiles:
     """Who has gone bad in a world, and how."""
 
     world: World
-    deeds: dict[str, tuple[str, int]] = field(default_factory=dict)
-    """By node: what it does, and to how many frames in a million."""
+    deeds: dict[str, tuple[str, int, Callable[[], None]]] = field(default_factory=dict)
+    """By node: what it does, to how many frames in a million, and who hears of it when it does."""
     rng: Stream = field(init=False)
     _kept: dict[str, deque[bytes]] = field(default_factory=dict)
 
@@ -43,9 +43,9 @@ class Hostiles:
         """Begin to look at what leaves the nodes."""
         self.rng = self.world.rng.fork("hostile")
 
-    def turn(self, node: str, deed: str, share_ppm: int) -> Callable[[], None]:
+    def turn(self, node: str, deed: str, share_ppm: int, done: Callable[[], None] = lambda: None) -> Callable[[], None]:
         """A member goes bad; what is returned makes it honest again."""
-        self.deeds[node] = deed, share_ppm
+        self.deeds[node] = deed, share_ppm, done
         self.world.mangle = self._leave
 
         def end() -> None:
@@ -59,7 +59,7 @@ class Hostiles:
         deed = self.deeds.get(machine.name)
         if deed is None:
             return [packed]
-        what, share_ppm = deed
+        what, share_ppm, done = deed
         kept = self._kept.setdefault(machine.name, deque(maxlen=KEPT_FRAMES))
         kept.append(packed)
         if not self.rng.chance(share_ppm):
@@ -67,6 +67,7 @@ class Hostiles:
         changed = self._changed(what, packed, kept)
         if changed != [packed]:
             self.world.cover(f"hostile/{what}")
+            done()
         return changed
 
     def _changed(self, what: str, packed: bytes, kept: deque[bytes]) -> list[bytes]:
@@ -85,10 +86,10 @@ class Hostiles:
 
     # --- clients -----------------------------------------------------------------------------------------------------
 
-    def client(self, machine: Machine, deed: str, times: int) -> None:
-        """A client that keeps no rule comes to a gateway, does what it does so often, and stays."""
+    def client(self, machine: Machine, deed: str, times: int) -> bool:
+        """A client that keeps no rule comes to a gateway, does what it does so often, and stays; False if none is there."""
         if machine.node is None:
-            return
+            return False
         world = self.world
         session = world.connect(machine, lambda _: None)
         if deed not in ("skip-attach", "slow"):
@@ -96,6 +97,7 @@ class Hostiles:
         for number in range(times):
             world.after(1_000 * (number + 1), self._bother, machine, machine.life, session, deed, number)
         world.cover(f"hostile/{deed}")
+        return True
 
     def _bother(self, machine: Machine, life: int, session: SessionId, deed: str, number: int) -> None:
         if machine.life != life or session not in machine.sessions:

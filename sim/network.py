@@ -229,6 +229,21 @@ class Network:
         if path.stands and not stood:
             path.since_us = now_us
 
+    def would_feel(self, condition: Condition) -> bool:
+        """Whether a condition would change any path that somebody may use."""
+        kept = self.conditions
+        for source, target in sorted(condition.pairs - self.closed):
+            before, after = Path(source, target, self.delay), Path(source, target, self.delay)
+            self._apply(before, 0)
+            self.conditions = [*kept, condition]
+            self._apply(after, 0)
+            self.conditions = kept
+            for path in (before, after):  # what stands already does not stand more
+                path.cuts, path.clogs = min(1, path.cuts), min(1, path.clogs)
+            if before != after:
+                return True
+        return False
+
     def impose(self, condition: Condition, now_us: int) -> list[Path]:
         """A condition begins; the paths that it lies on are returned."""
         self.conditions.append(condition)

@@ -1,5 +1,8 @@
 """The stage: does to a world what the steps of a plan say, and takes it back when its time is over.
 
+`fault/VERB` of the coverage table, and `timeline/N` for what the scenario's own timeline says, count what happened, and
+not what was tried: a kill of a dead node changes nothing, nor does a cut where no way is.
+
 Every verb of `sim.scenario.events` has a method here. Each returns what ends it, or None where it is over at once. Two
 faults of a kind on one node overlap: the node is well again when the last of them ends. `heal` ends all that are left.
 """
@@ -15,6 +18,7 @@ from mesh.clocks.vector import VersionVector
 from mesh.operations import SlowPolicy
 from sim.atlas import Atlas
 from sim.conditions import End, Holds, around, condition_of
+from sim.deeds import Deed, labels_of
 from sim.diary import Ledger
 from sim.disk import ROOM_BYTES, Disk, Image
 from sim.hostile import Hostiles
@@ -59,6 +63,7 @@ class Stage:
         self._number = 0
         self.holds = Holds()
         self._images: dict[tuple[str, str], Image] = {}
+        self._labels = labels_of(cast.scenario.timeline)
 
     # --- steps -------------------------------------------------------------------------------------------------------
 
@@ -68,16 +73,17 @@ class Stage:
             self.say(step)
             return
         verb = step.verb
-        act: Callable[[Event, Any], End | None] = getattr(self, f"_do_{verb.replace('-', '_')}")
+        act: Callable[[Deed, Any], End | None] = getattr(self, f"_do_{verb.replace('-', '_')}")
         self.world.note(verb.encode())
-        self.world.cover(f"fault/{verb}")
+        deed = Deed(step, partial(self._count, step))
         if verb in ("publish", "subscribe"):
-            act(step, step.what)
+            deed.happened()
+            act(deed, step.what)
             return
         band = Band(self.world.now_us, verb, say_event(step))
         self.bands.append(band)
         self.story.append(f"{self.world.now_us / 1e6:9.3f} {band.what}")
-        end = act(step, step.what)
+        end = act(deed, step.what)
         self.last_us = self.world.now_us
         if end is None:
             band.end_us = band.begin_us
@@ -86,6 +92,11 @@ class Stage:
         self.under_way[self._number] = band, end
         if step.for_ is not None:
             self.world.after(step.for_, self._over, self._number)
+
+    def _count(self, event: Event) -> None:
+        self.world.cover(f"fault/{event.verb}")
+        if event in self._labels:
+            self.world.cover(self._labels[event])
 
     def _over(self, number: int) -> None:
         found = self.under_way.pop(number, None)
@@ -119,16 +130,18 @@ class Stage:
 
     # --- the network -------------------------------------------------------------------------------------------------
 
-    def _impose(self, condition: Condition) -> End:
+    def _impose(self, deed: Deed, condition: Condition) -> End:
+        if not deed.has_happened:
+            deed.happened(really=self.world.network.would_feel(condition))
         self.world.impose(condition)
         return partial(self.world.lift, condition)
 
-    def _lie_on_paths(self, event: Event, what: Any) -> End:
-        return self._impose(condition_of(self.cast, event.verb, what))
+    def _lie_on_paths(self, deed: Deed, what: Any) -> End:
+        return self._impose(deed, condition_of(self.cast, deed.event.verb, what))
 
     _do_partition = _do_clog = _do_one_way = _do_isolate = _do_ring = _do_link = _lie_on_paths
 
-    def _later(self, delay_us: int, going: list[bool], act: Callable[..., None], *arguments: Any) -> None:
+    def _later(self, delay_us: int, going: list[bool], act: Callable[..., object], *arguments: Any) -> None:
         """Do something later, if what it belongs to has not ended before."""
 
         def do() -> None:
@@ -138,14 +151,14 @@ class Stage:
 
         self.world.after(delay_us, do)
 
-    def _do_swizzle(self, event: Event, what: Any) -> End:
-        span_us = max(2, event.for_ or 5 * MILLION)
+    def _do_swizzle(self, deed: Deed, what: Any) -> End:
+        span_us = max(2, deed.event.for_ or 5 * MILLION)
         going = [True]
         conditions = []
         for name in self.rng.shuffled(self.cast.nodes_of(what)):
             condition = Condition(around(self.cast, name), clog=True)
             conditions.append(condition)
-            self._later(self.rng.below(span_us // 2), going, self.world.impose, condition)
+            self._later(self.rng.below(span_us // 2), going, self._impose, deed, condition)
             self._later(span_us // 2 + self.rng.below(span_us // 2), going, self.world.lift, condition)
         return partial(self._stop, going, conditions)
 
@@ -154,17 +167,18 @@ class Stage:
         for condition in conditions:
             self.world.lift(condition)
 
-    def _do_flap(self, _: Event, what: Any) -> End:
+    def _do_flap(self, deed: Deed, what: Any) -> End:
         condition = condition_of(self.cast, "flap", what)
         going = [True]
         for round_ in range(what.times):
             at_us = round_ * (what.up + what.down)
-            self._later(at_us, going, self.world.impose, condition)
+            self._later(at_us, going, self._impose, deed, condition)
             self._later(at_us + what.down, going, self.world.lift, condition)
         return partial(self._stop, going, [condition])
 
-    def _do_rebind(self, _: Event, what: Any) -> None:
+    def _do_rebind(self, deed: Deed, what: Any) -> None:
         for machine in self._machines(what):
+            deed.happened(really=bool(machine.links))
             for link in list(machine.links):
                 self.world.links.close(machine, link, "rebound", silent=True)
 
@@ -179,49 +193,66 @@ class Stage:
         if machine.node is None and not self.holds.lies_on("down", machine.name):
             self.world.start(machine)
 
-    def _turn(self, machine: Machine, is_down: bool) -> None:
-        if is_down:
-            self._down(machine)
-        else:
-            self._up(machine)
+    def _do_crash(self, deed: Deed, what: Any) -> End:
+        def turn(machine: Machine, is_down: bool) -> None:
+            if is_down:
+                deed.happened(really=machine.node is not None)
+                self._down(machine)
+            else:
+                self._up(machine)
 
-    def _do_crash(self, _: Event, what: Any) -> End:
-        return self.holds.begin("down", self._machines(what), self._turn)
+        return self.holds.begin("down", self._machines(what), turn)
 
-    def _do_restart(self, _: Event, what: Any) -> None:
+    def _do_restart(self, deed: Deed, what: Any) -> None:
         for machine in self._machines(what):
-            self._again(machine)
+            self._again(deed, machine)
 
-    def _again(self, machine: Machine) -> None:
+    def _again(self, deed: Deed, machine: Machine) -> None:
         if machine.node is not None:
+            deed.happened()
             self._down(machine)
             self._up(machine)
 
-    def _do_crash_loop(self, _: Event, what: Any) -> End:
+    def _do_crash_loop(self, deed: Deed, what: Any) -> End:
         (machine,) = self._machines([what.node])
         going = [True]
         for round_ in range(what.times):
-            self._later(round_ * what.every, going, self._again, machine)
+            self._later(round_ * what.every, going, self._again, deed, machine)
         return going.clear
 
-    def _do_pause(self, _: Event, what: Any) -> End:
+    def _do_pause(self, deed: Deed, what: Any) -> End:
         def turn(machine: Machine, is_paused: bool) -> None:
             if is_paused:
+                deed.happened(really=machine.node is not None and not machine.paused)
                 self.world.pause(machine)
             else:
                 self.world.resume(machine)
 
         return self.holds.begin("pause", self._machines(what), turn)
 
-    def _do_slow_cpu(self, _: Event, what: Any) -> End:
+    def _ill(
+        self, deed: Deed, kind: str, names: Any, turn: Callable[[Machine, bool], object], *, is_felt: bool = True
+    ) -> End:
+        """Something is wrong with machines that a node only feels if it runs while that begins, or as it ends."""
+
+        def both(machine: Machine, is_ill: bool) -> None:
+            is_new = not is_ill or self.holds.is_first(kind, machine.name)
+            is_running = machine.node is not None and machine.node.started
+            deed.happened(really=is_felt and is_new and is_running)
+            turn(machine, is_ill)
+
+        return self.holds.begin(kind, self._machines(names), both)
+
+    def _do_slow_cpu(self, deed: Deed, what: Any) -> End:
         def turn(machine: Machine, is_slow: bool) -> None:
             machine.slowness = what.factor if is_slow else 1
 
-        return self.holds.begin("cpu", self._machines(what.nodes), turn)
+        return self._ill(deed, "cpu", what.nodes, turn)
 
-    def _do_drain(self, _: Event, what: Any) -> End:
+    def _do_drain(self, deed: Deed, what: Any) -> End:
         def turn(machine: Machine, is_down: bool) -> None:
             if is_down and machine.node is not None:
+                deed.happened(really=self.holds.is_first("down", machine.name))
                 self.world.drain(machine)
             elif not is_down:
                 if machine.node is not None:
@@ -232,74 +263,78 @@ class Stage:
 
     # --- disks and clocks --------------------------------------------------------------------------------------------
 
-    def _do_full_disk(self, _: Event, what: Any) -> End:
-        return self.holds.begin(
-            "full",
-            self._machines(what),
-            lambda machine, is_full: self.world.space(machine, 0 if is_full else ROOM_BYTES),
-        )
+    def _do_full_disk(self, deed: Deed, what: Any) -> End:
+        def turn(machine: Machine, is_full: bool) -> None:
+            self.world.space(machine, 0 if is_full else ROOM_BYTES)
 
-    def _do_slow_disk(self, _: Event, what: Any) -> End:
+        return self._ill(deed, "full", what, turn)
+
+    def _do_slow_disk(self, deed: Deed, what: Any) -> End:
         def turn(machine: Machine, is_slow: bool) -> None:
             machine.slow_disk_us = what.by if is_slow else 0
 
-        return self.holds.begin("slow-disk", self._machines(what.nodes), turn)
+        return self._ill(deed, "slow-disk", what.nodes, turn, is_felt=what.by > 0)
 
-    def _do_io_error(self, _: Event, what: Any) -> End:
+    def _do_io_error(self, deed: Deed, what: Any) -> End:
         def turn(machine: Machine, is_failing: bool) -> None:
             machine.disk.failing = is_failing
 
-        return self.holds.begin("io-error", self._machines(what), turn)
+        return self._ill(deed, "io-error", what, turn)
 
-    def _do_fsync_lies(self, _: Event, what: Any) -> End:
+    def _do_fsync_lies(self, deed: Deed, what: Any) -> End:
         def turn(machine: Machine, is_lying: bool) -> None:
             if is_lying:
                 machine.disk.lie()
             else:
-                self._again(machine)
+                self._again(deed, machine)
                 machine.disk.kept = None
 
-        return self.holds.begin("lying", self._machines(what), turn)
+        return self._ill(deed, "lying", what, turn)
 
-    def _do_bit_rot(self, _: Event, what: Any) -> None:
+    def _do_bit_rot(self, deed: Deed, what: Any) -> None:
         for machine in self._machines(what.nodes):
             for log, first in self.rng.shuffled(self.atlas.spare_rows(machine))[: what.rows]:
                 machine.disk.corrupt(log, first)
+                deed.happened()
                 self.world.cover("disk/flipped")
 
-    def _do_misdirect(self, _: Event, what: Any) -> None:
+    def _do_misdirect(self, deed: Deed, what: Any) -> None:
         for machine in self._machines(what):
             rows = self.atlas.spare_rows(machine)
             if len(rows) > 1:
                 (log, first), (other_log, other_first) = self.rng.shuffled(rows)[:2]
                 machine.disk.misdirect(log, first, other_log, other_first)
+                deed.happened()
                 self.world.cover("disk/misdirected")
 
-    def _do_snapshot(self, _: Event, what: Any) -> None:
+    def _do_snapshot(self, deed: Deed, what: Any) -> None:
         (machine,) = self._machines([what.node])
+        deed.happened()
         self._images[what.node, what.name] = machine.disk.image.copy()
 
-    def _do_restore(self, _: Event, what: Any) -> None:
+    def _do_restore(self, deed: Deed, what: Any) -> None:
         (machine,) = self._machines([what.node])
         image = self._images.get((what.node, what.name))
         if image is not None:
-            self._replace(machine, image, "disk/restored")
+            self._replace(deed, machine, image, "disk/restored")
 
-    def _replace(self, machine: Machine, image: Image, what: str) -> None:
+    def _replace(self, deed: Deed, machine: Machine, image: Image, what: str) -> None:
         """Another image takes the place of a disk's, unless the last good copy of something would go with it."""
         if not self.atlas.may_replace(machine, image):
             self.world.cover("atlas/refused")
             return
+        deed.happened()
         self._down(machine)
         machine.disk.restore(image)
         self.world.cover(what)
         self._up(machine)
 
-    def _do_wipe(self, event: Event, what: Any) -> End:
+    def _do_wipe(self, deed: Deed, what: Any) -> End:
         def turn(machine: Machine, is_down: bool) -> None:
             if not is_down:
                 self._up(machine)
             elif self.atlas.may_replace(machine, Image()):
+                deed.happened()
                 self._down(machine)
                 machine.disk = Disk()
                 self.world.cover("disk/wiped")
@@ -308,11 +343,12 @@ class Stage:
 
         return self.holds.begin("down", self._machines(what), turn)
 
-    def _do_scrub(self, _: Event, what: Any) -> None:
+    def _do_scrub(self, deed: Deed, what: Any) -> None:
         for machine in self._machines(what):
+            deed.happened(really=machine.node is not None)
             self.world.scrub(machine)
 
-    def _do_clock(self, _: Event, what: Any) -> End:
+    def _do_clock(self, deed: Deed, what: Any) -> End:
         def turn(machine: Machine, is_wrong: bool) -> None:
             machine.clock.offset_ms = what.offset // 1_000 if is_wrong else 0
             machine.clock.drift(what.drift_ppm if is_wrong else 0, self.world.now_us)
@@ -321,17 +357,20 @@ class Stage:
             else:
                 machine.clock.thaw()
 
-        return self.holds.begin("clock", self._machines(what.nodes), turn)
+        is_felt = bool(what.offset // 1_000 or what.drift_ppm or what.freeze)
+        return self._ill(deed, "clock", what.nodes, turn, is_felt=is_felt)
 
     # --- clients -----------------------------------------------------------------------------------------------------
 
-    def _do_drop_client(self, _: Event, what: Any) -> None:
+    def _do_drop_client(self, deed: Deed, what: Any) -> None:
         for app in self._clients(what):
+            deed.happened(really=app.session is not None)
             app.drop()
 
-    def _do_offline(self, _: Event, what: Any) -> End:
+    def _do_offline(self, deed: Deed, what: Any) -> End:
         apps = self._clients(what)
         for app in apps:
+            deed.happened(really=not app.offline)
             app.offline = True
             app.drop()
 
@@ -341,18 +380,22 @@ class Stage:
 
         return end
 
-    def _do_move_client(self, _: Event, what: Any) -> None:
+    def _do_move_client(self, deed: Deed, what: Any) -> None:
         to = self.cast.nodes_of(what.to)
         for app in self._clients(what.client):
-            app.move(*to, *(gateway for gateway in app.gateways if gateway not in to))
+            gateways = [*to, *(gateway for gateway in app.gateways if gateway not in to)]
+            deed.happened(really=app.session is not None or app.gateways != gateways)
+            app.move(*gateways)
 
-    def _do_kill_client(self, _: Event, what: Any) -> None:
+    def _do_kill_client(self, deed: Deed, what: Any) -> None:
         for app in self._clients(what):
+            deed.happened()
             app.kill()
 
-    def _do_stop_reading(self, _: Event, what: Any) -> End:
+    def _do_stop_reading(self, deed: Deed, what: Any) -> End:
         apps = self._clients(what)
         for app in apps:
+            deed.happened(really=app.reads)
             app.reads = False
 
         def end() -> None:
@@ -361,12 +404,12 @@ class Stage:
 
         return end
 
-    def _do_subscribe(self, _: Event, what: Any) -> None:
+    def _do_subscribe(self, _: Deed, what: Any) -> None:
         for app in self._clients(what.client):
             cursor = VersionVector() if what.since == "beginning" else None
             app.subscribe(*what.to, cursor=cursor, policy=SlowPolicy(what.policy))
 
-    def _do_publish(self, _: Event, what: Any) -> None:
+    def _do_publish(self, _: Deed, what: Any) -> None:
         for name in self.cast.clients_of(what.client):
             for _number in range(what.count):
                 self._number += 1
@@ -385,12 +428,12 @@ class Stage:
 
     # --- those who have gone bad -------------------------------------------------------------------------------------
 
-    def _do_hostile(self, _: Event, what: Any) -> End:
-        return self.hostiles.turn(what.node, what.does, what.share)
+    def _do_hostile(self, deed: Deed, what: Any) -> End:
+        return self.hostiles.turn(what.node, what.does, what.share, deed.happened)
 
-    def _do_hostile_client(self, _: Event, what: Any) -> None:
+    def _do_hostile_client(self, deed: Deed, what: Any) -> None:
         for machine in self._machines(what.gateways):
-            self.hostiles.client(machine, what.does, what.times)
+            deed.happened(really=self.hostiles.client(machine, what.does, what.times))
 
 
 def say_event(event: Event) -> str:

@@ -20,10 +20,10 @@ from itertools import islice
 from multiprocessing import get_context
 from pathlib import Path
 from queue import SimpleQueue
-from typing import Any, get_args
+from typing import Any
 
-from mesh.frames import Frame
 from sim.errors import SimError
+from sim.gates import gates_of
 from sim.heap import Play
 from sim.journal import Gathered, Journal, Subject
 from sim.journal import Result as Result
@@ -129,17 +129,7 @@ class Tally:
 
     def gates(self) -> dict[str, str]:
         """All that a sweep of this scenario has to see, and what it means."""
-        gates = {
-            f"promise/{name}": f"{name} was never looked at" for name in ("once", "in order", "nothing lost", "quiet")
-        }
-        faults = self.scenario.random
-        if faults is not None:
-            gates |= {f"fault/{fault}": "a fault of the scenario was never done" for fault in faults.faults}
-        for label in self.scenario.gates:
-            every = [f"frame/{frame.__name__}" for frame in get_args(Frame)] if label == "frame/*" else [label]
-            gates |= dict.fromkeys(every, "it never happened in any of these seeds")
-        gates |= dict.fromkeys(self.scenario.guarantees.see, "the scenario says that it must happen")
-        return gates
+        return gates_of(self.scenario)
 
     @property
     def is_kept(self) -> bool:

@@ -105,7 +105,7 @@ def test_a_sweep_uses_processes_and_writes_json_and_junit(tmp_path: Path) -> Non
     assert ET.parse(tmp_path / "out.xml").getroot().attrib["failures"] == "0"
     assert broken.returncode == 1
     assert ET.parse(tmp_path / "bad.xml").getroot().attrib["failures"] == "4"
-    assert "again: gossamer sim run silence --seed 0 --without repair" in broken.stdout
+    assert "again: gossamer sim run silence --without repair --seed 0" in broken.stdout
 
 
 def test_ctrl_c_keeps_partial_results_and_the_same_command_goes_on(tmp_path: Path) -> None:

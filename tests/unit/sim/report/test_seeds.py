@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from sim.checkers import PROMISES
 from sim.errors import SimError
 from sim.report import write_sweep
 from sim.report.seeds import render
@@ -21,11 +22,11 @@ def tally(*results: Result) -> Tally:
 
 
 def result(seed: int, *broken: str, converged_us: int = 250_000) -> Result:
-    evaluated = {"once": 6, "in order": 6, "nothing lost": 3, "quiet": 1}
+    evaluated = {**dict.fromkeys(PROMISES, 1), "once": 6, "in order": 6, "nothing lost": 3, "quiet": 1}
     figures = {"converged_us": converged_us, "median_us": 45_000, "p99_us": -1}
     return Result(
         seed, list(broken), "it was shown twice" if broken else "", ["1.0 s: shown"], "", 1_000, 10_000_000, 0.5,
-        {"frame/Push": 4}, evaluated, figures,
+        {"frame/Push": 4, "timeline/1": 1}, evaluated, figures,
     )  # fmt: skip
 
 
