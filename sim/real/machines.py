@@ -39,6 +39,11 @@ class Machine:
         return self._is_wanted and self.kills == self._done and self.node.is_running and not self._starts
 
     @property
+    def is_wanted(self) -> bool:
+        """Whether it is to be there, so that what is done to it is felt."""
+        return self._is_wanted
+
+    @property
     def has_ended(self) -> bool:
         """Whether it is gone, though nobody ended it."""
         return self._is_wanted and self.kills == self._done and not self._starts and not self.node.is_running

@@ -1,7 +1,8 @@
 """The real stage: does to processes, proxies and clients what the steps of a plan say, and takes it back.
 
-The verbs mean what they mean on the heap's stage (`sim.stage`), and the network's conditions are put together by the same
-`sim.network`; what comes out is made the weather of the proxies. A step never waits: processes follow (`Machine.keep`).
+The verbs mean and count what they do on the heap's stage (`sim.stage`), and the network's conditions are put together
+by the same `sim.network`; what comes out is made the weather of the proxies. A step never waits: processes follow
+(`Machine.keep`).
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Any
 
 from mesh.operations import SlowPolicy
 from sim.conditions import End, Holds, condition_of
+from sim.deeds import Deed
 from sim.network import Condition, Network, Path
 from sim.proxy import UdpProxy, Weather
 from sim.real.apps import App
@@ -24,6 +26,8 @@ from sim.stage import say_event
 from sim.units import MILLION
 
 Spawn = Callable[[Coroutine[Any, Any, None]], object]
+CLIENT_VERBS = ("drop-client", "offline", "move-client", "kill-client", "stop-reading")
+"""Whether a client notices is the machine's affair: these count when they are done."""
 QUEUE_US = 200_000
 QUEUE_PACKETS = 16
 PACKET_BITS = 1_452 * 8
@@ -89,13 +93,15 @@ class RealStage:
         if isinstance(step, Say):
             self._say(step)
             return
-        act: Callable[[Event, Any], End | None] = getattr(self, f"_do_{step.verb.replace('-', '_')}")
+        act: Callable[[Deed, Any], End | None] = getattr(self, f"_do_{step.verb.replace('-', '_')}")
+        deed = Deed(step, partial(self.cover, f"fault/{step.verb}"))
         if step.verb in ("publish", "subscribe"):
-            act(step, step.what)
+            act(deed, step.what)
             return
         self.say(say_event(step))
-        self.cover(f"fault/{step.verb}")
-        end = act(step, step.what)
+        if step.verb in CLIENT_VERBS:
+            deed.happened()
+        end = act(deed, step.what)
         if end is not None:
             self._number += 1
             self.under_way[self._number] = step, end
@@ -144,16 +150,19 @@ class RealStage:
         for path in self.network.lift(condition, self.now_us()):
             set_path(self.proxy, path)
 
-    def _during(self, condition: Condition) -> End:
+    def _begin(self, deed: Deed, condition: Condition) -> None:
+        if not deed.has_happened:
+            deed.happened(really=self.network.would_feel(condition))
         self._impose(condition)
-        return partial(self._lift, condition)
 
-    def _lie_on_paths(self, event: Event, what: Any) -> End:
-        return self._during(condition_of(self.cast, event.verb, what))
+    def _lie_on_paths(self, deed: Deed, what: Any) -> End:
+        condition = condition_of(self.cast, deed.event.verb, what)
+        self._begin(deed, condition)
+        return partial(self._lift, condition)
 
     _do_partition = _do_one_way = _do_isolate = _do_ring = _do_link = _lie_on_paths
 
-    def _do_flap(self, _: Event, what: Any) -> End:
+    def _do_flap(self, deed: Deed, what: Any) -> End:
         condition = condition_of(self.cast, "flap", what)
         going = [True]
 
@@ -163,7 +172,7 @@ class RealStage:
 
         for round_ in range(what.times):
             at_us = round_ * (what.up + what.down)
-            self._later(at_us, turn, self._impose)
+            self._later(at_us, turn, partial(self._begin, deed))
             self._later(at_us + what.down, turn, self._lift)
 
         def end() -> None:
@@ -174,41 +183,48 @@ class RealStage:
 
     # --- nodes -------------------------------------------------------------------------------------------------------
 
-    def _turn(self, machine: Machine, is_down: bool) -> None:
-        if is_down:
-            machine.kill()
-        else:
-            machine.start()
+    def _do_crash(self, deed: Deed, what: Any) -> End:
+        def turn(machine: Machine, is_down: bool) -> None:
+            if is_down:
+                deed.happened(really=machine.is_wanted)
+                machine.kill()
+            else:
+                machine.start()
 
-    def _do_crash(self, _: Event, what: Any) -> End:
-        return self.holds.begin("down", self._machines(what), self._turn)
+        return self.holds.begin("down", self._machines(what), turn)
 
-    def _again(self, machine: Machine) -> None:
+    def _again(self, deed: Deed, machine: Machine) -> None:
         if not self.holds.lies_on("down", machine.name):
+            deed.happened()
             machine.again()
 
-    def _do_restart(self, _: Event, what: Any) -> None:
+    def _do_restart(self, deed: Deed, what: Any) -> None:
         for machine in self._machines(what):
-            self._again(machine)
+            self._again(deed, machine)
 
-    def _do_crash_loop(self, _: Event, what: Any) -> End:
+    def _do_crash_loop(self, deed: Deed, what: Any) -> End:
         (machine,) = self._machines([what.node])
         going = [True]
 
         def again() -> None:
             if going:
-                self._again(machine)
+                self._again(deed, machine)
 
         for round_ in range(what.times):
             self._later(round_ * what.every, again)
         return going.clear
 
-    def _do_pause(self, _: Event, what: Any) -> End:
-        return self.holds.begin("pause", self._machines(what), lambda machine, is_so: machine.pause(is_paused=is_so))
+    def _do_pause(self, deed: Deed, what: Any) -> End:
+        def turn(machine: Machine, is_paused: bool) -> None:
+            deed.happened(really=is_paused and machine.is_wanted and self.holds.is_first("pause", machine.name))
+            machine.pause(is_paused=is_paused)
 
-    def _do_drain(self, _: Event, what: Any) -> End:
+        return self.holds.begin("pause", self._machines(what), turn)
+
+    def _do_drain(self, deed: Deed, what: Any) -> End:
         def turn(machine: Machine, is_down: bool) -> None:
             if is_down:
+                deed.happened(really=machine.is_wanted)
                 machine.drain()
             else:
                 machine.start()
@@ -217,27 +233,33 @@ class RealStage:
 
     # --- disks -------------------------------------------------------------------------------------------------------
 
-    def _ill(self, fault: str, names: Any, says: str = "") -> End:
-        return self.holds.begin(
-            fault, self._machines(names), lambda machine, is_so: machine.ill(fault, says if is_so else None)
-        )
+    def _ill(self, deed: Deed, names: Any, says: str = "") -> End:
+        """Something is wrong with disks; a node feels it if it is there while that begins, or as it ends."""
+        fault = deed.event.verb
 
-    def _do_full_disk(self, _: Event, what: Any) -> End:
-        return self._ill("full-disk", what)
+        def turn(machine: Machine, is_ill: bool) -> None:
+            is_new = not is_ill or self.holds.is_first(fault, machine.name)
+            deed.happened(really=is_new and (machine.is_wanted if is_ill else machine.is_up))
+            machine.ill(fault, says if is_ill else None)
 
-    def _do_io_error(self, _: Event, what: Any) -> End:
-        return self._ill("io-error", what)
+        return self.holds.begin(fault, self._machines(names), turn)
 
-    def _do_slow_disk(self, _: Event, what: Any) -> End:
-        return self._ill("slow-disk", what.nodes, str(what.by))
+    def _do_full_disk(self, deed: Deed, what: Any) -> End:
+        return self._ill(deed, what)
+
+    def _do_io_error(self, deed: Deed, what: Any) -> End:
+        return self._ill(deed, what)
+
+    def _do_slow_disk(self, deed: Deed, what: Any) -> End:
+        return self._ill(deed, what.nodes, str(what.by))
 
     # --- clients -----------------------------------------------------------------------------------------------------
 
-    def _do_drop_client(self, _: Event, what: Any) -> None:
+    def _do_drop_client(self, _: Deed, what: Any) -> None:
         for app in self._clients(what):
             app.drop()
 
-    def _do_offline(self, _: Event, what: Any) -> End:
+    def _do_offline(self, _: Deed, what: Any) -> End:
         apps = self._clients(what)
         for app in apps:
             app.offline(is_offline=True)
@@ -248,16 +270,16 @@ class RealStage:
 
         return end
 
-    def _do_move_client(self, _: Event, what: Any) -> None:
+    def _do_move_client(self, _: Deed, what: Any) -> None:
         to = self.cast.nodes_of(what.to)
         for app in self._clients(what.client):
             app.move(to)
 
-    def _do_kill_client(self, _: Event, what: Any) -> None:
+    def _do_kill_client(self, _: Deed, what: Any) -> None:
         for app in self._clients(what):
             self.spawn(app.kill())
 
-    def _do_stop_reading(self, _: Event, what: Any) -> End:
+    def _do_stop_reading(self, _: Deed, what: Any) -> End:
         apps = self._clients(what)
         for app in apps:
             app.read(reads=False)
@@ -268,11 +290,11 @@ class RealStage:
 
         return end
 
-    def _do_subscribe(self, _: Event, what: Any) -> None:
+    def _do_subscribe(self, _: Deed, what: Any) -> None:
         for app in self._clients(what.client):
             app.subscribe(what.to, what.since, SlowPolicy(what.policy))
 
-    def _do_publish(self, _: Event, what: Any) -> None:
+    def _do_publish(self, _: Deed, what: Any) -> None:
         for name in self.cast.clients_of(what.client):
             for _number in range(what.count):
                 self._number += 1

@@ -1,6 +1,8 @@
 """The conditions of a scenario, as the weather of proxies."""
 
 import asyncio
+from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 
@@ -8,7 +10,9 @@ from mesh.rng import Rng
 from sim.network import Condition, Delay, Network
 from sim.proxy import Weather
 from sim.proxy.udp import UdpProxy
-from sim.real.stage import set_path, weather_of
+from sim.real.stage import RealStage, set_path, weather_of
+from sim.scenario.cast import Cast
+from sim.scenario.reading import from_tables
 
 BOTH = frozenset({("ana", "ben"), ("ben", "ana")})
 
@@ -62,3 +66,82 @@ def test_cut_is_one_way_and_ends_with_the_last_that_says_so(source: str) -> None
         return seen
 
     assert asyncio.run(cuts()) == [(True, False), (True, False), (True, False), (False, False)]
+
+
+# --- what counts ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Process:
+    """A node's process as the stage knows it: whether it is wished to be there, and all that was done to it."""
+
+    name: str
+    is_wanted: bool = True
+    done: list[str] = field(default_factory=list)
+
+    def kill(self) -> None:
+        self.is_wanted = False
+
+    drain = kill
+
+    def start(self) -> None:
+        self.is_wanted = True
+
+    again = start
+
+    @property
+    def is_up(self) -> bool:
+        """It takes a moment to start."""
+        return self.is_wanted and "started" in self.done
+
+    def pause(self, *, is_paused: bool) -> None:
+        self.done.append(f"paused {is_paused}")
+
+    def ill(self, fault: str, says: str | None) -> None:
+        self.done.append(f"{fault} {says}")
+
+
+def counted(*events: dict[str, Any]) -> dict[str, int]:
+    """What a stage counts of events that happen one after another, all over at the end."""
+    topology = {"links": "star", "node": [{"name": name} for name in ("ana", "ben", "cy")]}
+    timeline = [{"at": f"{at}s", **event} for at, event in enumerate(events)]
+    cast = Cast(from_tables({"title": "t", "promise": "p", "topology": topology, "timeline": timeline}))
+    built = Network()
+    built.closed = {("ben", "cy"), ("cy", "ben")}
+    machines: Any = {name: Process(name) for name in cast.nodes}
+
+    async def played() -> RealStage:
+        proxy = UdpProxy(list(cast.nodes), Rng(b"seed"))
+        stage = RealStage(cast, built, proxy, machines, {}, lambda: 0, lambda _: None)
+        for event in cast.scenario.timeline:
+            stage.do(event)
+            while event.for_ and stage.under_way:
+                await asyncio.sleep(0)
+            for machine in machines.values():
+                machine.done += ["started"] if machine.is_wanted else []
+        stage.heal()
+        return stage
+
+    return asyncio.run(played()).coverage
+
+
+CRASH = {"crash": ["ben"]}
+
+
+@pytest.mark.parametrize(
+    ("events", "counts"),
+    [
+        ([CRASH], {"fault/crash": 1}),
+        ([CRASH, CRASH, {"restart": ["ben"]}, {"drain": ["ben"]}, {"pause": ["ben"]}], {"fault/crash": 1}),
+        ([{"restart": ["ben"]}, {"drain": ["ben"]}], {"fault/restart": 1, "fault/drain": 1}),
+        ([{"pause": ["ben"]}, {"pause": ["ben"]}], {"fault/pause": 1}),
+        ([{"io-error": ["ben"]}], {"fault/io-error": 1}),
+        ([CRASH, {"io-error": ["ben"]}], {"fault/crash": 1}),
+        ([{**CRASH, "for": "10ms"}, {"io-error": ["ben"]}], {"fault/crash": 1, "fault/io-error": 1}),
+        ([{"partition": [["ana"], ["ben"]]}, {"isolate": ["ben"]}], {"fault/partition": 1}),
+        ([{"partition": [["cy"], ["ben"]]}], {}),
+        ([{"link": {"between": [["ana"], ["ben"]]}}], {}),
+    ],
+)
+def test_a_fault_counts_if_somebody_felt_it(events: list[dict[str, Any]], counts: dict[str, int]) -> None:
+    assert counted(*events) == counts
