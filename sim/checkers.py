@@ -16,23 +16,12 @@ from mesh.clocks.vector import IntervalSet, VersionVector
 from mesh.operations import SlowPolicy
 from sim.diary import Diary, Entry, Ledger, Name, Shown, say_name
 from sim.diary import name_of as name_of
+from sim.labels import PROMISES as PROMISES
 
 if TYPE_CHECKING:
     from sim.workload import App
     from sim.world import World
 
-PROMISES = (
-    "available",
-    "durable before acknowledged",
-    "nothing lost",
-    "nothing invented",
-    "once",
-    "in order",
-    "honest about gaps",
-    "converges",
-    "stays dead",
-    "isolated",
-)
 SKEW_US = 60_000_000
 """How far clocks may differ before a node distrusts its own: nothing is shown longer than that after its expiry."""
 BREACHES_MAX = 1_000

@@ -7,12 +7,11 @@ every promise that it states must have been looked at; and what it lists as `gat
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import get_args
 
-from mesh.frames import Frame
 from sim.checkers import PROMISES
 from sim.deeds import labels_of
 from sim.figures import bounds_of
+from sim.scenario.labels import meant_by
 from sim.scenario.model import Scenario
 from sim.stage import say_event
 from sim.units import say_us
@@ -29,8 +28,7 @@ def gates_of(scenario: Scenario) -> dict[str, str]:
     if scenario.random is not None:
         gates |= {f"fault/{fault}": "a fault of the scenario was never done" for fault in scenario.random.faults}
     for label in scenario.gates:
-        every = [f"frame/{frame.__name__}" for frame in get_args(Frame)] if label == "frame/*" else [label]
-        gates |= dict.fromkeys(every, "it never happened in any of these seeds")
+        gates |= dict.fromkeys(meant_by(label) or (label,), "it never happened in any of these seeds")
     return gates | dict.fromkeys(scenario.guarantees.see, "the scenario says that it must happen")
 
 

@@ -12,3 +12,47 @@ EVENT = {kind: kind.__name__.encode() for kind in get_args(Event)}
 FRAME = {kind: f"frame/{kind.__name__}" for kind in get_args(Frame)}
 TELL = {kind: f"tell/{kind.__name__}" for kind in get_args(NodeOperation)}
 ASK = {kind: f"ask/{kind.__name__}" for kind in get_args(ClientOperation)}
+
+OCCASIONS = (
+    "tick/over-16",
+    "batch/sealed",
+    "disk/flipped",
+    "disk/misdirected",
+    "disk/restored",
+    "disk/wiped",
+    "disk/lied",
+    "atlas/kept",
+    "atlas/refused",
+    "node/killed",
+    "gap/expired-by-a-lone-wrong-clock",
+)
+"""What coverage counts that is in no table of the protocol."""
+PROMISES = (
+    "available",
+    "durable before acknowledged",
+    "nothing lost",
+    "nothing invented",
+    "once",
+    "in order",
+    "honest about gaps",
+    "converges",
+    "stays dead",
+    "isolated",
+)
+"""The contract (docs/concepts/contract.md), as far as a run can break it."""
+SAFEGUARDS = (
+    "fsync-before-acknowledge",
+    "de-duplication",
+    "repair",
+    "signatures",
+    "epoch-per-life",
+    "row-check",
+    "clock-guard",
+    "cursor",
+    "outbox",
+    "late-mark",
+    "gap-report",
+    "intervals-with-rows",
+    "redial",
+)
+"""What can be turned off; the switches are in `sim.safeguards`."""

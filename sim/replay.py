@@ -33,7 +33,8 @@ from sim.scenario.building import config_of
 from sim.scenario.cast import Cast, CastError
 from sim.scenario.events import Event
 from sim.scenario.model import Scenario
-from sim.scenario.plan import STEPS_MAX, Say, Step
+from sim.scenario.plan import PUBLISHED_BYTES_MAX, STEPS_MAX, Say, Step
+from sim.scenario.quantities import MESSAGE_BYTES_MAX
 from sim.scenario.reading import from_tables
 from sim.tape import Tape
 
@@ -42,10 +43,6 @@ PLANNED = "play/plan"
 """Streams that the plan was drawn from: its steps stand in the file instead."""
 TAPE_BYTES_MAX = 256 << 20
 """Unpacked: hours of a large mesh."""
-SAY_BYTES_MAX = 16 << 20
-"""Of one message: more than any node takes ..."""
-PUBLISHED_BYTES_MAX = 1 << 30
-"""... and of all, since a run keeps them to compare."""
 NUMBER_MAX = (1 << 63) - 1
 DRAW_MAX = (1 << 64) - 1
 SHOWN_MAX, WORDS_MAX = 60, 300
@@ -57,7 +54,7 @@ Number = Annotated[int, Field(ge=0, le=NUMBER_MAX)]
 Count = Annotated[int, Field(ge=1, le=NUMBER_MAX)]
 Draw = Annotated[int, Field(ge=0, le=DRAW_MAX)]
 _SAY: TypeAdapter[tuple[int, str, str, int, int, int, int, int]] = TypeAdapter(
-    tuple[Number, str, str, Annotated[int, Field(ge=0, le=SAY_BYTES_MAX)], Count, Count, Number, Number]
+    tuple[Number, str, str, Annotated[int, Field(ge=0, le=MESSAGE_BYTES_MAX)], Count, Count, Number, Number]
 )
 
 

@@ -13,20 +13,37 @@ TIMES_US = {"us": 1, "ms": 1_000, "s": 1_000_000, "m": 60_000_000, "h": 3_600_00
 SIZES = {"B": 1, "KB": 1_000, "MB": 1_000_000, "GB": 1_000_000_000, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
 RATES = {"bit/s": 1, "kbit/s": 1_000, "Mbit/s": 1_000_000, "Gbit/s": 1_000_000_000}
 MILLION = 1_000_000
+TIME_MAX_US = 3_650 * TIMES_US["d"]
+"""Ten years: no run is longer, and no clock more wrong."""
+SIZE_MAX, RATE_MAX = 1 << 50, 1_000 * RATES["Gbit/s"]
+WORDS_MAX = 40
+"""Characters of what people write so; what is longer is a slip."""
 
 _QUANTITY = re.compile(r"([+-]?\d+(?:\.\d+)?)\s*([A-Za-z/%]+)")
 
 
 def _quantity(text: object, units: dict[str, int], example: str) -> int:
-    match = _QUANTITY.fullmatch(text.strip()) if isinstance(text, str) else None
+    short = isinstance(text, str) and len(text) <= WORDS_MAX
+    match = _QUANTITY.fullmatch(text.strip()) if isinstance(text, str) and short else None
     if match is None or match[2] not in units:
-        raise ValueError(f"{text!r} is not {example}")
+        raise ValueError(f"{_shown(text)} is not {example}")
     return int(Decimal(match[1]) * units[match[2]])
+
+
+def _shown(text: object) -> str:
+    if isinstance(text, str):
+        return repr(text if len(text) <= WORDS_MAX else f"{text[: WORDS_MAX - 1]}…")
+    return (
+        repr(text) if text is None or isinstance(text, bool | float) else f"a value of the type {type(text).__name__}"
+    )
 
 
 def time_us(text: object) -> int:
     """Microseconds of a time such as "250ms", "10s", "5m", "3h", "30d"; it may be negative. Raises `ValueError`."""
-    return _quantity(text, TIMES_US, 'a time such as "250ms", "10s" or "5m"')
+    us = _quantity(text, TIMES_US, 'a time such as "250ms", "10s" or "5m"')
+    if abs(us) > TIME_MAX_US:
+        raise ValueError(f"{text!r} is not within {say_us(TIME_MAX_US)}")
+    return us
 
 
 def duration_us(text: object) -> int:
@@ -39,21 +56,28 @@ def duration_us(text: object) -> int:
 
 def size_bytes(text: object) -> int:
     """Bytes of a size such as 17 or "64KiB". Raises `ValueError`."""
-    if isinstance(text, int) and not isinstance(text, bool) and text >= 0:
-        return text
-    return _quantity(text, SIZES, 'a size such as 512, "64KiB" or "10MB"')
+    if isinstance(text, int) and not isinstance(text, bool):
+        size = text
+    else:
+        size = _quantity(text, SIZES, 'a size such as 512, "64KiB" or "10MB"')
+    if not 0 <= size <= SIZE_MAX:
+        raise ValueError(f"{_shown(text)} is not from 0 to {say_bytes(SIZE_MAX)}")
+    return size
 
 
 def rate_bps(text: object) -> int:
-    """Bits a second of a rate such as "64kbit/s". Raises `ValueError`."""
-    return _quantity(text, RATES, 'a rate such as "64kbit/s" or "10Mbit/s"')
+    """Bits a second of a rate such as "64kbit/s"; there is none of nothing. Raises `ValueError`."""
+    rate = _quantity(text, RATES, 'a rate such as "64kbit/s" or "10Mbit/s"')
+    if not 0 < rate <= RATE_MAX:
+        raise ValueError(f"{text!r} is not from 1bit/s to {say_rate(RATE_MAX)}")
+    return rate
 
 
 def share_ppm(text: object) -> int:
     """Parts per million of a share such as "30%" or "0.5%". Raises `ValueError`."""
     ppm = _quantity(text, {"%": 10_000}, 'a share such as "30%"')
     if not 0 <= ppm <= MILLION:
-        raise ValueError(f"{text!r} is not between 0% and 100%")
+        raise ValueError(f"{_shown(text)} is not between 0% and 100%")
     return ppm
 
 

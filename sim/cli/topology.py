@@ -36,6 +36,8 @@ def topology(file: str, confirm: bool, seeds: int, picture: Path | None, in_json
     report = analyse(graph)
     if picture is not None:
         put(picture, svg(graph, report))
+    if confirm and not report.connected:
+        raise click.UsageError("It is in parts already: there is no loss to confirm.")
     found = play(graph, report, seeds) if confirm else []
     wrong = [each for each in found if not each.is_true]
     if in_json:

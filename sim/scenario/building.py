@@ -27,6 +27,12 @@ def config_of(settings: Mapping[str, int | bool | str], base: NodeConfig | None 
         part = getattr(config, engine, None) if engine else config
         if part is None or not hasattr(part, key):
             raise ScenarioError("scenario", 0, f"no node has a setting {name!r}", "engine.setting, as `links.alive-ms`")
+        known = getattr(part, key)
+        if type(value) is not type(known):
+            kind = {bool: "true or false", int: "a whole number", str: "a text"}.get(
+                type(known), "nothing: it is not set here"
+            )
+            raise ScenarioError("scenario", 0, f"{name} = {value!r}", kind)
         parts.setdefault(engine, {})[key] = value
     for engine, values in parts.items():
         try:

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 
-from sim.scenario.events import VERBS, Event, HostileClient, PublishTo, Snapshot
-from sim.scenario.model import ClientGroup, Group, Scenario
+from sim.scenario.events import VERBS, Event, HostileClient, PublishTo
+from sim.scenario.model import CLIENTS_MAX, NODES_MAX, ClientGroup, Group, Scenario
 
 Loc = tuple[str | int, ...]
 
@@ -50,6 +50,13 @@ class Cast:
     def __init__(self, scenario: Scenario) -> None:
         """Name everybody. Raises `CastError`."""
         self.scenario = scenario
+        for most, what, groups, place in (
+            (NODES_MAX, "nodes", scenario.topology.node, ("topology", "node")),
+            (CLIENTS_MAX, "clients", scenario.client, ("client",)),
+        ):
+            count = sum(group.count for group in groups)
+            if count > most:
+                raise CastError((*place, len(groups) - 1), f"{count:,} {what}", f"at most {most:,}")
         self.nodes: dict[str, Member] = {}
         for index, group in enumerate(scenario.topology.node):
             for name in _numbered(group.name, group.count):
@@ -158,6 +165,13 @@ class Cast:
                     raise CastError(
                         loc, f"copies = {what.copies}", f"at most the {len(self.nodes)} nodes that there are"
                     )
+                if isinstance(what, PublishTo) and what.regions > len(self.regions):
+                    raise CastError(
+                        loc, f"regions = {what.regions}", f"at most the {len(self.regions)} regions that there are"
+                    )
+            case "snapshot" | "restore" | "crash-loop" | "hostile":
+                if len(self.nodes_of((what.node,), loc)) > 1:
+                    raise CastError(loc, f"{what.node!r} are several nodes", "one node")
             case "drop-client" | "offline" | "kill-client" | "stop-reading":
                 self.clients_of(what, loc)
             case _:
@@ -170,8 +184,6 @@ def _nodes_in(what: Any) -> tuple[str, ...]:
         return what
     if isinstance(what, HostileClient):
         return what.gateways
-    if isinstance(what, Snapshot) or hasattr(what, "node"):
-        return (what.node,)
     names: tuple[str, ...] = what.nodes
     return names
 

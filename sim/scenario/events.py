@@ -10,7 +10,20 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from sim.scenario.quantities import Names, Offset, Part, Rate, Share, Size, Time
+from sim.scenario.quantities import (
+    Channel,
+    Count,
+    Flag,
+    MessageSize,
+    Names,
+    Offset,
+    Part,
+    Patterns,
+    Rate,
+    Share,
+    Size,
+    Time,
+)
 
 Shape = Literal["constant", "uniform", "exponential", "log-normal", "pareto"]
 Between = tuple[Names, Names]
@@ -30,7 +43,7 @@ class Flap(Part):
     between: Between
     up: Time = 1_000_000
     down: Time = 1_000_000
-    times: int = Field(default=10, ge=1, le=10_000)
+    times: int = Field(default=10, ge=1, le=10_000, strict=True)
 
 
 class BurstLoss(Part):
@@ -66,14 +79,14 @@ class CrashLoop(Part):
 
     node: str
     every: Time = Field(default=200_000, gt=0)
-    times: int = Field(default=10, ge=1, le=1_000)
+    times: int = Field(default=10, ge=1, le=1_000, strict=True)
 
 
 class SlowCpu(Part):
     """A node whose processor takes so many times as long."""
 
     nodes: Names
-    factor: int = Field(default=20, ge=2, le=100_000)
+    factor: int = Field(default=20, ge=2, le=100_000, strict=True)
 
 
 class ClockChange(Part):
@@ -82,8 +95,8 @@ class ClockChange(Part):
     nodes: Names
     offset: Offset = 0
     """Their wall clocks leap so far ahead, or back."""
-    drift_ppm: int = Field(default=0, ge=-100_000, le=100_000)
-    freeze: bool = False
+    drift_ppm: int = Field(default=0, ge=-100_000, le=100_000, strict=True)
+    freeze: Flag = False
 
 
 class SlowDisk(Part):
@@ -97,7 +110,7 @@ class BitRot(Part):
     """Bits that flip at rest, in so many rows."""
 
     nodes: Names
-    rows: int = Field(default=1, ge=1, le=10_000)
+    rows: int = Field(default=1, ge=1, le=10_000, strict=True)
 
 
 class Snapshot(Part):
@@ -118,7 +131,7 @@ class SubscribeTo(Part):
     """Clients begin a subscription."""
 
     client: Names
-    to: Names
+    to: Patterns
     """Patterns of channels."""
     since: Literal["beginning", "now"] = "beginning"
     policy: Literal["all", "drop-oldest", "latest", "disconnect"] = "all"
@@ -128,12 +141,12 @@ class PublishTo(Part):
     """Clients publish."""
 
     client: Names
-    channel: str
-    count: int = Field(default=1, ge=1, le=100_000)
+    channel: Channel
+    count: int = Field(default=1, ge=1, le=100_000, strict=True)
     """So many messages at once."""
-    bytes_: Size = 16
-    copies: int = Field(default=1, ge=1)
-    regions: int = Field(default=1, ge=1)
+    bytes_: MessageSize = 16
+    copies: Count = 1
+    regions: Count = 1
     ttl: Time = 0
     """How long they live; 0: as long as the node's config says."""
 
@@ -158,7 +171,7 @@ class HostileClient(Part):
 
     gateways: Names
     does: ClientDeed
-    times: int = Field(default=20, ge=1, le=10_000)
+    times: int = Field(default=20, ge=1, le=10_000, strict=True)
 
 
 class Event(Part):

@@ -7,15 +7,34 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 
 from mesh.certificates import NAME_TEXT_MAX
 from sim.scenario.events import Event, Shape
-from sim.scenario.quantities import Names, Part, Rate, Share, Size, Time
-from sim.units import say_ppm, say_us
+from sim.scenario.quantities import (
+    NUMBER_MAX,
+    Channels,
+    Count,
+    Flag,
+    MessageSize,
+    Names,
+    NamesOrNone,
+    Part,
+    Patterns,
+    Rate,
+    Real,
+    Setting,
+    Share,
+    Time,
+)
+from sim.units import TIMES_US, say_ppm, say_us
 
 FORMAT = 1
 """The version of what a scenario file may say."""
+NODES_MAX = 1_000
+CLIENTS_MAX = 10_000
+DURATION_MAX_US = 366 * TIMES_US["d"]
+"""A year of running; a month of a small mesh takes hours."""
 
 
 class Group(Part):
@@ -23,8 +42,8 @@ class Group(Part):
 
     name: str = Field(pattern=r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$", max_length=40)
     region: str = Field(default="eu", min_length=1, max_length=NAME_TEXT_MAX)
-    count: int = Field(default=1, ge=1, le=1_000)
-    profile: dict[str, int | bool] = Field(default_factory=dict)
+    count: int = Field(default=1, ge=1, le=NODES_MAX, strict=True)
+    profile: dict[str, Setting] = Field(default_factory=dict)
     """Settings of these nodes that differ, such as `"intake.batch-bytes-max" = 4096`."""
 
     @field_validator("region")
@@ -62,14 +81,14 @@ class Topology(Part):
     """Round-trips between regions: a preset (`aws`, `azure`, `gcp`), or a file (CSV, TOML, GML) beside the scenario."""
     links: Literal["full", "ring", "line", "star", "grid", "random"] | tuple[tuple[str, str], ...] = "full"
     """Who is linked with whom."""
-    degree: int = Field(default=6, ge=1)
+    degree: int = Field(default=6, ge=1, le=NODES_MAX, strict=True)
     """Links of each node, where `links = "random"`."""
 
 
 class Subscription(Part):
     """What a client hears from the beginning."""
 
-    to: Names = ("#",)
+    to: Patterns = ("#",)
     since: Literal["beginning", "now"] = "beginning"
     policy: Literal["all", "drop-oldest", "latest", "disconnect"] = "all"
 
@@ -81,13 +100,13 @@ class ClientGroup(Part):
     """Clients that are alike. Without `gateways`, each has its nearest node first, then all others."""
 
     name: str = Field(pattern=r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$", max_length=40)
-    count: int = Field(default=1, ge=1, le=10_000)
+    count: int = Field(default=1, ge=1, le=CLIENTS_MAX, strict=True)
     at: Names | None = None
     """The nodes that they attach to in turn, first of all; every node by default."""
     gateways: Names | None = None
     """All that they may ever attach to, where that is not every node."""
     uplink: Uplink = "beside"
-    credit: int = Field(default=8_192, ge=2)
+    credit: int = Field(default=8_192, ge=2, le=NUMBER_MAX, strict=True)
     """So many messages may be on their way to it."""
     subscribe: tuple[Subscription, ...] = ()
 
@@ -100,35 +119,51 @@ class Workload(Part):
 
     audience: Audience = "steady"
     clients: Names = ("*",)
-    channels: Names = ("room/1",)
+    channels: Channels = ("room/1",)
     """`room/{n}` with `spread` stands for `room/0` to `room/(spread-1)`."""
-    spread: int = Field(default=1, ge=1, le=100_000)
-    zipf: bool = False
+    spread: int = Field(default=1, ge=1, le=100_000, strict=True)
+    zipf: Flag = False
     """Channel n is 1/n as popular as the first; else all are alike."""
-    rate: float = Field(default=10, gt=0, le=100_000)
-    bytes_: tuple[Size, Size] = (8, 64)
-    copies: tuple[int, ...] = Field(default=(1,), min_length=1)
+    rate: float = Field(default=10, gt=0, le=100_000, strict=True)
+    bytes_: tuple[MessageSize, MessageSize] = (8, 64)
+    copies: tuple[Count, ...] = Field(default=(1,), min_length=1)
     """Drawn for each publish."""
-    regions: tuple[int, ...] = Field(default=(1,), min_length=1)
+    regions: tuple[Count, ...] = Field(default=(1,), min_length=1)
     ttl: Time = 0
     mortal: Share = 0
     """So many of the messages live for `ttl` only; all of them where this is 0 and `ttl` is not."""
     from_: Time = 0
     until: Time | None = None
 
+    @field_validator("bytes_")
+    @classmethod
+    def _least_first(cls, sizes: tuple[int, int]) -> tuple[int, int]:
+        if sizes[0] > sizes[1]:
+            raise ValueError(f"{list(sizes)} is not the least and the most")
+        return sizes
+
+    @field_validator("until")
+    @classmethod
+    def _after_from(cls, until: int | None, seen: ValidationInfo) -> int | None:
+        if until is not None and until <= seen.data.get("from_", 0):
+            raise ValueError(f"{say_us(until)!r} is not after `from`, {say_us(seen.data['from_'])}")
+        return until
+
 
 class RandomFaults(Part):
     """Faults that are drawn: at every step one of `faults`, or none."""
 
     every: Time = Field(default=500_000, gt=0)
-    faults: tuple[str, ...] = ("partition", "crash", "pause", "full-disk", "slow-disk", "bit-rot", "clock")
-    quiet: int = Field(default=10, ge=0)
+    faults: tuple[str, ...] = Field(
+        default=("partition", "crash", "pause", "full-disk", "slow-disk", "bit-rot", "clock"), min_length=1
+    )
+    quiet: int = Field(default=10, ge=0, le=NUMBER_MAX, strict=True)
     """How many chances of doing nothing stand beside one of each fault."""
     longest: Time = Field(default=10_000_000, gt=0)
     from_: Time = 1_000_000
-    subset: bool = False
+    subset: Flag = False
     """Each seed takes about half of the faults, so that none hides another."""
-    bad: Names = ()
+    bad: NamesOrNone = ()
     """The nodes that may go bad: whose clocks may be wrong, whose hosts hostile; any for clocks where this is empty."""
 
 
@@ -142,13 +177,13 @@ class Guarantees(Part):
     p99: Time | None = None
     slowest: Time | None = None
     acknowledge_p99: Time | None = None
-    frames_per_message: float | None = None
+    frames_per_message: Real | None = None
     """Between nodes, without heartbeats."""
-    copies_per_message: float | None = None
+    copies_per_message: Real | None = None
     """Pushes of a batch, for each node that had to get it (1.0 is the floor)."""
-    idle_frames: float | None = None
+    idle_frames: Real | None = None
     """A second and node, once all is quiet."""
-    dials: int | None = None
+    dials: int | None = Field(default=None, ge=0, le=NUMBER_MAX, strict=True)
     unavailable: Time | None = None
     """The longest that a publisher waited for its first receipt."""
     isolated: bool = False
@@ -161,7 +196,7 @@ class Guarantees(Part):
 class Scenario(Part):
     """A file."""
 
-    format_: int = Field(default=FORMAT, ge=1)
+    format_: int = Field(default=FORMAT, ge=1, le=NUMBER_MAX, strict=True)
     include: tuple[str, ...] = ()
     """Files beside this one whose tables it takes over where it says nothing itself."""
     title: str
@@ -170,11 +205,11 @@ class Scenario(Part):
     """What it shows, in a sentence."""
     story: str = ""
     """What happens, for who reads it."""
-    number: int | None = Field(default=None, ge=1)
+    number: int | None = Field(default=None, ge=1, le=NUMBER_MAX, strict=True)
     """Its row in the catalogue."""
-    lessons: tuple[int, ...] = ()
+    lessons: tuple[Count, ...] = ()
     """The lessons of the catalogue that it would catch."""
-    duration: Time = Field(default=30_000_000, gt=0)
+    duration: Time = Field(default=30_000_000, gt=0, le=DURATION_MAX_US)
     """How long there is a workload and faults; then the core is healed."""
     settle: Time = 2_000_000
     """Before anything happens; times in a file begin after it."""
@@ -182,18 +217,18 @@ class Scenario(Part):
     """Who is healed for good at the end; the others stay as they are, or are cut off for ever."""
     crypto: Literal["sim", "ed25519"] = "sim"
     """`sim` signs with a fast hash, for simulations alone."""
-    engines: tuple[Literal["heap", "real"], ...] = ("heap",)
+    engines: tuple[Literal["heap", "real"], ...] = Field(default=("heap",), min_length=1)
     """Where it may be played."""
-    seeds: int = Field(default=5, ge=1)
+    seeds: int = Field(default=5, ge=1, le=NUMBER_MAX, strict=True)
     """How many seeds the project's own tests run it with."""
     gates: tuple[str, ...] = ()
     """What a sweep must have come to at least once, in the words of the coverage table; `frame/*` means every kind."""
     sabotage: tuple[str, ...] = ()
     """Safeguards that, turned off, must make it fail."""
     topology: Topology
-    atlas: bool = True
+    atlas: Flag = True
     """Never lose the last good copy of what was promised; off, losses are booked to the levels that survive them."""
-    config: dict[str, int | bool | str] = Field(default_factory=dict)
+    config: dict[str, Setting | str] = Field(default_factory=dict)
     """Settings of all nodes that differ from the simulator's, such as `"intake.ttl-default-ms" = 60000`."""
     client: tuple[ClientGroup, ...] = ()
     workload: tuple[Workload, ...] = ()

@@ -18,7 +18,9 @@ from sim.tape import Stream
 from sim.units import MILLION
 
 STEPS_MAX = 2_000_000
-"""What one run is asked to do at most."""
+"""What one run is asked to do at most; `sim.scenario.sense` refuses what would come to more."""
+PUBLISHED_BYTES_MAX = 1 << 30
+"""What one run publishes at most, since it keeps all to compare."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +72,6 @@ def plan(scenario: Scenario, cast: Cast, rng: Stream) -> list[Step]:
                 steps.append(event)
             at += drawn.every
     steps.sort(key=lambda step: step.at)
-    assert len(steps) <= STEPS_MAX, "the workload is larger than STEPS_MAX"
     return [step if isinstance(step, Event) else _numbered(step, number) for number, step in enumerate(steps)]
 
 
@@ -141,7 +142,7 @@ class _Crowd:
         """An open loop."""
         steps: list[Step] = []
         at = begin + _gap(rate, self.rng)
-        while at < end and len(steps) < STEPS_MAX:
+        while at < end:
             steps.append(self.say(at))
             at += _gap(rate, self.rng)
         return steps
@@ -179,7 +180,7 @@ class _Crowd:
         begin = self.begin + third
         steps = self.between(self.begin, begin, self.work.rate)
         for client in self.clients:
-            at = begin + self.rng.below(MILLION)
+            at = min(begin + self.rng.below(MILLION), self.end - 1)
             steps.append(Event.model_validate({"at": at, "subscribe": {"client": client, "to": ("#",)}}))
         steps += self.between(begin, begin + tenth, 10 * self.work.rate)
         return steps + self.between(begin + tenth, self.end, self.work.rate)

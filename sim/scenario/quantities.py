@@ -4,10 +4,28 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
 
-from sim.units import duration_us, rate_bps, say_bytes, say_ppm, say_rate, say_us, share_ppm, size_bytes, time_us
+from mesh.types import channel_fault, pattern_fault
+from sim.units import (
+    MILLION,
+    RATE_MAX,
+    TIME_MAX_US,
+    WORDS_MAX,
+    duration_us,
+    rate_bps,
+    say_bytes,
+    say_ppm,
+    say_rate,
+    say_us,
+    share_ppm,
+    size_bytes,
+    time_us,
+)
 
+MESSAGE_BYTES_MAX = 16 << 20
+"""More than any node takes."""
+NUMBER_MAX = (1 << 31) - 1
 NUMBER = r"\d+(\.\d+)?"
 
 
@@ -19,6 +37,7 @@ def _unless(kind: type, read: Any) -> Any:
 Time = Annotated[
     int,
     BeforeValidator(_unless(int, duration_us)),
+    Field(ge=0, le=TIME_MAX_US),
     PlainSerializer(say_us),
     WithJsonSchema({"type": "string", "pattern": rf"^{NUMBER}\s*(us|ms|s|m|h|d)$", "examples": ["250ms", "10s"]}),
 ]
@@ -26,6 +45,7 @@ Time = Annotated[
 Offset = Annotated[
     int,
     BeforeValidator(_unless(int, time_us)),
+    Field(ge=-TIME_MAX_US, le=TIME_MAX_US),
     PlainSerializer(say_us),
     WithJsonSchema({"type": "string", "pattern": rf"^[+-]?{NUMBER}\s*(us|ms|s|m|h|d)$", "examples": ["-1h", "10m"]}),
 ]
@@ -37,9 +57,12 @@ Size = Annotated[
     WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "examples": ["64KiB", "10MB"]}]}),
 ]
 """Bytes."""
+MessageSize = Annotated[Size, Field(le=MESSAGE_BYTES_MAX)]
+"""Bytes of one message."""
 Rate = Annotated[
     int,
     BeforeValidator(_unless(int, rate_bps)),
+    Field(gt=0, le=RATE_MAX),
     PlainSerializer(say_rate),
     WithJsonSchema({"type": "string", "pattern": rf"^{NUMBER}\s*[kMG]?bit/s$", "examples": ["64kbit/s", "10Mbit/s"]}),
 ]
@@ -47,6 +70,7 @@ Rate = Annotated[
 Share = Annotated[
     int,
     BeforeValidator(_unless(int, share_ppm)),
+    Field(ge=0, le=MILLION),
     PlainSerializer(say_ppm),
     WithJsonSchema({"type": "string", "pattern": rf"^{NUMBER}\s*%$", "examples": ["30%", "0.5%"]}),
 ]
@@ -57,12 +81,53 @@ def _names(value: Any) -> Any:
     return (value,) if isinstance(value, str) else value
 
 
-Names = Annotated[
-    tuple[str, ...],
-    BeforeValidator(_names),
-    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}),
-]
+NAMES_SCHEMA = WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]})
+Names = Annotated[tuple[str, ...], Field(min_length=1), BeforeValidator(_names), NAMES_SCHEMA]
 """Nodes or clients: names, patterns such as `eu-*`, or `@eu` for all nodes of a region."""
+NamesOrNone = Annotated[tuple[str, ...], BeforeValidator(_names), NAMES_SCHEMA]
+"""The same, or nobody."""
+
+
+def _channel(text: str) -> str:
+    fault = channel_fault(text.replace(PLACE, "0"))
+    if fault or "{" in text.replace(PLACE, ""):
+        known = f"{PLACE} is the only place in braces"
+        raise ValueError(f"{text[:WORDS_MAX]!r} is not a channel that can be: {fault or known}")
+    return text
+
+
+def _one_channel(text: str) -> str:
+    fault = channel_fault(text)
+    if fault:
+        raise ValueError(f"{text[:WORDS_MAX]!r} is not a channel that can be: {fault}")
+    return text
+
+
+def _pattern(text: str) -> str:
+    fault = pattern_fault(text)
+    if fault:
+        raise ValueError(f"{text[:WORDS_MAX]!r} is not a pattern that can be: {fault}")
+    return text
+
+
+PLACE = "{n}"
+"""Stands for a number in the channels of a workload."""
+Channel = Annotated[str, AfterValidator(_one_channel)]
+Channels = Annotated[
+    tuple[Annotated[str, AfterValidator(_channel)], ...], Field(min_length=1), BeforeValidator(_names), NAMES_SCHEMA
+]
+"""Channels of a workload, in which `{n}` may stand."""
+Patterns = Annotated[
+    tuple[Annotated[str, AfterValidator(_pattern)], ...], Field(min_length=1), BeforeValidator(_names), NAMES_SCHEMA
+]
+"""What is subscribed to: `+` is one level, `#` the rest."""
+
+Flag = Annotated[bool, Field(strict=True)]
+Count = Annotated[int, Field(strict=True, ge=1, le=NUMBER_MAX)]
+Real = Annotated[float, Field(strict=True, ge=0, le=NUMBER_MAX, allow_inf_nan=False)]
+"""A bound that is no integer."""
+Setting = Annotated[int, Field(strict=True, ge=-NUMBER_MAX, le=1 << 53)] | Flag
+"""Of a node, where it is no text."""
 
 
 class Part(BaseModel):

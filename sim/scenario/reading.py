@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import runpy
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,6 +17,7 @@ from sim.regions import PRESETS
 from sim.scenario.building import config_of
 from sim.scenario.cast import Cast, CastError
 from sim.scenario.model import FORMAT, Scenario
+from sim.scenario.sense import check
 from sim.toml import Place, line_of, parse, read_text
 
 INCLUDES_MAX = 64
@@ -27,6 +29,7 @@ SHOWN_MAX = 80
 SHIPPED = Path(__file__).resolve().parent.parent / "scenarios"
 """Where the scenarios lie that come with the product."""
 EXPECTED = "a scenario file"
+_ADDED = re.compile(r"[\[(]|^(int|bool|str|constrained-int)$")
 
 
 class Source:
@@ -69,10 +72,9 @@ def read(path: Path) -> Scenario:
     tables, sources = files.merged(path, ())
     try:
         scenario = Scenario.model_validate(tables)
-        Cast(scenario)
+        check(Cast(scenario))
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        raise _placed(sources, first["loc"], *_said(first)) from error
+        raise _placed(sources, *_first(error)) from error
     except CastError as error:
         raise _placed(sources, error.loc, error.problem, error.expected) from error
     for loc, settings in _settings(scenario):
@@ -121,8 +123,8 @@ def _raised(path: Path, error: BaseException, function: CodeType | None = None) 
     lines = [function.co_firstlineno] if function is not None else []
     lines += [frame.lineno or 0 for frame in extract_tb(error.__traceback__) if frame.filename == str(path)]
     if isinstance(error, ValidationError):
-        first = error.errors(include_url=False)[0]
-        said = f"{_dotted(first['loc'])}: {_said(first)[0]}"
+        loc, problem, _ = _first(error)
+        said = f"{_dotted(loc)}: {problem}"
     else:
         said = short(str(error))[1:-1]
     problem = f"{type(error).__name__}: {said}" if said else type(error).__name__
@@ -135,16 +137,23 @@ def from_tables(tables: dict[str, Any], name: str = "scenario") -> Scenario:
     try:
         return _cast(Scenario.model_validate(tables), name)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where, (problem, expected) = ".".join(str(part) for part in first["loc"]), _said(first)
-        raise ScenarioError(name, 0, f"{where}: {problem}", expected) from error
+        loc, problem, expected = _first(error)
+        raise ScenarioError(name, 0, f"{_dotted(loc)}: {problem}", expected) from error
 
 
 def _cast(scenario: Scenario, name: str) -> Scenario:
     try:
-        Cast(scenario)
+        check(Cast(scenario))
     except CastError as error:
-        raise ScenarioError(name, 0, error.problem, error.expected) from error
+        where = f"{_dotted(error.loc)}: " if error.loc else ""
+        raise ScenarioError(name, 0, f"{where}{error.problem}", error.expected) from error
+    for loc, settings in _settings(scenario):
+        try:
+            config_of(settings)
+        except ScenarioError as error:
+            raise ScenarioError(name, 0, f"{_dotted(loc)}: {error.problem}", error.expected) from error
+    if scenario.format_ != FORMAT:
+        raise ScenarioError(name, 0, f"format {scenario.format_} is not known here", f"format = {FORMAT}")
     return scenario
 
 
@@ -246,19 +255,38 @@ def _dotted(place: tuple[str | int, ...]) -> str:
     return ".".join(str(part) for part in place)
 
 
+def _first(error: ValidationError) -> tuple[Place, str, str]:
+    """Where something is wrong, what, and what was expected. Of what may be one thing or another, the other says more."""
+    errors = error.errors(include_url=False)
+    field = _plain(errors[0]["loc"])
+    told = next(
+        (each for each in errors if each["type"] != "literal_error" and _plain(each["loc"]) == field), errors[0]
+    )
+    return (field, *_said(told))
+
+
+def _plain(loc: Place) -> Place:
+    """A place without what the validation adds to it where a value may be of several kinds."""
+    return tuple(part for part in loc if isinstance(part, int) or not _ADDED.search(part))
+
+
 def _said(error: Any) -> tuple[str, str]:
     """What is wrong, and what was expected, from what the validation says."""
-    message = str(error["msg"]).removeprefix("Value error, ")
+    message = str(error["msg"]).removeprefix("Value error, ").removeprefix("Input should be ")
     match error["type"]:
         case "extra_forbidden":
             return "nobody knows this key", "a key of the schema (gossamer sim schema, docs/reference/scenario.md)"
         case "missing":
             return "it is missing", "a value"
+        case "too_short":
+            return short(error["input"] or []), f"at least {error['ctx']['min_length']}"
         case "value_error":
             problem, _, expected = message.partition(" is not ")
             return (problem, expected) if expected else (message, "a value that makes sense")
         case _:
-            return short(error["input"]), message[0].lower() + message[1:]
+            return short(error["input"]), message.removeprefix("Input should be ")[0].lower() + message.removeprefix(
+                "Input should be "
+            )[1:]
 
 
 def short(value: Any) -> str:

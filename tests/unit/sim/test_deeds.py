@@ -7,7 +7,6 @@ import pytest
 from sim.heap import Play
 from sim.scenario.events import VERBS
 from sim.scenario.model import Scenario
-from sim.scenario.reading import from_tables
 from sim.sweep import Tally, sweep
 from tests.sweep_samples import Here, scenario
 
@@ -25,7 +24,7 @@ def four(*timeline: dict[str, Any], **changed: Any) -> Scenario:
         "workload": [{"rate": 10, "until": "2s"}],
         "timeline": list(timeline),
     }
-    return from_tables({**tables, **changed})
+    return Scenario.model_validate({**tables, **changed})  # not all of it would make sense in a file
 
 
 def counted(what: Scenario) -> dict[str, int]:

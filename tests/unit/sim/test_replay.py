@@ -99,7 +99,7 @@ DAMAGES: list[tuple[str, object, str]] = [
     ("steps", [[*SAY[:3], 16 << 20, *SAY[4:]]] * 65, "steps: they publish 1,090,519,040 bytes; expected at most"),
     (
         "steps",
-        [{"at": "1s", "publish": {"client": "app-1", "channel": "room/1", "bytes": "1GiB", "count": 100_000}}],
+        [{"at": "1s", "publish": {"client": "app-1", "channel": "room/1", "bytes": "16MiB", "count": 100_000}}],
         "steps: they publish",
     ),
     ("draws", {"a": ["x"]}, "draws.a.0: 'x'"),

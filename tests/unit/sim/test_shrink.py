@@ -1,5 +1,6 @@
 from sim.heap import Play
 from sim.safeguards import off
+from sim.scenario.events import Event
 from sim.scenario.reading import find, from_tables, read
 from sim.scenario.writing import write
 from sim.shrink import Shrinker
@@ -22,6 +23,22 @@ def test_a_failure_is_shrunk_to_what_it_takes_and_fails_again_from_its_file() ->
         assert "nothing lost" in Play(small.scenario, 0).run().broken
     assert Play(small.scenario, 0).run().breaches == []
     assert 'publish = { client = ["app-' in write(small.scenario)
+
+
+def test_what_is_left_restores_no_image_that_nobody_took() -> None:
+    scenario = read(find("halves")).model_copy(update={"duration": 40_000_000})
+    with off("repair"):
+        steps = Play(scenario, 0).run().steps
+    steps[:0] = [
+        Event.model_validate({"at": "1s", verb: {"node": "eu-1"}}) for verb in ("restore", "snapshot", "restore")
+    ]
+
+    small = Shrinker(scenario, 0, "nothing lost", ("repair",)).run(steps)
+
+    assert small is not None
+    verbs = [event.verb for event in small.scenario.timeline if event.verb in ("snapshot", "restore")]
+    assert verbs in ([], ["snapshot"], ["snapshot", "restore"])
+    from_tables(small.scenario.model_dump(mode="json", by_alias=True, exclude_none=True))
 
 
 def test_what_does_not_fail_is_not_shrunk() -> None:

@@ -1,3 +1,5 @@
+from collections.abc import Callable
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -42,9 +44,32 @@ def test_no_duration_is_negative() -> None:
         units.duration_us("-1s")
 
 
-@given(st.integers(0, 10**15))
+@pytest.mark.parametrize(
+    ("read", "text", "problem"),
+    [
+        (units.time_us, "99999999999h", "'99999999999h' is not within 3650d"),
+        (units.time_us, "-3651d", "'-3651d' is not within 3650d"),
+        (units.time_us, "9" * 10_000_000 + "s", f"'{'9' * (units.WORDS_MAX - 1)}…' is not a time"),
+        (units.time_us, 10**5_000, "a value of the type int is not a time"),
+        (units.size_bytes, "-5KiB", "'-5KiB' is not from 0 to"),
+        (units.size_bytes, -5, "a value of the type int is not from 0 to"),
+        (units.size_bytes, "9999999GiB", "is not from 0 to 1048576GiB"),
+        (units.size_bytes, True, "True is not a size"),
+        (units.rate_bps, "0bit/s", "'0bit/s' is not from 1bit/s to 1000Gbit/s"),
+        (units.rate_bps, "-5kbit/s", "is not from 1bit/s"),
+        (units.rate_bps, "1001Gbit/s", "is not from 1bit/s"),
+    ],
+    ids=lambda part: str(part)[:30] if isinstance(part, str) else "",
+)
+def test_what_cannot_be_is_refused(read: Callable[[object], int], text: object, problem: str) -> None:
+    with pytest.raises(ValueError, match=problem):
+        read(text)
+
+
+@given(st.integers(1, units.TIME_MAX_US))
 def test_what_is_said_is_read_as_the_same(number: int) -> None:
     assert units.duration_us(units.say_us(number)) == number
-    assert units.rate_bps(units.say_rate(number)) == number
+    rate = 1 + number % units.RATE_MAX
+    assert units.rate_bps(units.say_rate(rate)) == rate
     assert units.size_bytes(units.say_bytes(number)) == number
     assert units.share_ppm(units.say_ppm(number % 1_000_001)) == number % 1_000_001

@@ -35,6 +35,8 @@ at = "1s"
 for = "2s"
 partition = [["ana"], ["ben"]]
 """
+TITLE = 'title = "Two nodes"'
+PARTITION = 'partition = [["ana"], ["ben"]]'
 BAD = [
     ("rate = 5", 'rate = 5\nspeed = "fast"', 21, "workload.0.speed: nobody knows this key"),
     ('partition = [["ana"], ["ben"]]', 'partition = [["ana"], ["ana", "ben"]]', 25, "'ana' is on two sides"),
@@ -73,7 +75,83 @@ BAD = [
     ("[[workload]]", "[[workload]", 19, "no TOML"),
     ('title = "Two nodes"', 'title = "Two nodes"\ncore = ["cy"]', 2, "no node is called 'cy'"),
     ("[[workload]]", '[random]\nfaults = ["meteor"]\n\n[[workload]]', 20, "no fault is called 'meteor'"),
-    ('title = "Two nodes"', 'title = "Two nodes"\nduration = "0s"', 2, "duration"),
+    (TITLE, f'{TITLE}\nduration = "0s"', 2, "duration"),
+    (TITLE, f'{TITLE}\nduration = "99999999999999h"', 2, "duration: '99999999999999h'"),
+    (TITLE, f'{TITLE}\nduration = "367d"', 2, "duration: 31708800000000"),
+    (TITLE, f"{TITLE}\nseeds = {'9' * 90}", 2, "seeds: 99999"),
+    (TITLE, f"{TITLE}\natlas = 1", 2, "atlas: 1"),
+    (TITLE, f"{TITLE}\nengines = []", 2, "engines: []"),
+    (TITLE, f"{TITLE}\ncore = []", 2, "core: []"),
+    (TITLE, f"{TITLE}\nguarantees = {{ idle-frames = nan }}", 2, "guarantees.idle-frames: nan"),
+    (TITLE, f"{TITLE}\nguarantees = {{ dials = -1 }}", 2, "guarantees.dials: -1"),
+    (TITLE, f'{TITLE}\nsabotage = ["repair", "luck"]', 2, "sabotage.1: no safeguard is called 'luck'"),
+    (
+        TITLE,
+        f'{TITLE}\ngates = [\n  "frame/*",\n  "frame/Nothing",\n]',
+        4,
+        "gates.1: nothing is ever called 'frame/Nothing'",
+    ),
+    (TITLE, f'{TITLE}\ngates = ["luck/*"]', 2, "gates.0: nothing is ever called 'luck/*'"),
+    (TITLE, f'{TITLE}\nguarantees = {{ see = ["disk/melted"] }}', 2, "nothing is ever called 'disk/melted'"),
+    (TITLE, f'{TITLE}\nguarantees = {{ see = ["promise/once"] }}', 2, "nothing is ever called 'promise/once'"),
+    (TITLE, f'{TITLE}\nconfig = {{ "links.alive-ms" = 1.5 }}', 2, "config.links.alive-ms: 1.5"),
+    (TITLE, f'{TITLE}\nconfig = {{ "links.alive-ms" = "fast" }}', 2, "config: links.alive-ms = 'fast'"),
+    (TITLE, f'{TITLE}\nconfig = {{ "links.alive-ms" = true }}', 2, "config: links.alive-ms = True"),
+    ("[topology]", '[topology]\nrate = "0bit/s"', 5, "topology.rate: '0bit/s'"),
+    ("[topology]", "[topology]\nrate = true", 5, "topology.rate: True"),
+    ("[topology]", '[topology]\nlinks = [["ana", "ana"]]', 5, "topology.links.0: a link of 'ana' to itself"),
+    ("[topology]", '[topology]\nlinks = [["ana", "b*"]]', 5, "no node is called 'b*'"),
+    ("[topology]", '[topology]\nlinks = [["ana", "ben"], ["ben", "ana"]]', 5, "'ben' and 'ana' are linked twice"),
+    ("[topology]", "[topology]\nlinks = []", 5, "topology.links: no links lead from 'ana' to 'ben'"),
+    ("[topology]", '[topology]\nlinks = "mesh"', 5, "topology.links: 'mesh'"),
+    ("[topology]", '[topology]\nlink = [{ between = ["ana", "ana"] }]', 5, "a path from ana to itself"),
+    ("[topology]", '[topology]\nmatrix = "none.csv"', 5, "topology.matrix: there is no file"),
+    ("[topology]", '[topology]\nmatrix = "aws"', 8, "topology.node.0.region: the matrix 'aws' has no 'eu'"),
+    ('name = "ben"', 'name = "ben"\ncount = 1_000', 10, "topology.node.1: 1,001 nodes"),
+    ("count = 2", 'count = 10_000\n[[client]]\nname = "b"', 17, "client.1: 10,001 clients"),
+    ("count = 2", "count = true", 16, "client.0.count: True"),
+    ('to = "#"', 'to = "#/orders"', 17, "client.0.subscribe.0.to.0: '#/orders'"),
+    ("rate = 5", "rate = true", 20, "workload.0.rate: True"),
+    ("rate = 5", "rate = 5\nbytes = [400, 100]", 21, "workload.0.bytes: [400, 100]"),
+    ("rate = 5", 'rate = 5\nbytes = [100, "900GB"]', 21, "workload.0.bytes.1: '900GB'"),
+    ("rate = 5", 'rate = 5\nbytes = [100, "-9KiB"]', 21, "workload.0.bytes.1: '-9KiB'"),
+    ("rate = 5", 'rate = 5\nbytes = ["16MiB", "16MiB"]', 20, "publishes about 2,516,582,400 bytes"),
+    ("rate = 5", "rate = 100_000", 20, "that comes to about 3,000,003 steps"),
+    ("rate = 5", 'rate = 100_000\naudience = "sensor-fleet"', 20, "that comes to about 3,000,003 steps"),
+    ("rate = 5", "rate = 5\ncopies = [0]", 21, "workload.0.copies.0: 0"),
+    ("rate = 5", "rate = 5\ncopies = [3]", 21, "workload.0.copies: copies = 3"),
+    ("rate = 5", "rate = 5\nregions = [1, 3]", 21, "workload.0.regions: regions = 3"),
+    ("rate = 5", 'rate = 5\nfrom = "9s"\nuntil = "9s"', 22, "workload.0.until: '9s'"),
+    ("rate = 5", 'rate = 5\nfrom = "30s"', 21, "workload.0.from: '30s' is after the end"),
+    ("rate = 5", "rate = 5\nclients = []", 21, "workload.0.clients: []"),
+    ("rate = 5", "rate = 5\nchannels = []", 21, "workload.0.channels: []"),
+    ("rate = 5", 'rate = 5\nchannels = "orders//"', 21, "workload.0.channels.0: 'orders//'"),
+    ("rate = 5", 'rate = 5\nchannels = ["a", "#"]', 21, "workload.0.channels.1: '#'"),
+    ("rate = 5", 'rate = 5\nchannels = "orders/{n}/{x}"', 21, "workload.0.channels.0: 'orders/{n}/{x}'"),
+    ("[[workload]]", '[random]\nfrom = "30s"\n\n[[workload]]', 20, "random.from: '30s' is after the end"),
+    (
+        "[[workload]]",
+        '[random]\nevery = "1us"\n\n[[workload]]',
+        20,
+        "random.every: that comes to about 29,000,001 steps",
+    ),
+    ("[[workload]]", "[random]\nfaults = []\n\n[[workload]]", 20, "random.faults: []"),
+    (PARTITION, 'partition = [[], ["ben"]]', 25, "timeline.0.partition.0: []"),
+    (PARTITION, "crash = []", 25, "timeline.0.crash: []"),
+    (PARTITION, 'clock = { nodes = "ana", offset = "99999999999h" }', 25, "timeline.0.clock.offset: '99999999999h'"),
+    (PARTITION, 'restore = { node = "ana" }', 25, "timeline.0.restore: nobody took 'image' of 'ana' before"),
+    (PARTITION, 'crash-loop = { node = "*" }', 25, "timeline.0.crash-loop: '*' are several nodes"),
+    (PARTITION, 'publish = { client = "app-1", channel = "#" }', 25, "timeline.0.publish.channel: '#'"),
+    (PARTITION, 'publish = { client = "app-1", channel = "a/{n}/+" }', 25, "timeline.0.publish.channel: 'a/{n}/+'"),
+    (
+        PARTITION,
+        'publish = { client = "*", channel = "a", bytes = "1MiB", count = 1000 }',
+        25,
+        "about 2,097,157,400 bytes",
+    ),
+    (PARTITION, 'publish = { client = "*", channel = "a", regions = 3 }', 25, "timeline.0.publish: regions = 3"),
+    (PARTITION, 'subscribe = { client = "app-1", to = ["a/#", "a+"] }', 25, "timeline.0.subscribe.to.1: 'a+'"),
+    ('at = "1s"', 'at = "30s"', 23, "timeline.0.at: '30s' is after the end"),
 ]
 
 
@@ -106,6 +184,21 @@ def test_whatever_is_wrong_names_file_line_and_what_was_expected(
     assert problem in error.problem
     assert error.expected
     assert str(error) == f"{path}:{line}: {error.problem}; expected {error.expected}".replace(":0:", ":")
+
+
+def test_what_is_at_a_limit_makes_sense(tmp_path: Path) -> None:
+    read(written(tmp_path, GOOD.replace("rate = 5", "rate = 60_000")))
+    read(written(tmp_path, GOOD.replace("rate = 5", 'rate = 2\nbytes = ["16MiB", "16MiB"]\nuntil = "29s"')))
+    read(written(tmp_path, GOOD.replace("rate = 5", 'rate = 5\nchannels = "orders/{n}"\nspread = 3')))
+    read(written(tmp_path, GOOD.replace(TITLE, f'{TITLE}\nduration = "366d"').replace("rate = 5", "rate = 0.05")))
+    images = 'snapshot = { node = "ana" }\n\n[[timeline]]\nat = "2s"\nrestore = { node = "ana" }'
+    read(written(tmp_path, GOOD.replace(PARTITION, images).replace('for = "2s"\n', "")))
+    line = '[topology]\nlinks = "line"'
+    read(written(tmp_path, GOOD.replace("[topology]", line)))
+    named = GOOD.replace("[topology]", line).replace(TITLE, f'{TITLE}\ncore = ["ana", "cy"]')
+    three = written(tmp_path, named.replace("[[client]]", '[[topology.node]]\nname = "cy"\n\n[[client]]'))
+    with pytest.raises(ScenarioError, match=r"two\.toml:2: core: no links lead from 'ana' to 'cy'; expected a core"):
+        read(three)
 
 
 def test_includes_are_taken_over_and_errors_in_them_name_their_file(tmp_path: Path) -> None:

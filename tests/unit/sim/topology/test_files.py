@@ -114,3 +114,11 @@ def test_an_error_names_the_file_the_line_and_what_was_expected(
     error = caught.value
     assert (error.path, error.line) == (str(tmp_path / name), line), error
     assert problem in error.problem and error.expected
+
+
+def test_the_command_confirms_no_loss_of_what_is_in_parts_already(tmp_path: Path) -> None:
+    (tmp_path / "two.toml").write_text(NODES)
+
+    found = CliRunner().invoke(sim, ["topology", str(tmp_path / "two.toml"), "--confirm"])
+
+    assert (found.exit_code, "It is in parts already" in found.stderr) == (2, True)

@@ -1,0 +1,196 @@
+"""Whether a scenario makes sense as a whole: what neither its schema nor its cast can say.
+
+Everything here would else go by in silence, or would be work without end: a restore of an image that nobody took, a core
+that is not connected, a word that nothing in a run is ever called, messages by the million.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from pathlib import Path
+
+from sim.labels import SAFEGUARDS
+from sim.regions import PRESETS, named_matrix
+from sim.scenario.building import linked
+from sim.scenario.cast import Cast, CastError
+from sim.scenario.labels import happenings, meant_by
+from sim.scenario.model import Scenario, Workload
+from sim.scenario.plan import PUBLISHED_BYTES_MAX, STEPS_MAX
+from sim.tape import Tape
+from sim.units import MILLION, say_us
+
+MORE = 10
+"""Beyond what is expected: a tenth, since arrivals are drawn."""
+SLACK = 1_000
+LABEL = "a word of the coverage table (docs/reference/scenario.md)"
+PEAKS = {"bursts": 0.95, "flash-crowd": 1.9, "chat-room": 1.2}
+"""How many messages an audience publishes for each that its rate says, where that differs."""
+COMINGS_US = {"commuters": 15_000_000, "cursor-resuming": 5_000_000}
+"""How often each client of an audience goes away, at the most."""
+
+
+def check(cast: Cast) -> None:
+    """Raises `CastError` for the first thing that makes no sense."""
+    _words(cast.scenario)
+    _links(cast)
+    _regions(cast)
+    _core(cast)
+    _times(cast.scenario)
+    _images(cast)
+    _copies(cast)
+    _work(cast)
+
+
+def _words(scenario: Scenario) -> None:
+    for index, name in enumerate(scenario.sabotage):
+        if name not in SAFEGUARDS:
+            raise CastError(("sabotage", index), f"no safeguard is called {name!r}", f"one of {', '.join(SAFEGUARDS)}")
+    events = [f"timeline/{number}" for number in range(1, len(scenario.timeline) + 1)]
+    for index, label in enumerate(scenario.gates):
+        if not meant_by(label) and label not in events:
+            raise CastError(("gates", index), f"nothing is ever called {label!r}", LABEL)
+    for index, label in enumerate(scenario.guarantees.see):
+        if label not in happenings() and label not in events:
+            raise CastError(("guarantees", "see", index), f"nothing is ever called {label!r}", LABEL)
+
+
+def _links(cast: Cast) -> None:
+    topology = cast.scenario.topology
+    for index, spec in enumerate(topology.link):
+        one, other = (cast.nodes_of(side) for side in spec.between)
+        if len({*one, *other}) < 2:
+            raise CastError(("topology", "link", index, "between"), f"a path from {one[0]} to itself", "two nodes")
+    if not isinstance(topology.links, tuple):
+        return
+    seen: set[frozenset[str]] = set()
+    for index, pair in enumerate(topology.links):
+        place = ("topology", "links", index)
+        strangers = [name for name in pair if name not in cast.nodes]
+        if strangers:
+            raise CastError(place, f"no node is called {strangers[0]!r}", "two names, without patterns")
+        if pair[0] == pair[1]:
+            raise CastError(place, f"a link of {pair[0]!r} to itself", "two nodes")
+        if frozenset(pair) in seen:
+            raise CastError(place, f"{pair[0]!r} and {pair[1]!r} are linked twice", "one link between two nodes")
+        seen.add(frozenset(pair))
+
+
+def _regions(cast: Cast) -> None:
+    """Every region is in the matrix, if there is one. Raises `ScenarioError` for a matrix that makes no sense itself."""
+    matrix = cast.scenario.topology.matrix
+    if matrix is None:
+        return
+    if matrix not in PRESETS and not Path(matrix).is_file():
+        known = f"a file beside the scenario, or one of {', '.join(PRESETS)}"
+        raise CastError(("topology", "matrix"), f"there is no file {matrix[:80]!r}", known)
+    regions = named_matrix(matrix).names
+    for index, group in enumerate(cast.scenario.topology.node):
+        if group.region not in regions:
+            place = ("topology", "node", index, "region")
+            raise CastError(place, f"the matrix {matrix!r} has no {group.region!r}", f"one of {_some(regions)}")
+
+
+def _core(cast: Cast) -> None:
+    """Those who are healed at the end can reach one another. Drawn links join everybody, and are not known here."""
+    scenario = cast.scenario
+    if scenario.core == "random" or scenario.topology.links == "random":
+        return
+    names = cast.nodes_of(scenario.core) if not isinstance(scenario.core, str) else list(cast.nodes)
+    if scenario.topology.links == "full":
+        return
+    near: dict[str, list[str]] = {name: [] for name in names}
+    for one, other in linked(cast, Tape().stream(b"", "none")):
+        if one in near and other in near:
+            near[one].append(other)
+            near[other].append(one)
+    reached, todo = {names[0]}, [names[0]]
+    while todo:
+        fresh = [name for name in near[todo.pop()] if name not in reached]
+        reached.update(fresh)
+        todo += fresh
+    apart = [name for name in names if name not in reached]
+    if apart:
+        place = ("core",) if not isinstance(scenario.core, str) else ("topology", "links")
+        raise CastError(place, f"no links lead from {names[0]!r} to {apart[0]!r}", "a core that is connected")
+
+
+def _times(scenario: Scenario) -> None:
+    lasts = f"before the end, {say_us(scenario.duration)}"
+    for index, event in enumerate(scenario.timeline):
+        if event.at >= scenario.duration:
+            raise CastError(("timeline", index, "at"), f"{say_us(event.at)!r} is after the end", lasts)
+    for index, work in enumerate(scenario.workload):
+        if work.from_ >= scenario.duration:
+            raise CastError(("workload", index, "from"), f"{say_us(work.from_)!r} is after the end", lasts)
+    if scenario.random is not None and scenario.random.from_ >= scenario.duration:
+        raise CastError(("random", "from"), f"{say_us(scenario.random.from_)!r} is after the end", lasts)
+
+
+def _images(cast: Cast) -> None:
+    """Each image that is put back was taken before; nodes that verbs of one node name are one."""
+    taken: set[tuple[str, str]] = set()
+    order = sorted(enumerate(cast.scenario.timeline), key=lambda each: each[1].at)
+    for index, event in order:
+        if event.verb not in ("snapshot", "restore"):
+            continue
+        image = (event.what.node, event.what.name)
+        if event.verb == "snapshot":
+            taken.add(image)
+        elif image not in taken:
+            place = ("timeline", index, "restore")
+            raise CastError(place, f"nobody took {image[1]!r} of {image[0]!r} before", "a snapshot at an earlier time")
+
+
+def _copies(cast: Cast) -> None:
+    for index, work in enumerate(cast.scenario.workload):
+        for key, asked, there in (
+            ("copies", work.copies, len(cast.nodes)),
+            ("regions", work.regions, len(cast.regions)),
+        ):
+            if max(asked) > there:
+                raise CastError(
+                    ("workload", index, key), f"{key} = {max(asked)}", f"at most the {there} that there are"
+                )
+
+
+def _work(cast: Cast) -> None:
+    """All that will be done and said is bounded, before any of it is drawn."""
+    scenario = cast.scenario
+    faults = scenario.random
+    steps, size = float(len(scenario.timeline)), 0.0
+    if faults is not None:
+        steps += (scenario.duration - faults.from_) / faults.every
+        _bounded(("random", "every"), steps, size)
+    for index, work in enumerate(scenario.workload):
+        clients = len(cast.clients_of(work.clients))
+        said = _said_by(work, (scenario.duration if work.until is None else work.until) - work.from_, clients)
+        steps += said[1]
+        size += said[0] * sum(work.bytes_) / 2
+        _bounded(("workload", index, "rate"), steps, size)
+    for index, event in enumerate(scenario.timeline):
+        if event.publish is not None:
+            size += event.publish.count * event.publish.bytes_ * len(cast.clients_of(event.publish.client))
+            _bounded(("timeline", index, "publish"), steps, size)
+
+
+def _said_by(work: Workload, span_us: int, clients: int) -> tuple[float, float]:
+    """About how many messages an audience publishes, and how many steps it takes."""
+    messages = work.rate * span_us / MILLION * PEAKS.get(work.audience, 1)
+    if work.audience == "sensor-fleet":
+        messages = span_us / max(1, int(clients * MILLION / work.rate)) * clients
+    goings = clients * span_us / COMINGS_US[work.audience] if work.audience in COMINGS_US else clients
+    return messages, messages + goings
+
+
+def _bounded(place: tuple[str | int, ...], steps: float, size: float) -> None:
+    if steps + steps / MORE + SLACK > STEPS_MAX:
+        most = f"at most {int(STEPS_MAX * MORE / (MORE + 1)):,} in all"
+        raise CastError(place, f"that comes to about {int(steps):,} steps", most)
+    if size + size / MORE > PUBLISHED_BYTES_MAX:
+        most = f"at most {int(PUBLISHED_BYTES_MAX * MORE / (MORE + 1)):,} in all"
+        raise CastError(place, f"that publishes about {int(size):,} bytes", most)
+
+
+def _some(names: Collection[str] | Iterable[str]) -> str:
+    listed = list(names)
+    return ", ".join(listed[:8]) + (", …" if len(listed) > 8 else "")
