@@ -58,10 +58,12 @@ class Shrinker:
     told: Callable[[str], None] = lambda _: None
     runs: int = 0
     best: Outcome | None = field(default=None)
+    _is_plain: bool = False
+    """Whether nothing is drawn any more, so that what is left has to make sense as a file."""
 
     def _fails(self, scenario: Scenario, steps: Sequence[Step], tape: Tape | None = None) -> bool:
         """Whether a smaller run breaks the same promise."""
-        if self.runs >= self.runs_max or (scenario.random is None and _restores_nothing(steps)):
+        if self.runs >= self.runs_max or (self._is_plain and _restores_nothing(steps)):
             return False
         self.runs += 1
         try:
@@ -82,7 +84,7 @@ class Shrinker:
         before = len(kept)
         scenario, kept = self._shorter(scenario, kept)
         kept = self._fewer(kept, lambda some: self._fails(scenario, some))
-        scenario = _plain(scenario)
+        scenario, self._is_plain = _plain(scenario), True
         events = _with_images([step.as_event() if isinstance(step, Say) else step for step in kept])
         if not self._fails(scenario, events):
             return None  # it needs what a timeline cannot say: nothing known does

@@ -30,7 +30,7 @@ def test_what_is_left_restores_no_image_that_nobody_took() -> None:
     with off("repair"):
         steps = Play(scenario, 0).run().steps
     steps[:0] = [
-        Event.model_validate({"at": "1s", verb: {"node": "eu-1"}}) for verb in ("restore", "snapshot", "restore")
+        Event.model_validate({"at": "1s", verb: {"node": "ana"}}) for verb in ("restore", "snapshot", "restore")
     ]
 
     small = Shrinker(scenario, 0, "nothing lost", ("repair",)).run(steps)
