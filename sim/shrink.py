@@ -85,7 +85,7 @@ class Shrinker:
         scenario, kept = self._shorter(scenario, kept)
         kept = self._fewer(kept, lambda some: self._fails(scenario, some))
         scenario, self._is_plain = _plain(scenario), True
-        events = _with_images([step.as_event() if isinstance(step, Say) else step for step in kept])
+        events = with_images([step.as_event() if isinstance(step, Say) else step for step in kept])
         if not self._fails(scenario, events):
             return None  # it needs what a timeline cannot say: nothing known does
         scenario, smaller = self._smaller_cast(scenario, list(events))
@@ -191,7 +191,7 @@ def _plain(scenario: Scenario) -> Scenario:
     )
 
 
-def _with_images(events: Sequence[Event]) -> list[Event]:
+def with_images(events: Sequence[Event]) -> list[Event]:
     """Without the restores of images that nobody took before, which do nothing, and which no file may have."""
     taken: set[tuple[str, str]] = set()
     kept = []
@@ -205,7 +205,7 @@ def _with_images(events: Sequence[Event]) -> list[Event]:
 
 def _restores_nothing(steps: Sequence[Step]) -> bool:
     events = [step for step in steps if isinstance(step, Event)]
-    return len(_with_images(events)) < len(events)
+    return len(with_images(events)) < len(events)
 
 
 def _is_castable(scenario: Scenario, event: Event) -> bool:

@@ -3,7 +3,7 @@ from sim.safeguards import off
 from sim.scenario.events import Event
 from sim.scenario.reading import find, from_tables, read
 from sim.scenario.writing import write
-from sim.shrink import Shrinker
+from sim.shrink import Shrinker, with_images
 
 
 def test_a_failure_is_shrunk_to_what_it_takes_and_fails_again_from_its_file() -> None:
@@ -26,19 +26,12 @@ def test_a_failure_is_shrunk_to_what_it_takes_and_fails_again_from_its_file() ->
 
 
 def test_what_is_left_restores_no_image_that_nobody_took() -> None:
-    scenario = read(find("halves")).model_copy(update={"duration": 40_000_000})
-    with off("repair"):
-        steps = Play(scenario, 0).run().steps
-    steps[:0] = [
-        Event.model_validate({"at": "1s", verb: {"node": "ana"}}) for verb in ("restore", "snapshot", "restore")
-    ]
+    before, of_another, taken, after = (
+        Event.model_validate({"at": "1s", verb: {"node": node}})
+        for verb, node in (("restore", "ana"), ("restore", "ben"), ("snapshot", "ana"), ("restore", "ana"))
+    )
 
-    small = Shrinker(scenario, 0, "nothing lost", ("repair",)).run(steps)
-
-    assert small is not None
-    verbs = [event.verb for event in small.scenario.timeline if event.verb in ("snapshot", "restore")]
-    assert verbs in ([], ["snapshot"], ["snapshot", "restore"])
-    from_tables(small.scenario.model_dump(mode="json", by_alias=True, exclude_none=True))
+    assert with_images([before, taken, of_another, after]) == [taken, after]
 
 
 def test_what_does_not_fail_is_not_shrunk() -> None:
