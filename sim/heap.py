@@ -318,7 +318,7 @@ class Play:
         if figures.converged_us < 0 or figures.converged_us > figures.bound_us:
             after = "never" if figures.converged_us < 0 else f"only after {figures.converged_us / 1e6:.2f} s"
             what = f"{core} had equal digests {after}; the bound is {figures.bound_us / 1e6:.2f} s"
-            watch.broken("converges", what, *outcome.story[-4:])
+            watch.broken("converges", what, *self.stage.story[-4:])
         for line in self._unfinished():
             if "receipt" in line or "begun" in line:
                 watch.broken(

@@ -11,7 +11,9 @@ never taken for what it is not.
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
@@ -119,7 +121,9 @@ class Journal:
         self.asked: list[Seeds] = []
         """What it was asked for, once it has been read."""
         self._whole_bytes = 0
-        """Where the last line ends that was written to its end."""
+        """Where the last line ends that was written to its end ..."""
+        self._read_bytes = 0
+        """... and where the file ended."""
 
     @property
     def _heading(self) -> bytes:
@@ -127,7 +131,7 @@ class Journal:
 
     def results(self) -> Iterator[tuple[int, Result]]:
         """What it holds, each with its line; nothing where there is no file yet. Raises `JournalError`."""
-        self._whole_bytes = 0
+        self._whole_bytes = self._read_bytes = 0
         self.asked.clear()
         if not self.path.exists():
             return
@@ -135,6 +139,7 @@ class Journal:
             with self.path.open("rb") as lines:
                 if self._check_heading(lines):
                     yield from self._read(lines)
+                self._read_bytes = lines.tell()
         except OSError as error:
             raise JournalError(
                 str(self.path), 0, error.strerror or str(error), "a journal that `gossamer sim sweep --journal` wrote"
@@ -198,12 +203,24 @@ class Journal:
         asked = json.dumps(asdict(Asked(str(seeds), seeds.shard))).encode() + b"\n"
         try:
             kept = self.path.open("ab")
+            self._take(kept)
             kept.truncate(self._whole_bytes)
             kept.write((b"" if self._whole_bytes else self._heading) + (b"" if seeds in self.asked else asked))
             kept.flush()
         except OSError as error:
             raise unwritable(self.path, error) from error
         return kept
+
+    def _take(self, kept: BinaryIO) -> None:
+        """Nobody else may write on it, nor have written since it was read. Raises `JournalError`."""
+        try:
+            fcntl.flock(kept, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            is_ours = os.fstat(kept.fileno()).st_size == self._read_bytes
+        except BlockingIOError:
+            is_ours = False
+        if not is_ours:
+            kept.close()
+            raise JournalError(str(self.path), 0, "another sweep writes on it", "a file for each sweep")
 
     def write(self, kept: BinaryIO, result: Result) -> None:
         """Add a result. Raises `OutputError`."""

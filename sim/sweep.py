@@ -13,7 +13,7 @@ import os
 import time
 from array import array
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
-from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from itertools import islice
@@ -27,6 +27,7 @@ from sim.gates import gates_of
 from sim.heap import Play
 from sim.journal import Gathered, Journal, Subject
 from sim.journal import Result as Result
+from sim.replay import fingerprint
 from sim.safeguards import off
 from sim.scenario.model import Scenario
 from sim.seeds import Seeds, listed, seeds_among, together
@@ -42,8 +43,15 @@ MEASURED = ("converged_us", "median_us", "p99_us", "unavailable_us")
 """The figures that are kept of each seed."""
 
 
-def play_seeds(scenario: Scenario, seeds: Sequence[int], without: Sequence[str] = ()) -> list[Result]:
-    """Play some seeds, one after another. Runs in a worker."""
+def play_seeds(
+    scenario: Scenario, seeds: Sequence[int], without: Sequence[str] = (), sources: str = ""
+) -> list[Result]:
+    """Play some seeds, one after another. Runs in a worker. Raises `SimError` if that is not of the same sources."""
+    if sources not in ("", fingerprint()):
+        raise SimError(
+            f"a worker has other sources than those that sweep ({fingerprint()}, and here {sources}); "
+            "expected the same version on all machines, and none that is changed while it plays"
+        )
     return [play_seed(scenario, seed, without) for seed in seeds]
 
 
@@ -247,7 +255,7 @@ def _played(
             piece = list(islice(seeds, CHUNK))
             if not piece:
                 return
-            future = executor.submit(play_seeds, scenario, piece, without)
+            future = executor.submit(play_seeds, scenario, piece, without, fingerprint())
             under_way.add(future)
             future.add_done_callback(answered.put)
 
@@ -256,7 +264,13 @@ def _played(
         while under_way:
             future = answered.get()
             under_way.remove(future)
-            yield from future.result()
+            try:
+                found = future.result()
+            except BrokenExecutor as error:
+                raise SimError(
+                    "a worker ended by itself, most often for want of memory; expected room for each of --jobs runs"
+                ) from error
+            yield from found
             hand_out(1)
     finally:
         for future in under_way:

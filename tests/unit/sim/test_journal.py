@@ -13,6 +13,7 @@ from mesh.codes import Code
 from sim.errors import JournalError, OutputError
 from sim.journal import LINE_BYTES_MAX, Journal, Subject
 from sim.scenario.reading import read
+from sim.seeds import seeds_of
 from sim.sweep import sweep
 from tests.sweep_samples import Here, scenario
 
@@ -211,3 +212,17 @@ def test_a_journal_that_cannot_be_read_or_written_is_told(tmp_path: Path) -> Non
         sweep(scenario(), range(1), Here(), journal=tmp_path / "none" / "j.jsonl")
 
     assert refused.value.code == Code.OUTPUT_UNWRITABLE
+
+
+def test_two_sweeps_do_not_write_on_one_journal(journal: Path) -> None:
+    first, second = (Journal(journal, Subject(scenario())) for _ in range(2))
+    list(first.results())
+    list(second.results())
+
+    with first.open(seeds_of("0..9")), pytest.raises(JournalError, match="another sweep writes on it"):
+        second.open(seeds_of("0..9"))
+    with pytest.raises(JournalError, match="another sweep writes on it"):
+        second.open(seeds_of("0..9"))  # it has grown meanwhile
+    list(second.results())
+    second.open(seeds_of("0..9")).close()
+    assert seeds_in(journal) == [0, 1, 2]

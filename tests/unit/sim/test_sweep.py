@@ -1,11 +1,14 @@
 from concurrent.futures import Future
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from sim.errors import SimError
-from sim.sweep import CHUNK, PIECES_MAX, Result, cluster, sweep
+from sim.replay import fingerprint
+from sim.scenario.reading import find, read
+from sim.sweep import CHUNK, PIECES_MAX, Result, cluster, play_seeds, sweep
 from tests.sweep_samples import Here, scenario
 
 
@@ -54,7 +57,7 @@ class Failing(Here):
     """Answers at once that every seed failed."""
 
     def submit(self, function: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
-        return super().submit(lambda _, seeds, __: [Result(seed, ["once"]) for seed in seeds], *args, **kwargs)
+        return super().submit(lambda _, seeds, *__: [Result(seed, ["once"]) for seed in seeds], *args, **kwargs)
 
 
 def test_of_many_seeds_only_so_many_are_handed_out() -> None:
@@ -65,6 +68,33 @@ def test_of_many_seeds_only_so_many_are_handed_out() -> None:
 
     assert executor.calls == PIECES_MAX
     assert executor.seeds == list(range(PIECES_MAX * CHUNK))
+
+
+class Dying(Here):
+    """A pool whose processes have ended by themselves."""
+
+    def submit(self, function: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        future.set_exception(BrokenProcessPool("a process was killed"))
+        return future
+
+
+def test_a_worker_that_died_is_told() -> None:
+    with pytest.raises(SimError, match="a worker ended by itself, most often for want of memory; expected room"):
+        sweep(scenario(), range(3), Dying())
+
+
+def test_a_worker_with_other_sources_plays_nothing() -> None:
+    assert [result.seed for result in play_seeds(scenario(), [3], sources=fingerprint())] == [3]
+    with pytest.raises(SimError, match=r"a worker has other sources .*; expected the same version on all machines"):
+        play_seeds(scenario(), [3], sources="0123")
+
+
+def test_what_did_not_converge_comes_with_what_was_done_last() -> None:
+    (failed,) = sweep(read(find("halves")), [1], Here(), without=["repair"]).failed
+
+    assert failed.broken[0] == "converges"
+    assert failed.witness[-1].endswith("healed for good: ana ben cy")
 
 
 @pytest.mark.parametrize("address", ["nonsense", "tcp://", "carrier-pigeon://coop:1", ""])
