@@ -24,12 +24,13 @@ class SimGroup(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         """Run a verb."""
         from sim.errors import SimError
+        from sim.plain import plain
 
         try:
             return super().invoke(ctx)
         except SimError as error:
             code = f"{error.code} " if error.code else ""
-            click.echo(f"gossamer sim: {code}{error}", err=True)
+            click.echo(plain(f"gossamer sim: {code}{error}"), err=True)
             raise SystemExit(2) from error
 
 

@@ -6,13 +6,24 @@ import shlex
 import sys
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from sim.cli.common import BROKEN, MISUSED, OUTPUT, as_json, known_safeguards, say_outcome, scenario_of, without_flag
+from sim.cli.common import (
+    BROKEN,
+    MISUSED,
+    OUTPUT,
+    as_json,
+    known_safeguards,
+    say,
+    say_outcome,
+    scenario_of,
+    without_flag,
+)
 
 if TYPE_CHECKING:
+    from sim.heap import Play
     from sim.replay import Artefact
     from sim.shrink import Shrinker
 
@@ -46,15 +57,8 @@ def replay(file: Path, until: str | None, explain: str | None, report: Path | No
         from sim.report import write_report
 
         write_report(played, outcome, report, command)
-    if explain is not None:
-        from sim.explain import explain as story
-
-        click.echo("\n".join(story(played, explain)))
-        return
-    if until_us is not None:
-        from sim.explain import transcript
-
-        click.echo("\n".join(transcript(played, until_us)))
+    if explain is not None or until_us is not None:
+        _tell(played, explain, until_us, in_json=in_json)
         return
     if in_json:
         as_json(outcome.to_json())
@@ -62,6 +66,23 @@ def replay(file: Path, until: str | None, explain: str | None, report: Path | No
         say_outcome(outcome, command)
     if not outcome.is_kept:
         raise SystemExit(BROKEN)
+
+
+def _tell(played: Play, explain: str | None, until_us: int | None, *, in_json: bool) -> None:
+    """The story of a message, or what crossed up to a time."""
+    from sim.explain import explain as story
+    from sim.explain import transcript
+
+    told: dict[str, Any] = {}
+    if explain is not None:
+        told |= {"message": explain, "story": list(story(played, explain))}
+    if until_us is not None:
+        told |= {"until_us": until_us, "transcript": list(transcript(played, until_us))}
+    if in_json:
+        as_json(told)
+        return
+    for line in (*told.get("story", ()), *told.get("transcript", ())):
+        say(line)
 
 
 @click.command()
@@ -97,7 +118,7 @@ def shrink(
     without = known_safeguards(without)
     artefact = _artefact(file, seed, without)
     if not artefact.broken:
-        click.echo(f"{file} breaks no promise with seed {artefact.seed}: there is nothing to shrink.", err=True)
+        say(f"{file} breaks no promise with seed {artefact.seed}: there is nothing to shrink.", err=True)
         raise SystemExit(MISUSED)
     promise = artefact.broken[0]
     shrinker = Shrinker(artefact.scenario, artefact.seed, promise, artefact.without, runs)
@@ -127,11 +148,11 @@ def shrink(
         from sim.replay import save as keep
 
         keep(record(play, outcome, artefact.without), save)
-    click.echo(f"{remark} {small.runs} runs; {sum(map(len, small.tape.values()))} of its draws matter.", err=True)
+    say(f"{remark} {small.runs} runs; {sum(map(len, small.tape.values()))} of its draws matter.", err=True)
     for breach in small.outcome.breaches[:1]:
-        click.echo(f"  {breach.about}", err=True)
+        say(f"  {breach.about}", err=True)
         for line in breach.witness:
-            click.echo(f"      {line}", err=True)
+            say(f"      {line}", err=True)
 
 
 def _say_progress(shrinker: Shrinker, words: str) -> None:

@@ -49,6 +49,10 @@ def safeguards(only_list: bool, names: tuple[str, ...], in_json: bool, markdown:
     from sim.safeguards import SAFEGUARDS
 
     if only_list:
+        if in_json:
+            known = SAFEGUARDS.values()
+            as_json([{"name": each.name, "without": each.about, "breaks": list(each.breaks)} for each in known])
+            return
         for each in SAFEGUARDS.values():
             click.echo(f"{each.name:26} without it, {each.about}")
         return

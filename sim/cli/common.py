@@ -11,6 +11,7 @@ import click
 
 from sim.checkers import PROMISES, Breach
 from sim.outcome import Outcome
+from sim.plain import plain, quoted
 from sim.scenario.model import Scenario
 
 BROKEN, MISUSED = 1, 2
@@ -65,17 +66,22 @@ def scenario_of(name: str) -> tuple[Path, Scenario]:
     return path, read(path)
 
 
+def say(text: str, *, nl: bool = True, err: bool = False, **style: Any) -> None:
+    """Print a line, in which text of a file stands that may hold anything."""
+    click.secho(plain(text), nl=nl, err=err, **style)
+
+
 def as_json(value: Any) -> None:
     """Print plain values as one JSON document."""
-    click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+    click.echo(quoted(json.dumps(value, indent=2, ensure_ascii=False)))
 
 
 def say_breach(breach: Breach) -> None:
     """A broken promise with the events that prove it."""
-    click.secho(f"  broken: {breach.promise}", fg="red", bold=True, nl=False)
-    click.echo(f" – {breach.about}")
+    say(f"  broken: {breach.promise}", fg="red", bold=True, nl=False)
+    say(f" – {breach.about}")
     for line in breach.witness:
-        click.echo(f"      {line}")
+        say(f"      {line}")
 
 
 def say_outcome(outcome: Outcome, command: str) -> None:
@@ -84,8 +90,8 @@ def say_outcome(outcome: Outcome, command: str) -> None:
     verdict = (
         click.style("kept", fg="green", bold=True) if outcome.is_kept else click.style("broken", fg="red", bold=True)
     )
-    click.echo(f"{scenario.title}, seed {outcome.seed}, {outcome.engine} engine: {verdict}")
-    click.echo(f"  promise: {scenario.promise}")
+    click.echo(f"{plain(scenario.title)}, seed {outcome.seed}, {outcome.engine} engine: {verdict}")
+    say(f"  promise: {scenario.promise}")
     for breach in outcome.breaches[:SHOWN_MAX]:
         say_breach(breach)
     if len(outcome.breaches) > SHOWN_MAX:
@@ -105,9 +111,9 @@ def say_outcome(outcome: Outcome, command: str) -> None:
     if outcome.engine == "heap":
         click.echo(f"  {figures.frames_per_message} frames and {figures.copies_per_message} copies a message")
     for line in outcome.pending[:SHOWN_MAX]:
-        click.echo(f"  pending: {line}")
+        say(f"  pending: {line}")
     if not outcome.is_kept:
-        click.echo(f"  again:   {command}")
+        say(f"  again:   {command}")
 
 
 def _ms(us: int) -> str:

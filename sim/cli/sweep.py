@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Self
 
 import click
 
-from sim.cli.common import BROKEN, MISUSED, OUTPUT, as_json, known_safeguards, scenario_of, without_flag
+from sim.cli.common import BROKEN, MISUSED, OUTPUT, as_json, known_safeguards, say, scenario_of, without_flag
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -169,18 +169,18 @@ class _Progress:
 
 
 def _say(tally: Tally, shut: list[str], command: str, journal: Path | None) -> None:
-    click.echo(f"{tally.scenario.title}: {tally.seeds:,} seeds, {len(tally.failed):,} broken")
+    say(f"{tally.scenario.title}: {tally.seeds:,} seeds, {len(tally.failed):,} broken")
     for result in tally.failed[:SHOWN_MAX]:
-        click.secho(f"  seed {result.seed}: {', '.join(result.broken)}", fg="red", nl=False)
-        click.echo(f" – {result.about}")
+        say(f"  seed {result.seed}: {', '.join(result.broken)}", fg="red", nl=False)
+        say(f" – {result.about}")
         for line in result.witness:
-            click.echo(f"      {line}")
-        click.echo(f"      again: {command} --seed {result.seed}")
+            say(f"      {line}")
+        say(f"      again: {command} --seed {result.seed}")
     if len(tally.failed) > SHOWN_MAX:
         click.echo(f"  … and {len(tally.failed) - SHOWN_MAX:,} more")
     for gate in shut:
         click.secho("  gate shut: ", fg="red", nl=False)
-        click.echo(gate)
+        say(gate)
     if tally.missing:
         asked = tally.seeds + len(tally.missing)
         click.secho("  missing: ", fg="red", nl=False)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from sim.cli.common import BROKEN, OUTPUT, as_json, scenario_of
+from sim.cli.common import BROKEN, OUTPUT, as_json, say, scenario_of
 
 
 @click.command()
@@ -45,7 +45,7 @@ def topology(file: str, confirm: bool, seeds: int, picture: Path | None, in_json
     else:
         render(report, Console())
         for each in wrong:
-            click.secho(f"  refuted: {each.line()}", fg="red")
+            say(f"  refuted: {each.line()}", fg="red")
         if confirm:
             click.echo(f"  confirmed by simulation: {len(found) - len(wrong)} of {len(found)} predictions")
     if wrong:

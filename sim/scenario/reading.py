@@ -258,6 +258,8 @@ def _dotted(place: tuple[str | int, ...]) -> str:
 def _first(error: ValidationError) -> tuple[Place, str, str]:
     """Where something is wrong, what, and what was expected. Of what may be one thing or another, the other says more."""
     errors = error.errors(include_url=False)
+    if errors[0]["type"] == "extra_forbidden":
+        return (errors[0]["loc"], *_said(errors[0]))
     field = _plain(errors[0]["loc"])
     told = next(
         (each for each in errors if each["type"] != "literal_error" and _plain(each["loc"]) == field), errors[0]

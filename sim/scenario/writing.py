@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from sim.plain import plain, quoted
 from sim.scenario.model import Scenario
 
+TOML_LONG = "\\U%08x"
 FIRST = ("format", "title", "promise", "story", "number")
 
 
@@ -14,12 +16,12 @@ def write(scenario: Scenario, remark: str = "") -> str:
     """The TOML text of a scenario; what says the same as its default is left out."""
     tables = scenario.model_dump(mode="json", by_alias=True, exclude_defaults=True, exclude_none=True)
     tables = {"format": scenario.format_, **tables}
-    lines = [f"# {line}".rstrip() for line in remark.splitlines()]
+    lines = [f"# {plain(line)}".rstrip() for line in remark.splitlines()]
     order = [*(key for key in FIRST if key in tables), *(key for key in tables if key not in FIRST)]
-    plain = [key for key in order if not _is_table(tables[key])]
-    lines += [f"{_key(key)} = {_value(tables[key])}" for key in plain]
+    flat = [key for key in order if not _is_table(tables[key])]
+    lines += [f"{_key(key)} = {_value(tables[key])}" for key in flat]
     for key in order:
-        if key not in plain:
+        if key not in flat:
             lines += _table((key,), tables[key])
     return "\n".join(lines) + "\n"
 
@@ -44,7 +46,11 @@ def _table(path: tuple[str, ...], value: Any) -> list[str]:
 
 
 def _key(key: str) -> str:
-    return key if key.replace("-", "").replace("_", "").isalnum() else json.dumps(key)
+    return (
+        key
+        if key.replace("-", "").replace("_", "").isalnum()
+        else quoted(json.dumps(key, ensure_ascii=False), TOML_LONG)
+    )
 
 
 def _value(value: Any) -> str:
@@ -56,4 +62,4 @@ def _value(value: Any) -> str:
         case bool():
             return "true" if value else "false"
         case _:
-            return json.dumps(value, ensure_ascii=False)
+            return quoted(json.dumps(value, ensure_ascii=False), TOML_LONG)

@@ -7,6 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mesh.types import US_PER_MS, US_PER_S
+from sim.plain import plain
 from sim.topology.report import Loss, Report, Span
 
 LOSSES_SHOWN_MAX = 20
@@ -14,22 +15,27 @@ LOSSES_SHOWN_MAX = 20
 
 def render(report: Report, console: Console) -> None:
     """Print it."""
-    console.print(Text(f"{report.nodes} nodes in {len(report.regions)} regions, {report.links} links"))
+    console.print(_line(f"{report.nodes} nodes in {len(report.regions)} regions, {report.links} links"))
     if not report.connected:
-        console.print(Text(f"It is in {len(report.parts)} parts: {_parts(report.parts)}", style="red"))
-    console.print(Text(f"Farthest apart: {_distance(report.span)}"))
-    console.print(Text(f"Converges after a heal within {_bounds(report.span)}"))
-    console.print(Text(f"Cut nodes: {_names(report.cut_nodes)}. Cut links: {_names(report.cut_links)}"))
+        console.print(_line(f"It is in {len(report.parts)} parts: {_parts(report.parts)}", style="red"))
+    console.print(_line(f"Farthest apart: {_distance(report.span)}"))
+    console.print(_line(f"Converges after a heal within {_bounds(report.span)}"))
+    console.print(_line(f"Cut nodes: {_names(report.cut_nodes)}. Cut links: {_names(report.cut_links)}"))
     if report.least_nodes is not None:
         console.print(
-            Text(f"Fewest nodes whose loss splits it: {len(report.least_nodes)} ({', '.join(report.least_nodes)})")
+            _line(f"Fewest nodes whose loss splits it: {len(report.least_nodes)} ({', '.join(report.least_nodes)})")
         )
     if report.least_links is not None:
         console.print(
-            Text(f"Fewest links whose loss splits it: {len(report.least_links)} ({', '.join(report.least_links)})")
+            _line(f"Fewest links whose loss splits it: {len(report.least_links)} ({', '.join(report.least_links)})")
         )
     _losses(report, console)
     _levels(report, console)
+
+
+def _line(text: str, style: str = "") -> Text:
+    """A line, in which names of a file stand."""
+    return Text(plain(text), style)
 
 
 def _losses(report: Report, console: Console) -> None:
@@ -42,11 +48,11 @@ def _losses(report: Report, console: Console) -> None:
     shown = [*report.splitting, *slow][:LOSSES_SHOWN_MAX]
     for loss in shown:
         style = "red" if loss.splits else ""
-        table.add_row(Text(_what(loss), style), Text(_parts(loss.parts), style), _seconds(loss.span.redial_bound_us))
+        table.add_row(_line(_what(loss), style), _line(_parts(loss.parts), style), _seconds(loss.span.redial_bound_us))
     console.print(table)
     more = len(report.losses) - len(shown)
     if more:
-        console.print(Text(f"{more} more losses are in --json"))
+        console.print(_line(f"{more} more losses are in --json"))
 
 
 def _levels(report: Report, console: Console) -> None:

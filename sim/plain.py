@@ -1,0 +1,26 @@
+"""Text of a file as a terminal may show it: what would move the cursor, colour the screen or turn letters is written out."""
+
+from __future__ import annotations
+
+
+def plain(text: str) -> str:
+    """The same in one line, control and format characters as their escapes."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else _escape(c) for c in text)
+
+
+def quoted(document: str, long: str = "") -> str:
+    """A document of JSON whose strings hold nothing that a terminal would obey; with `long` one of TOML."""
+    return "".join(c if c.isprintable() or c == "\n" else _unicode(c, long) for c in document)
+
+
+def _escape(c: str) -> str:
+    return c.encode("unicode_escape").decode()
+
+
+def _unicode(c: str, long: str) -> str:
+    if ord(c) <= 0xFFFF:
+        return f"\\u{ord(c):04x}"
+    if long:
+        return long % ord(c)
+    high, low = divmod(ord(c) - 0x10000, 0x400)
+    return f"\\u{0xD800 + high:04x}\\u{0xDC00 + low:04x}"
