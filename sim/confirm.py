@@ -6,6 +6,7 @@ it heals, the mesh must converge within the bound that was predicted.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -66,10 +67,14 @@ def graph_of(scenario: Scenario) -> Graph:
     return Graph({name: member.region for name, member in cast.nodes.items()}, tuple(links))
 
 
-def confirm(graph: Graph, report: Report, seeds: int) -> list[Verdict]:
-    """Play every single loss of a node, a link or a region with some seeds."""
-    losses = [loss for loss in report.losses if loss.kind is not Kind.LINKS and loss.parts]
-    return [_play(graph, report, loss, seed) for loss in losses for seed in range(seeds)]
+def predicted(report: Report) -> list[Loss]:
+    """The losses that can be played: every single one of a node, a link or a region."""
+    return [loss for loss in report.losses if loss.kind is not Kind.LINKS and loss.parts]
+
+
+def confirm(graph: Graph, report: Report, seeds: int) -> Iterator[Verdict]:
+    """Play each of them with some seeds."""
+    return (_play(graph, report, loss, seed) for loss in predicted(report) for seed in range(seeds))
 
 
 def _play(graph: Graph, report: Report, loss: Loss, seed: int) -> Verdict:

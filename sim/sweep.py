@@ -17,10 +17,12 @@ from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExec
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from itertools import islice
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from pathlib import Path
 from queue import SimpleQueue
-from typing import Any
+from signal import SIG_BLOCK, SIG_IGN, SIG_SETMASK, SIGINT, pthread_sigmask, signal
+from threading import Thread
+from typing import Any, TypeVar
 
 from sim.errors import SimError
 from sim.gates import gates_of
@@ -33,6 +35,7 @@ from sim.scenario.model import Scenario
 from sim.seeds import Seeds, listed, seeds_among, together
 from sim.twice import play_twice
 
+T = TypeVar("T")
 AGAIN_EVERY = 20
 """One run in so many is played twice, and the traces compared."""
 CHUNK = 4
@@ -171,18 +174,46 @@ class Tally:
 @contextmanager
 def pool(jobs: int) -> Iterator[Executor]:
     """Processes on this machine. Spawned, so that they share nothing with whatever runs here."""
-    executor = ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_ignore_interrupts)
+    executor = Pool(jobs)
     try:
         yield executor
     finally:
-        executor.shutdown(wait=False, cancel_futures=True)
+        executor.end()
 
 
-def _ignore_interrupts() -> None:
-    """Ctrl-C is for whoever sweeps; a worker finishes what it has."""
-    import signal  # noqa: PLC0415  # only in workers
+class Pool(ProcessPoolExecutor):
+    """Processes that hear no Ctrl-C, not even while they start; and that are gone when it has ended, whatever they did."""
 
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    def __init__(self, jobs: int) -> None:
+        """Nothing is started before the first seed."""
+        super().__init__(jobs, mp_context=get_context("spawn"), initializer=_begin_work)
+
+    def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
+        """Hand something out. What is started for it begins with Ctrl-C blocked, as we have it here."""
+        before = pthread_sigmask(SIG_BLOCK, {SIGINT})
+        try:
+            return super().submit(fn, *args, **kwargs)
+        finally:
+            pthread_sigmask(SIG_SETMASK, before)
+
+    def end(self) -> None:
+        """Nobody wants what is not answered yet. A pool that has lost its processes ends by itself, and at once."""
+        for process in list((self._processes or {}).values()):
+            process.terminate()
+        self.shutdown(wait=True)
+
+
+def _begin_work() -> None:
+    """Ctrl-C is for whoever sweeps; and a worker ends with it, whatever ended that."""
+    signal(SIGINT, SIG_IGN)
+    Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = parent_process()
+    assert parent is not None, "this is a worker"
+    parent.join()
+    os._exit(1)
 
 
 @contextmanager
@@ -273,8 +304,9 @@ def _played(
             yield from found
             hand_out(1)
     finally:
-        for future in under_way:
-            future.cancel()
+        if not isinstance(executor, Pool):  # which ends as a whole
+            for future in under_way:
+                future.cancel()
 
 
 def merge(

@@ -8,12 +8,11 @@ from pathlib import Path
 import click
 
 from sim.cli.common import BROKEN, OUTPUT, as_json, known_safeguards, say_outcome, scenario_of, without_flag
+from sim.cli.stopping import STOPPED
 from sim.outcome import Outcome
 from sim.scenario.model import Scenario
 
 ABOUT_ENGINES = "Simulated nodes, or real processes behind fault proxies."
-STOPPED = 130
-"""The exit status of whoever was stopped by Ctrl-C."""
 
 
 @click.command()

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Self
 import click
 
 from sim.cli.common import BROKEN, MISUSED, OUTPUT, as_json, known_safeguards, say, scenario_of, without_flag
+from sim.cli.stopping import STOPPED
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from sim.seeds import Seeds
     from sim.sweep import Tally
 
-INTERRUPTED = 130
 SEEDS = "0..99"
 SHOWN_MAX = 10
 SEEDS_SHOWN_MAX = 400
@@ -118,7 +118,7 @@ def sweep(
 
         write_sweep(tally, report, command, gates=not no_gates)
     if tally.interrupted:
-        raise SystemExit(INTERRUPTED)
+        raise SystemExit(STOPPED)
     if tally.failed or shut:
         raise SystemExit(BROKEN)
     if tally.missing:

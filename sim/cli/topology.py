@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from sim.cli.common import BROKEN, OUTPUT, as_json, say, scenario_of
+from sim.cli.stopping import STOPPED
+
+if TYPE_CHECKING:
+    from sim.confirm import Verdict
 
 
 @click.command()
@@ -25,7 +30,7 @@ def topology(file: str, confirm: bool, seeds: int, picture: Path | None, in_json
     from rich.console import Console
 
     from sim.confirm import confirm as play
-    from sim.confirm import graph_of
+    from sim.confirm import graph_of, predicted
     from sim.outputs import put
     from sim.topology import analyse, read_graph, render, svg
 
@@ -38,16 +43,24 @@ def topology(file: str, confirm: bool, seeds: int, picture: Path | None, in_json
         put(picture, svg(graph, report))
     if confirm and not report.connected:
         raise click.UsageError("It is in parts already: there is no loss to confirm.")
-    found = play(graph, report, seeds) if confirm else []
+    found: list[Verdict] = []
+    stopped = False
+    try:
+        found.extend(play(graph, report, seeds) if confirm else ())  # what came before Ctrl-C stays in it
+    except KeyboardInterrupt:
+        stopped = True
     wrong = [each for each in found if not each.is_true]
     if in_json:
-        as_json({**report.to_json(), "confirmed": [each.to_json() for each in found]})
+        as_json({**report.to_json(), "confirmed": [each.to_json() for each in found], "interrupted": stopped})
     else:
         render(report, Console())
         for each in wrong:
             say(f"  refuted: {each.line()}", fg="red")
         if confirm:
             click.echo(f"  confirmed by simulation: {len(found) - len(wrong)} of {len(found)} predictions")
+    if stopped:
+        click.echo(f"  interrupted: {len(found)} of {len(predicted(report)) * seeds} were played", err=in_json)
+        raise SystemExit(STOPPED)
     if wrong:
         raise SystemExit(BROKEN)
 

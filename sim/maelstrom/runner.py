@@ -103,7 +103,9 @@ class Bench:
     def _start(self) -> None:
         names = [f"n{number}" for number in range(self.trial.nodes)]
         for name in names:
-            process = subprocess.Popen(self.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)  # noqa: S603  # ours
+            process = subprocess.Popen(  # noqa: S603  # ours; Ctrl-C is for us, and they end when we do
+                self.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
+            )
             program = self.programs[name] = Program(name, process)
             assert process.stdin is not None and process.stdout is not None
             os.set_blocking(process.stdin.fileno(), False)

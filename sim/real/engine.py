@@ -50,7 +50,15 @@ LOOK_S = 0.25
 BEGIN_S = 15.0
 STILL_US = 6 * MILLION
 """Once nodes are equal and clients attached, what was not shown after so long without anything new never will be."""
-TERMINATED = 128 + signal.SIGTERM
+
+
+class StoppedError(Exception):
+    """A signal ended a run, whose processes have ended, too."""
+
+    def __init__(self, number: signal.Signals) -> None:
+        """Keep the signal."""
+        self.number = number
+        super().__init__(number.name)
 
 
 def play_real(scenario: Scenario, seed: int, without: tuple[str, ...] = ()) -> Outcome:
@@ -63,6 +71,10 @@ def play_real(scenario: Scenario, seed: int, without: tuple[str, ...] = ()) -> O
     try:
         with off(*without), tempfile.TemporaryDirectory(prefix="gossamer-real-", ignore_cleanup_errors=True) as folder:
             return asyncio.run(_Play(cast, seed, pairs, steps, Path(folder), without).run())
+    except StoppedError as stopped:
+        if stopped.number is signal.SIGINT:
+            raise KeyboardInterrupt from None
+        raise SystemExit(128 + stopped.number) from None
     except BaseExceptionGroup as group:
         raise _first(group) from group
     except HostError as error:
@@ -119,28 +131,31 @@ class _Play:
         return int((asyncio.get_running_loop().time() - self._origin_s) * MILLION)
 
     async def run(self) -> Outcome:
-        """Play, judge, and leave nothing behind. SIGTERM ends it in good order, too."""
-        terminated: list[bool] = []
+        """Play, judge, and leave nothing behind. Ctrl-C and SIGTERM end it in good order, however often they come."""
+        stopped: list[signal.Signals] = []
         task, loop = asyncio.current_task(), asyncio.get_running_loop()
         assert task is not None
 
-        def stop() -> None:
-            terminated.append(True)
-            task.cancel()
+        def stop(number: signal.Signals) -> None:
+            stopped.append(number)
+            if len(stopped) == 1:
+                task.cancel()
 
-        if threading.current_thread() is threading.main_thread():
-            loop.add_signal_handler(signal.SIGTERM, stop)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            if threading.current_thread() is threading.main_thread() and signal.getsignal(number) is not signal.SIG_IGN:
+                loop.add_signal_handler(number, stop, number)
         stores = Stores(self.folder, list(self.cast.nodes))
         played = False
         try:
             await self._perform()
             played = True
         except asyncio.CancelledError:
-            if terminated:
-                raise SystemExit(TERMINATED) from None
-            raise
+            if not stopped:
+                raise
         finally:
             hung = await leave(self.nodes, gently=played, look=stores.read if played else lambda: None)
+        if stopped:
+            raise StoppedError(stopped[0])
         outcome, stage = self.outcome, self.stage
         assert stage is not None
         outcome.story, outcome.coverage = stage.story, stage.coverage

@@ -1,0 +1,134 @@
+"""Ctrl-C, once or many times: exit status 130, a word on what is kept, no traceback, and no process left behind."""
+
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.live.programs import COMMAND, hearing_ctrl_c
+
+pytestmark = pytest.mark.live
+SLOW = """\
+title = "A long time"
+promise = "Nothing ends it but a person."
+duration = "300d"
+
+[[topology.node]]
+name = "node"
+count = 3
+
+[[client]]
+name = "app"
+subscribe = [{}]
+
+[[timeline]]
+at = "1s"
+publish = { client = "app", channel = "a" }
+"""
+CASES = {
+    "run": (("run", "slow.toml"), "a run that was not finished leaves nothing"),
+    "sweep": (("sweep", "slow.toml", "--jobs", "2", "--journal", "j.jsonl"), ""),
+    "replay": (("replay", "slow.tape"), "the tape is as it was"),
+    "shrink": (("shrink", "slow.toml", "--seed", "0"), "no smaller run was written"),
+    "topology": (("topology", "slow.toml", "--confirm", "--seeds", "1000"), ""),
+    "safeguards": (("safeguards",), " of 13 were hunted"),
+    "maelstrom": (("maelstrom", "--test", "--seconds", "60"), "all nodes have ended"),
+}
+
+
+def descendants(pid: int) -> list[int]:
+    """All processes below one, the nearest first."""
+    listed = subprocess.run(["ps", "-eo", "pid,ppid"], capture_output=True, text=True, check=True).stdout
+    pairs = [tuple(map(int, line.split())) for line in listed.splitlines()[1:]]
+    found, todo = [], [pid]
+    while todo:
+        parent = todo.pop(0)
+        below = [child for child, above in pairs if above == parent]
+        found += below
+        todo += below
+    return found
+
+
+def stat_of(pid: int) -> list[str]:
+    """What the system says of a process, from its state on; nothing of one that is gone."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")")[1].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return []
+
+
+def gone(pids: list[int]) -> bool:
+    """Whether processes have ended, within what the last of them takes to see that its parent has."""
+    end_s = time.monotonic() + 5
+    while any(stat_of(pid)[:1] not in ([], ["Z"]) for pid in pids):
+        if time.monotonic() > end_s:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+def busy(pid: int) -> bool:
+    """Whether a process and its workers have begun what takes long: over a second was spent."""
+    ticks = sum(int(stat[11]) for stat in map(stat_of, [pid, *descendants(pid)]) if stat)
+    return ticks / os.sysconf("SC_CLK_TCK") > 1
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_workers_of_a_sweep_end_with_it_whatever_ends_it(tmp_path: Path, number: signal.Signals) -> None:
+    (tmp_path / "slow.toml").write_text(SLOW)
+    process = subprocess.Popen([*COMMAND, "sim", "sweep", "slow.toml", "--jobs", "2"], cwd=tmp_path)
+    try:
+        end_s = time.monotonic() + 40
+        while not busy(process.pid):
+            assert time.monotonic() < end_s
+            time.sleep(0.05)
+        below = descendants(process.pid)
+    finally:
+        process.send_signal(number)
+        process.wait()
+
+    assert len(below) > 2
+    assert gone(below)
+
+
+@pytest.mark.parametrize("times", [1, 4])
+@pytest.mark.parametrize("verb", CASES)
+def test_ctrl_c_ends_every_verb_with_130_and_leaves_nobody_behind(tmp_path: Path, verb: str, times: int) -> None:
+    (tmp_path / "slow.toml").write_text(SLOW)
+    if verb == "replay":
+        (tmp_path / "short.toml").write_text(SLOW.replace("300d", "40000s"))
+        subprocess.run([*COMMAND, "sim", "run", "short.toml", "--save", "slow.tape"], cwd=tmp_path, check=True)
+    arguments, kept = CASES[verb]
+    process = subprocess.Popen(
+        hearing_ctrl_c([*COMMAND, "sim", *arguments]),
+        cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+    )  # fmt: skip
+    below: list[int] = []
+    try:
+        end_s = time.monotonic() + 40
+        while not busy(process.pid):
+            assert process.poll() is None, process.communicate()
+            assert time.monotonic() < end_s
+            time.sleep(0.05)
+        below = descendants(process.pid)
+        for _ in range(times):
+            os.killpg(process.pid, signal.SIGINT)
+            time.sleep(0.1)  # as a person's finger
+        began_s = time.monotonic()
+        said, complained = process.communicate(timeout=15)
+    finally:
+        process.kill()
+        process.wait()
+
+    assert process.returncode == 130, complained
+    assert time.monotonic() - began_s < 10
+    assert "Traceback" not in complained
+    assert "Aborted" not in complained
+    assert kept in complained
+    if verb in ("sweep", "topology"):
+        assert "interrupted" in said
+    assert gone(below)
+    assert bool(below) == (verb in ("sweep", "maelstrom"))
