@@ -32,10 +32,8 @@ def heard_once() -> Iterator[None]:
     if not is_main or before is signal.SIG_IGN:
         yield
         return
-    heard: list[int] = []
 
-    def stop(number: int, _: object) -> None:
-        heard.append(number)
+    def stop(*_: object) -> None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         raise KeyboardInterrupt
 
@@ -43,5 +41,5 @@ def heard_once() -> Iterator[None]:
     try:
         yield
     finally:
-        if not heard:
+        if signal.getsignal(signal.SIGINT) is stop:  # nobody pressed it
             signal.signal(signal.SIGINT, before)

@@ -17,7 +17,8 @@ import asyncio
 import signal
 import tempfile
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,8 @@ LOOK_S = 0.25
 BEGIN_S = 15.0
 STILL_US = 6 * MILLION
 """Once nodes are equal and clients attached, what was not shown after so long without anything new never will be."""
+
+STOPPING = (signal.SIGINT, signal.SIGTERM)
 
 
 class StoppedError(Exception):
@@ -87,6 +90,29 @@ def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
     while isinstance(first, BaseExceptionGroup):
         first = first.exceptions[0]
     return SimError(f"the real engine cannot go on: {first}") if isinstance(first, HostError) else first
+
+
+@contextmanager
+def _heeding() -> Iterator[list[signal.Signals]]:
+    """The first Ctrl-C or SIGTERM cancels the task that runs this; from then on both are ignored, until the process ends."""
+    task, loop = asyncio.current_task(), asyncio.get_running_loop()
+    assert task is not None
+    stopped: list[signal.Signals] = []
+
+    def stop(number: int, _: object) -> None:
+        for each in before:
+            signal.signal(each, signal.SIG_IGN)
+        stopped.append(signal.Signals(number))
+        loop.call_soon_threadsafe(task.cancel)
+
+    is_main = threading.current_thread() is threading.main_thread()
+    heard = [number for number in STOPPING if is_main and signal.getsignal(number) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, stop) for number in heard}
+    try:
+        yield stopped
+    finally:
+        for number, handler in before.items() if not stopped else ():
+            signal.signal(number, handler)
 
 
 class _Play:
@@ -132,18 +158,10 @@ class _Play:
 
     async def run(self) -> Outcome:
         """Play, judge, and leave nothing behind. Ctrl-C and SIGTERM end it in good order, however often they come."""
-        stopped: list[signal.Signals] = []
-        task, loop = asyncio.current_task(), asyncio.get_running_loop()
-        assert task is not None
+        with _heeding() as stopped:
+            return await self._to_the_end(stopped)
 
-        def stop(number: signal.Signals) -> None:
-            stopped.append(number)
-            if len(stopped) == 1:
-                task.cancel()
-
-        for number in (signal.SIGINT, signal.SIGTERM):
-            if threading.current_thread() is threading.main_thread() and signal.getsignal(number) is not signal.SIG_IGN:
-                loop.add_signal_handler(number, stop, number)
+    async def _to_the_end(self, stopped: list[signal.Signals]) -> Outcome:
         stores = Stores(self.folder, list(self.cast.nodes))
         played = False
         try:
