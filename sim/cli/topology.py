@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from sim.cli.common import BROKEN, OUTPUT, as_json, say, scenario_of
+from sim.cli.progress import bar
 from sim.cli.stopping import STOPPED
 
 if TYPE_CHECKING:
@@ -38,15 +39,20 @@ def topology(file: str, confirm: bool, seeds: int, picture: Path | None, in_json
     graph = read_graph(path) if _is_graph(path) else None
     if graph is None:
         graph = graph_of(scenario_of(file)[1])
-    report = analyse(graph)
+    with bar("losses", quiet=in_json) as told:
+        report = analyse(graph, told=told)
     if picture is not None:
         put(picture, svg(graph, report))
     if confirm and not report.connected:
         raise click.UsageError("It is in parts already: there is no loss to confirm.")
     found: list[Verdict] = []
     stopped = False
+    asked = len(predicted(report)) * seeds
     try:
-        found.extend(play(graph, report, seeds) if confirm else ())  # what came before Ctrl-C stays in it
+        with bar("predictions", quiet=in_json or not confirm) as told:
+            for verdict in play(graph, report, seeds) if confirm else ():
+                found.append(verdict)
+                told(len(found), asked)
     except KeyboardInterrupt:
         stopped = True
     wrong = [each for each in found if not each.is_true]
@@ -59,7 +65,7 @@ def topology(file: str, confirm: bool, seeds: int, picture: Path | None, in_json
         if confirm:
             click.echo(f"  confirmed by simulation: {len(found) - len(wrong)} of {len(found)} predictions")
     if stopped:
-        click.echo(f"  interrupted: {len(found)} of {len(predicted(report)) * seeds} were played", err=in_json)
+        click.echo(f"  interrupted: {len(found)} of {asked} were played", err=in_json)
         raise SystemExit(STOPPED)
     if wrong:
         raise SystemExit(BROKEN)

@@ -7,15 +7,16 @@ It holds for every pair of nodes that can reach one another.
 
 from __future__ import annotations
 
-import heapq
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from mesh.config import NodeConfig
 from mesh.types import US_PER_MS, US_PER_S
 from sim.regions.matrix import Pair
+from sim.topology.distances import Distances, Near
 from sim.topology.durability import levels
-from sim.topology.graph import Graph
+from sim.topology.graph import Graph, Link
 from sim.topology.report import Kind, Loss, Report, Span
 
 
@@ -27,29 +28,40 @@ class Question:
     backlog_bytes: int = 0
 
 
-def analyse(graph: Graph, question: Question | None = None) -> Report:
+Told = Callable[[int, int], None]
+"""Hears how many losses were looked at, and of how many."""
+
+
+def analyse(graph: Graph, question: Question | None = None, told: Told | None = None) -> Report:
     """Find out all that a report says."""
-    question = question or Question(NodeConfig())
-    parts = tuple(graph.parts())
-    nodes = [_lose(graph, Kind.NODE, (node,), question, nodes=(node,)) for node in graph.nodes]
-    links = [_lose(graph, Kind.LINK, (say(each.pair),), question, links=(each.pair,)) for each in sorted(graph.links)]
+    survey = _Survey(graph, question or Question(NodeConfig()))
     names = sorted(set(graph.regions.values()))
-    regions = [_lose(graph, Kind.REGION, (name,), question, nodes=graph.nodes_of(name)) for name in names]
+    wanted: list[tuple[Kind, str, Collection[str], tuple[Pair, ...]]] = [
+        *((Kind.NODE, node, (node,), ()) for node in graph.nodes),
+        *((Kind.LINK, say(each.pair), (), (each.pair,)) for each in sorted(graph.links)),
+        *((Kind.REGION, name, graph.nodes_of(name), ()) for name in names),
+    ]
+    losses: list[Loss] = []
+    for kind, what, nodes, links in wanted:
+        losses.append(survey.lose(kind, what, nodes, links))
+        if told is not None:
+            told(len(losses), len(wanted))
+    parts = survey.parts
     least_nodes, least_links = _least(graph) if len(parts) == 1 else (None, None)
     two = _two_links(graph) if least_links is not None and len(least_links) <= 2 else []
-    losses = (*nodes, *links, *regions, *two)
+    cuts = [loss for loss in losses if len(loss.parts) > len(parts)]
     return Report(
         nodes=len(graph.regions),
         links=len(graph.links),
         regions=tuple(names),
         parts=parts,
-        span=span(graph, question),
-        cut_nodes=tuple(loss.what[0] for loss in nodes if len(loss.parts) > len(parts)),
-        cut_links=tuple(loss.what[0] for loss in links if len(loss.parts) > len(parts)),
-        losses=losses,
+        span=survey.span(),
+        cut_nodes=tuple(loss.what[0] for loss in cuts if loss.kind is Kind.NODE),
+        cut_links=tuple(loss.what[0] for loss in cuts if loss.kind is Kind.LINK),
+        losses=(*losses, *two),
         least_nodes=least_nodes,
         least_links=least_links,
-        levels=tuple(levels(graph, [*nodes, *links, *regions])),
+        levels=tuple(levels(graph, losses)),
     )
 
 
@@ -58,19 +70,76 @@ def say(pair: Pair) -> str:
     return f"{pair[0]} – {pair[1]}"
 
 
-def _lose(
-    graph: Graph,
-    kind: Kind,
-    what: tuple[str, ...],
-    question: Question,
-    *,
-    nodes: tuple[str, ...] | list[str] = (),
-    links: tuple[Pair, ...] = (),
-) -> Loss:
-    left = graph.without(nodes, links)
-    if left is None:
-        return Loss(kind, what, ())
-    return Loss(kind, what, tuple(left.parts()), span(left, question))
+class _Survey:
+    """A mesh about which many losses are asked: what they have in common is found out once."""
+
+    def __init__(self, graph: Graph, question: Question) -> None:
+        import networkx as nx
+
+        self.graph, self.question = graph, question
+        self.parts = tuple(graph.parts())
+        net = graph.networkx()
+        self._bridges = _bridges(net)
+        self._joints = set(nx.articulation_points(net))
+        self._numbers = {node: number for number, node in enumerate(graph.nodes)}
+        self._slowest = sorted(graph.links, key=lambda each: -each.rtt_us)
+        self._narrowest = sorted(
+            (each for each in graph.links if each.rate_bps is not None), key=lambda each: each.rate_bps or 0
+        )
+        if len(self.parts) == 1:
+            near: tuple[Near, Near] = [[] for _ in self._numbers], [[] for _ in self._numbers]
+            for each in graph.links:
+                one, other = self._ends(each.pair)
+                for lengths, length in zip(near, (1, each.rtt_us), strict=True):
+                    lengths[one].append((other, length))
+                    lengths[other].append((one, length))
+            self._hops, self._trips = map(Distances, near)
+
+    def _ends(self, pair: Pair) -> tuple[int, int]:
+        return self._numbers[pair[0]], self._numbers[pair[1]]
+
+    def lose(self, kind: Kind, what: str, nodes: Collection[str], links: Collection[Pair]) -> Loss:
+        """What is left without these."""
+        lost = set(nodes)
+        if len(lost) == len(self._numbers):
+            return Loss(kind, (what,), ())
+        if len(lost) + len(links) == 1 and not (lost & self._joints or self._bridges.intersection(links)):
+            kept = (tuple(node for node in part if node not in lost) for part in self.parts)
+            parts = tuple(sorted((part for part in kept if part), key=lambda part: (-len(part), part)))
+        else:
+            left = self.graph.without(lost, links)
+            assert left is not None, "some nodes are left"
+            parts = tuple(left.parts())
+        if len(parts) > 1:
+            return Loss(kind, (what,), parts)
+        if len(self.parts) > 1:  # what was apart is lost: the rest is another mesh
+            left = self.graph.without(lost, links)
+            assert left is not None, "some nodes are left"
+            return Loss(kind, (what,), parts, span(left, self.question))
+        return Loss(kind, (what,), parts, self.span(lost, links))
+
+    def span(self, nodes: Collection[str] = (), links: Collection[Pair] = ()) -> Span:
+        """How far apart the nodes are without these, where what is left is in one part."""
+        if len(self.parts) > 1:
+            return Span()
+        if len(self._numbers) - len(nodes) == 1:
+            return Span(0, 0, 0, 0)
+        numbers, ends = {self._numbers[node] for node in nodes}, [self._ends(pair) for pair in links]
+        hops, round_trip_us = self._hops.farthest(numbers, ends), self._trips.farthest(numbers, ends)
+
+        def left(some: list[Link]) -> Iterator[Link]:
+            return (e for e in some if e.pair not in links and e.one not in nodes and e.other not in nodes)
+
+        regions, config = self.graph.regions, self.question.config
+        between = any(regions[each.one] != regions[each.other] for each in left(self._slowest))
+        graft_ms = config.dissemination.graft_ms if between else config.dissemination.graft_near_ms
+        redial_ms = config.addresses.backoff_known_far_ms if between else config.addresses.backoff_known_ms
+        longest_us = next(left(self._slowest)).rtt_us
+        bound_us = hops * ((config.links.alive_ms + 2 * graft_ms) * US_PER_MS + 2 * longest_us)
+        narrowest = next(left(self._narrowest), None)
+        if narrowest is not None and narrowest.rate_bps is not None:
+            bound_us += -(-self.question.backlog_bytes * 8 * US_PER_S * 2 // narrowest.rate_bps)
+        return Span(hops, round_trip_us, bound_us, bound_us + redial_ms * US_PER_MS)
 
 
 def _two_links(graph: Graph) -> list[Loss]:
@@ -108,45 +177,14 @@ def _least(graph: Graph) -> tuple[tuple[str, ...] | None, tuple[str, ...] | None
     count = len(graph.regions)
     if count == 1:
         return None, None
-    net = graph.networkx()
+    names = graph.nodes
+    net = nx.relabel_nodes(graph.networkx(), {name: number for number, name in enumerate(names)})  # no order of hashes
     full = len(graph.links) == count * (count - 1) // 2
-    least_nodes = None if full else tuple(sorted(nx.minimum_node_cut(net)))
-    pairs = sorted((min(pair), max(pair)) for pair in nx.minimum_edge_cut(net))
+    least_nodes = None if full else tuple(names[number] for number in sorted(nx.minimum_node_cut(net)))
+    pairs = sorted((names[min(pair)], names[max(pair)]) for pair in nx.minimum_edge_cut(net))
     return least_nodes, tuple(say(pair) for pair in pairs)
 
 
 def span(graph: Graph, question: Question) -> Span:
     """How far apart the nodes of a mesh in one part are, and its bounds."""
-    if len(graph.parts()) > 1:
-        return Span()
-    if len(graph.regions) == 1:
-        return Span(0, 0, 0, 0)
-    near = graph.near()
-    hops = max(_farthest(near, node, hops=True) for node in near)
-    round_trip_us = max(_farthest(near, node, hops=False) for node in near)
-    config = question.config
-    between = any(graph.regions[each.one] != graph.regions[each.other] for each in graph.links)
-    graft_ms = config.dissemination.graft_ms if between else config.dissemination.graft_near_ms
-    redial_ms = config.addresses.backoff_known_far_ms if between else config.addresses.backoff_known_ms
-    longest_us = max(each.rtt_us for each in graph.links)
-    bound_us = hops * ((config.links.alive_ms + 2 * graft_ms) * US_PER_MS + 2 * longest_us)
-    rates = [each.rate_bps for each in graph.links if each.rate_bps is not None]
-    if rates:
-        bound_us += -(-question.backlog_bytes * 8 * US_PER_S * 2 // min(rates))
-    return Span(hops, round_trip_us, bound_us, bound_us + redial_ms * US_PER_MS)
-
-
-def _farthest(near: dict[str, list[tuple[str, int]]], start: str, *, hops: bool) -> int:
-    """How far the node is that is farthest from one (Dijkstra), in hops or in round trips."""
-    done: dict[str, int] = {}
-    heap = [(0, start)]
-    far = 0
-    while heap:
-        far_here, node = heapq.heappop(heap)
-        if node in done:
-            continue
-        far = done[node] = far_here
-        for other, rtt_us in near[node]:
-            if other not in done:
-                heapq.heappush(heap, (far + (1 if hops else rtt_us), other))
-    return far
+    return _Survey(graph, question).span()

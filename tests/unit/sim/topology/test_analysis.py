@@ -1,5 +1,10 @@
 """The analysis on graphs that one can work out by hand: a line, a ring, a star, cliques with a bridge."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 from mesh.config import NodeConfig
@@ -177,3 +182,23 @@ def test_many_levels_are_told_up_to_five_and_the_most() -> None:
 
     names = [each.name for each in analyse(graph(*pairs)).levels]
     assert names == ["local", "copies:2", "copies:3", "copies:4", "copies:5", "copies:8"]
+
+
+def test_the_order_of_hashes_decides_nothing(tmp_path: Path) -> None:
+    names = [f"node-{number}" for number in range(9)]
+    links = "".join(
+        f'[[link]]\nbetween = ["{a}", "{b}"]\nrtt = 9\n' for a, b in zip(names, names[1:] + names[:1], strict=True)
+    )
+    path = tmp_path / "ring.toml"
+    path.write_text("[nodes]\n" + "".join(f'{name} = "eu"\n' for name in names) + links)
+    program = "from gossamer.command import main; main()"
+
+    told = {
+        subprocess.run(
+            [sys.executable, "-c", program, "sim", "topology", str(path), "--json"],
+            env={**os.environ, "PYTHONHASHSEED": seed}, capture_output=True, text=True, check=True,
+        ).stdout
+        for seed in "12345"
+    }  # fmt: skip
+
+    assert len(told) == 1
