@@ -100,7 +100,9 @@ def _apart(cast: Cast, names: Iterable[str]) -> Pairs:
 
 
 def _changed(cast: Cast, what: LinkChange) -> Condition:
-    delay = None if what.latency is None else Delay(what.latency, what.jitter, what.shape)
+    delay = None
+    if what.latency is not None or what.measured:
+        delay = Delay.of(what.latency or 0, what.jitter, what.shape, what.measured)
     burst = None
     if what.burst is not None:
         begin, end = (max(1, MILLION * BURST_STEP_US // us) for us in (what.burst.good, what.burst.bad))

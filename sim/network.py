@@ -62,6 +62,12 @@ class Delay:
     measured_us: tuple[int, ...] = ()
     """For the shape `empirical`: what was measured, sorted; the base is not added."""
 
+    @classmethod
+    def of(cls, base_us: int, spread_us: int, shape: str, measured_us: Iterable[int] = ()) -> Delay:
+        """The same from what a file says. What is reckoned with one number takes the longest that was measured."""
+        measured = tuple(sorted(measured_us))
+        return cls(measured[-1], 0, shape, measured) if measured else cls(base_us, spread_us, shape)
+
     @property
     def draws(self) -> tuple[int, ...]:
         """The delays that it comes to, each as likely as another; none where it does not vary, or was measured."""

@@ -92,7 +92,8 @@ def _random(names: list[str], degree: int, rng: Stream) -> list[Pair]:
 def network_of(cast: Cast, round_trips: Mapping[Pair, int], pairs: list[Pair]) -> Network:
     """The paths between nodes. `round_trips`: µs between regions, from a matrix; what is not there is `latency`."""
     topology = cast.scenario.topology
-    network = Network(Delay(topology.latency, topology.jitter, topology.shape), topology.loss, topology.rate or 0)
+    far = Delay.of(topology.latency, topology.jitter, topology.shape, topology.measured)
+    network = Network(far, topology.loss, topology.rate or 0)
     members = list(cast.nodes.values())
     for i, one in enumerate(members):
         for other in members[i + 1 :]:
@@ -105,13 +106,16 @@ def network_of(cast: Cast, round_trips: Mapping[Pair, int], pairs: list[Pair]) -
                 )
                 delay_us = round_trip_us // 2 if round_trip_us else delay_us
             jitter_us = min(topology.jitter, delay_us // 4)
-            network.delays[one.name, other.name] = Delay(delay_us, jitter_us, topology.shape)
+            shape = "uniform" if topology.measured else topology.shape
+            is_measured = topology.measured and one.region != other.region
+            network.delays[one.name, other.name] = far if is_measured else Delay(delay_us, jitter_us, shape)
     for link in topology.link:
         sides = [cast.nodes_of(side) for side in link.between]
         for a in sides[0]:
             for b in sides[1]:
                 known = network.delays.get((a, b)) or network.delays.get((b, a)) or network.delay
-                delay = Delay(known.base_us if link.latency is None else link.latency, link.jitter, link.shape)
+                base_us = known.base_us if link.latency is None else link.latency
+                delay = Delay.of(base_us, link.jitter, link.shape, link.measured)
                 network.delays[a, b] = network.delays[b, a] = delay
                 if link.rate is not None:
                     network.rates[a, b] = network.rates[b, a] = link.rate

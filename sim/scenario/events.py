@@ -25,7 +25,21 @@ from sim.scenario.quantities import (
     Time,
 )
 
-Shape = Literal["constant", "uniform", "exponential", "log-normal", "pareto"]
+Shape = Literal["constant", "uniform", "exponential", "log-normal", "pareto", "empirical"]
+Measured = Annotated[tuple[Time, ...], Field(max_length=10_000)]
+"""One-way delays that somebody measured, each as likely as another."""
+
+
+def check_measured(shape: Shape, measured: tuple[int, ...], beside: dict[str, object]) -> None:
+    """What was measured is there exactly if a shape is made of it, and says all. Raises `ValueError`."""
+    if (shape == "empirical") != bool(measured):
+        found = "none are" if not measured else f"the shape is {shape}"
+        raise ValueError(f"measured delays belong to the shape `empirical`, and {found}")
+    given = [name for name, value in beside.items() if value]
+    if measured and given:
+        raise ValueError(f"measured delays say all, and {given[0]} stands beside them")
+
+
 Between = tuple[Names, Names]
 """Two sides; everything that runs between them, in both directions."""
 
@@ -62,6 +76,8 @@ class LinkChange(Part):
     """A new one-way delay."""
     jitter: Time = 0
     shape: Shape = "uniform"
+    measured: Measured = ()
+    """For the shape `empirical`, instead of `latency` and `jitter`: one-way delays, each as likely as another."""
     extra: Time = 0
     """So much more, one way."""
     loss: Share = 0
@@ -72,6 +88,11 @@ class LinkChange(Part):
     rate: Rate | None = None
     mtu: Size = 0
     """Nothing larger passes, as in a black hole."""
+
+    @model_validator(mode="after")
+    def _measured(self) -> Self:
+        check_measured(self.shape, self.measured, {"latency": self.latency is not None, "jitter": self.jitter})
+        return self
 
 
 class CrashLoop(Part):

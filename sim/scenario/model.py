@@ -5,12 +5,12 @@ Read `Scenario` first: it is the file. All times are microseconds, sizes bytes, 
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from mesh.certificates import NAME_TEXT_MAX
-from sim.scenario.events import Event, Shape
+from sim.scenario.events import Event, Measured, Shape, check_measured
 from sim.scenario.quantities import (
     NUMBER_MAX,
     Channels,
@@ -61,7 +61,14 @@ class LinkSpec(Part):
     latency: Time | None = None
     jitter: Time = 0
     shape: Shape = "uniform"
+    measured: Measured = ()
+    """For the shape `empirical`, instead of `latency` and `jitter`: one-way delays, each as likely as another."""
     rate: Rate | None = None
+
+    @model_validator(mode="after")
+    def _measured(self) -> Self:
+        check_measured(self.shape, self.measured, {"latency": self.latency is not None, "jitter": self.jitter})
+        return self
 
 
 class Topology(Part):
@@ -75,6 +82,8 @@ class Topology(Part):
     """One way, within a region."""
     jitter: Time = 2_000
     shape: Shape = "uniform"
+    measured: Measured = ()
+    """For the shape `empirical`, between regions, instead of `latency` and `jitter`: one-way delays, all as likely."""
     loss: Share = 0
     rate: Rate | None = None
     matrix: str | None = None
@@ -83,6 +92,13 @@ class Topology(Part):
     """Who is linked with whom."""
     degree: int = Field(default=6, ge=1, le=NODES_MAX, strict=True)
     """Links of each node, where `links = "random"`."""
+
+    @model_validator(mode="after")
+    def _measured(self) -> Self:
+        fields = type(self).model_fields  # a tape says defaults, too
+        said = {name: getattr(self, name) != fields[name].default for name in ("latency", "jitter")}
+        check_measured(self.shape, self.measured, {**said, "matrix": self.matrix})
+        return self
 
 
 class Subscription(Part):
