@@ -32,22 +32,42 @@ class PromiseBrokenError(AssertionError):
     """A seed broke a promise."""
 
 
+class MisusedError(TypeError):
+    """`@simulation` stands where it cannot do anything."""
+
+
 def simulation(scenario: str | Path, seeds: int | range = 10) -> Callable[[Test], Test]:
-    """Make a test of each seed of a scenario; the test gets `outcome` if it asks for it, and `seed`."""
-    numbers = range(seeds) if isinstance(seeds, int) else seeds
+    """Make a test of each seed of a scenario; the test gets `outcome` if it asks for it, and `seed`.
+
+    For functions and methods that are not async. Raises `MisusedError` for what is neither, and for no seeds at all.
+    """
+    numbers = range(seeds) if isinstance(seeds, int) and not isinstance(seeds, bool) else seeds
+    if not isinstance(numbers, range) or not numbers or numbers[0] < 0 or numbers[-1] < 0:
+        raise MisusedError(
+            f"@simulation(…, seeds={seeds!r}) is no test; expected at least one seed, such as 10 or range(5, 9)"
+        )
 
     def made(test: Test) -> Test:
+        if not inspect.isfunction(test) or inspect.iscoroutinefunction(test) or inspect.isgeneratorfunction(test):
+            raise MisusedError(
+                f"@simulation on {test!r}; expected a function or a method, neither async nor a generator"
+            )
         path = _beside(test, scenario)
-        wanted = [name for name in inspect.signature(test).parameters if name in ("outcome", "seed")]
-        others = [name for name in inspect.signature(test).parameters if name not in ("outcome", "seed")]
+        names = list(inspect.signature(test).parameters)
+        of_class = [
+            name for name in names[:1] if name == "self" and "." in test.__qualname__.rpartition("<locals>.")[2]
+        ]
+        wanted = [name for name in names if name in ("outcome", "seed")]
+        others = [name for name in names if name not in ("outcome", "seed", *of_class)]
 
         @functools.wraps(test)
-        def played(seed: int, **fixtures: Any) -> None:
+        def played(*instance: Any, seed: int, **fixtures: Any) -> None:
             outcome = kept(path, seed)
             given = {"outcome": outcome, "seed": seed}
-            test(**{name: given[name] for name in wanted}, **fixtures)
+            test(*instance, **{name: given[name] for name in wanted}, **fixtures)
 
-        parameters = [inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY) for name in ("seed", *others)]
+        parameters = [inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD) for name in of_class]
+        parameters += [inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY) for name in ("seed", *others)]
         played.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
         marked: Test = pytest.mark.parametrize("seed", numbers, ids=lambda seed: f"seed-{seed}-")(played)
         return marked

@@ -50,3 +50,63 @@ def test_each_seed_is_a_test_and_a_broken_promise_fails_with_its_witness(pyteste
     result.stdout.fnmatch_lines(
         ["*bounds: disk/wiped never happened*", "*again: gossamer sim run *broken.toml --seed 0*"]
     )
+
+
+METHODS = """
+from sim.plugin import simulation
+
+class TestMesh:
+    @simulation("two.toml", seeds=2)
+    def test_method(self, tmp_path, outcome, seed):
+        assert isinstance(self, TestMesh)
+        assert outcome.seed == seed
+        assert tmp_path.exists()
+
+    @simulation("two.toml", seeds=1)
+    def test_without_looking(self):
+        pass
+
+    @staticmethod
+    @simulation("two.toml", seeds=1)
+    def test_static(outcome):
+        assert outcome.is_kept
+
+def test_inner(tmp_path):
+    @simulation("two.toml", seeds=1)
+    def inner(outcome):
+        raise AssertionError("reached")
+"""
+
+
+def test_methods_are_tests_as_functions_are(pytester: pytest.Pytester) -> None:
+    Path(pytester.path, "two.toml").write_text(SCENARIO)
+    pytester.makepyfile(METHODS)
+
+    result = pytester.runpytest("-q", "-p", "no:cacheprovider")
+
+    result.assert_outcomes(passed=5)
+
+
+@pytest.mark.parametrize(
+    ("decorated", "problem"),
+    [
+        ("@simulation('two.toml')\nasync def test_it(outcome): pass", "expected a function or a method, neither async"),
+        ("@simulation('two.toml')\ndef test_it(outcome): yield", "expected a function or a method, neither async"),
+        ("@simulation('two.toml')\nclass TestIt: pass", "expected a function or a method"),
+        ("@simulation('two.toml', seeds=0)\ndef test_it(): pass", "seeds=0) is no test; expected at least one seed"),
+        ("@simulation('two.toml', seeds=True)\ndef test_it(): pass", "seeds=True) is no test"),
+        ("@simulation('two.toml', seeds=range(-1, 2))\ndef test_it(): pass", "is no test"),
+        ("@simulation('none.toml')\ndef test_it(): pass", "none.toml: there is no such file; expected a file"),
+    ],
+    ids=lambda part: part[:45],
+)
+def test_what_would_test_nothing_is_refused_with_a_clear_word(
+    pytester: pytest.Pytester, decorated: str, problem: str
+) -> None:
+    Path(pytester.path, "two.toml").write_text(SCENARIO)
+    pytester.makepyfile(f"from sim.plugin import simulation\n\n{decorated}\n")
+
+    result = pytester.runpytest("-q", "-p", "no:cacheprovider")
+
+    result.assert_outcomes(errors=1)
+    assert problem in " ".join(result.outlines)
