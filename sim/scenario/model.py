@@ -186,7 +186,7 @@ class RandomFaults(Part):
 class Guarantees(Part):
     """Bounds beyond the contract, which is always checked. What is not set is not bounded."""
 
-    converge: Time | None = None
+    converge: Time | None = Field(default=None, gt=0)
     """After the last fault; without it, the bound of the contract for this topology."""
     median: Time | None = None
     """From publish to deliver, over all messages and subscriptions."""
@@ -227,7 +227,7 @@ class Scenario(Part):
     """The lessons of the catalogue that it would catch."""
     duration: Time = Field(default=30_000_000, gt=0, le=DURATION_MAX_US)
     """How long there is a workload and faults; then the core is healed."""
-    settle: Time = 2_000_000
+    settle: Time = Field(default=2_000_000, le=TIMES_US["d"])
     """Before anything happens; times in a file begin after it."""
     core: Literal["all", "random"] | Names = "all"
     """Who is healed for good at the end; the others stay as they are, or are cut off for ever."""

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
 
+from mesh.log.record import RECORD_BYTES_MAX
 from mesh.types import channel_fault, pattern_fault
 from sim.units import (
     MILLION,
@@ -23,8 +24,8 @@ from sim.units import (
     time_us,
 )
 
-MESSAGE_BYTES_MAX = 16 << 20
-"""More than any node takes."""
+MESSAGE_BYTES_MAX = RECORD_BYTES_MAX - (4 << 10)
+"""What any node takes, whatever names stand beside it."""
 NUMBER_MAX = (1 << 31) - 1
 NUMBER = r"\d+(\.\d+)?"
 

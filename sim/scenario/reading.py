@@ -72,19 +72,25 @@ def read(path: Path) -> Scenario:
     tables, sources = files.merged(path, ())
     try:
         scenario = Scenario.model_validate(tables)
-        check(Cast(scenario))
+        _check(scenario)
     except ValidationError as error:
         raise _placed(sources, *_first(error)) from error
     except CastError as error:
         raise _placed(sources, error.loc, error.problem, error.expected) from error
+    if scenario.format_ != FORMAT:
+        raise _placed(sources, ("format",), f"format {scenario.format_} is not known here", f"format = {FORMAT}")
+    return scenario
+
+
+def _check(scenario: Scenario) -> None:
+    """Everybody exists, nodes take their settings, and the whole makes sense. Raises `CastError`."""
+    cast = Cast(scenario)
     for loc, settings in _settings(scenario):
         try:
             config_of(settings)
         except ScenarioError as error:
-            raise _placed(sources, loc, error.problem, error.expected) from error
-    if scenario.format_ != FORMAT:
-        raise _placed(sources, ("format",), f"format {scenario.format_} is not known here", f"format = {FORMAT}")
-    return scenario
+            raise CastError(loc, error.problem, error.expected) from error
+    check(cast)
 
 
 def _settings(scenario: Scenario) -> list[tuple[tuple[str | int, ...], Mapping[str, int | bool | str]]]:
@@ -143,15 +149,10 @@ def from_tables(tables: dict[str, Any], name: str = "scenario") -> Scenario:
 
 def _cast(scenario: Scenario, name: str) -> Scenario:
     try:
-        check(Cast(scenario))
+        _check(scenario)
     except CastError as error:
         where = f"{_dotted(error.loc)}: " if error.loc else ""
         raise ScenarioError(name, 0, f"{where}{error.problem}", error.expected) from error
-    for loc, settings in _settings(scenario):
-        try:
-            config_of(settings)
-        except ScenarioError as error:
-            raise ScenarioError(name, 0, f"{_dotted(loc)}: {error.problem}", error.expected) from error
     if scenario.format_ != FORMAT:
         raise ScenarioError(name, 0, f"format {scenario.format_} is not known here", f"format = {FORMAT}")
     return scenario

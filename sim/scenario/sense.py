@@ -11,14 +11,17 @@ from pathlib import Path
 
 from sim.labels import SAFEGUARDS
 from sim.regions import PRESETS, named_matrix
-from sim.scenario.building import linked
-from sim.scenario.cast import Cast, CastError
+from sim.scenario.building import config_of, linked
+from sim.scenario.cast import Cast, CastError, Loc
 from sim.scenario.labels import happenings, meant_by
 from sim.scenario.model import Scenario, Workload
 from sim.scenario.plan import PUBLISHED_BYTES_MAX, STEPS_MAX
 from sim.tape import Tape
 from sim.units import MILLION, say_us
 
+MS_US = 1_000
+FAULTS_MAX = 100_000
+"""Drawn in one run: one every half a minute for a month."""
 MORE = 10
 """Beyond what is expected: a tenth, since arrivals are drawn."""
 SLACK = 1_000
@@ -38,6 +41,7 @@ def check(cast: Cast) -> None:
     _times(cast.scenario)
     _images(cast)
     _copies(cast)
+    _lifetimes(cast.scenario)
     _work(cast)
 
 
@@ -93,6 +97,8 @@ def _regions(cast: Cast) -> None:
 def _core(cast: Cast) -> None:
     """Those who are healed at the end can reach one another. Drawn links join everybody, and are not known here."""
     scenario = cast.scenario
+    if len(cast.nodes) > 1 and scenario.topology.loss == MILLION:
+        raise CastError(("topology", "loss"), "'100%'", "a network on which something arrives")
     if scenario.core == "random" or scenario.topology.links == "random":
         return
     names = cast.nodes_of(scenario.core) if not isinstance(scenario.core, str) else list(cast.nodes)
@@ -153,6 +159,22 @@ def _copies(cast: Cast) -> None:
                 )
 
 
+def _lifetimes(scenario: Scenario) -> None:
+    """Nodes take the times to live that are asked for."""
+    most_ms = config_of(scenario.config).intake.ttl_max_ms
+    asked: list[tuple[Loc, int]] = [
+        (("workload", index, "ttl"), work.ttl) for index, work in enumerate(scenario.workload)
+    ]
+    asked += [
+        (("timeline", index, "publish", "ttl"), event.publish.ttl)
+        for index, event in enumerate(scenario.timeline)
+        if event.publish is not None
+    ]
+    for place, ttl_us in asked:
+        if ttl_us and not MS_US <= ttl_us <= most_ms * MS_US:
+            raise CastError(place, f"{say_us(ttl_us)!r}", f"from 1ms to intake.ttl-max-ms, {say_us(most_ms * MS_US)}")
+
+
 def _work(cast: Cast) -> None:
     """All that will be done and said is bounded, before any of it is drawn."""
     scenario = cast.scenario
@@ -160,7 +182,10 @@ def _work(cast: Cast) -> None:
     steps, size = float(len(scenario.timeline)), 0.0
     if faults is not None:
         steps += (scenario.duration - faults.from_) / faults.every
-        _bounded(("random", "every"), steps, size)
+        if steps > FAULTS_MAX:
+            raise CastError(
+                ("random", "every"), f"that comes to about {int(steps):,} faults", f"at most {FAULTS_MAX:,}"
+            )
     for index, work in enumerate(scenario.workload):
         clients = len(cast.clients_of(work.clients))
         said = _said_by(work, (scenario.duration if work.until is None else work.until) - work.from_, clients)

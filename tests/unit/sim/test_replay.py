@@ -96,10 +96,10 @@ DAMAGES: list[tuple[str, object, str]] = [
     ("steps", [[*SAY[:3], 1 << 40, *SAY[4:]]], "steps.0: "),
     ("steps", [[0, "nobody", *SAY[2:]]], "steps.0: no client is called 'nobody'"),
     ("steps", [[*SAY[:4], 99, *SAY[5:]]], "steps.0: copies = 99; expected at most the 5 nodes"),
-    ("steps", [[*SAY[:3], 16 << 20, *SAY[4:]]] * 65, "steps: they publish 1,090,519,040 bytes; expected at most"),
+    ("steps", [[*SAY[:3], 1_000_000, *SAY[4:]]] * 1_100, "steps: they publish 1,100,000,000 bytes; expected at most"),
     (
         "steps",
-        [{"at": "1s", "publish": {"client": "app-1", "channel": "room/1", "bytes": "16MiB", "count": 100_000}}],
+        [{"at": "1s", "publish": {"client": "app-1", "channel": "room/1", "bytes": "1000KiB", "count": 100_000}}],
         "steps: they publish",
     ),
     ("draws", {"a": ["x"]}, "draws.a.0: 'x'"),

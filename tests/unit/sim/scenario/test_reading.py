@@ -115,7 +115,14 @@ BAD = [
     ("rate = 5", "rate = 5\nbytes = [400, 100]", 21, "workload.0.bytes: [400, 100]"),
     ("rate = 5", 'rate = 5\nbytes = [100, "900GB"]', 21, "workload.0.bytes.1: '900GB'"),
     ("rate = 5", 'rate = 5\nbytes = [100, "-9KiB"]', 21, "workload.0.bytes.1: '-9KiB'"),
-    ("rate = 5", 'rate = 5\nbytes = ["16MiB", "16MiB"]', 20, "publishes about 2,516,582,400 bytes"),
+    ("rate = 5", 'rate = 50\nbytes = ["1MB", "1MB"]', 20, "publishes about 1,500,000,000 bytes"),
+    ("rate = 5", 'rate = 5\nbytes = [1, "1MiB"]', 21, "workload.0.bytes.1: '1MiB'"),
+    ("rate = 5", 'rate = 5\nttl = "3650d"', 21, "workload.0.ttl: '3650d'"),
+    ("rate = 5", 'rate = 5\nttl = "999us"', 21, "workload.0.ttl: '999us'"),
+    (PARTITION, 'publish = { client = "*", channel = "a", ttl = "3650d" }', 25, "timeline.0.publish.ttl: '3650d'"),
+    (TITLE, f'{TITLE}\nsettle = "2d"', 2, "settle: 172800000000"),
+    (TITLE, f'{TITLE}\nguarantees = {{ converge = "0s" }}', 2, "guarantees.converge: '0s'"),
+    ("[topology]", '[topology]\nloss = "100%"', 5, "topology.loss: '100%'"),
     ("rate = 5", "rate = 100_000", 20, "that comes to about 3,000,003 steps"),
     ("rate = 5", 'rate = 100_000\naudience = "sensor-fleet"', 20, "that comes to about 3,000,003 steps"),
     ("rate = 5", "rate = 5\ncopies = [0]", 21, "workload.0.copies.0: 0"),
@@ -133,7 +140,7 @@ BAD = [
         "[[workload]]",
         '[random]\nevery = "1us"\n\n[[workload]]',
         20,
-        "random.every: that comes to about 29,000,001 steps",
+        "random.every: that comes to about 29,000,001 faults",
     ),
     ("[[workload]]", "[random]\nfaults = []\n\n[[workload]]", 20, "random.faults: []"),
     (PARTITION, 'partition = [[], ["ben"]]', 25, "timeline.0.partition.0: []"),
@@ -145,9 +152,9 @@ BAD = [
     (PARTITION, 'publish = { client = "app-1", channel = "a/{n}/+" }', 25, "timeline.0.publish.channel: 'a/{n}/+'"),
     (
         PARTITION,
-        'publish = { client = "*", channel = "a", bytes = "1MiB", count = 1000 }',
+        'publish = { client = "*", channel = "a", bytes = "1MB", count = 1000 }',
         25,
-        "about 2,097,157,400 bytes",
+        "about 2,000,005,400 bytes",
     ),
     (PARTITION, 'publish = { client = "*", channel = "a", regions = 3 }', 25, "timeline.0.publish: regions = 3"),
     (PARTITION, 'subscribe = { client = "app-1", to = ["a/#", "a+"] }', 25, "timeline.0.subscribe.to.1: 'a+'"),
@@ -188,7 +195,7 @@ def test_whatever_is_wrong_names_file_line_and_what_was_expected(
 
 def test_what_is_at_a_limit_makes_sense(tmp_path: Path) -> None:
     read(written(tmp_path, GOOD.replace("rate = 5", "rate = 60_000")))
-    read(written(tmp_path, GOOD.replace("rate = 5", 'rate = 2\nbytes = ["16MiB", "16MiB"]\nuntil = "29s"')))
+    read(written(tmp_path, GOOD.replace("rate = 5", 'rate = 30\nbytes = ["1MB", "1MB"]')))
     read(written(tmp_path, GOOD.replace("rate = 5", 'rate = 5\nchannels = "orders/{n}"\nspread = 3')))
     read(written(tmp_path, GOOD.replace(TITLE, f'{TITLE}\nduration = "366d"').replace("rate = 5", "rate = 0.05")))
     images = 'snapshot = { node = "ana" }\n\n[[timeline]]\nat = "2s"\nrestore = { node = "ana" }'
