@@ -72,12 +72,12 @@ def predicted(report: Report) -> list[Loss]:
     return [loss for loss in report.losses if loss.kind is not Kind.LINKS and loss.parts]
 
 
-def confirm(graph: Graph, report: Report, seeds: int) -> Iterator[Verdict]:
-    """Play each of them with some seeds."""
-    return (_play(graph, report, loss, seed) for loss in predicted(report) for seed in range(seeds))
+def confirm(graph: Graph, report: Report, seeds: int, name: str = "topology") -> Iterator[Verdict]:
+    """Play each of them with some seeds. Raises `ScenarioError` for names that no node has."""
+    return (_play(graph, report, loss, seed, name) for loss in predicted(report) for seed in range(seeds))
 
 
-def _play(graph: Graph, report: Report, loss: Loss, seed: int) -> Verdict:
+def _play(graph: Graph, report: Report, loss: Loss, seed: int, name: str) -> Verdict:
     left = [name for part in loss.parts for name in part]
     publisher = left[0]
     if loss.kind is Kind.NODE:
@@ -92,17 +92,17 @@ def _play(graph: Graph, report: Report, loss: Loss, seed: int) -> Verdict:
         "promise": "what the graph predicts",
         "duration": (LOSS_S + LASTS_S + 2) * MILLION,
         "topology": {
-            "node": [{"name": name, "region": region} for name, region in graph.regions.items()],
+            "node": [{"name": node, "region": region} for node, region in graph.regions.items()],
             "links": [each.pair for each in graph.links],
             "link": [{"between": list(each.pair), "latency": each.rtt_us // 2} for each in graph.links],
         },
-        "client": [{"name": f"at-{name}", "at": name, "gateways": name, "subscribe": [{}]} for name in left],
+        "client": [{"name": f"at-{node}", "at": node, "gateways": node, "subscribe": [{}]} for node in left],
         "timeline": [
             {"at": LOSS_S * MILLION, "for": LASTS_S * MILLION, **event},
             {"at": (LOSS_S + 5) * MILLION, "publish": {"client": f"at-{publisher}", "channel": "probe/1"}},
         ],
     }
-    play = Play(from_tables(tables), seed)
+    play = Play(from_tables(tables, name), seed)
     outcome = play.run()
     healed_us = play.scenario.settle + (LOSS_S + LASTS_S) * MILLION
     names = [name for name, entry in play.watch.ledger.items() if entry.channel == "probe/1"]

@@ -6,10 +6,14 @@ import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from sim import toml, units
 from sim.catalogue import AWAITED, LESSONS, ROWS
+from sim.scenario import model, plan, quantities, reading, sense
 from sim.scenario.events import VERBS
+from sim.scenario.labels import gates
 from sim.scenario.model import Scenario, json_schema
 from sim.scenario.reading import SHIPPED, read
+from sim.units import say_us
 
 SCENARIO_HEAD = """# Scenario files
 
@@ -23,6 +27,23 @@ Times are words such as `250ms`, `10s`, `2h`, from the end of `settle`; rates `6
 
 A Python file will do as well: it has a `scenario`, which is a `sim.scenario.model.Scenario`, a dict of the same tables, or
 a function that returns one of these.
+"""
+WORDS_HEAD = """
+## Words of coverage
+
+What a run is seen to have done, for `see` and `gates`; `promise/` and patterns such as `frame/*`, which mean every one, are
+for `gates` alone. `timeline/3` is the third event of a timeline. A word that is not here is refused.
+
+| | |
+|---|---|
+"""
+LIMITS_HEAD = """
+## Limits
+
+What is beyond one of them is an error with file and line, before anything is played.
+
+| | at most |
+|---|---|
 """
 FAULTS_HEAD = """# What can happen
 
@@ -58,7 +79,39 @@ def scenario_page() -> str:
     """Every table and key of a scenario file."""
     made = json_schema()
     tables = {"Scenario": made, **{name: made["$defs"][name] for name in _order(made)}}
-    return SCENARIO_HEAD + "".join(_table(name, table) for name, table in tables.items())
+    return SCENARIO_HEAD + "".join(_table(name, table) for name, table in tables.items()) + _words() + _limits()
+
+
+def _words() -> str:
+    """All labels of coverage, by their kind; codes have a page of their own."""
+    kinds: dict[str, list[str]] = {}
+    for label in gates():
+        kind, _, name = label.partition("/")
+        kinds.setdefault(kind, []).append(name)
+    lines = [WORDS_HEAD]
+    for kind, names in sorted(kinds.items()):
+        codes = all(name.startswith("GSM-") for name in names)
+        said = "a [code](errors.md)" if codes else ", ".join(f"`{name}`" for name in names)
+        lines.append(f"| `{kind}/` | {said} |\n")
+    return "".join(lines)
+
+
+def _limits() -> str:
+    """What is refused before anything is played, with the numbers of the code."""
+    rows = {
+        "a file": f"{toml.FILE_BYTES_MAX >> 20} MiB",
+        "brackets within brackets, and the parts of a key": f"{toml.DEPTH_MAX}, {toml.KEY_PARTS_MAX}",
+        "a number": f"{toml.DIGITS_MAX} characters",
+        "included files": f"{reading.INCLUDES_MAX}, {reading.INCLUDE_DEPTH_MAX} deep",
+        "nodes, clients": f"{model.NODES_MAX:,}, {model.CLIENTS_MAX:,}",
+        "any time, and how wrong a clock may be": say_us(units.TIME_MAX_US),
+        "`duration`": say_us(model.DURATION_MAX_US),
+        "steps of a run: events, faults and messages": f"{plan.STEPS_MAX:,}",
+        "drawn faults of a run": f"{sense.FAULTS_MAX:,}",
+        "a message": f"{quantities.MESSAGE_BYTES_MAX:,} bytes",
+        "all messages of a run": f"{plan.PUBLISHED_BYTES_MAX:,} bytes",
+    }
+    return LIMITS_HEAD + "".join(f"| {what} | {most} |\n" for what, most in rows.items())
 
 
 def faults_page() -> str:

@@ -149,7 +149,7 @@ class _Scan:
         if self._expects_value:
             self._element(line)
             return
-        self.key.append(token if kind == "bare" else token.strip("\"'"))
+        self.key.append(_part(token))
 
     @property
     def _expects_value(self) -> bool:
@@ -193,6 +193,16 @@ class _Scan:
                 self.key, self.dots, self.is_value = [], 0, False
             case _:  # the dot of a number, the end of a header, and what is no TOML
                 pass
+
+
+def _part(token: str) -> str:
+    """A part of a key as the reader has it; what is no TOML is left as it is."""
+    if "\\" in token and token[0] == '"':
+        try:
+            return str(tomllib.loads(f"key = {token}")["key"])
+        except tomllib.TOMLDecodeError:
+            return token
+    return token.strip("\"'")
 
 
 def _tokens(text: str) -> Iterator[tuple[int, str, str]]:

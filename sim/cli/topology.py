@@ -50,7 +50,7 @@ def topology(file: str, confirm: bool, seeds: int, picture: Path | None, in_json
     asked = len(predicted(report)) * seeds
     try:
         with bar("predictions", quiet=in_json or not confirm) as told:
-            for verdict in play(graph, report, seeds) if confirm else ():
+            for verdict in play(graph, report, seeds, file) if confirm else ():
                 found.append(verdict)
                 told(len(found), asked)
     except KeyboardInterrupt:

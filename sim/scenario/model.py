@@ -206,7 +206,7 @@ class Guarantees(Part):
     """The faults hurt those whom they name: the same run is played without them, and of the clients that none names, those
     at other nodes may be slower by 20 % at the 99th percentile, those at the same node twice as slow. On the heap engine."""
     see: tuple[str, ...] = ()
-    """What must have happened, in the words of the coverage table, so that a scenario cannot pass by doing nothing."""
+    """What must have happened, in the words of coverage, so that a scenario cannot pass by doing nothing."""
 
 
 class Scenario(Part):
@@ -238,7 +238,7 @@ class Scenario(Part):
     seeds: int = Field(default=5, ge=1, le=NUMBER_MAX, strict=True)
     """How many seeds the project's own tests run it with."""
     gates: tuple[str, ...] = ()
-    """What a sweep must have come to at least once, in the words of the coverage table; `frame/*` means every kind."""
+    """What a sweep must have come to at least once, in the words of coverage; `frame/*` means every kind."""
     sabotage: tuple[str, ...] = ()
     """Safeguards that, turned off, must make it fail."""
     topology: Topology

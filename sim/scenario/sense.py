@@ -25,7 +25,7 @@ FAULTS_MAX = 100_000
 MORE = 10
 """Beyond what is expected: a tenth, since arrivals are drawn."""
 SLACK = 1_000
-LABEL = "a word of the coverage table (docs/reference/scenario.md)"
+LABEL = "a word of coverage (docs/reference/scenario.md)"
 PEAKS = {"bursts": 0.95, "flash-crowd": 1.9, "chat-room": 1.2}
 """How many messages an audience publishes for each that its rate says, where that differs."""
 COMINGS_US = {"commuters": 15_000_000, "cursor-resuming": 5_000_000}

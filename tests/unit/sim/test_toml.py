@@ -15,7 +15,7 @@ title = "a # b = [c"  # [d]
 story = """
 [no] = "table"
 """
-dotted . "key" = 1.5
+dotted . "k\\u0065y" = 1.5
 many = [
   [1, 2],
   { a = 1, b = [
