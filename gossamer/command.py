@@ -5,7 +5,7 @@ completion import nothing but click. Verbs come from `nodes.cli` and from `sim`,
 module is where they meet. Every flag of a verb has an environment twin, named as people write it: `gossamer pub --rate`
 reads `GOSSAMER_PUB_RATE`, `gossamer mesh invite --region` reads `GOSSAMER_MESH_INVITE_REGION`.
 
-Exit status: 0 done, 1 failed, 2 called wrongly, 3 timed out.
+Exit status: 0 done, 1 failed, 2 called wrongly, 3 timed out, 130 stopped by Ctrl-C.
 """
 
 from collections.abc import Mapping
@@ -88,6 +88,14 @@ class LazyGroup(click.Group):
         if ctx.auto_envvar_prefix is not None:
             name_twins(command, f"{ctx.auto_envvar_prefix}_{cmd_name.upper()}")
         return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a verb. Ctrl-C that nobody else heard, as while a verb is imported, is 130 as of every program."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            click.echo("gossamer: stopped.", err=True)
+            raise SystemExit(130) from None
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

@@ -28,5 +28,9 @@ def test(arguments: list[str]) -> int:
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--test"]:
-        sys.exit(test(sys.argv[2:]))
+        try:
+            sys.exit(test(sys.argv[2:]))
+        except KeyboardInterrupt:
+            _say("stopped; all nodes have ended, and there are no figures.")
+            sys.exit(130)
     main()

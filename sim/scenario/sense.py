@@ -95,17 +95,22 @@ def _regions(cast: Cast) -> None:
 
 
 def _core(cast: Cast) -> None:
-    """Those who are healed at the end can reach one another. Drawn links join everybody, and are not known here."""
+    """Those who are healed at the end can reach one another. Of drawn links only the ring is there with every seed."""
     scenario = cast.scenario
     if len(cast.nodes) > 1 and scenario.topology.loss == MILLION:
         raise CastError(("topology", "loss"), "'100%'", "a network on which something arrives")
-    if scenario.core == "random" or scenario.topology.links == "random":
+    if scenario.core == "random":
         return
     names = cast.nodes_of(scenario.core) if not isinstance(scenario.core, str) else list(cast.nodes)
     if scenario.topology.links == "full":
         return
     near: dict[str, list[str]] = {name: [] for name in names}
-    for one, other in linked(cast, Tape().stream(b"", "none")):
+    if scenario.topology.links == "random":
+        order = list(cast.nodes)
+        pairs = list(zip(order, order[1:] + order[:1], strict=True))
+    else:
+        pairs = linked(cast, Tape().stream(b"", "none"))
+    for one, other in pairs:
         if one in near and other in near:
             near[one].append(other)
             near[other].append(one)

@@ -147,3 +147,14 @@ def test_a_twin_is_named_as_the_flag_is_and_not_as_the_parameter(group: LazyGrou
     result = CliRunner().invoke(group, ["wave", "twice"], env=variables)
 
     assert result.output == "True 2 None\n"
+
+
+def test_ctrl_c_while_a_verb_is_imported_is_130(group: LazyGroup, monkeypatch: pytest.MonkeyPatch) -> None:
+    def pressed(verb: Verb) -> click.Command:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Verb, "load", pressed)
+
+    told = CliRunner().invoke(group, [next(iter(group.verbs))])
+
+    assert (told.exit_code, told.stderr) == (130, "gossamer: stopped.\n")

@@ -206,6 +206,17 @@ def test_what_is_at_a_limit_makes_sense(tmp_path: Path) -> None:
     three = written(tmp_path, named.replace("[[client]]", '[[topology.node]]\nname = "cy"\n\n[[client]]'))
     with pytest.raises(ScenarioError, match=r"two\.toml:2: core: no links lead from 'ana' to 'cy'; expected a core"):
         read(three)
+    drawn = three.read_text().replace('"line"', '"random"')
+    read(written(tmp_path, drawn))  # a ring of three
+    with pytest.raises(ScenarioError, match=r"two\.toml:2: core: no links lead from 'ana' to 'cy'"):
+        read(
+            written(
+                tmp_path,
+                drawn.replace(
+                    'name = "cy"', 'name = "bob"\n\n[[topology.node]]\nname = "cy"\n\n[[topology.node]]\nname = "dee"'
+                ),
+            )
+        )
 
 
 def test_includes_are_taken_over_and_errors_in_them_name_their_file(tmp_path: Path) -> None:
