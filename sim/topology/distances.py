@@ -13,6 +13,8 @@ from dataclasses import dataclass
 Near = list[list[tuple[int, int]]]
 """For each node, by its number, those that it is linked to, with the length of the link."""
 Ends = tuple[int, int]
+FEW = 8
+"""Nodes that are looked at one by one sooner than a way round is looked for."""
 
 
 @dataclass(slots=True)
@@ -54,7 +56,8 @@ class Distances:
     def _from(self, tree: _Tree, nodes: Collection[int], gone: set[Ends], enough: int, detours: dict[Ends, int]) -> int:
         """How far the farthest node is from the root of a tree; what is not farther than `enough` need not be exact."""
         roots = [*nodes, *(child for parent, child in gone if tree.parent[child] == parent)]
-        if len(roots) == 1 and self._bound(tree, roots[0], nodes, gone, detours) <= enough:
+        is_large = len(roots) == 1 and tree.size[roots[0]] > FEW
+        if is_large and self._bound(tree, roots[0], nodes, gone, detours) <= enough:
             return enough
         touched: set[int] = set()
         for root in roots:

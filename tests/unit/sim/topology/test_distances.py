@@ -29,21 +29,22 @@ def mesh(seed: int, nodes: int, links: int) -> nx.Graph:
     return net
 
 
-@pytest.mark.parametrize("seed", range(12))
-def test_whatever_one_or_two_things_are_lost(seed: int) -> None:
-    net = mesh(seed, 9, 6 + 2 * seed)
+@pytest.mark.parametrize(("seed", "nodes"), [*((seed, 9) for seed in range(8)), *((seed, 40) for seed in range(8))])
+def test_whatever_one_or_two_things_are_lost(seed: int, nodes: int) -> None:
+    net = mesh(seed, nodes, 6 + 2 * seed)
     distances = Distances(near_of(net))
 
     assert distances.farthest() == anew(net)
     things = [*((node, None) for node in net), *((None, link) for link in net.edges)]
-    for some in (*((each,) for each in things), *itertools.combinations(things, 2)):
-        nodes = {node for node, _ in some if node is not None}
+    pairs = itertools.islice(itertools.combinations(things, 2), 300)
+    for some in (*((each,) for each in things), *pairs):
+        lost = {node for node, _ in some if node is not None}
         links = [link for _, link in some if link is not None]
         left = net.copy()
         left.remove_edges_from(links)
-        left.remove_nodes_from(nodes)
+        left.remove_nodes_from(lost)
         if len(left) and nx.is_connected(left):
-            assert distances.farthest(nodes, links) == anew(left), (nodes, links)
+            assert distances.farthest(lost, links) == anew(left), (lost, links)
 
 
 def test_a_mesh_of_hundreds_is_asked_about_every_loss_in_seconds() -> None:
