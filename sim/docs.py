@@ -65,7 +65,8 @@ payloads under signatures that stay; `replay` sends old frames again; `withhold`
 answers that it has nothing; `boast` claims in vectors what it has not; `flood` sends every frame many times.
 
 `hostile-client` brings a client: `bad-fields` sends requests with impossible values; `flood` asks without end;
-`skip-attach` and `slow` publish without having attached; `huge` publishes what is above any limit.
+`skip-attach` publishes without having attached; `huge` publishes what is above any limit; `silent` opens connections and
+says nothing on them.
 """
 CATALOGUE_HEAD = """# The catalogue
 

@@ -58,6 +58,9 @@ def measure(play: Play, outcome: Outcome) -> None:
     needed = world.coverage.get("batch/sealed", 0) * max(1, len(play.cast.nodes) - 1)
     figures.copies_per_message = round(sent.get("Push", 0) / needed, 3) if needed else 0.0
     figures.dials = world.links.dials
+    machines = world.machines.values()
+    figures.logs = max((len(m.node.holdings.received) for m in machines if m.node is not None), default=0)
+    figures.repair_sessions = sum(m.counts.get("repair_sessions_total", 0) for m in machines)
     region = {name: member.region for name, member in play.cast.nodes.items()}
     figures.wide_bytes = sum(
         size for (source, target), size in world.links.sent.items() if region[source] != region[target]
@@ -94,5 +97,7 @@ def bounds_of(guarantees: Guarantees) -> dict[str, float]:
         "copies_per_message": guarantees.copies_per_message,
         "idle_frames": guarantees.idle_frames,
         "dials": guarantees.dials,
+        "logs": guarantees.logs,
+        "repair_sessions": guarantees.repair_sessions,
     }
     return {name: bound for name, bound in table.items() if bound is not None}

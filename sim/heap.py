@@ -18,6 +18,7 @@ from traceback import extract_tb
 
 from mesh.client import ClientConfig
 from mesh.clocks.vector import VersionVector
+from mesh.codes import Code
 from mesh.crypto import Suite
 from mesh.errors import MeshError
 from mesh.operations import SlowPolicy
@@ -47,6 +48,17 @@ LOOK_US = 250_000
 COLLECT_EVENTS = 500_000
 CALM_US = 5 * MILLION
 QUIET_US = 10 * MILLION
+FAULTS_OF_PEERS = (
+    Code.FRAME_UNDECODABLE,
+    Code.BATCH_INVALID,
+    Code.HELLO_FORGED,
+    Code.HELLO_MISSING,
+    Code.CERTIFICATE_INVALID,
+    Code.CREDIT_EXCEEDED,
+    Code.FRAME_TOO_LARGE,
+    Code.CONTROL_FLOOD,
+)
+"""What a node hangs up for that an honest peer never does."""
 UPLINKS = {
     "beside": Delay(500, 0),
     "fibre": Delay(5_000, 2_000),
@@ -311,6 +323,20 @@ class Play:
             and diary.matches(entry.channel) and self._is_owed_to(diary, name)
         ][:10]  # fmt: skip
 
+    def _nobody_honest_is_hung_up_on(self) -> None:
+        """Where no member has gone bad, no node finds fault with what another says; and two nodes end with one link."""
+        coverage = self.world.coverage
+        if not any(label.startswith("hostile/") for label in coverage):
+            for code in FAULTS_OF_PEERS:
+                if coverage.get(f"hangup/{code}"):
+                    self.watch.broken("invariants", f"an honest node was hung up on: {code} {code.name}")
+        for name in self.core:
+            pipes = self.world.machines[name].links.values()
+            ends = [pipe.target.name for pipe in pipes if pipe.target_link in pipe.target.links]
+            twice = sorted({end for end in ends if end in self.core and ends.count(end) > 1})
+            if twice:
+                self.watch.broken("quiet", f"{name} still has several links to {' '.join(twice)}")
+
     def _judge(self, outcome: Outcome) -> None:
         watch, figures = self.watch, outcome.figures
         core = " ".join(self.core)
@@ -345,6 +371,7 @@ class Play:
         outcome.figures.idle_frames = sum(sent.values()) / len(self.core) / (QUIET_US / MILLION)
         busy = {kind: count for kind, count in sent.items() if count and kind.removeprefix("frame/") in BUSY}
         self.watch.look("quiet")
+        self._nobody_honest_is_hung_up_on()
         if busy and outcome.figures.converged_us >= 0 and not self._unfinished():
             said = ", ".join(f"{count} {kind.removeprefix('frame/')}" for kind, count in sorted(busy.items()))
             self.watch.broken(

@@ -2,8 +2,9 @@
 
 A hostile member has a certificate and an honest node; its host changes what that node says. Deeds of members:
 `garble` (bits of frames flip), `tamper` (payloads of batches change, signatures stay), `replay` (old frames come again),
-`withhold` (batches and answers never leave), `deny` (answers say that it has nothing), `boast` (vectors claim what it
-has not), `flood` (every frame leaves many times).
+`withhold` (batches and announcements never leave), `forget` (what repair asks and answers never leaves), `deny` (answers
+say that it has nothing), `boast` (vectors claim what it has not), `flood` (every frame leaves many times). Deeds of
+clients: `bad-fields`, `flood`, `skip-attach`, `huge`, and `silent` (many connections on which nothing is ever said).
 """
 
 from __future__ import annotations
@@ -91,12 +92,16 @@ class Hostiles:
         if machine.node is None:
             return False
         world = self.world
+        world.cover(f"hostile/{deed}")
+        if deed == "silent":
+            for _ in range(times):
+                world.connect(machine, lambda _: None)
+            return True
         session = world.connect(machine, lambda _: None)
-        if deed not in ("skip-attach", "slow"):
+        if deed != "skip-attach":
             world.hear(machine, Requested(session, Attach("hostile", 1 + self.rng.below(1 << 40))))
         for number in range(times):
             world.after(1_000 * (number + 1), self._bother, machine, machine.life, session, deed, number)
-        world.cover(f"hostile/{deed}")
         return True
 
     def _bother(self, machine: Machine, life: int, session: SessionId, deed: str, number: int) -> None:
@@ -129,6 +134,8 @@ def _said_by(what: str, frame: f.Frame) -> list[f.Frame]:
             body = batch.body[:-1] + bytes([batch.body[-1] ^ 1])
             return [f.Push(Batch(batch.header, body, batch.signature, batch.epoch_public, batch.epoch_proof))]
         case "withhold", f.Push() | f.IHave():
+            return []
+        case "forget", f.RepairHello() | f.RepairEqual() | f.Vector() | f.Want() | f.Graft() | f.NotFound() | f.Busy():
             return []
         case "deny", f.Push(batch):
             return [f.NotFound(((batch.log, batch.first, batch.last),))]

@@ -50,7 +50,9 @@ class Pipe:
     free_us: int = 0
     """Nothing arrives before what was sent before it."""
     held: list[bytes] = field(default_factory=list)
-    """What waits until something passes."""
+    """What waits until something passes, in the order in which it left."""
+    caught: int = 0
+    """So many at its beginning were under way when nothing passed any more: they left before whatever else waits."""
 
 
 class Links:
@@ -140,7 +142,8 @@ class Links:
         if pipe.target_link not in target.links:
             return
         if path.cuts or path.clogs:  # it was under way when nothing passed any more
-            pipe.held.append(packed)
+            pipe.held.insert(pipe.caught, packed)
+            pipe.caught += 1
             return
         world = self.world
         if world.recorder is not None:
@@ -204,7 +207,7 @@ class Links:
             return
         for pipe in self._upon(path):
             if pipe.held:
-                held, pipe.held = pipe.held, []
+                held, pipe.held, pipe.caught = pipe.held, [], 0
                 if was_lost:
                     pipe.free_us = max(pipe.free_us, self.world.now_us + pipe.rng.below(PROBE_US))
                 for packed in held:

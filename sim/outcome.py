@@ -30,6 +30,10 @@ class Figures:
     idle_frames: float = 0.0
     """A second and node, in the quiet at the end."""
     dials: int = 0
+    logs: int = 0
+    """At the end, at the node that knows most."""
+    repair_sessions: int = 0
+    """That nodes began, all together."""
     wide_bytes: int = 0
     """Between regions."""
     converged_us: int = -1

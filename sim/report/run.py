@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     from sim.heap import Play
     from sim.outcome import Figures, Outcome
 
-COUNTED = frozenset({"frames_per_message", "copies_per_message", "idle_frames", "dials", "wide_bytes"})
+COUNTED = frozenset(
+    {"frames_per_message", "copies_per_message", "idle_frames", "dials", "logs", "repair_sessions", "wide_bytes"}
+)
 """Figures that only the heap engine has."""
 INVARIANTS = ("quiet", "bounds", "invariants")
 """What is held against a run beside the promises to users: idle traffic, the scenario's own bounds, `check` of the node."""

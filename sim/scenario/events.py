@@ -172,7 +172,7 @@ class PublishTo(Part):
     """How long they live; 0: as long as the node's config says."""
 
 
-HostileDeed = Literal["garble", "tamper", "replay", "withhold", "deny", "boast", "flood"]
+HostileDeed = Literal["garble", "tamper", "replay", "withhold", "forget", "deny", "boast", "flood"]
 
 
 class Hostile(Part):
@@ -184,7 +184,7 @@ class Hostile(Part):
     """Of the frames that it could do it to."""
 
 
-ClientDeed = Literal["bad-fields", "flood", "skip-attach", "huge", "slow"]
+ClientDeed = Literal["bad-fields", "flood", "skip-attach", "huge", "silent"]
 
 
 class HostileClient(Part):

@@ -200,6 +200,10 @@ class Guarantees(Part):
     idle_frames: Real | None = None
     """A second and node, once all is quiet."""
     dials: int | None = Field(default=None, ge=0, le=NUMBER_MAX, strict=True)
+    logs: int | None = Field(default=None, ge=0, le=NUMBER_MAX, strict=True)
+    """That any node knows at the end: those that have wholly expired are forgotten."""
+    repair_sessions: int | None = Field(default=None, ge=0, le=NUMBER_MAX, strict=True)
+    """That nodes begin, all together: what differs is found in few."""
     unavailable: Time | None = None
     """The longest that a publisher waited for its first receipt."""
     isolated: bool = False

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from hashlib import shake_128
 
 from sim.network import QUANTILES, STEPS
 from sim.scenario.cast import Cast
@@ -17,6 +18,8 @@ from sim.scenario.model import Scenario, Workload
 from sim.tape import Stream
 from sim.units import MILLION
 
+COMPRESSED_FROM = 256
+"""Bytes of a payload; smaller ones are a number that a person can read."""
 STEPS_MAX = 2_000_000
 """What one run is asked to do at most; `sim.scenario.sense` refuses what would come to more."""
 PUBLISHED_BYTES_MAX = 1 << 30
@@ -53,7 +56,9 @@ Step = Event | Say
 
 
 def payload_of(number: int, size: int) -> bytes:
-    """What message `number` holds: different for each, as far as `size` allows."""
+    """What message `number` holds: different for each, as far as `size` allows; nothing large that can be compressed."""
+    if size >= COMPRESSED_FROM:
+        return shake_128(b"%d" % number).digest(size)
     return (b"%d." % number * (1 + size // 2))[:size]
 
 

@@ -67,7 +67,7 @@ HAPPENS: dict[str, list[dict[str, Any]]] = {
     "subscribe": [{"at": "3s", "subscribe": {"client": ["app-1"], "to": ["#"]}}],
     "publish": [{"at": "3s", "publish": {"client": ["app-1"], "channel": "room/1"}}],
     "hostile": [{"at": "1s", "hostile": {"node": "ben", "does": "flood", "share": "100%"}, "for": "4s"}],
-    "hostile-client": [{"at": "3s", "hostile-client": {"gateways": ["ben"], "does": "slow"}}],
+    "hostile-client": [{"at": "3s", "hostile-client": {"gateways": ["ben"], "does": "silent"}}],
 }
 
 
