@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from mesh.types import pattern_matches
 from sim.diary import Diary, Ledger, name_of
 from sim.outcome import Figures, Outcome
 from sim.scenario.model import Guarantees
@@ -79,10 +80,23 @@ def judge(guarantees: Guarantees, outcome: Outcome, play: Play) -> None:
             watch.broken(
                 "bounds", f"{name.removesuffix('_us').replace('_', ' ')} is {shown}, and must be at most {most}"
             )
+    for pattern, most_us in guarantees.slowest_on.items():
+        watch.look("bounds")
+        slowest_us = slowest_on(pattern, watch.ledger, [d for app in play.apps.values() for d in app.diaries.values()])
+        if slowest_us > most_us or slowest_us == -1:
+            text = f"slowest on {pattern} is {say_us(slowest_us)}, and must be at most {say_us(most_us)}"
+            watch.broken("bounds", text)
     for label in guarantees.see:
         watch.look("bounds")
         if not play.world.coverage.get(label):
             watch.broken("bounds", f"{label} never happened, so this run proves nothing")
+
+
+def slowest_on(pattern: str, ledger: Ledger, diaries: Iterable[Diary]) -> int:
+    """The longest from publish to deliver on the channels that a pattern means, in µs; -1 where nothing was shown."""
+    shown = [each for diary in diaries for each in diary.shown if pattern_matches(pattern, each.record.channel)]
+    names = ((each.at_us, ledger.get(name_of(each.record))) for each in shown)
+    return max((at_us - entry.at_us for at_us, entry in names if entry is not None), default=-1)
 
 
 def bounds_of(guarantees: Guarantees) -> dict[str, float]:

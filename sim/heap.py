@@ -17,6 +17,7 @@ from pathlib import PurePath as Path
 from traceback import extract_tb
 
 from mesh.client import ClientConfig
+from mesh.clocks.hybrid import stamp_ms
 from mesh.clocks.vector import VersionVector
 from mesh.codes import Code
 from mesh.crypto import Suite
@@ -26,13 +27,14 @@ from sim.checkers import SKEW_US, Watch, places_in
 from sim.contract import budget, convergence_us
 from sim.diary import Diary, Name
 from sim.figures import BUSY, measure
-from sim.isolation import Books, hold, without_faults
+from sim.isolation import Books, hold, hurt_by, without_faults
 from sim.links import IDLE_US
 from sim.network import Condition, Delay
 from sim.outcome import Outcome
 from sim.recorder import Recorder
 from sim.scenario.building import config_of, linked, network_of
 from sim.scenario.cast import Cast
+from sim.scenario.events import Event
 from sim.scenario.model import Guarantees, Scenario
 from sim.scenario.plan import Step, plan
 from sim.stage import Band, Stage
@@ -40,7 +42,7 @@ from sim.tape import Tape
 from sim.tripwire import TripwireError, tripwires
 from sim.units import MILLION
 from sim.workload import App
-from sim.world import SUITE, World
+from sim.world import SUITE, WALL_MS, World
 
 CLIENTS_US = 30 * MILLION
 """What clients may take beyond the mesh's convergence: a back-off of 10 s, an attach, and what waited for a missing log."""
@@ -323,6 +325,16 @@ class Play:
             and diary.matches(entry.channel) and self._is_owed_to(diary, name)
         ][:10]  # fmt: skip
 
+    def _no_clock_was_dragged(self) -> None:
+        """A stamp of the future moves nobody's clock whose own was right (lesson 21)."""
+        clocks = [step for step in self.steps or [] if isinstance(step, Event) and step.verb == "clock"]
+        wrong = hurt_by(self.cast, clocks).nodes
+        wall_ms = WALL_MS + self.world.now_us // 1_000
+        for name, machine in self.world.machines.items():
+            if name not in wrong and machine.node is not None and machine.node.clock.runs_ahead(wall_ms):
+                ahead_s = stamp_ms(machine.node.clock.high) / 1_000 - wall_ms / 1_000
+                self.watch.broken("invariants", f"{name}'s clock was dragged {ahead_s:.0f} s ahead by another's")
+
     def _nobody_honest_is_hung_up_on(self) -> None:
         """Where no member has gone bad, no node finds fault with what another says; and two nodes end with one link."""
         coverage = self.world.coverage
@@ -372,6 +384,7 @@ class Play:
         busy = {kind: count for kind, count in sent.items() if count and kind.removeprefix("frame/") in BUSY}
         self.watch.look("quiet")
         self._nobody_honest_is_hung_up_on()
+        self._no_clock_was_dragged()
         if busy and outcome.figures.converged_us >= 0 and not self._unfinished():
             said = ", ".join(f"{count} {kind.removeprefix('frame/')}" for kind, count in sorted(busy.items()))
             self.watch.broken(

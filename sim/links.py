@@ -9,15 +9,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import lru_cache
+from heapq import heappop, heappush
 from typing import TYPE_CHECKING
 
 from mesh.codes import Code
 from mesh.effects import DialFailed, FrameReceived, LinkBroken, LinkDown, LinkUp
 from mesh.errors import DecodeError
+from mesh.frames import Lane
 from mesh.types import Address, LinkId
 from mesh.wire.frames import decode_frame
 from mesh.wire.operations import decode_node
 from sim.network import STEPS, Condition, Network, Path
+from sim.units import MILLION
 
 if TYPE_CHECKING:
     from sim.tape import Stream
@@ -28,6 +31,8 @@ IDLE_US = 60_000_000
 DIAL_TIMEOUT_US = 5_000_000
 HANDSHAKE_US = (1_000_000, 2_000_000, 2_000_000)
 """When the first packet of a handshake is sent again, as its timer doubles; then the dial has failed."""
+AHEAD_BYTES = 64 << 10
+"""What a connection takes from its writer ahead of time (`mesh.io.quic.wire`): within it nothing is more urgent."""
 PROBE_US = 1_000_000
 """What was lost in a cut is sent again at the latest so long after it."""
 
@@ -51,6 +56,9 @@ class Pipe:
     """Nothing arrives before what was sent before it."""
     held: list[bytes] = field(default_factory=list)
     """What waits until something passes, in the order in which it left."""
+    held_bytes: int = 0
+    waiting: list[tuple[int, int, bytes]] = field(default_factory=list)
+    """What waits behind a bottleneck or a cut, by lane and number, as a heap: real links have lanes (`mesh.wire.framing`)."""
     caught: int = 0
     """So many at its beginning were under way when nothing passed any more: they left before whatever else waits."""
 
@@ -65,6 +73,7 @@ class Links:
         self.dials = 0
         self.idle_us = IDLE_US
         self._numbers = 0
+        self._number = 0
         self._rng = world.rng.fork("links")
         self._streams: dict[tuple[str, str], Stream] = {}
 
@@ -117,13 +126,37 @@ class Links:
 
     # --- frames ------------------------------------------------------------------------------------------------------
 
-    def send(self, pipe: Pipe, packed: bytes) -> None:
-        """A frame leaves; it arrives after what left before it."""
+    def send(self, pipe: Pipe, packed: bytes, lane: Lane = Lane.CONTROL) -> None:
+        """A frame leaves, or waits in its lane for a bottleneck that has much to do; it arrives after what left before it."""
+        if pipe.waiting or pipe.held_bytes > AHEAD_BYTES or (pipe.path.rate_bps and self._is_far_behind(pipe.path)):
+            self._number += 1
+            heappush(pipe.waiting, (lane, self._number, packed))
+            if len(pipe.waiting) == 1:
+                self._pump(pipe)
+        else:
+            self._leave(pipe, packed)
+
+    def _is_far_behind(self, path: Path) -> bool:
+        """Whether a bottleneck has as much to send as a connection takes from its writer ahead of time."""
+        return (path.free_us - self.world.now_us) * path.rate_bps > AHEAD_BYTES * 8 * MILLION
+
+    def _pump(self, pipe: Pipe) -> None:
+        """Let go of what waits, the most urgent first, as far as the bottleneck takes it."""
+        path = pipe.path
+        while pipe.waiting and not path.stands and not pipe.held:
+            if self._is_far_behind(path):
+                busy_us = AHEAD_BYTES * 8 * MILLION // path.rate_bps
+                self.world.at(max(path.free_us - busy_us, self.world.now_us + 1), self._pump, pipe)
+                return
+            self._leave(pipe, heappop(pipe.waiting)[2])
+
+    def _leave(self, pipe: Pipe, packed: bytes) -> None:
         path, world = pipe.path, self.world
         size = len(packed)
         path.sent_bytes += size
         if pipe.held or path.cuts or path.clogs or (path.mtu_bytes and size > path.mtu_bytes):
             pipe.held.append(packed)
+            pipe.held_bytes += size
             return
         if path.plain:
             at_us = world.now_us + (path.draws[pipe.rng.below(STEPS)] if path.draws else path.delay.draw(pipe.rng))
@@ -143,6 +176,7 @@ class Links:
             return
         if path.cuts or path.clogs:  # it was under way when nothing passed any more
             pipe.held.insert(pipe.caught, packed)
+            pipe.held_bytes += len(packed)
             pipe.caught += 1
             return
         world = self.world
@@ -207,8 +241,9 @@ class Links:
             return
         for pipe in self._upon(path):
             if pipe.held:
-                held, pipe.held, pipe.caught = pipe.held, [], 0
+                held, pipe.held, pipe.held_bytes, pipe.caught = pipe.held, [], 0, 0
                 if was_lost:
                     pipe.free_us = max(pipe.free_us, self.world.now_us + pipe.rng.below(PROBE_US))
                 for packed in held:
-                    self.send(pipe, packed)
+                    self._leave(pipe, packed)
+            self._pump(pipe)

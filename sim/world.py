@@ -44,6 +44,7 @@ from mesh.effects import (
     Tell,
     Wakeup,
 )
+from mesh.frames import Lane
 from mesh.node import Node
 from mesh.operations import ClientOperation, Goodbye, NodeOperation
 from mesh.types import Address, SessionId
@@ -334,9 +335,9 @@ class World:
             if pipe is None:
                 continue
             if is_plain:
-                self.links.send(pipe, packed)
+                self.links.send(pipe, packed, send.lane)
             else:
-                self._send(machine, pipe, packed)
+                self._send(machine, pipe, packed, send.lane)
 
     def _perform(self, machine: Machine, effect: Effect) -> None:
         match effect:
@@ -371,13 +372,13 @@ class World:
             case _:
                 assert isinstance(effect, Send | Count), "these were performed before"
 
-    def _send(self, machine: Machine, pipe: Pipe, packed: bytes) -> None:
+    def _send(self, machine: Machine, pipe: Pipe, packed: bytes, lane: Lane) -> None:
         if self.filter is not None and not self.filter(pipe.path.source, pipe.path.target, packed):
             return
         for each in [packed] if self.mangle is None else self.mangle(machine, pipe, packed):
             if self.recorder is not None:
                 self.recorder.on_sent(pipe, each)
-            self.links.send(pipe, each)
+            self.links.send(pipe, each, lane)
 
     # --- the disk ----------------------------------------------------------------------------------------------------
 
