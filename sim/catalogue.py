@@ -71,13 +71,13 @@ AWAITED = {
     39: "causal order, which is [not promised](../concepts/contract.md#not-promised)",
     40: "access rights",
     41: "tokens",
-    43: "a hostile deed that signs; forks are detected, see `tests/unit/mesh/engines/test_journal.py`",
+    43: "a rule by which all nodes end with the same of a log that was forked; today each keeps what it has and takes no more, "
+    "see `tests/unit/mesh/engines/test_journal.py`",
     46: "an overlay with a limited number of places; today every node links to every other",
     49: "handshakes in a simulation: the heap engine begins behind them, QUIC does its own address validation",
     52: "a second version of the protocol",
     53: "a second version of the protocol",
     55: "a workload of so many subscriptions with a bound on matching",
-    59: "discovery in a simulation; the real one is in `tests/live/test_discovery.py`",
     62: "shared subscriptions",
 }
 """What has no file, and what it would take."""

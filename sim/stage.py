@@ -15,7 +15,9 @@ from functools import partial
 from typing import Any
 
 from mesh.clocks.vector import VersionVector
+from mesh.effects import AddressFound
 from mesh.operations import SlowPolicy
+from mesh.types import NodeId
 from sim.atlas import Atlas
 from sim.conditions import End, Holds, around, condition_of
 from sim.deeds import Deed, labels_of
@@ -175,6 +177,12 @@ class Stage:
             self._later(at_us, going, self._impose, deed, condition)
             self._later(at_us + what.down, going, self.world.lift, condition)
         return partial(self._stop, going, [condition])
+
+    def _do_misdiscover(self, deed: Deed, what: Any) -> None:
+        (who,), (at,) = self._machines([what.who]), self._machines([what.at])
+        for machine in self._machines(what.nodes):
+            deed.happened(really=machine.node is not None)
+            self.world.hear(machine, AddressFound(NodeId(who.node_id), at.address, "mdns"))
 
     def _do_rebind(self, deed: Deed, what: Any) -> None:
         for machine in self._machines(what):

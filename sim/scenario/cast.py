@@ -172,6 +172,11 @@ class Cast:
             case "snapshot" | "restore" | "crash-loop" | "hostile":
                 if len(self.nodes_of((what.node,), loc)) > 1:
                     raise CastError(loc, f"{what.node!r} are several nodes", "one node")
+            case "misdiscover":
+                self.nodes_of(what.nodes, loc)
+                for name in (what.who, what.at):
+                    if len(self.nodes_of((name,), loc)) > 1:
+                        raise CastError(loc, f"{name!r} are several nodes", "one node")
             case "drop-client" | "offline" | "kill-client" | "stop-reading":
                 self.clients_of(what, loc)
             case _:

@@ -165,6 +165,7 @@ TABLE: dict[str, Drawn] = {
     "swizzle": _swizzle,
     "flap": _flap,
     "link": _link,
+    "misdiscover": lambda cast, rng: {"misdiscover": {"nodes": "*", "who": _node(cast, rng), "at": _node(cast, rng)}},
     "rebind": _of_node("rebind"),
     "crash": _of_node("crash"),
     "restart": _of_node("restart"),
@@ -196,6 +197,7 @@ MOMENTARY = frozenset(
     (
         "swizzle",
         "flap",
+        "misdiscover",
         "rebind",
         "restart",
         "crash-loop",

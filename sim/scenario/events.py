@@ -95,6 +95,15 @@ class LinkChange(Part):
         return self
 
 
+class Misdiscovery(Part):
+    """Discovery says that a node is where another one is."""
+
+    nodes: Names
+    """Who is told."""
+    who: str
+    at: str
+
+
 class CrashLoop(Part):
     """A node that dies again and again, soon after each start."""
 
@@ -219,6 +228,8 @@ class Event(Part):
     """A connection comes and goes."""
     link: LinkChange | None = None
     """Paths change: delay, loss, rate, and what else a path can be like."""
+    misdiscover: Misdiscovery | None = None
+    """Discovery lies: nodes are told that somebody is at another's address."""
     rebind: Names | None = None
     """The addresses of nodes change, as behind a NAT: their links go silent without a word."""
     # Nodes

@@ -41,6 +41,7 @@ HAPPENS: dict[str, list[dict[str, Any]]] = {
     "swizzle": [{"at": "3s", "swizzle": ["ana"], "for": "2s"}],
     "flap": [{"at": "3s", "flap": {"between": BETWEEN, "up": "100ms", "down": "100ms", "times": 3}}],
     "link": [{"at": "3s", "link": {"between": BETWEEN, "extra": "50ms"}}],
+    "misdiscover": [{"at": "3s", "misdiscover": {"nodes": ["*"], "who": "ana", "at": "ben"}}],
     "rebind": [{"at": "3s", "rebind": ["ana"]}],
     "crash": [{"at": "3s", "crash": ["ben"], "for": "1s"}],
     "restart": [{"at": "3s", "restart": ["ben"]}],

@@ -147,6 +147,8 @@ BAD = [
     (PARTITION, "crash = []", 25, "timeline.0.crash: []"),
     (PARTITION, 'clock = { nodes = "ana", offset = "99999999999h" }', 25, "timeline.0.clock.offset: '99999999999h'"),
     (PARTITION, 'restore = { node = "ana" }', 25, "timeline.0.restore: nobody took 'image' of 'ana' before"),
+    (PARTITION, 'misdiscover = { nodes = "*", who = "eva", at = "ben" }', 25, "no node is called 'eva'"),
+    (PARTITION, 'misdiscover = { nodes = "*", who = "ben", at = "*" }', 25, "'*' are several nodes"),
     (PARTITION, 'crash-loop = { node = "*" }', 25, "timeline.0.crash-loop: '*' are several nodes"),
     (PARTITION, 'publish = { client = "app-1", channel = "#" }', 25, "timeline.0.publish.channel: '#'"),
     (PARTITION, 'publish = { client = "app-1", channel = "a/{n}/+" }', 25, "timeline.0.publish.channel: 'a/{n}/+'"),
