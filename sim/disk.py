@@ -146,7 +146,9 @@ class Disk:
         """Flip a bit of a row's body: it is found when it is read."""
         row = self.image.rows[log][first]
         parts = msgpack.unpackb(row.packed)
-        parts[1] = bytes([parts[1][0] ^ 1]) + parts[1][1:]
+        parts[1] = parts[1][:-1] + bytes(
+            [parts[1][-1] ^ 1]
+        )  # in the payload of its last record: it decodes all the same
         row.packed, row.damaged = msgpack.packb(parts), True
 
     def misdirect(self, log: LogId, first: int, other_log: LogId, other_first: int) -> None:

@@ -21,6 +21,10 @@ class ScenarioError(SimError):
         place = f"{path}:{line}" if line else path
         super().__init__(f"{place}: {problem}; expected {expected}")
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """From a worker's process to ours, as it is made."""
+        return type(self), (self.path, self.line, self.problem, self.expected)
+
 
 class OutputError(ScenarioError):
     """A file that was asked for and cannot be written."""

@@ -47,6 +47,7 @@ SAFEGUARDS = (
     "signatures",
     "epoch-per-life",
     "row-check",
+    "credit",
     "clock-guard",
     "cursor",
     "outbox",

@@ -26,6 +26,7 @@ from mesh.engines.links.addresses import AddressBook
 from mesh.engines.repair import Repair
 from mesh.log.batch import NO_NAME, Batch, Epoch, epoch_statement
 from mesh.log.names import NameIndex
+from mesh.peers import Peer
 from mesh.types import LogId, Now
 from sim.disk import Disk
 from sim.world import Machine, World
@@ -224,10 +225,18 @@ SAFEGUARDS: dict[str, Safeguard] = {
         Safeguard(
             "row-check",
             "rows are served as they lie, flipped bits and all",
-            ("nothing invented", "invariants"),
+            ("nothing invented",),
             "swarm",
             40,
             lambda: [(Batch, "matches_name", _always(True))],  # noqa: FBT003
+        ),
+        Safeguard(
+            "credit",
+            "nodes send as much as they like, whatever their peers have granted",
+            ("invariants",),
+            "slow-peer",
+            3,
+            lambda: [(Peer, "can_take", _always(True))],  # noqa: FBT003
         ),
         Safeguard(
             "clock-guard",
