@@ -3,7 +3,7 @@
 A session asks a peer whether both have *stored* the same (8 bytes). If not, the peer sends its version vector, only
 the logs that changed since it last did on this link, and asks for ours; so each keeps, for every link, a picture of
 what the other end has. Whoever has none yet, or lost it while a newer link stood in for this one, begins with session 1,
-and is told everything. What a peer has, and we have not received nor asked of another, we want: oldest first within a
+and is told everything; so is who was told of the last change and still differs. What a peer has, and we have not received nor asked of another, we want: oldest first within a
 log, the log with the newest stamp first. An aborted session leaves intervals, and the next needs less.
 
 When: a link comes up, speaks again, has credit again; something announced did not come; rows were lost; and by the
@@ -229,6 +229,8 @@ class Repair:
             partner.has_begun = True
         if frame.digest == self.holdings.digest:
             return [*outcomes, Send((link,), RepairEqual(frame.session))]
+        if partner.told_revision == self.holdings.revision:  # it was told all that we have, and something still differs
+            partner.told_revision = 0
         return outcomes + self._tell_vector(link, partner, frame.session, answer=True)
 
     def _tell_vector(self, link: LinkId, partner: Partner, session: int, *, answer: bool) -> list[Outcome]:
