@@ -226,8 +226,8 @@ SAFEGUARDS: dict[str, Safeguard] = {
             "row-check",
             "rows are served as they lie, flipped bits and all",
             ("nothing invented",),
-            "swarm",
-            40,
+            "bit-rot",
+            5,
             lambda: [(Batch, "matches_name", _always(True))],  # noqa: FBT003
         ),
         Safeguard(

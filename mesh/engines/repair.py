@@ -3,8 +3,9 @@
 A session asks a peer whether both have *stored* the same (8 bytes). If not, the peer sends its version vector, only
 the logs that changed since it last did on this link, and asks for ours; so each keeps, for every link, a picture of
 what the other end has. Whoever has none yet, or lost it while a newer link stood in for this one, begins with session 1,
-and is told everything; so is who was told of the last change and still differs. What a peer has, and we have not received nor asked of another, we want: oldest first within a
-log, the log with the newest stamp first. An aborted session leaves intervals, and the next needs less.
+and is told everything; so is who was told of the last change and still differs. What a peer has, and we have not
+received nor asked of another, we want: oldest first within a log, the log with the newest stamp first. An aborted
+session leaves intervals, and the next needs less.
 
 When: a link comes up, speaks again, has credit again; something announced did not come; rows were lost; and by the
 clock, ±50 %, more rarely while nothing differs (Demers et al., *Epidemic Algorithms*, 1987).
