@@ -109,6 +109,7 @@ class Node(Composition):
             case receipts.TELL:
                 return self.receipts.tell_gathered()
             case sessions.ATTACH:
+                self._doors_touched = True
                 return self.sessions.on_attach_timer(key[0])
             case delivery.HOLE:
                 return self.delivery.on_hole_timer(key[0], now)
@@ -160,6 +161,8 @@ class Node(Composition):
                     assert_never(outcome)
 
     def _on_event(self, event: Event, now: Now) -> list[Outcome]:
+        if type(event) is not e.Stored and type(event) is not e.Wakeup:
+            self._doors_touched = True
         assert not isinstance(event, e.FrameReceived), "it was routed before"
         match event:
             case e.Requested(session, operation):
@@ -218,6 +221,7 @@ class Node(Composition):
         return self._on_control(link, peer, frame, now)
 
     def _on_hello(self, link: LinkId, frame: f.Hello, now: Now) -> list[Outcome]:
+        self._doors_touched = True
         outcomes = self.links.on_hello(link, frame, now)
         peer = self.links.reading(link) if link in self.links.links else None
         if peer is not None:
@@ -241,6 +245,7 @@ class Node(Composition):
             case f.Credit():
                 return self.links.on_credit(came_on, frame)
             case f.Members(_, addresses):
+                self._doors_touched = True
                 outcomes = self.roster.on_members(link, frame, now.wall_ms)
                 for node, address in addresses:
                     if node != self.identity.node:

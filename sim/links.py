@@ -128,6 +128,17 @@ class Links:
 
     def send(self, pipe: Pipe, packed: bytes, lane: Lane = Lane.CONTROL) -> None:
         """A frame leaves, or waits in its lane for a bottleneck that has much to do; it arrives after what left before it."""
+        path = pipe.path
+        if path.plain and not path.cuts and not path.clogs and not pipe.held and not pipe.waiting:  # as nearly always
+            path.sent_bytes += len(packed)
+            world = self.world
+            at_us = world.now_us + (path.draws[pipe.rng.below(STEPS)] if path.draws else path.delay.draw(pipe.rng))
+            if at_us < pipe.free_us:
+                at_us = pipe.free_us
+            else:
+                pipe.free_us = at_us
+            world.at(at_us, self._arrive, pipe, packed)
+            return
         if pipe.waiting or pipe.held_bytes > AHEAD_BYTES or (pipe.path.rate_bps and self._is_far_behind(pipe.path)):
             self._number += 1
             heappush(pipe.waiting, (lane, self._number, packed))

@@ -80,6 +80,16 @@ class Log:
 
     def add(self, batch: Batch) -> None:
         """Take a batch that overlaps nothing here and for which `fault` is empty."""
+        runs = self.runs
+        if runs and runs[-1].last + 1 == batch.first:  # it goes on where the log ends, as nearly always
+            runs[-1] = Run(runs[-1].first, batch.last, runs[-1].before, batch.name)
+        else:
+            self._insert(batch)
+        self.positions.add(batch.first, batch.last)
+        self.stamp = max(self.stamp, batch.head.stamp)
+        self.expires_ms = max(self.expires_ms, batch.head.expires_ms)
+
+    def _insert(self, batch: Batch) -> None:
         i = self._place(batch.first)
         first, last, before, head = batch.first, batch.last, batch.head.previous, batch.name
         start, end = i, i
@@ -88,9 +98,6 @@ class Log:
         if i < len(self.runs) and last + 1 == self.runs[i].first:
             end, last, head = i + 1, self.runs[i].last, self.runs[i].head
         self.runs[start:end] = [Run(first, last, before, head)]
-        self.positions.add(batch.first, batch.last)
-        self.stamp = max(self.stamp, batch.head.stamp)
-        self.expires_ms = max(self.expires_ms, batch.head.expires_ms)
 
     def remove(self, batch: Batch) -> None:
         """Take a batch out again: its append failed, or its row did not verify."""

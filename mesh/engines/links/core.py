@@ -251,7 +251,7 @@ class Links:
         link.heard_us = now.mono_us
         rate = self.config.control_bytes_per_s
         budget, most = link.budget + idle_us * rate // 1_000_000, rate * CONTROL_BURST_S
-        link.budget = min(most, budget)
+        link.budget = budget if budget < most else most  # noqa: FURB136  # without a call, at each frame
         peer = link.peer
         if link.carried and peer is not None and not peer.silent:  # as nearly always
             return []
@@ -269,7 +269,7 @@ class Links:
     def on_control(self, link_id: LinkId, size: int, now: Now) -> list[Outcome]:
         """Count a control frame against the rate of its link."""
         link = self.links[link_id]
-        link.budget -= max(CONTROL_BYTES_MIN, size)
+        link.budget -= size if size > CONTROL_BYTES_MIN else CONTROL_BYTES_MIN  # noqa: FURB136  # as above
         return self._drop(link_id, Code.CONTROL_FLOOD, "", now) if link.budget < 0 else []
 
     def _settle_double(self, link: Link, peer: Peer, now: Now) -> list[Outcome]:
