@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from sim.safeguards import SAFEGUARDS
 from tests.live.programs import COMMAND, hearing_ctrl_c
 
 pytestmark = pytest.mark.live
@@ -34,7 +35,7 @@ CASES = {
     "replay": (("replay", "slow.tape"), "the tape is as it was"),
     "shrink": (("shrink", "slow.toml", "--seed", "0"), "no smaller run was written"),
     "topology": (("topology", "slow.toml", "--confirm", "--seeds", "1000"), ""),
-    "safeguards": (("safeguards",), " of 13 were hunted"),
+    "safeguards": (("safeguards",), f" of {len(SAFEGUARDS)} were hunted"),
     "maelstrom": (("maelstrom", "--test", "--seconds", "60"), "all nodes have ended"),
 }
 
