@@ -50,6 +50,7 @@ from mesh.operations import ClientOperation, Goodbye, NodeOperation
 from mesh.types import Address, SessionId
 from mesh.wire.frames import encode_frame
 from mesh.wire.operations import decode_client, encode_operation
+from sim.agenda import Due, call
 from sim.clock import WALL_MS as WALL_MS
 from sim.labels import ASK, EVENT, FRAME, TELL
 from sim.links import Links, Pipe, told
@@ -74,9 +75,6 @@ CHECK_ALL_TICKS = 1_000
 REPORTS_MAX = 10_000
 NOTED_MAX = 1_000
 """Pieces that the trace takes in at once."""
-
-Due = tuple[int, int, Callable[..., None], tuple[Any, ...]]
-"""What happens when: the time, a number that tells equal times apart, what is called, and with what."""
 
 
 class World:
@@ -133,7 +131,8 @@ class World:
         self._number = number = self._number + 1
         if t_us < self.now_us:  # noqa: PLR1730  # without a call, for each thing that happens
             t_us = self.now_us
-        heappush(self._heap, (t_us, number, action, arguments))
+        one, two, three = (action, *arguments) if len(arguments) == 2 else (call, action, arguments)
+        heappush(self._heap, (t_us, number, one, two, three))
 
     def after(self, delay_us: int, action: Callable[..., None], *arguments: Any) -> None:
         """Do something later."""
@@ -156,8 +155,8 @@ class World:
             if due[0] > until_us:
                 heappush(heap, due)
                 break
-            self.now_us, _, action, arguments = due
-            action(*arguments)
+            self.now_us, _, action, one, other = due
+            action(one, other)
         self.now_us = until_us
 
     def run_until(self, condition: Callable[[], bool], seconds: float) -> bool:
@@ -170,8 +169,8 @@ class World:
             if not self._heap or self._heap[0][0] > until_us:
                 self.now_us = until_us
                 return condition()
-            self.now_us, _, action, arguments = heappop(self._heap)
-            action(*arguments)
+            self.now_us, _, action, one, other = heappop(self._heap)
+            action(one, other)
         return True
 
     def cover(self, what: str, by: int = 1) -> None:
@@ -269,7 +268,7 @@ class World:
         self._number = number = self._number + 1
         if self._soon is not None:
             heappush(self._heap, self._soon)
-        self._soon = (self.now_us + busy_us, number, self._tick, (machine, machine.life))
+        self._soon = (self.now_us + busy_us, number, self._tick, machine, machine.life)
 
     def _tick(self, machine: Machine, life: int) -> None:
         node = machine.node

@@ -70,8 +70,11 @@ class IntervalSet:
 
     def covers(self, first: int, last: int) -> bool:
         """Whether all of `first..last` is included."""
-        i = bisect_left(self._lasts, first)
-        return i < len(self._firsts) and self._firsts[i] <= first and last <= self._lasts[i]
+        firsts, lasts = self._firsts, self._lasts
+        if len(firsts) == 1:  # as nearly always
+            return firsts[0] <= first and last <= lasts[0]
+        i = bisect_left(lasts, first)
+        return i < len(firsts) and firsts[i] <= first and last <= lasts[i]
 
     def includes(self, other: IntervalSet) -> bool:
         """Whether all that the other includes is included here."""
@@ -150,6 +153,8 @@ class IntervalSet:
         return twin
 
     def __iter__(self) -> Iterator[tuple[int, int]]:
+        if len(self._firsts) == 1:
+            return iter([(self._firsts[0], self._lasts[0])])
         return iter(list(zip(self._firsts, self._lasts, strict=True)))
 
     def __len__(self) -> int:
