@@ -54,13 +54,17 @@ class Pipe:
     rng: Stream
     free_us: int = 0
     """Nothing arrives before what was sent before it."""
-    held: list[bytes] = field(default_factory=list)
-    """What waits until something passes, in the order in which it left."""
+    number: int = 0
+    """Of the last frame that left: the place of each in the stream."""
+    due: int = 1
+    """The number of the frame that the other end takes next."""
+    early: dict[int, bytes] = field(default_factory=dict)
+    """What came there before what left before it."""
+    held: list[tuple[int, bytes]] = field(default_factory=list)
+    """What waits until something passes, with its number."""
     held_bytes: int = 0
     waiting: list[tuple[int, int, bytes]] = field(default_factory=list)
     """What waits behind a bottleneck or a cut, by lane and number, as a heap: real links have lanes (`mesh.wire.framing`)."""
-    caught: int = 0
-    """So many at its beginning were under way when nothing passed any more: they left before whatever else waits."""
 
 
 class Links:
@@ -131,13 +135,13 @@ class Links:
         path = pipe.path
         if path.plain and not path.cuts and not path.clogs and not pipe.held and not pipe.waiting:  # as nearly always
             path.sent_bytes += len(packed)
-            world = self.world
+            world, pipe.number = self.world, pipe.number + 1
             at_us = world.now_us + (path.draws[pipe.rng.below(STEPS)] if path.draws else path.delay.draw(pipe.rng))
             if at_us < pipe.free_us:
                 at_us = pipe.free_us
             else:
                 pipe.free_us = at_us
-            world.at(at_us, self._arrive, pipe, packed)
+            world.at(at_us, self._arrive, pipe, (pipe.number, packed))
             return
         if pipe.waiting or pipe.held_bytes > AHEAD_BYTES or (pipe.path.rate_bps and self._is_far_behind(pipe.path)):
             self._number += 1
@@ -162,11 +166,16 @@ class Links:
             self._leave(pipe, heappop(pipe.waiting)[2])
 
     def _leave(self, pipe: Pipe, packed: bytes) -> None:
+        pipe.number += 1
+        self._cross(pipe, (pipe.number, packed))
+
+    def _cross(self, pipe: Pipe, frame: tuple[int, bytes]) -> None:
+        """Send a frame, for the first time or again."""
         path, world = pipe.path, self.world
-        size = len(packed)
+        size = len(frame[1])
         path.sent_bytes += size
         if pipe.held or path.cuts or path.clogs or (path.mtu_bytes and size > path.mtu_bytes):
-            pipe.held.append(packed)
+            pipe.held.append(frame)
             pipe.held_bytes += size
             return
         if path.plain:
@@ -179,17 +188,28 @@ class Links:
             at_us = pipe.free_us
         else:
             pipe.free_us = at_us
-        world.at(at_us, self._arrive, pipe, packed)
+        world.at(at_us, self._arrive, pipe, frame)
 
-    def _arrive(self, pipe: Pipe, packed: bytes) -> None:
+    def _arrive(self, pipe: Pipe, frame: tuple[int, bytes]) -> None:
         path, target = pipe.path, pipe.target
         if pipe.target_link not in target.links:
             return
+        number, packed = frame
         if path.cuts or path.clogs:  # it was under way when nothing passed any more
-            pipe.held.insert(pipe.caught, packed)
+            pipe.held.append(frame)
             pipe.held_bytes += len(packed)
-            pipe.caught += 1
             return
+        if number != pipe.due:  # what left before it was held up on its way, and comes again
+            pipe.early[number] = packed
+            return
+        pipe.due += 1
+        self._take(pipe, target, packed)
+        while pipe.early and pipe.due in pipe.early and pipe.target_link in target.links:
+            pipe.due += 1
+            self._take(pipe, target, pipe.early.pop(pipe.due - 1))
+
+    def _take(self, pipe: Pipe, target: Machine, packed: bytes) -> None:
+        """A frame is next in its stream, and reaches the node."""
         world = self.world
         if world.recorder is not None:
             world.recorder.on_arrived(pipe, packed)
@@ -252,9 +272,9 @@ class Links:
             return
         for pipe in self._upon(path):
             if pipe.held:
-                held, pipe.held, pipe.held_bytes, pipe.caught = pipe.held, [], 0, 0
+                held, pipe.held, pipe.held_bytes = sorted(pipe.held), [], 0
                 if was_lost:
                     pipe.free_us = max(pipe.free_us, self.world.now_us + pipe.rng.below(PROBE_US))
-                for packed in held:
-                    self._leave(pipe, packed)
+                for frame in held:
+                    self._cross(pipe, frame)
             self._pump(pipe)

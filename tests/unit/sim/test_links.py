@@ -66,3 +66,19 @@ def test_the_order_stands_through_a_second_cut_that_begins_before_all_has_come()
     world.run(1)
 
     assert heard(world.machines["ben"]) == [1, 2, 3, 4, 5]
+
+
+def test_what_was_under_way_and_came_after_the_cut_waits_for_what_was_lost_in_it() -> None:
+    world = linked()
+    say(world, 1)  # 50 ms, and lost in the cut
+    slow = Condition(PAIRS, extra_us=300_000)
+    world.impose(slow)
+    say(world, 2)  # 350 ms, and not
+    world.cut(["ana"], ["ben"])
+    say(world, 3)
+    world.run(0.1)
+    world.heal()
+
+    world.run(2)
+
+    assert heard(world.machines["ben"]) == [1, 2, 3]
