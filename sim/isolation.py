@@ -135,9 +135,11 @@ def hold(watch: Watch, cast: Cast, steps: list[Step], books: Books, calm: Books)
             ("delays", books.delays(clients, speakers), calm.delays(clients, speakers)),
             ("waits for a receipt", books.waits(clients), calm.waits(clients)),
         ):
-            if len(found) < SAMPLES_MIN or len(usual) < SAMPLES_MIN:
-                continue
             watch.look("isolated")
+            if min(len(found), len(usual)) < SAMPLES_MIN:
+                text = f"fewer than {SAMPLES_MIN} {what} of {group} clients while something was wrong"
+                watch.broken("isolated", f"{text}, so nothing is known of what it does to them")
+                continue
             moved_us, still_us = percentile(found, 99), percentile(usual, 99)
             if moved_us > still_us * per_cent // 100 + GRAIN_US:
                 watch.broken(
@@ -145,6 +147,5 @@ def hold(watch: Watch, cast: Cast, steps: list[Step], books: Books, calm: Books)
                     f"p99 of {what} of {group} clients is {say_us(moved_us)}, and {say_us(still_us)} without the faults",
                     *(say_event(step) for step in faults[:4] if isinstance(step, Event)),
                 )
-    if not watch.evaluated.get("isolated"):
-        text = f"fewer than {SAMPLES_MIN} messages went between clients that no fault names"
-        watch.broken("isolated", f"{text}, so nothing is known of what the faults do to others")
+    if not any(groups.values()):
+        watch.broken("isolated", "the faults name everybody, so that nobody is left whom they could spare")

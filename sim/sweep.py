@@ -24,7 +24,7 @@ from signal import SIG_BLOCK, SIG_IGN, SIG_SETMASK, SIGINT, pthread_sigmask, sig
 from threading import Thread
 from typing import Any, TypeVar
 
-from sim.errors import SimError
+from sim.errors import JournalError, SimError
 from sim.gates import gates_of
 from sim.heap import Play
 from sim.journal import Gathered, Journal, Subject
@@ -322,6 +322,9 @@ def merge(
         journal = Journal(path, Subject(scenario, tuple(without)))
         for result in found.of(journal, lambda seed: asked is None or seed in asked):
             tally.add(result)
+        if asked is None and not journal.asked:
+            problem = "it does not say which seeds its sweep was asked for, so nothing can be said to be missing"
+            raise JournalError(str(path), 0, problem, "a journal that a sweep has written on, or --seeds")
         known += journal.asked
     wanted = together(known) if asked is None else asked
     tally.missing = listed(seed for seed in wanted if seed not in found)

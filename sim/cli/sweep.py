@@ -91,7 +91,7 @@ def sweep(
     name = scenario or profile or ""
     _, what = scenario_of(name)
     without = known_safeguards(without)
-    numbers = _numbers(seeds or SEEDS, shard)
+    numbers = _numbers(SEEDS if seeds is None else seeds, shard)
     if merge:
         if journal is not None or address is not None or (seeds is None and shard != "1/1"):
             raise click.UsageError(

@@ -1,6 +1,6 @@
-"""Each lesson that others paid for has a file that would catch us: with our rule broken, the file breaks, too.
+"""Lessons that others paid for, and a file each that would catch us: with our rule broken, the file breaks, too.
 
-The rules that safeguards stand for are taken away by their files' own `sabotage` (`test_shipped.py`); these are the others.
+The rules that safeguards stand for are taken away by their files' own `sabotage` (`test_shipped.py`); these are others.
 """
 
 from collections.abc import Callable
@@ -11,7 +11,7 @@ import pytest
 from mesh.clocks.hybrid import HybridClock
 from mesh.effects import Send
 from mesh.engines.dissemination import Dissemination
-from mesh.engines.links import Links
+from mesh.engines.links import LinkConfig, Links
 from mesh.engines.repair import Repair
 from mesh.frames import Lane, Push
 from mesh.log.holdings import Holdings
@@ -52,6 +52,15 @@ def _follows_every_stamp(clock: HybridClock, stamp: int, _: int) -> bool:
     return True
 
 
+def _takes_the_slow_for_dead(config: LinkConfig) -> None:
+    object.__setattr__(config, "silent_ms", 1_100)
+    object.__setattr__(config, "dead_ms", 1_500)
+
+
+def _knows_nothing_that_it_has(*_: Any) -> bool:
+    return False
+
+
 BROKEN: dict[tuple[int, str], tuple[type, str, Callable[..., Any]]] = {
     (3, "halves"): (Links, "_settle_double", _nothing),
     (5, "flood"): (Links, "on_control", _nothing),
@@ -61,12 +70,14 @@ BROKEN: dict[tuple[int, str], tuple[type, str, Callable[..., Any]]] = {
         _remembers_the_first_announcer_alone(Dissemination.on_ihave),
     ),
     (10, "cold-start"): (Repair, "on_peer_up", _nothing),
+    (11, "replayed-frames"): (Holdings, "has", _knows_nothing_that_it_has),
     (12, "large-messages"): (Dissemination, "_announce", _pushes_instead_of_announcing),
     (13, "back-after-retention"): (Node, "_settle", _lets_nothing_expire(Node._settle)),
     (16, "soak"): (Holdings, "forget", _nothing),
     (19, "forgetful"): (Repair, "on_stall_timer", _nothing),
     (20, "silence"): (Repair, "on_due_timer", _nothing),
     (21, "stamps-ahead"): (HybridClock, "observe", _follows_every_stamp),
+    (23, "latency-step"): (LinkConfig, "__post_init__", _takes_the_slow_for_dead),
 }
 """By lesson and file: whose rule is broken, and by what."""
 

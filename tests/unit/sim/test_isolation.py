@@ -106,8 +106,16 @@ def test_clients_whose_messages_cross_a_slow_node_feel_it_and_that_is_said() -> 
 def test_of_too_few_messages_nothing_is_known_and_that_is_said() -> None:
     breaches, looks = about({**A_WHILE, "full-disk": "ana"}, rate=1)
 
-    text = f"fewer than {SAMPLES_MIN} messages went between clients that no fault names"
-    assert breaches == [("isolated", f"{text}, so nothing is known of what the faults do to others")]
+    about_delays, about_waits = (text for _, text in breaches)
+    assert about_delays.startswith(f"fewer than {SAMPLES_MIN} delays of far clients while something was wrong")
+    assert about_waits.startswith(f"fewer than {SAMPLES_MIN} waits for a receipt of far clients")
+    assert looks == 2
+
+
+def test_faults_that_name_everybody_spare_nobody_and_that_is_said() -> None:
+    breaches, looks = about({**A_WHILE, "slow-cpu": {"nodes": "*"}})
+
+    assert breaches == [("isolated", "the faults name everybody, so that nobody is left whom they could spare")]
     assert looks == 0
 
 

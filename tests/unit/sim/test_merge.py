@@ -66,6 +66,19 @@ def test_a_journal_that_was_interrupted_lacks_the_rest(tmp_path: Path) -> None:
     assert str(merge(scenario(), [path]).missing) == "2..3"
 
 
+@pytest.mark.parametrize("lines", [0, 1])
+def test_a_journal_that_names_no_seeds_is_refused_unless_somebody_else_names_them(
+    shards: list[Path], lines: int
+) -> None:
+    kept = shards[0].read_bytes().splitlines(keepends=True)[:lines]
+    shards[0].write_bytes(b"".join(kept))
+
+    with pytest.raises(JournalError, match="it does not say which seeds its sweep was asked for"):
+        merge(scenario(), shards)
+
+    assert str(merge(scenario(), shards, seeds_of("0..7")).missing) == "0,2,4,6"
+
+
 def test_shards_that_overlap_count_once(shards: list[Path], tmp_path: Path) -> None:
     overlapping = tmp_path / "3.jsonl"
     sweep(scenario(), seeds_of("4..11"), Here(), journal=overlapping)
