@@ -104,10 +104,14 @@ def test_what_is_beyond_a_limit_or_no_toml_is_one_error_with_its_line_and_soon(
 
 
 def test_limits_are_what_they_say() -> None:
-    parse("a = " + "[" * DEPTH_MAX + "]" * DEPTH_MAX, "a.toml")
-    parse(".".join("a" * KEY_PARTS_MAX) + " = 1", "a.toml")
-    parse("a = " + "9" * DIGITS_MAX, "a.toml")
-    parse(f"{'9' * 200} = 1\nb = ['{'9' * 5_000}']", "a.toml")
+    (deep, _), (dotted, _) = (
+        parse("a = " + "[" * DEPTH_MAX + "]" * DEPTH_MAX, "a.toml"),
+        parse(".".join("a" * KEY_PARTS_MAX) + " = 1", "a.toml"),
+    )
+    assert str(deep["a"]) == "[" * DEPTH_MAX + "]" * DEPTH_MAX
+    assert str(dotted).count("'a'") == KEY_PARTS_MAX
+    assert parse("a = " + "9" * DIGITS_MAX, "a.toml")[0] == {"a": int("9" * DIGITS_MAX)}
+    assert parse(f"{'9' * 200} = 1\nb = ['{'9' * 5_000}']", "a.toml")[0] == {"9" * 200: 1, "b": ["9" * 5_000]}
 
 
 def test_files_that_cannot_be_read_are_told(tmp_path: Path) -> None:

@@ -62,7 +62,9 @@ def test_the_least_config_is_one_of_ones() -> None:
         ("near_ms", "near_max_ms", "far_ms", "far_max_ms", "ranges_waiting_max", "stall_ms", "busy_retry_ms"), 1
     )
 
-    RepairConfig(**ones, want_positions_max=1, incomplete_alarm=1, want_bytes=BATCH_BYTES_MAX)
+    config = RepairConfig(**ones, want_positions_max=1, incomplete_alarm=1, want_bytes=BATCH_BYTES_MAX)
+
+    assert {getattr(config, name) for name in ones} == {config.want_positions_max, config.incomplete_alarm} == {1}
 
 
 # --- when ------------------------------------------------------------------------------------------------------------
