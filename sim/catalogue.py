@@ -73,7 +73,6 @@ AWAITED = {
     41: "tokens",
     43: "a rule by which all nodes end with the same of a log that was forked; today each keeps what it has and takes no more, "
     "see `tests/unit/mesh/engines/test_journal.py`",
-    46: "an overlay with a limited number of places; today every node links to every other",
     49: "handshakes in a simulation: the heap engine begins behind them, QUIC does its own address validation",
     52: "a second version of the protocol",
     53: "a second version of the protocol",

@@ -96,6 +96,13 @@ class Disk:
         """All that it holds, decoded."""
         return [_decode(row) for row in self.rows.values()]
 
+    def newest_of(self, node: bytes) -> Batch | None:
+        """The last batch of the newest log of a node, if it is whole."""
+        log = max((log for log in self.image.rows if log.node == node), default=None)
+        rows = self.image.rows.get(log, {}) if log is not None else {}
+        row = rows[max(rows)] if rows else None
+        return None if row is None or row.damaged else _decode(row)
+
     @property
     def flipped(self) -> set[tuple[LogId, int]]:
         """Damaged rows that nobody has read yet."""

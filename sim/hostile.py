@@ -3,7 +3,8 @@
 A hostile member has a certificate and an honest node; its host changes what that node says. Deeds of members:
 `garble` (bits of frames flip), `tamper` (payloads of batches change, signatures stay), `replay` (old frames come again),
 `withhold` (batches and announcements never leave), `forget` (what repair asks and answers never leaves), `deny` (answers
-say that it has nothing), `boast` (vectors claim what it has not), `flood` (every frame leaves many times). Deeds of
+say that it has nothing), `boast` (vectors claim what it has not), `flood` (every frame leaves many times), `forge`
+(batches in others' names), `eclipse` (false addresses of everybody); what these two make stands in `sim.forger`. Deeds of
 clients: `bad-fields`, `flood`, `skip-attach`, `huge`, and `silent` (many connections on which nothing is ever said).
 """
 
@@ -19,6 +20,7 @@ from mesh.log.batch import Batch
 from mesh.operations import Attach, CreditGrant, Draft, Inspect, Publish, Subscribe
 from mesh.types import SessionId
 from mesh.wire.frames import decode_frame, encode_frame
+from sim.forger import Forger
 from sim.links import Pipe
 from sim.tape import Stream
 from sim.world import Machine, World
@@ -39,6 +41,7 @@ class Hostiles:
     """By node: what it does, to how many frames in a million, and who hears of it when it does."""
     rng: Stream = field(init=False)
     _kept: dict[str, deque[bytes]] = field(default_factory=dict)
+    _forgers: dict[str, Forger] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Begin to look at what leaves the nodes."""
@@ -47,6 +50,7 @@ class Hostiles:
     def turn(self, node: str, deed: str, share_ppm: int, done: Callable[[], None] = lambda: None) -> Callable[[], None]:
         """A member goes bad; what is returned makes it honest again."""
         self.deeds[node] = deed, share_ppm, done
+        self._forgers[node] = Forger(self.world, self.world.machines[node], self.rng.fork(node))
         self.world.mangle = self._leave
 
         def end() -> None:
@@ -61,29 +65,40 @@ class Hostiles:
         if deed is None:
             return [packed]
         what, share_ppm, done = deed
-        kept = self._kept.setdefault(machine.name, deque(maxlen=KEPT_FRAMES))
-        kept.append(packed)
+        self._kept.setdefault(machine.name, deque(maxlen=KEPT_FRAMES)).append(packed)
         if not self.rng.chance(share_ppm):
             return [packed]
-        changed = self._changed(what, packed, kept)
+        changed = self._changed(what, machine, pipe, packed)
         if changed != [packed]:
             self.world.cover(f"hostile/{what}")
             done()
         return changed
 
-    def _changed(self, what: str, packed: bytes, kept: deque[bytes]) -> list[bytes]:
+    def _changed(self, what: str, machine: Machine, pipe: Pipe, packed: bytes) -> list[bytes]:
         match what:
             case "garble":
                 at = self.rng.below(len(packed))
                 return [packed[:at] + bytes([packed[at] ^ (1 + self.rng.below(255))]) + packed[at + 1 :]]
             case "replay":
-                return [packed, self.rng.choice(list(kept))]
+                return [packed, self.rng.choice(list(self._kept[machine.name]))]
             case "flood":
                 return [packed] * FLOOD_TIMES
+            case "forge":
+                return [packed, *map(encode_frame, self._forgers[machine.name].forged())]
+            case "eclipse":
+                return self._misled(machine, pipe, packed)
             case _:
                 frame = decode_frame(packed)
                 assert frame is not None
                 return [encode_frame(each) for each in _said_by(what, frame)]
+
+    def _misled(self, machine: Machine, pipe: Pipe, packed: bytes) -> list[bytes]:
+        """False addresses in place of true ones, and now and then beside whatever else is said."""
+        forger = self._forgers[machine.name]
+        frame = decode_frame(packed)
+        if isinstance(frame, f.Members):
+            return list(map(encode_frame, forger.misled(frame.certificates)))
+        return [packed, *map(encode_frame, forger.misled() if forger.is_time(pipe.path.target) else ())]
 
     # --- clients -----------------------------------------------------------------------------------------------------
 

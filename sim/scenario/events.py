@@ -181,7 +181,7 @@ class PublishTo(Part):
     """How long they live; 0: as long as the node's config says."""
 
 
-HostileDeed = Literal["garble", "tamper", "replay", "withhold", "forget", "deny", "boast", "flood"]
+HostileDeed = Literal["garble", "tamper", "replay", "withhold", "forget", "deny", "boast", "flood", "forge", "eclipse"]
 
 
 class Hostile(Part):

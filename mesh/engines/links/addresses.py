@@ -20,6 +20,8 @@ from mesh.types import US_PER_MS, Address, NodeId, Now
 DIAL = "links.dial"
 LASTING_SOURCES = ("seed", "cli")
 """Addresses from these are kept however long they fail."""
+CLAIMS_MAX = 64
+"""Nodes that are said to be at one address; more than that is not listened to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,12 @@ class Place:
     address: Address
     source: str
     node: NodeId | None = None
+    """Who answered there; before anybody has, who was first said to be there."""
+    answered: bool = False
+    said: dict[NodeId, None] = field(default_factory=dict)
+    """Others who are said to be there, and may be."""
+    refuted: dict[NodeId, None] = field(default_factory=dict)
+    """Others who were said to be there, before another answered."""
     failures: int = 0
     due_us: int = 0
     dialing: bool = False
@@ -91,12 +99,20 @@ class AddressBook:
             if len(self.places) >= self.config.addresses_max and not self._make_room():
                 return []
             place = self.places[address] = Place(address, source, due_us=now.mono_us)
-        elif node is not None and node != place.node:
-            place.is_self, place.failures, place.due_us, place.linked_us = False, 0, now.mono_us, -1
+        elif node is not None and self._is_news(place, node):
+            place.is_self, place.failures, place.due_us = False, 0, now.mono_us
+            if place.node is not None:
+                place.said[node] = None
         if source in LASTING_SOURCES:
             place.source = source
-        place.node = node or place.node
+        place.node = place.node or node
         return self._plan(now)
+
+    def _is_news(self, place: Place, node: NodeId) -> bool:
+        """Whether nobody has said yet that a node is at an address, and no answer has refuted it."""
+        if node == place.node or node in place.said or node in place.refuted:
+            return False
+        return len(place.said) + len(place.refuted) < CLAIMS_MAX
 
     def _make_room(self) -> bool:
         """Forget the address that failed most often, if it may be forgotten and has failed at all."""
@@ -111,7 +127,10 @@ class AddressBook:
     def _wanted(self, place: Place) -> bool:
         if place.dialing or place.is_self or self.closed:
             return False
-        return place.node is None or not self.peers.speaks(place.node)
+        if place.node is None or (not place.answered and place.source in LASTING_SOURCES):
+            return True
+        speaks = self.peers.speaks
+        return not speaks(place.node) or not all(map(speaks, place.said))
 
     def _plan(self, now: Now) -> list[Outcome]:
         due = [place.due_us for place in self.places.values() if self._wanted(place)]
@@ -147,13 +166,24 @@ class AddressBook:
     def on_self(self, address: Address | None) -> None:
         """The address turned out to be our own."""
         if address in self.places:
+            self._refute(self.places[address], None)
             self.places[address].is_self = True
+
+    def _refute(self, place: Place, node: NodeId | None) -> None:
+        """Somebody answered at an address: whoever else was said to be there is not."""
+        others = [place.node] if place.node is not None and not place.answered else []
+        place.refuted.update(dict.fromkeys([*others, *place.said]))
+        place.said.clear()
+        if node is not None:
+            place.refuted.pop(node, None)
+        place.node, place.answered = node, node is not None
 
     def on_answered(self, address: Address | None, node: NodeId, now: Now) -> list[Outcome]:
         """A node is linked; `address` is where it was dialled, if it was."""
         place = self.places.get(address) if address is not None else None
         if place is not None:
-            place.node, place.dialing = node, False
+            self._refute(place, node)
+            place.dialing = False
             place.due_us = now.mono_us + self.rng.between(1, self.config.backoff_first_ms * US_PER_MS)
         for other in self.places.values():
             if other.node == node and other.linked_us < 0:
@@ -163,7 +193,10 @@ class AddressBook:
     def on_lost(self, address: Address | None, node: NodeId, near: bool, now: Now) -> list[Outcome]:
         """A linked node is gone: dial it again soon, wherever it may be."""
         for place in self.places.values():
+            if node in place.said:
+                place.known_until_us, place.near = now.mono_us + self.config.known_for_ms * US_PER_MS, near
             if place.node == node or place.address == address:
+                place.refuted.clear()
                 place.known_until_us = now.mono_us + self.config.known_for_ms * US_PER_MS
                 place.near = near
                 if place.address == address:
@@ -177,7 +210,7 @@ class AddressBook:
     def on_silent(self, node: NodeId, near: bool, now: Now) -> list[Outcome]:
         """A linked node says nothing any more: see whether it can be reached anew."""
         for place in self.places.values():
-            if place.node == node:
+            if place.node == node or node in place.said:
                 place.known_until_us = now.mono_us + self.config.known_for_ms * US_PER_MS
                 place.near, place.failures = near, 0
                 self._back_off(place, now)

@@ -6,11 +6,11 @@ import pytest
 
 from mesh.effects import Dial, Outcome, SetTimer, Timer
 from mesh.engines.links import AddressBook, AddressConfig
-from mesh.engines.links.addresses import DIAL
+from mesh.engines.links.addresses import CLAIMS_MAX, DIAL
 from mesh.errors import ConfigError
 from mesh.peers import Peer
 from mesh.rng import Rng
-from mesh.types import Address
+from mesh.types import Address, NodeId
 from tests.engine_samples import at, no_timer, set_timer, table, to_ben, to_cy
 from tests.samples import BEN, CY
 
@@ -90,7 +90,7 @@ def test_a_book_that_learns_no_addresses_still_learns_who_is_at_those_it_has() -
     one = book(to_ben(), learns_addresses=False)
     one.book.on_found(None, ONE, "seed", at())
 
-    assert one.book.on_found(BEN, ONE, "peer", at()) == [no_timer(DIAL)]
+    assert one.book.on_found(BEN, ONE, "peer", at()) == [set_timer(DIAL, ms=0)]
     assert one.book.places[ONE].node == BEN
 
 
@@ -211,13 +211,84 @@ def test_who_greets_and_is_hung_up_on_again_and_again_is_dialled_ever_more_seldo
     assert 20 < dials < 80  # at 0 to 3 s apart
 
 
-def test_another_node_at_an_address_is_not_linked_there_yet() -> None:
-    one = dialing()
+# --- hearsay, and lies ------------------------------------------------------------------------------------------------
+
+
+def test_a_seed_is_dialled_until_somebody_answered_whoever_is_said_to_be_there() -> None:
+    """A liar that is linked says that it is where a seed is: nobody would be looked for there."""
+    one = book(to_ben())
+    one.book.on_found(None, ONE, "seed", at())
+    one.book.on_found(BEN, ONE, "member", at())
+
+    assert one.book.on_timer(at()) == [Dial(ONE), no_timer(DIAL)]
+    assert one.book.on_failed(ONE, at()) == [one.waits(200)]
+    assert one.book.on_answered(ONE, BEN, at()) == [no_timer(DIAL)]
+
+
+def test_who_is_linked_hides_no_other_who_is_said_to_be_at_its_address() -> None:
+    one = book(to_ben())
+    one.book.on_found(BEN, ONE, "member", at())
+
+    assert one.book.on_found(CY, ONE, "member", at(5)) == [set_timer(DIAL, ms=5)]
+    assert one.book.on_found(BEN, ONE, "member", at(6)) == [set_timer(DIAL, ms=6)]
+    assert one.book.on_timer(at(6)) == [Dial(ONE), no_timer(DIAL)]
+    assert one.book.places[ONE].node == BEN
+
+
+def test_who_answered_is_looked_for_where_it_did_though_a_liar_says_to_be_there() -> None:
+    ben = to_ben()
+    one = dialing(ben, to_cy())
     one.book.on_answered(ONE, BEN, at())
 
-    one.book.on_found(CY, ONE, "member", at(1))
+    assert one.book.on_found(CY, ONE, "member", at(1)) == [no_timer(DIAL)]
+    assert one.book.places[ONE].linked_us == at().mono_us
+    ben.silent = True
+    one.book.on_silent(BEN, near=True, now=at(1))
+    assert one.book.on_timer(at(9_000))[0] == Dial(ONE)
 
-    assert one.book.places[ONE].linked_us == -1
+
+def test_what_an_answer_refuted_is_not_listened_to_again_until_who_answered_is_gone() -> None:
+    one = dialing(to_ben())
+    one.book.on_found(CY, ONE, "member", at())
+    one.book.on_answered(ONE, BEN, at())
+
+    assert one.book.on_found(CY, ONE, "member", at(1)) == [no_timer(DIAL)]
+    assert list(one.book.places[ONE].refuted) == [CY]
+    one.book.on_lost(ONE, BEN, near=True, now=at(2))
+    one.book.on_found(CY, ONE, "member", at(3))
+    assert list(one.book.places[ONE].said) == [CY]
+
+
+def test_another_who_answers_takes_the_place_of_one_that_was_refuted() -> None:
+    one = dialing(to_ben(), to_cy())
+    one.book.on_found(CY, ONE, "member", at())
+    one.book.on_answered(ONE, BEN, at())
+
+    one.book.on_answered(ONE, CY, at(1))
+
+    place = one.book.places[ONE]
+    assert (place.node, list(place.said), list(place.refuted)) == (CY, [], [])
+
+
+def test_one_of_several_who_are_said_to_be_at_an_address_is_dialled_again_soon_once_it_is_lost() -> None:
+    one = book(to_ben())
+    one.book.on_found(BEN, ONE, "member", at())
+    one.book.on_found(CY, ONE, "member", at())
+
+    one.book.on_lost(None, CY, near=True, now=at(7))
+
+    place = one.book.places[ONE]
+    assert (place.known_until_us, place.near, place.failures) == (at(3_600_007).mono_us, True, 0)
+
+
+def test_of_all_that_is_said_about_an_address_only_so_much_is_listened_to() -> None:
+    one = book(to_ben())
+    one.book.on_found(BEN, ONE, "member", at())
+
+    for number in range(CLAIMS_MAX + 5):
+        one.book.on_found(NodeId(bytes([number]) * 32), ONE, "member", at())
+
+    assert len(one.book.places[ONE].said) == CLAIMS_MAX
 
 
 def test_a_full_book_forgets_no_address_of_a_node_that_is_linked() -> None:
@@ -262,6 +333,9 @@ def test_an_address_that_is_our_own_is_not_dialled_until_another_node_is_found_t
     assert one.book.on_timer(at()) == [no_timer(DIAL)]
     one.book.on_found(BEN, ONE, "mdns", at())
     assert one.book.on_timer(at()) == [Dial(ONE), no_timer(DIAL)]
+    one.book.on_self(ONE)
+    one.book.on_found(BEN, ONE, "mdns", at())
+    assert one.book.on_timer(at()) == [no_timer(DIAL)]
 
 
 def test_a_full_book_forgets_what_failed_most_and_nothing_that_lasts() -> None:

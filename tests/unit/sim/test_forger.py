@@ -1,0 +1,88 @@
+"""A host gone bad makes what it can make without others' keys: lies that verification finds, each kind of them."""
+
+from mesh import frames as f
+from mesh.engines.journal import Journal, Verdict
+from mesh.types import LinkId, NodeId
+from sim.forger import EVERY_US, Forger
+from sim.network import Network
+from sim.workload import App
+from sim.world import World
+
+ROUNDS = 40
+
+
+def forger(world: World, name: str) -> Forger:
+    return Forger(world, world.machines[name], world.rng.fork("forger"))
+
+
+def two() -> World:
+    """Ana, to whom somebody publishes, and Eve, who is bad."""
+    world = World(5, Network.even(delay_us=10_000))
+    world.add("ana", "eu")
+    world.add("eve", "us", ("ana",))
+    world.run(1)
+    App(world, "app", ["ana"]).publish("room/1", b"the truth")
+    world.run(1)
+    return world
+
+
+def test_each_kind_of_forged_batch_is_refused_for_what_it_is() -> None:
+    world = two()
+    eve, ana = forger(world, "eve"), world.machines["ana"].node
+    assert ana is not None
+    journal = Journal(
+        ana.identity.mesh, world.suite, ana.holdings, {NodeId(ana.identity.node)}.__contains__, pending_max=2
+    )
+    found = set()
+
+    for _ in range(ROUNDS):
+        world.now_us += EVERY_US
+        for frame in eve.forged():
+            assert isinstance(frame, f.Push)
+            verdict = journal.on_push(LinkId(1), frame.batch, 0, world.machines["ana"].clock.now(world.now_us))
+            found.add((verdict, journal.fault if verdict is Verdict.INVALID else ""))
+
+    assert found == {
+        (Verdict.INVALID, "the epoch is not signed by its node"),
+        (Verdict.INVALID, "the signature does not verify"),
+        (Verdict.STRANGER, ""),
+    }
+
+
+def test_a_forger_writes_no_faster_than_it_can_and_not_while_its_node_is_down_or_alone() -> None:
+    world = two()
+    eve = forger(world, "eve")
+
+    assert len(eve.forged()) == 1
+    assert eve.forged() == []
+    world.crash(world.machines["eve"])
+    world.now_us += EVERY_US
+    assert eve.forged() == []
+    alone = World(5)
+    alone.add("eve")
+    assert forger(alone, "eve").forged() == []
+
+
+def test_a_forger_without_a_batch_of_its_victim_certifies_a_log_itself() -> None:
+    world = World(5, Network.even(delay_us=10_000))
+    world.add("ana", "eu")
+    world.add("eve", "us", ("ana",))
+    world.run(1)
+    eve = forger(world, "eve")
+
+    for _ in range(ROUNDS):
+        world.now_us += EVERY_US
+        (frame,) = eve.forged()
+        assert isinstance(frame, f.Push)
+        assert frame.batch.first == 1
+
+
+def test_lies_about_addresses_put_everybody_at_the_liar_and_the_liar_at_everybody() -> None:
+    world = two()
+    ana, eve = world.machines["ana"], world.machines["eve"]
+
+    (frame,) = forger(world, "eve").misled((b"certificate",))
+
+    assert frame == f.Members(
+        (b"certificate",), ((NodeId(ana.node_id), eve.address), (NodeId(eve.node_id), ana.address))
+    )
