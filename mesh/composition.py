@@ -46,6 +46,34 @@ class Checked(Protocol):
 class Composition:
     """The engines of a node, and what they share."""
 
+    # Of more than thirty attributes CPython 3.11 shares no keys between instances, and looks each of them up by its name.
+    __slots__ = (
+        "_doors",
+        "_doors_touched",
+        "_engines",
+        "book",
+        "clock",
+        "config",
+        "delivery",
+        "dissemination",
+        "guard",
+        "histories",
+        "holdings",
+        "identity",
+        "intake",
+        "journal",
+        "life",
+        "links",
+        "peers",
+        "receipts",
+        "repair",
+        "roster",
+        "serving",
+        "sessions",
+        "started",
+        "suite",
+    )
+
     def __init__(self, config: NodeConfig, identity: Identity, suite: Suite) -> None:
         """Build what is there before a node starts."""
         self.config = config

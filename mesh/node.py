@@ -38,12 +38,13 @@ NAMES_REQUEST = 0
 """Loads of the node's own; those of engines are 1, 2 or 3 modulo 4."""
 NAMES_ASKED_MAX = 1_024
 STARTED_ONCE = "a node is started once, by its first event"
-ROUTED_BEFORE = f.Hello | f.Push
-"""Made once: a union that is written where it is asked for is made at each asking."""
+ROUTED_BEFORE = (f.Hello, f.Push)
 
 
 class Node(Composition):
     """One node of a mesh: deterministic, without input or output of its own."""
+
+    __slots__ = ("_ahead", "_doubted", "_drained", "_draining", "_effects", "_strip_before_ms", "_timers")
 
     def __init__(self, config: NodeConfig, identity: Identity, suite: Suite) -> None:
         """Build a node that waits for `Started`."""
@@ -92,16 +93,16 @@ class Node(Composition):
     def _on_timer(self, timer: e.Timer, now: Now) -> list[Outcome]:
         key = timer.key
         match timer.kind:
-            case links.GREETING:
-                return self.links.on_greeting_timer(key[0], now)
-            case links.ALIVE:
-                return self.links.on_alive_timer(now)
-            case links.DIAL:
-                return self.book.on_timer(now)
-            case dissemination.ANNOUNCE:
+            case dissemination.ANNOUNCE:  # the most frequent first, as for frames
                 return self.dissemination.on_announce_timer()
             case dissemination.GRAFT:
                 return self.dissemination.on_graft_timer(key[0], key[1], now)
+            case links.ALIVE:
+                return self.links.on_alive_timer(now)
+            case links.GREETING:
+                return self.links.on_greeting_timer(key[0], now)
+            case links.DIAL:
+                return self.book.on_timer(now)
             case repair.DUE:
                 return self.repair.on_due_timer(key[0], now)
             case repair.STALL:
@@ -204,17 +205,14 @@ class Node(Composition):
                 assert_never(event)
 
     def _on_frame(self, link: LinkId, frame: f.Frame, size: int, now: Now) -> list[Outcome]:
-        outcomes = self.links.on_frame(link, frame, now)
+        outcomes = self.links.on_frame(link, frame, size, now)
         if link not in self.links.links:  # it is gone, or was before
             return outcomes
         if outcomes:
             self._run(outcomes, now)
-        if isinstance(frame, f.Push):
+        if type(frame) is f.Push:
             return self._on_push(link, frame.batch, now)
-        outcomes = self.links.on_control(link, size, now)
-        if outcomes:
-            return outcomes  # it was too much, and the link is gone
-        if isinstance(frame, f.Hello):
+        if type(frame) is f.Hello:
             return self._on_hello(link, frame, now)
         peer = self.peers.by_link.get(link) or self.links.reading(link)
         assert peer is not None, "nothing but HELLO passes before it"
@@ -426,9 +424,11 @@ class Node(Composition):
         """Seal what has gathered, and give the disk all that waits for it, if it has room for another append."""
         if not self.journal.has_room:
             return
-        own, outcomes = self.intake.seal(now, self.guard.wall_ms(now))
-        self._run(outcomes, now)
-        self._run(self.dissemination.push(own, now), now)
+        own: list[Batch] = []
+        if self.intake.gathered:
+            own, outcomes = self.intake.seal(now, self.guard.wall_ms(now))
+            self._run(outcomes, now)
+            self._run(self.dissemination.push(own, now), now)
         vanishing = tuple(self.holdings.vanishing)
         append = self.journal.append(own, self.roster.take_learnt(), self._strip_before_ms, vanishing)
         self._strip_before_ms = 0

@@ -53,7 +53,13 @@ class LogId(NamedTuple):
     space: str = DEFAULT_SPACE
 
 
-class Now(NamedTuple):
+log_of = lru_cache(maxsize=16_384)(LogId)
+"""The same object for the same log, for what comes from outside: all tables are keyed by logs, and a key that *is* the one
+in the table is not compared with it field by field."""
+
+
+@value
+class Now:
     """The time as the host tells it: `mono_us` never goes backwards, `wall_ms` (since 1970) may."""
 
     mono_us: int

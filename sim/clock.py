@@ -49,7 +49,7 @@ class Clock:
         """What both show."""
         mono_us = self.mono_us(true_us) if self.drift_ppm else self.base_us + true_us - self.since_us
         wall_ms = WALL_MS + mono_us // 1_000 + self.offset_ms if self.frozen_ms is None else self.frozen_ms
-        return tuple.__new__(Now, (mono_us, wall_ms))  # as `Now` would, but without a call: it is needed at each tick
+        return Now(mono_us, wall_ms)
 
     def drift(self, ppm: int, true_us: int) -> None:
         """Run faster or slower from now on."""

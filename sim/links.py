@@ -141,7 +141,7 @@ class Links:
                 at_us = pipe.free_us
             else:
                 pipe.free_us = at_us
-            world.at(at_us, self._arrive, pipe, (pipe.number, packed))
+            world.due(at_us, self._arrive, pipe, (pipe.number, packed))
             return
         if pipe.waiting or pipe.held_bytes > AHEAD_BYTES or (pipe.path.rate_bps and self._is_far_behind(pipe.path)):
             self._number += 1
@@ -188,7 +188,7 @@ class Links:
             at_us = pipe.free_us
         else:
             pipe.free_us = at_us
-        world.at(at_us, self._arrive, pipe, frame)
+        world.due(at_us, self._arrive, pipe, frame)
 
     def _arrive(self, pipe: Pipe, frame: tuple[int, bytes]) -> None:
         path, target = pipe.path, pipe.target
@@ -202,11 +202,12 @@ class Links:
         if number != pipe.due:  # what left before it was held up on its way, and comes again
             pipe.early[number] = packed
             return
-        pipe.due += 1
+        pipe.due = number + 1
         self._take(pipe, target, packed)
-        while pipe.early and pipe.due in pipe.early and pipe.target_link in target.links:
+        early = pipe.early
+        while early and pipe.due in early and pipe.target_link in target.links:
             pipe.due += 1
-            self._take(pipe, target, pipe.early.pop(pipe.due - 1))
+            self._take(pipe, target, early.pop(pipe.due - 1))
 
     def _take(self, pipe: Pipe, target: Machine, packed: bytes) -> None:
         """A frame is next in its stream, and reaches the node."""

@@ -77,15 +77,16 @@ class Stream(Rng):
     def below(self, bound: int) -> int:
         """Draw an integer in `[0, bound)`."""
         assert bound > 0
-        block = self._block
-        if not block:
-            self._blocks += 1
-            raw = blake2b(self._blocks.to_bytes(9, "big"), key=self._key, digest_size=BLOCK.size).digest()
-            block = self._block = list(BLOCK.unpack(raw))
-        value = block.pop() % bound
+        value = (self._block or self._filled()).pop() % bound
         if self._is_kept:
             self._drawn.append(value)
         return value
+
+    def _filled(self) -> list[int]:
+        self._blocks += 1
+        raw = blake2b(self._blocks.to_bytes(9, "big"), key=self._key, digest_size=BLOCK.size).digest()
+        self._block = list(BLOCK.unpack(raw))
+        return self._block
 
     def chance(self, ppm: int) -> bool:
         """Whether something happens that happens so many times in a million; a draw of 0 says that it does not."""

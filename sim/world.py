@@ -128,11 +128,14 @@ class World:
 
     def at(self, t_us: int, action: Callable[..., None], *arguments: Any) -> None:
         """Do something at a time."""
+        self.due(t_us, call, action, arguments)
+
+    def due(self, t_us: int, action: Callable[[Any, Any], None], one: Any, other: Any) -> None:
+        """The same for what happens all the time: with two arguments, nothing is packed and unpacked."""
         self._number = number = self._number + 1
         if t_us < self.now_us:  # noqa: PLR1730  # without a call, for each thing that happens
             t_us = self.now_us
-        one, two, three = (action, *arguments) if len(arguments) == 2 else (call, action, arguments)
-        heappush(self._heap, (t_us, number, one, two, three))
+        heappush(self._heap, (t_us, number, action, one, other))
 
     def after(self, delay_us: int, action: Callable[..., None], *arguments: Any) -> None:
         """Do something later."""
@@ -251,6 +254,10 @@ class World:
         if machine.inbox and not machine.ticking:
             self.plan(machine)
 
+    def drain(self, machine: Machine, seconds: float = 5) -> None:
+        """Ask a node to stop in good order."""
+        self.hear(machine, Draining(machine.clock.mono_us(self.now_us) + int(seconds * 1_000_000)))
+
     # --- ticks -------------------------------------------------------------------------------------------------------
 
     def hear(self, machine: Machine, event: Event) -> None:
@@ -308,7 +315,7 @@ class World:
             deadline_us = node.deadline_us()
             if deadline_us is not None and deadline_us != machine.alarm_us:
                 machine.alarm_us = deadline_us
-                self.at(machine.clock.true_us(deadline_us), self._ring, machine, machine.life, deadline_us)
+                self.due(machine.clock.true_us(deadline_us), self._ring, machine, deadline_us)
 
     def check_all(self) -> None:
         """Assert every invariant of every node that runs."""
@@ -316,8 +323,8 @@ class World:
             if machine.node is not None and machine.node.started:
                 machine.node.check_all()
 
-    def _ring(self, machine: Machine, life: int, deadline_us: int) -> None:
-        if machine.life == life and machine.alarm_us == deadline_us:
+    def _ring(self, machine: Machine, deadline_us: int) -> None:
+        if machine.alarm_us == deadline_us:
             machine.alarm_us = -1
             self.hear(machine, Wakeup())
 
@@ -346,7 +353,7 @@ class World:
                 if sealed:
                     self.cover("batch/sealed", len(sealed))
                 cost_us = machine.disk_rng.between(*APPEND_US) + machine.slow_disk_us
-                self.after(cost_us, self._answer, machine, machine.life, effect)
+                self.due(self.now_us + cost_us, self._answer, machine, effect)
             case Tell(sessions, operation):
                 packed = encode_operation(operation)
                 self._noted.append(packed)
@@ -385,13 +392,13 @@ class World:
         if machine.life == life:
             self.hear(machine, machine.disk.load(load))
 
-    def _answer(self, machine: Machine, life: int, append: Append) -> None:
-        """The disk answers an append, in order; after a failed one it fails all behind it."""
-        if machine.life != life or not machine.appending:
+    def _answer(self, machine: Machine, append: Append) -> None:
+        """The disk answers an append of this life, in order; after a failed one it fails all behind it."""
+        if not machine.appending:
             return
         if machine.appending[0] is not append:
             if any(append is each for each in machine.appending):  # a slower one is before it
-                self.after(100, self._answer, machine, life, append)
+                self.due(self.now_us + 100, self._answer, machine, append)
             return
         disk = machine.disk
         if disk.full or disk.failing:
@@ -475,12 +482,6 @@ class World:
         heard(operation)
         if isinstance(operation, Goodbye):
             self.disconnect(machine, session)
-
-    def drain(self, machine: Machine, seconds: float = 5) -> None:
-        """Ask a node to stop in good order."""
-        self.hear(machine, Draining(machine.clock.mono_us(self.now_us) + int(seconds * 1_000_000)))
-
-    # --- questions ---------------------------------------------------------------------------------------------------
 
     def converged(self, names: list[str] | None = None) -> bool:
         """Whether all running nodes, or all of those named, have stored the same of all that lives.

@@ -93,7 +93,7 @@ class ClockGuard:
 
     def on_now(self, now: Now) -> None:
         """Notice a leap of the wall clock against the monotonic one. Call at the start of each tick."""
-        mono_us, wall_ms = now
+        mono_us, wall_ms = now.mono_us, now.wall_ms
         mono_ms = mono_us // 1_000
         base = wall_ms - mono_ms
         if base == self._base_ms and base == self._judged_ms and self._agreed and not self._leapt:  # as nearly always
@@ -135,7 +135,7 @@ class ClockGuard:
         return min((low, high), key=lambda clock: abs(clock - now.wall_ms))
 
     def _agrees(self, now: Now) -> bool:
-        mono_us, wall_ms = now
+        mono_us, wall_ms = now.mono_us, now.wall_ms
         base_ms = wall_ms - mono_us // 1_000
         if base_ms != self._judged_ms:
             self._judged_ms, self._agreed = base_ms, self._judge(now)
@@ -151,7 +151,7 @@ class ClockGuard:
         """Whether our clock agrees with what we know, so that things may expire."""
         if self._leapt:
             return False
-        mono_us, wall_ms = now
+        mono_us, wall_ms = now.mono_us, now.wall_ms
         return self._agreed if wall_ms - mono_us // 1_000 == self._judged_ms else self._agrees(now)
 
     def wall_ms(self, now: Now) -> int:

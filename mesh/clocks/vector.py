@@ -78,12 +78,16 @@ class IntervalSet:
 
     def includes(self, other: IntervalSet) -> bool:
         """Whether all that the other includes is included here."""
-        same = self._firsts == other._firsts and self._lasts == other._lasts
-        return same or all(map(self.covers, other._firsts, other._lasts))
+        return self.equals(other) or all(map(self.covers, other._firsts, other._lasts))
+
+    def equals(self, other: IntervalSet) -> bool:
+        """Whether both include the same: `==` without asking what the other is."""
+        return self._firsts == other._firsts and self._lasts == other._lasts
 
     def is_run(self, first: int, last: int) -> bool:
         """Whether `first..last` is all that is included."""
-        return self._firsts == [first] and self._lasts == [last]
+        firsts = self._firsts
+        return len(firsts) == 1 and firsts[0] == first and self._lasts[0] == last
 
     def touches(self, first: int, last: int) -> bool:
         """Whether any of `first..last` is included."""

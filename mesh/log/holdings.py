@@ -72,12 +72,14 @@ class Holdings:
         self.vanishing: list[LogId] = []
         """Those that the disk has not been told to drop; what comes of them meanwhile would be dropped with them."""
         self.recent = RecentBatches(recent_bytes_max)
-        self.digest = 0
         self.revision = 0
         self.touched: dict[LogId, bool] = {}
         """Logs of which something changed in this tick, and whether that was stored, for `check`; the node clears it as
         the next begins."""
+        self._digest = 0
         self._digests: dict[LogId, int] = {}
+        self._stale: dict[LogId, None] = {}
+        """Logs whose part in the digest is that of an earlier revision: it is asked for seldom, and changes with each batch."""
         self._revised: OrderedDict[LogId, int] = OrderedDict()
         self._named: dict[tuple[object, ...], NameRun] = {}
 
@@ -93,6 +95,19 @@ class Holdings:
         self.names = NameIndex(runs)
 
     # --- questions ---------------------------------------------------------------------------------------------------
+
+    @property
+    def digest(self) -> int:
+        """64 bits that are equal when two nodes have stored the same, heads included. Costs what changed since it was asked."""
+        for log in self._stale:
+            held = self.stored.get(log)
+            self._digest -= self._digests.pop(log, 0)
+            if held is not None:
+                self._digests[log] = digest = held.digest()
+                self._digest += digest
+        self._stale.clear()
+        self._digest &= _DIGEST_MASK
+        return self._digest
 
     def has(self, log: LogId, first: int, last: int) -> bool:
         """Whether all of a range has been received."""
@@ -249,16 +264,10 @@ class Holdings:
 
     def _revise(self, log: LogId) -> None:
         self.touched[log] = True
-        held = self.stored.get(log)
-        digest = held.digest() if held is not None else 0
-        self.digest = (self.digest - self._digests.get(log, 0) + digest) & _DIGEST_MASK
+        self._stale[log] = None
         self.revision += 1
         self._revised[log] = self.revision
         self._revised.move_to_end(log)
-        if held is None:
-            self._digests.pop(log, None)
-        else:
-            self._digests[log] = digest
 
     def check(self) -> None:
         """Assert the invariants of the logs that were touched."""
@@ -278,9 +287,10 @@ class Holdings:
                 durable = stored.positions
                 if self.touched[log]:
                     stored.check()
-                    assert self._digests[log] == stored.digest(), log
-            assert here.count == durable.count + lying, log
-            assert here.includes(durable), log
+            if lying or received is None or stored is None or received.runs != stored.runs:  # not at every second look
+                assert here.count == durable.count + lying, log
+                assert here.includes(durable), log
+                assert lying or received is None or stored is None or _names_agree(received, stored), log
 
     def check_all(self) -> None:
         """Assert the invariants."""
@@ -292,3 +302,11 @@ class Holdings:
         waiting = VersionVector((log, IntervalSet([(b.first, b.last)])) for (log, _), b in self.pending.items())
         assert rest == waiting, (rest, waiting)
         assert self.digest == sum(held.digest() for held in self.stored.values()) & _DIGEST_MASK
+
+
+def _names_agree(one: Log, other: Log) -> bool:
+    """Whether two logs of the same positions have the same names beside their holes, as far as both know them."""
+    pairs = [
+        (a, b) for mine, theirs in zip(one.runs, other.runs, strict=True) for a, b in zip(mine, theirs, strict=True)
+    ]
+    return all(a == b or UNKNOWN_NAME in (a, b) for a, b in pairs)

@@ -152,11 +152,11 @@ class Log:
 
     def check(self) -> None:
         """Assert that runs and positions agree and that what touches is joined."""
-        assert len(self.positions) == len(self.runs)
         if len(self.runs) == 1:  # as nearly always
-            run = self.runs[0]
-            assert 0 < run.first <= run.last and self.positions.is_run(run.first, run.last)
+            first, last, _, _ = self.runs[0]
+            assert 0 < first <= last and self.positions.is_run(first, last)
             return
+        assert len(self.positions) == len(self.runs)
         below = -1
         for run, (first, last) in zip(self.runs, self.positions, strict=True):
             assert below + 1 < first <= last

@@ -65,8 +65,9 @@ def _follows(run: NameRun, new: NameRun, held: IntervalSet) -> bool:
 
 def _joined(run: NameRun, new: NameRun) -> NameRun:
     """A run and the one that goes on where it ends."""
-    expires_ms = max(run.expires_ms, new.expires_ms)
-    return run._replace(last=new.last, to_position=new.to_position, expires_ms=expires_ms)
+    publisher, incarnation, first, _, log, from_position, _, expires_ms = run
+    expires_ms = max(expires_ms, new.expires_ms)
+    return NameRun(publisher, incarnation, first, new.last, log, from_position, new.to_position, expires_ms)
 
 
 def _holds(run: NameRun, new: NameRun) -> bool:

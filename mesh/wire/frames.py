@@ -19,7 +19,7 @@ from mesh.errors import DecodeError
 from mesh.log.batch import batch_from_parts
 from mesh.log.log import UNKNOWN_NAME
 from mesh.log.record import NESTING_MAX, UNPACK_ERRORS, refuse_depth, unpacked, unpacker
-from mesh.types import EPOCH_MAX, NODE_ID_BYTES, Address, LogId, NodeId
+from mesh.types import EPOCH_MAX, NODE_ID_BYTES, Address, LogId, NodeId, log_of
 
 FRAME_BYTES_MAX = 1_310_720
 """1.25 MiB: a record of 1 MiB and all that goes with it (protocol.md, 2)."""
@@ -109,7 +109,7 @@ def log_id(value: Any) -> LogId:
     node, epoch, space = array(value, 3, 3)
     if type(epoch) is not int or not 0 <= epoch < EPOCH_MAX:
         raise DecodeError("an epoch lies below 2^63")
-    return LogId(blob(node, NODE_ID_BYTES), epoch, text(space))  # type: ignore[arg-type]  # a call for nothing
+    return log_of(blob(node, NODE_ID_BYTES), epoch, text(space))
 
 
 def interval(first: Any, last: Any) -> tuple[int, int]:

@@ -63,7 +63,7 @@ def _knows_nothing_that_it_has(*_: Any) -> bool:
 
 BROKEN: dict[tuple[int, str], tuple[type, str, Callable[..., Any]]] = {
     (3, "halves"): (Links, "_settle_double", _nothing),
-    (5, "flood"): (Links, "on_control", _nothing),
+    (5, "flood"): (Links, "_on_flood", _nothing),
     (9, "second-announcer"): (
         Dissemination,
         "on_ihave",

@@ -137,13 +137,14 @@ class Tail:
     def settle(self, now: Now) -> list[Outcome]:
         """Deliver what has become deliverable to the tail."""
         outcomes: list[Outcome] = []
-        late, self.late = self.late, {}
-        for log in sorted(late):
-            for first, last in sorted(late[log]):
-                if log in self.held_up:
-                    self.late.setdefault(log, []).append((first, last))
-                elif self.holdings.stored_of(log).covers(first, last):
-                    outcomes += self._deliver(log, first, last, late=True)
+        if self.late:
+            late, self.late = self.late, {}
+            for log in sorted(late):
+                for first, last in sorted(late[log]):
+                    if log in self.held_up:
+                        self.late.setdefault(log, []).append((first, last))
+                    elif self.holdings.stored_of(log).covers(first, last):
+                        outcomes += self._deliver(log, first, last, late=True)
         fresh, self.fresh = self.fresh, {}
         for log in fresh if len(fresh) < 2 else sorted(fresh, key=self._age):
             if self._held(log) and log not in self.held_up:
@@ -164,6 +165,8 @@ class Tail:
         """Move the horizon of a log to its next hole."""
         horizon = self.horizon.get(log, 0)
         stored = self.holdings.stored_of(log)
+        if stored.is_run(1, stored.last) and horizon < stored.last:  # there is no hole, as nearly always
+            return self._deliver(log, horizon + 1, stored.last, late=False)
         runs = stored.within(horizon + 1, max(stored.last, horizon + 1))
         outcomes: list[Outcome] = []
         if runs and runs[0][0] == horizon + 1:

@@ -36,7 +36,7 @@ from mesh.effects import (
 )
 from mesh.engines.links.addresses import AddressBook
 from mesh.errors import RemoteError, require
-from mesh.frames import Alive, Credit, Frame, Hello
+from mesh.frames import Alive, Credit, Frame, Hello, Push
 from mesh.log.batch import BODY_BYTES_MAX
 from mesh.peers import Peer, Peers
 from mesh.types import US_PER_MS, Address, LinkId, NodeId, Now
@@ -240,8 +240,11 @@ class Links:
 
     # --- frames ------------------------------------------------------------------------------------------------------
 
-    def on_frame(self, link_id: LinkId, frame: Frame, now: Now) -> list[Outcome]:
-        """Account for a frame that came. The link is gone afterwards if it may not say this now."""
+    def on_frame(self, link_id: LinkId, frame: Frame, size: int, now: Now) -> list[Outcome]:
+        """Account for a frame that came; all but batches, which have credit, count against the rate of its link.
+
+        The link is gone afterwards if it may not say this now, or says too much.
+        """
         link = self.links.get(link_id)
         if link is None:
             return []  # we have hung up; what was under way does not matter
@@ -251,7 +254,13 @@ class Links:
         link.heard_us = now.mono_us
         rate = self.config.control_bytes_per_s
         budget, most = link.budget + idle_us * rate // 1_000_000, rate * CONTROL_BURST_S
-        link.budget = budget if budget < most else most  # noqa: FURB136  # without a call, at each frame
+        if budget > most:  # noqa: PLR1730  # without a call, at each frame
+            budget = most
+        if type(frame) is not Push:
+            budget -= size if size > CONTROL_BYTES_MIN else CONTROL_BYTES_MIN  # noqa: FURB136  # as above
+        link.budget = budget
+        if budget < 0:
+            return self._on_flood(link_id, now)
         peer = link.peer
         if link.carried and peer is not None and not peer.silent:  # as nearly always
             return []
@@ -266,11 +275,8 @@ class Links:
                 outcomes.append(PeerBack(link_id))
         return outcomes
 
-    def on_control(self, link_id: LinkId, size: int, now: Now) -> list[Outcome]:
-        """Count a control frame against the rate of its link."""
-        link = self.links[link_id]
-        link.budget -= size if size > CONTROL_BYTES_MIN else CONTROL_BYTES_MIN  # noqa: FURB136  # as above
-        return self._drop(link_id, Code.CONTROL_FLOOD, "", now) if link.budget < 0 else []
+    def _on_flood(self, link_id: LinkId, now: Now) -> list[Outcome]:
+        return self._drop(link_id, Code.CONTROL_FLOOD, "", now)
 
     def _settle_double(self, link: Link, peer: Peer, now: Now) -> list[Outcome]:
         """The newer of two links has carried a frame each way: the smaller identity closes the older."""

@@ -362,7 +362,7 @@ def test_a_check_trips_over_each_broken_invariant() -> None:
     unpended = holding(batch)
     unpended.received[writer.log].add(more)
     wrong_sum = holding(batch)
-    wrong_sum.digest += 1
+    wrong_sum._digest += 1
     broken_log = holding(batch)
     broken_log.stored[writer.log].runs.clear()
     broken_names = holding(batch)
@@ -371,3 +371,20 @@ def test_a_check_trips_over_each_broken_invariant() -> None:
     for holdings in (stored_only, waiting_nowhere, unpended, wrong_sum, broken_log, broken_names):
         with pytest.raises(AssertionError):
             holdings.check_all()
+
+
+def test_a_name_that_one_of_two_tables_does_not_know_is_no_contradiction_and_another_name_is() -> None:
+    writer = Writer()
+    batch, more = writer.write(1), writer.write(1)
+    holdings = holding(batch)
+    holdings.receive(more)
+    holdings.lose(writer.log, 1, 1)  # damaged while the next one is on its way to the disk
+    holdings.store(more)
+
+    holdings.check()
+
+    assert holdings.received[writer.log].runs == [Run(2, 2, UNKNOWN_NAME, more.name)]
+    assert holdings.stored[writer.log].runs == [Run(2, 2, batch.name, more.name)]
+    holdings.stored[writer.log].runs[0] = Run(2, 2, batch.name, b"?" * 32)
+    with pytest.raises(AssertionError):
+        holdings.check()

@@ -17,7 +17,7 @@ from mesh.engines.links import LinkConfig
 from mesh.engines.links.addresses import DIAL
 from mesh.engines.links.core import CONTROL_BURST_S, GREETING
 from mesh.errors import ConfigError
-from mesh.frames import Credit, Hello
+from mesh.frames import Credit, Hello, Push
 from mesh.log.batch import BODY_BYTES_MAX
 from tests.engine_samples import LIFE, TO_BEN, TO_CY, at, no_timer, set_timer
 from tests.link_samples import (
@@ -36,7 +36,7 @@ from tests.link_samples import (
     net,
     up,
 )
-from tests.samples import BEN, SUITE, WALL_MS
+from tests.samples import BEN, SUITE, WALL_MS, Writer
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,7 @@ def test_the_dialler_says_hello_and_waits_for_the_other() -> None:
 def test_the_acceptor_answers_hello_grants_credit_and_begins_to_write() -> None:
     one = net()
     assert one.links.on_link_up(up(), at()) == [set_timer(GREETING, TO_BEN, ms=5_000), alive(60_000)]
-    assert one.links.on_frame(TO_BEN, hello(), at(10)) == []
+    assert one.links.on_frame(TO_BEN, hello(), 0, at(10)) == []
 
     outcomes = one.links.on_hello(TO_BEN, hello(address=AT_BEN), at(10))
 
@@ -124,8 +124,8 @@ def test_nothing_is_accepted_before_hello() -> None:
     one = net()
     one.links.on_link_up(up(), at())
 
-    assert one.links.on_frame(TO_BEN, FRAME, at()) == dropped(TO_BEN, Code.HELLO_MISSING, "IHave")
-    assert one.links.on_frame(TO_BEN, FRAME, at()) == []
+    assert one.links.on_frame(TO_BEN, FRAME, 0, at()) == dropped(TO_BEN, Code.HELLO_MISSING, "IHave")
+    assert one.links.on_frame(TO_BEN, FRAME, 0, at()) == []
 
 
 OTHER_MESH = solo_identity(SUITE, b"x", b"other", "eu", WALL_MS)
@@ -237,19 +237,21 @@ def test_a_link_on_which_nonsense_came_is_dropped(code: Code) -> None:
 
 def test_a_flood_of_control_frames_is_cut_off_and_a_rate_within_its_limit_is_not() -> None:
     one = greeted(replace(CONFIG, control_bytes_per_s=1_000))
-    burst = 1_000 * CONTROL_BURST_S
+    left = one.links.links[TO_BEN].budget
+    assert left == 1_000 * CONTROL_BURST_S - 16  # HELLO counts, too
 
-    assert one.links.on_control(TO_BEN, burst - 16, at()) == []
-    assert one.links.on_control(TO_BEN, 1, at()) == []
-    one.links.on_frame(TO_BEN, FRAME, at(100))
-    assert one.links.on_control(TO_BEN, 100, at(100)) == []
+    assert one.links.on_frame(TO_BEN, FRAME, left - 16, at()) == []
+    assert one.links.on_frame(TO_BEN, FRAME, 1, at()) == []
+    assert one.links.links[TO_BEN].budget == 0
+    assert one.links.on_frame(TO_BEN, Push(Writer().write(1)), 1 << 20, at()) == []  # batches have their own credit
+    assert one.links.on_frame(TO_BEN, FRAME, 100, at(100)) == []
     flooded = dropped(TO_BEN, Code.CONTROL_FLOOD, peer=BEN)
-    assert one.links.on_control(TO_BEN, 1, at(100)) == [*flooded, PeerDown(TO_BEN), no_timer(DIAL)]
+    assert one.links.on_frame(TO_BEN, FRAME, 1, at(100)) == [*flooded, PeerDown(TO_BEN), no_timer(DIAL)]
 
 
 def test_a_pause_does_not_save_up_for_more_than_a_burst() -> None:
     one = greeted(replace(CONFIG, control_bytes_per_s=1_000))
 
-    one.links.on_frame(TO_BEN, FRAME, at(50_000))
+    one.links.on_frame(TO_BEN, FRAME, 20, at(50_000))
 
-    assert one.links.links[TO_BEN].budget == 1_000 * CONTROL_BURST_S
+    assert one.links.links[TO_BEN].budget == 1_000 * CONTROL_BURST_S - 20
