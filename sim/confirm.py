@@ -1,31 +1,32 @@
-"""Confirms what `sim.topology` predicts of losses: each is played, and what the graph says must come true in the world.
+"""Confirms what `sim.topology` predicts: losses and durability levels are played, and the graph must be right about them.
 
 A loss that splits a mesh must keep messages from crossing for as long as it lasts; one that does not must not; and after
-it heals, the mesh must converge within the bound that was predicted.
+it heals, the mesh must converge within the bound that was predicted. A level is played at its narrowest: as many nodes as it
+asks for are cut off from all others, so that an acknowledged message stands there and nowhere else; then as many disks or
+regions are lost as it should survive, and the message must reach everyone from what is left.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from sim.heap import Play
-from sim.scenario.building import linked, network_of
-from sim.scenario.cast import Cast
-from sim.scenario.model import Scenario
 from sim.scenario.reading import from_tables
-from sim.tape import Tape
 from sim.topology import Graph, Report
-from sim.topology.graph import link
-from sim.topology.report import Kind, Loss
+from sim.topology.report import Kind, Level, Loss
 from sim.units import MILLION
 
 LOSS_S, LASTS_S = 3, 20
+TOLD_S, WIPED_S = 1, 10
+"""When the message is published after a loss begins, and when disks are lost then."""
+PROBE = "probe/1"
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class LossVerdict:
     """One loss with one seed: what was predicted, and what was seen."""
 
     what: str
@@ -56,60 +57,192 @@ class Verdict:
         return {**asdict(self), "is_true": self.is_true}
 
 
-def graph_of(scenario: Scenario) -> Graph:
-    """The graph of a scenario's nodes and links."""
-    from sim.heap import round_trips_of  # noqa: PLC0415  # heap knows the matrices
+@dataclass(frozen=True, slots=True)
+class LevelVerdict:
+    """One durability level with one seed: which disks were lost, and whether the message outlived them."""
 
-    cast = Cast(scenario)
-    pairs = linked(cast, Tape().stream(b"play/0", "play").fork("topology"))
-    network = network_of(cast, round_trips_of(scenario), pairs)
-    links = [link(a, b, network.round_trip_us(a, b), network.path(a, b).rate_bps or None) for a, b in pairs]
-    return Graph({name: member.region for name, member in cast.nodes.items()}, tuple(links))
+    what: str
+    seed: int
+    holders: tuple[str, ...]
+    """The only nodes that could have the message when disks were lost ..."""
+    lost: tuple[str, ...]
+    """... and those of them whose disks were."""
+    wiped: int
+    """How many really were: none is wiped that has the last good copy."""
+    copies: int
+    regions: int
+    """What the publisher was told before."""
+    arrived: bool
+    """Whether everyone was shown the message in the end."""
+    is_enough: bool
+    """Whether that is the level."""
+    broken: list[str]
+
+    @property
+    def is_true(self) -> bool:
+        """Whether it survived what was predicted."""
+        return self.is_enough and self.arrived and not self.broken and self.wiped == len(self.lost)
+
+    def line(self) -> str:
+        """In a line."""
+        told = f"acknowledged at copies {self.copies}, regions {self.regions}"
+        lost = f"{self.wiped} of {len(self.lost)} disks lost ({', '.join(self.lost) or 'none'})"
+        seen = "arrived everywhere" if self.arrived else "did not arrive everywhere"
+        return f"{self.what}, seed {self.seed}: {told}; {lost}; it {seen}, {self.broken or 'kept'}"
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return {**asdict(self), "is_true": self.is_true}
 
 
-def predicted(report: Report) -> list[Loss]:
-    """The losses that can be played: every single one of a node, a link or a region."""
-    return [loss for loss in report.losses if loss.kind is not Kind.LINKS and loss.parts]
+Verdict = LossVerdict | LevelVerdict
 
 
-def confirm(graph: Graph, report: Report, seeds: int, name: str = "topology") -> Iterator[Verdict]:
-    """Play each of them with some seeds. Raises `ScenarioError` for names that no node has."""
-    return (_play(graph, report, loss, seed, name) for loss in predicted(report) for seed in range(seeds))
+def predicted(report: Report) -> list[Loss | Level]:
+    """What can be played: every single loss of a node, a link or a region, and every level that can be reached."""
+    losses = [loss for loss in report.losses if loss.kind is not Kind.LINKS and loss.parts]
+    return [*losses, *(level for level in report.levels if level.reachable)]
 
 
-def _play(graph: Graph, report: Report, loss: Loss, seed: int, name: str) -> Verdict:
-    left = [name for part in loss.parts for name in part]
-    publisher = left[0]
-    if loss.kind is Kind.NODE:
-        event: dict[str, Any] = {"crash": list(loss.what)}
-    elif loss.kind is Kind.REGION:
-        event = {"crash": [f"@{region}" for region in loss.what]}
-    else:
-        one, other = next(each.pair for each in graph.links if " – ".join(each.pair) == loss.what[0])
-        event = {"partition": [[one], [other]]}
-    tables: dict[str, Any] = {
-        "title": f"loss of {' '.join(loss.what)}",
-        "promise": "what the graph predicts",
-        "duration": (LOSS_S + LASTS_S + 2) * MILLION,
-        "topology": {
-            "node": [{"name": node, "region": region} for node, region in graph.regions.items()],
-            "links": [each.pair for each in graph.links],
-            "link": [{"between": list(each.pair), "latency": each.rtt_us // 2} for each in graph.links],
-        },
-        "client": [{"name": f"at-{node}", "at": node, "gateways": node, "subscribe": [{}]} for node in left],
-        "timeline": [
+def confirm(
+    graph: Graph, report: Report, seeds: int, name: str = "topology", config: Mapping[str, object] | None = None
+) -> Iterator[Verdict]:
+    """Play each of them with some seeds, and nodes with such settings. Raises `ScenarioError` for what cannot be played."""
+    stage = _Stage(graph, name, dict(config or {}))
+    for what in predicted(report):
+        for seed in range(seeds):
+            if isinstance(what, Level):
+                yield stage.level(what, seed)
+            else:
+                yield stage.loss(what, seed, report.span.redial_bound_us or 0)
+
+
+@dataclass
+class _Stage:
+    """Plays things on a graph. Its names may hold what a scenario's names may not, as "New York" does."""
+
+    graph: Graph
+    name: str
+    config: dict[str, object]
+
+    def __post_init__(self) -> None:
+        self.nodes = _plain_names(self.graph.regions)
+        self.regions = _plain_names(dict.fromkeys(self.graph.regions.values()))
+
+    def _play(self, title: str, left: list[str], timeline: list[dict[str, Any]], seed: int) -> Play:
+        """A run in which there is an application at each of the nodes that are left."""
+        links = [
+            {"between": [self.nodes[end] for end in each.pair], "latency": each.rtt_us // 2}
+            | ({"rate": each.rate_bps} if each.rate_bps else {})
+            for each in self.graph.links
+        ]
+        at = {name: self.nodes[name] for name in left}
+        tables = {
+            "title": title,
+            "promise": "what the graph predicts",
+            "duration": (LOSS_S + LASTS_S + 2) * MILLION,
+            "config": self.config,
+            "topology": {
+                "node": [
+                    {"name": self.nodes[node], "region": self.regions[region]}
+                    for node, region in self.graph.regions.items()
+                ],
+                "links": [[self.nodes[end] for end in each.pair] for each in self.graph.links],
+                "link": links,
+            },
+            "client": [{"name": f"at-{node}", "at": node, "gateways": node, "subscribe": [{}]} for node in at.values()],
+            "timeline": timeline,
+        }
+        return Play(from_tables(tables, self.name), seed)
+
+    def loss(self, loss: Loss, seed: int, bound_us: int) -> LossVerdict:
+        """Lose something while a message is published, and see whom it reaches until it is back."""
+        left = [name for part in loss.parts for name in part]
+        if loss.kind is Kind.NODE:
+            event: dict[str, Any] = {"crash": [self.nodes[node] for node in loss.what]}
+        elif loss.kind is Kind.REGION:
+            event = {"crash": [f"@{self.regions[region]}" for region in loss.what]}
+        else:
+            pair = next(each.pair for each in self.graph.links if " – ".join(each.pair) == loss.what[0])
+            event = {"partition": [[self.nodes[end]] for end in pair]}
+        timeline = [
             {"at": LOSS_S * MILLION, "for": LASTS_S * MILLION, **event},
-            {"at": (LOSS_S + 5) * MILLION, "publish": {"client": f"at-{publisher}", "channel": "probe/1"}},
-        ],
-    }
-    play = Play(from_tables(tables, name), seed)
-    outcome = play.run()
-    healed_us = play.scenario.settle + (LOSS_S + LASTS_S) * MILLION
-    names = [name for name, entry in play.watch.ledger.items() if entry.channel == "probe/1"]
-    crossed = bool(names) and all(
-        diary.seen.get(names[0], healed_us) < healed_us for app in play.apps.values() for diary in app.diaries.values()
-    )
-    bound_us = report.span.redial_bound_us or 0
-    return Verdict(
-        " ".join(loss.what), seed, loss.splits, crossed, outcome.figures.converged_us, bound_us, outcome.broken
-    )
+            {
+                "at": (LOSS_S + 5) * MILLION,
+                "publish": {"client": f"at-{self.nodes[left[0]]}", "channel": PROBE},
+            },
+        ]
+        play = self._play(f"loss of {' '.join(loss.what)}", left, timeline, seed)
+        outcome = play.run()
+        healed_us = play.scenario.settle + (LOSS_S + LASTS_S) * MILLION
+        crossed = _shown_everywhere(play, healed_us)
+        converged_us = outcome.figures.converged_us
+        return LossVerdict(" ".join(loss.what), seed, loss.splits, crossed, converged_us, bound_us, outcome.broken)
+
+    def level(self, level: Level, seed: int) -> LevelVerdict:
+        """Publish where the level can just be reached, lose all that it should survive, and see what comes of it."""
+        kind, _, count = level.name.partition(":")
+        copies, regions = (int(count), 1) if kind == "copies" else (1, int(count or 1))
+        first = level.at[seed % len(level.at)]
+        holders = self._holders(first, copies, regions)
+        if kind == "regions":
+            met = list(dict.fromkeys(self.graph.regions[node] for node in holders))
+            lost = [node for node in holders if self.graph.regions[node] != met[-1 - seed % len(met)]]
+        else:
+            lost = [node for node in holders if node != holders[-1 - seed % len(holders)]]
+        others = [node for node in self.graph.nodes if node not in holders]
+        cut = [[self.nodes[node] for node in holders], [self.nodes[node] for node in others]]
+        begin = LOSS_S * MILLION
+        wipe = {"wipe": [self.nodes[node] for node in lost]} if lost else {"crash": [self.nodes[first]]}
+        timeline: list[dict[str, Any]] = [
+            *([{"at": begin, "for": LASTS_S * MILLION, "partition": cut}] if others else []),
+            {
+                "at": begin + TOLD_S * MILLION,
+                "publish": {
+                    "client": f"at-{self.nodes[first]}",
+                    "channel": PROBE,
+                    "copies": copies,
+                    "regions": regions,
+                },
+            },
+            {"at": begin + WIPED_S * MILLION, "for": MILLION, **wipe},
+        ]
+        play = self._play(f"what {level.name} survives", list(self.graph.nodes), timeline, seed)
+        outcome = play.run()
+        told = next((entry.level for entry in play.watch.ledger.values() if entry.channel == PROBE), (0, 0))
+        return LevelVerdict(
+            level.name, seed, tuple(holders), tuple(lost), play.world.coverage.get("disk/wiped", 0), *told,
+            _shown_everywhere(play), told >= (copies, 1) and told[1] >= regions, outcome.broken,
+        )  # fmt: skip
+
+    def _holders(self, first: str, copies: int, regions: int) -> list[str]:
+        """A node and as many of those that it is linked with as make so many copies, in so many regions."""
+        found = [first]
+        for other, _ in self.graph.near()[first]:
+            if len(found) < copies or (
+                len({self.graph.regions[node] for node in found}) < regions
+                and self.graph.regions[other] not in {self.graph.regions[node] for node in found}
+            ):
+                found.append(other)
+        return found
+
+
+def _plain_names(names: Mapping[str, object]) -> dict[str, str]:
+    """Names that a scenario takes, each from its own: what it does not take becomes a dash, and equal ones are numbered."""
+    found: dict[str, str] = {}
+    for name in names:
+        plain = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "node"
+        again = 1
+        while (plain if again == 1 else f"{plain}-{again}") in found.values():
+            again += 1
+        found[name] = plain if again == 1 else f"{plain}-{again}"
+    return found
+
+
+def _shown_everywhere(play: Play, until_us: int | None = None) -> bool:
+    """Whether the probe was shown to every application, before a moment where one is given."""
+    names = [name for name, entry in play.watch.ledger.items() if entry.channel == PROBE]
+    if not names:
+        return False
+    seen = [diary.seen.get(names[0]) for app in play.apps.values() for diary in app.diaries.values()]
+    return all(at_us is not None and (until_us is None or at_us < until_us) for at_us in seen)

@@ -74,6 +74,7 @@ class _Said(BaseModel):
     scenario: dict[str, Any]
     steps: Annotated[list[Any], Field(max_length=STEPS_MAX)]
     draws: dict[str, list[Draw]]
+    check: str
 
 
 @dataclass
@@ -152,8 +153,14 @@ def save(artefact: Artefact, path: Path) -> None:
         "steps": [_step(step) for step in artefact.steps],
         "draws": artefact.draws,
     }
-    packed = json.dumps(plain, separators=(",", ":")).encode()
+    packed = json.dumps({**plain, "check": _check_of(plain)}, separators=(",", ":")).encode()
     put(path, gzip.compress(packed, mtime=0) if path.suffix == ".gz" else packed)
+
+
+def _check_of(plain: dict[str, Any]) -> str:
+    """A sum of all that a tape says beside it: BLAKE2b-64 in hex, of JSON with sorted keys."""
+    said = {name: each for name, each in plain.items() if name != "check"}
+    return blake2b(json.dumps(said, sort_keys=True).encode(), digest_size=8).hexdigest()
 
 
 def _step(step: Step) -> Any:
@@ -172,13 +179,20 @@ def load(path: Path) -> Artefact:
         raise TapeError(f"{path}: no tape; {EXPECTED}")
     _check_version(path, plain)
     try:
-        return _artefact(_Said.model_validate(plain))
+        said = _Said.model_validate(plain)
+        artefact = _artefact(said)
     except ValidationError as error:
         raise _damaged(path, *_first(error)) from error
     except CastError as error:
         raise _damaged(path, _dotted(error.loc), error.problem, error.expected) from error
     except ScenarioError as error:
         raise _damaged(path, "scenario", error.problem, error.expected) from error
+    if said.check != _check_of(plain):
+        raise TapeError(
+            f"{path}: the tape was changed after it was written, and its run with it; expected what `check` says. "
+            "To play something else, change a scenario file and `gossamer sim run` it"
+        )
+    return artefact
 
 
 def _unpacked(path: Path) -> bytes:

@@ -67,7 +67,10 @@ def seeds_of(text: str, shard: str = "1/1") -> Seeds:
     share = _SHARD.fullmatch(shard)
     if share is None or not 1 <= int(share[1]) <= int(share[2]):
         raise ValueError(f"{shard!r} is no shard: 1/4 is the first of four")
-    return Seeds(seeds.ranges, int(share[1]), int(share[2]))
+    shared = Seeds(seeds.ranges, int(share[1]), int(share[2]))
+    if not len(shared):
+        raise ValueError(f"shard {shard} of the {len(seeds):,} seeds {text} is empty")
+    return shared
 
 
 def seeds_among(seeds: Collection[int]) -> Seeds:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,9 +18,17 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("file")
-@click.option("--confirm", is_flag=True, help="Play every single loss, and see whether what was predicted comes true.")
 @click.option(
-    "--seeds", type=click.IntRange(1, 1_000), default=2, show_default=True, help="With --confirm: seeds for each loss."
+    "--confirm",
+    is_flag=True,
+    help="Play every single loss and every level, and see whether what was predicted comes true.",
+)
+@click.option(
+    "--seeds",
+    type=click.IntRange(1, 1_000),
+    default=2,
+    show_default=True,
+    help="With --confirm: seeds for each prediction.",
 )
 @click.option("--svg", "picture", type=OUTPUT, help="Write a picture of it.")
 @click.option("--json", "in_json", is_flag=True, help="Print JSON.")
@@ -31,16 +40,20 @@ def topology(file: str, confirm: bool, seeds: int, picture: Path | None, in_json
     from rich.console import Console
 
     from sim.confirm import confirm as play
-    from sim.confirm import graph_of, predicted
+    from sim.confirm import predicted
     from sim.outputs import put
     from sim.topology import analyse, read_graph, render, svg
+    from sim.topology.played import graph_of, question_of
 
     path = Path(file)
-    graph = read_graph(path) if _is_graph(path) else None
-    if graph is None:
-        graph = graph_of(scenario_of(file)[1])
+    config: Mapping[str, object] = {}
+    if _is_graph(path):
+        graph, question = read_graph(path), None
+    else:
+        scenario = scenario_of(file)[1]
+        graph, question, config = graph_of(scenario), question_of(scenario), scenario.config
     with bar("losses", quiet=in_json) as told:
-        report = analyse(graph, told=told)
+        report = analyse(graph, question, told)
     if picture is not None:
         put(picture, svg(graph, report))
     if confirm and not report.connected:
@@ -50,7 +63,7 @@ def topology(file: str, confirm: bool, seeds: int, picture: Path | None, in_json
     asked = len(predicted(report)) * seeds
     try:
         with bar("predictions", quiet=in_json or not confirm) as told:
-            for verdict in play(graph, report, seeds, file) if confirm else ():
+            for verdict in play(graph, report, seeds, file, config) if confirm else ():
                 found.append(verdict)
                 told(len(found), asked)
     except KeyboardInterrupt:

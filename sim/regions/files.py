@@ -27,7 +27,8 @@ from sim.units import duration_us
 
 LIST_HEADS = ("from", "source", "sending_region", "a")
 """What the first cell of a list of pairs may be; any other begins a matrix."""
-_GML = re.compile(r'\b(label|rtt)\s+("[^"]*"|\S+)')
+_BLOCK = re.compile(r"\b(node|edge)\s*\[([^\[\]]*)")
+_FIELD = re.compile(r'\b(id|label|source|target)\s+("[^"]*"|\S+)')
 TIME = 'milliseconds, or a time such as "90ms"'
 NO_GML = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 """What the parser raises beside its own errors."""
@@ -195,10 +196,19 @@ class Gml:
         import networkx as nx
 
         self.path = path
-        self._lines: dict[tuple[str, str], int] = {}
-        for number, line in enumerate(text.splitlines(), 1):
-            for found in _GML.finditer(line):
-                self._lines.setdefault((found[1], found[2].strip('"')), number)
+        self._lines: dict[frozenset[str], int] = {}
+        """Where a node or an edge stands, by its labels."""
+        labels: dict[str, str] = {}
+        at, line = 0, 1
+        for found in _BLOCK.finditer(text):
+            line, at = line + text.count("\n", at, found.start()), found.start()
+            said = {key: value.strip('"') for key, value in _FIELD.findall(found[2])}
+            if found[1] == "node":
+                labels[said.get("id", "")] = said.get("label", "")
+                self._lines.setdefault(frozenset({said.get("label", "")}), line)
+            else:
+                ends = frozenset(labels.get(said.get(key, ""), "") for key in ("source", "target"))
+                self._lines.setdefault(ends, line)
         try:
             self.net: Any = nx.parse_gml(text.splitlines(), label="label")
         except (
@@ -215,9 +225,9 @@ class Gml:
                 path, int(place[1]) if place else 0, f"no graph: {told(error)}", "a graph in GML, with labels"
             ) from None
 
-    def line(self, key: str, value: object) -> int:
-        """The first line that gives a key this value, or 0."""
-        return self._lines.get((key, str(value)), 0)
+    def line(self, *labels: object) -> int:
+        """Where the node of a label begins, or the edge between two; 0 where that cannot be told."""
+        return self._lines.get(frozenset(str(label) for label in labels), 0)
 
     def nodes(self) -> Iterator[tuple[str, dict[str, Any]]]:
         """The nodes with what is said of them."""
@@ -229,9 +239,9 @@ class Gml:
     def edges(self) -> Iterator[tuple[str, str, int, dict[str, Any]]]:
         """The edges with their round trip in µs, and what else is said of them."""
         for one, other, about in self.net.edges(data=True):
+            line = self.line(one, other)
             if "rtt" not in about:
-                raise ScenarioError(self.path, 0, f"the edge between {one} and {other} has no rtt", TIME)
-            line = self.line("rtt", about["rtt"])
+                raise ScenarioError(self.path, line, f"the edge between {one} and {other} has no rtt", TIME)
             yield str(one), str(other), time_of(about["rtt"], self.path, line), {**about, "line": line}
 
 
@@ -239,7 +249,7 @@ def matrix_from_gml(text: str, path: str) -> RegionMatrix:
     """Read a graph whose nodes are regions and whose edges have an `rtt`."""
     graph, gathering = Gml(text, path), Gathering(path)
     for name, _ in graph.nodes():
-        gathering.name(name, graph.line("label", name))
+        gathering.name(name, graph.line(name))
     for one, other, _, about in graph.edges():
         gathering.add(one, other, about["rtt"], about["line"])
     return gathering.done(str(graph.net.graph.get("comment", "")))

@@ -14,6 +14,7 @@ from sim.scenario.quantities import (
     Channel,
     Count,
     Flag,
+    Lasting,
     MessageSize,
     Names,
     Offset,
@@ -33,11 +34,11 @@ Measured = Annotated[tuple[Time, ...], Field(max_length=10_000)]
 def check_measured(shape: Shape, measured: tuple[int, ...], beside: dict[str, object]) -> None:
     """What was measured is there exactly if a shape is made of it, and says all. Raises `ValueError`."""
     if (shape == "empirical") != bool(measured):
-        found = "none are" if not measured else f"the shape is {shape}"
-        raise ValueError(f"measured delays belong to the shape `empirical`, and {found}")
+        found = f"{len(measured)} measured delays" if measured else "no measured delays"
+        raise ValueError(f"the shape `{shape}` with {found} is not `empirical` with some, or another with none")
     given = [name for name, value in beside.items() if value]
     if measured and given:
-        raise ValueError(f"measured delays say all, and {given[0]} stands beside them")
+        raise ValueError(f"measured delays beside `{given[0]}` is not measured delays alone: they say all")
 
 
 Between = tuple[Names, Names]
@@ -208,7 +209,7 @@ class Event(Part):
     """Something that happens to a world."""
 
     at: Time
-    for_: Time | None = None
+    for_: Lasting | None = None
     """When it ends by itself; without it, it lasts until the core is healed."""
 
     # The network
@@ -294,7 +295,7 @@ class Event(Part):
         verbs = self.verbs
         if len(verbs) != 1:
             found = " and ".join(verbs) or "none"
-            raise ValueError(f"an event has exactly one verb, this one has {found}")
+            raise ValueError(f"an event with {found} is not one with exactly one verb")
         return self
 
     @property

@@ -81,6 +81,7 @@ class Topology(Part):
     local_latency: Time = 500
     """One way, within a region."""
     jitter: Time = 2_000
+    """By how much the delay between two nodes varies: at most by a quarter of it, so that what is near stays near."""
     shape: Shape = "uniform"
     measured: Measured = ()
     """For the shape `empirical`, between regions, instead of `latency` and `jitter`: one-way delays, all as likely."""

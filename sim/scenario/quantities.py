@@ -43,6 +43,8 @@ Time = Annotated[
     WithJsonSchema({"type": "string", "pattern": rf"^{NUMBER}\s*(us|ms|s|m|h|d)$", "examples": ["250ms", "10s"]}),
 ]
 """Microseconds, not negative."""
+Lasting = Annotated[Time, Field(gt=0)]
+"""How long something lasts."""
 Offset = Annotated[
     int,
     BeforeValidator(_unless(int, time_us)),

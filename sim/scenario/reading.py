@@ -89,8 +89,20 @@ def _check(scenario: Scenario) -> None:
         try:
             config_of(settings)
         except ScenarioError as error:
-            raise CastError(loc, error.problem, error.expected) from error
+            alone = _wrong_alone(settings)
+            problem = error.problem.removeprefix(f"{alone[0]} = ") if alone else error.problem
+            raise CastError((*loc, *alone), problem, error.expected) from error
     check(cast)
+
+
+def _wrong_alone(settings: Mapping[str, int | bool | str]) -> list[str]:
+    """The first setting that makes no sense whatever the others are, if there is one."""
+    for name, value in settings.items():
+        try:
+            config_of({name: value})
+        except ScenarioError:
+            return [name]
+    return []
 
 
 def _settings(scenario: Scenario) -> list[tuple[tuple[str | int, ...], Mapping[str, int | bool | str]]]:
@@ -248,7 +260,7 @@ def _placed(sources: list[Source], loc: tuple[str | int, ...], problem: str, exp
     place = tuple(str(part).replace("_", "-").rstrip("-") if isinstance(part, str) else part for part in loc)
     keys = place[: next((index for index, part in enumerate(place) if isinstance(part, int)), len(place))]
     source = max(sources, key=lambda each: each.depth_of(keys))  # the first of equals
-    line = line_of(source.lines, place)
+    line = max(line_of(source.lines, place), line_of(source.lines, loc))  # a setting may be written either way
     return ScenarioError(str(source.path), line, f"{_dotted(place)}: {problem}", expected)
 
 

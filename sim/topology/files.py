@@ -87,7 +87,7 @@ def graph_from_gml(text: str, path: str) -> Graph:
     for node, about in net.nodes():
         region = about.get("region", node)
         if not isinstance(region, str | int):
-            raise ScenarioError(path, net.line("label", node), f"{node}: a region that is {region!r:.80}", "a name")
+            raise ScenarioError(path, net.line(node), f"{node}: a region that is {region!r:.80}", "a name")
         regions[node] = str(region)
     _bounded(regions, path)
     links = [

@@ -53,13 +53,15 @@ class Level:
 
     name: str
     reachable: bool
-    """Whether the mesh has so many nodes or regions, in one part."""
+    """Whether a publisher can be told so anywhere."""
     disks_survived: int
     """So many disks may be lost at once, any of them, and a copy is left."""
     regions_survived: int
     """The same for whole regions."""
     stays_reachable: bool
-    """Whether it can still be reached on some side after any single loss of a node, a link or a region."""
+    """Whether somebody can still be told so after any single loss of a node, a link or a region."""
+    at: tuple[str, ...]
+    """The nodes at which publishers can be told so: those that are linked with enough others."""
 
 
 @dataclass(frozen=True)

@@ -128,7 +128,7 @@ def test_a_damaged_tape_is_refused_with_its_place(tape: Path, field: str, value:
     assert len(told.stderr) < 1_000
 
 
-@pytest.mark.parametrize("field", ["scenario", "steps", "seed", "trace", "stop-at"])
+@pytest.mark.parametrize("field", ["scenario", "steps", "seed", "trace", "stop-at", "check"])
 def test_a_tape_that_lacks_something_is_refused(tape: Path, field: str) -> None:
     plain = json.loads(tape.read_text())
     del plain[field]
@@ -136,6 +136,26 @@ def test_a_tape_that_lacks_something_is_refused(tape: Path, field: str) -> None:
 
     with pytest.raises(TapeError, match=f"the tape is damaged: {field}: it is missing; expected"):
         load(tape)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"seed": 2},
+        {"broken": []},
+        {"stop-at": "loss"},
+        {"trace": "0" * 32},
+        {"scenario": {"title": "Another", "promise": "None."}},
+        {"draws": {"world/1/links": [7]}},
+        {"check": "0" * 16},
+    ],
+)
+def test_a_tape_that_was_changed_after_it_was_written_is_refused(tape: Path, fields: dict[str, object]) -> None:
+    plain = json.loads(tape.read_text())
+    told = {"scenario": {**plain["scenario"], **fields["scenario"]}} if "scenario" in fields else fields  # type: ignore[dict-item]
+
+    with pytest.raises(TapeError, match=r"run\.tape: the tape was changed after it was written.*`gossamer sim run` it"):
+        load(changed(tape, **told))
 
 
 def test_a_tape_of_too_many_steps_is_refused(tape: Path) -> None:

@@ -32,7 +32,7 @@ def test_seeds_are_walked_each_once(text: str, found: list[int], said: str) -> N
 def test_shards_share_all_seeds_among_them(text: str, of: int) -> None:
     everything = list(seeds_of(text))
 
-    for which in range(1, of + 1):
+    for which in range(1, min(of, len(everything)) + 1):  # beyond, a share is empty, and refused
         shard = seeds_of(text, f"{which}/{of}")
         assert list(shard) == everything[which - 1 :: of]
         assert len(shard) == len(everything[which - 1 :: of])
@@ -69,3 +69,9 @@ def test_more_than_a_sweep_takes_are_refused_with_the_limit(text: str) -> None:
 
     assert told.exit_code == 2
     assert "is more than the 10,000,000 seeds that one sweep takes" in told.stderr
+
+
+@pytest.mark.parametrize(("seeds", "shard"), [("7", "2/2"), ("0..1", "3/3"), ("3,5,8", "4/9")])
+def test_a_share_of_too_few_seeds_is_refused(seeds: str, shard: str) -> None:
+    with pytest.raises(ValueError, match=f"shard {shard} of the [123] seeds {seeds} is empty"):
+        seeds_of(seeds, shard)

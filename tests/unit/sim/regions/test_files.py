@@ -86,7 +86,7 @@ def test_a_region_alone_needs_no_round_trip(tmp_path: Path) -> None:
         (
             "a.gml",
             'graph [\n node [ id 0 label "a" ]\n node [ id 1 label "b" ]\n edge [ source 0 target 1 ]\n]',
-            0,
+            4,
             "no rtt",
         ),
         ("a.xls", "", 0, "the name ends in '.xls'"),

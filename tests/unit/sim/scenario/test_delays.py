@@ -70,10 +70,13 @@ def test_what_is_written_is_read_as_the_same() -> None:
 @pytest.mark.parametrize(
     ("said", "problem"),
     [
-        ({"shape": "empirical"}, "measured delays belong to the shape `empirical`, and none are"),
-        ({"measured": MEASURED}, "and the shape is uniform"),
-        ({"shape": "empirical", "measured": MEASURED, "jitter": "1ms"}, "and jitter stands beside them"),
-        ({"shape": "empirical", "measured": MEASURED, "latency": "1ms"}, "and latency stands beside them"),
+        ({"shape": "empirical"}, "the shape `empirical` with no measured delays"),
+        ({"measured": MEASURED}, "the shape `uniform` with 4 measured delays"),
+        (
+            {"shape": "empirical", "measured": MEASURED, "jitter": "1ms"},
+            "measured delays beside `jitter`; expected measured delays alone",
+        ),
+        ({"shape": "empirical", "measured": MEASURED, "latency": "1ms"}, "measured delays beside `latency`"),
         ({"shape": "empirical", "measured": ["-1ms"]}, "'-1ms' is negative"),
         ({"shape": "empirical", "measured": ["1ms"] * 10_001}, "measured"),
     ],
@@ -85,5 +88,5 @@ def test_what_makes_no_sense_is_refused(said: dict[str, Any], problem: str) -> N
 
 
 def test_a_matrix_and_measured_delays_exclude_each_other() -> None:
-    with pytest.raises(ScenarioError, match="and matrix stands beside them"):
+    with pytest.raises(ScenarioError, match="measured delays beside `matrix`"):
         scenario(shape="empirical", measured=MEASURED, matrix="aws")

@@ -29,8 +29,8 @@ FULL = graph("ab", "ac", "bc")
 CLIQUES = graph("ab", "ac", "bc", "cx", "xy", "xz", "yz")
 
 
-def level(name: str, disks: int, regions: int, *, stays: bool, reachable: bool = True) -> Level:
-    return Level(name, reachable, disks, regions, stays)
+def level(name: str, disks: int, regions: int, *, at: str, stays: bool = False) -> Level:
+    return Level(name, bool(at), disks, regions, stays, tuple(at))
 
 
 def splitting(report: Report, kind: Kind) -> list[tuple[str, ...]]:
@@ -122,7 +122,7 @@ def test_a_node_alone_is_a_mesh_of_which_nothing_is_left() -> None:
 
     assert (found.span, found.cut_nodes, found.least_nodes, found.least_links) == (Span(0, 0, 0, 0), (), None, None)
     assert [(loss.kind, loss.parts) for loss in found.losses] == [(Kind.NODE, ()), (Kind.REGION, ())]
-    assert found.levels == (level("local", 0, 0, stays=False),)
+    assert found.levels == (level("local", 0, 0, at="a"),)
 
 
 def test_the_bound_is_that_of_the_contract() -> None:
@@ -154,26 +154,49 @@ def test_durability_levels_say_what_they_survive_at_the_least() -> None:
     found = analyse(graph("ab", "ac", "bc", regions=regions)).levels
 
     assert found == (
-        level("local", 0, 0, stays=True),
-        level("copies:2", 1, 0, stays=False),
-        level("copies:3", 2, 1, stays=False),
-        level("regions:2", 1, 1, stays=False),
+        level("local", 0, 0, at="abc", stays=True),
+        level("copies:2", 1, 0, at="abc"),
+        level("copies:3", 2, 1, at="abc"),
+        level("regions:2", 1, 1, at="abc"),
     )
 
 
 def test_copies_stay_reachable_where_every_single_loss_leaves_enough() -> None:
     regions = {"a": "eu", "b": "us", "c": "ap"}
 
-    assert analyse(graph("ab", "ac", "bc", regions=regions)).levels[1] == level("copies:2", 1, 1, stays=True)
+    assert analyse(graph("ab", "ac", "bc", regions=regions)).levels[1] == level("copies:2", 1, 1, at="abc", stays=True)
 
 
 def test_a_level_that_no_part_can_reach_is_told() -> None:
     found = analyse(Graph({"a": "eu", "b": "us"}, ())).levels
 
     assert found[1:] == (
-        level("copies:2", 1, 1, stays=False, reachable=False),
-        level("regions:2", 1, 1, stays=False, reachable=False),
+        level("copies:2", 1, 1, at=""),
+        level("regions:2", 1, 1, at=""),
     )
+
+
+def test_a_level_is_told_by_nodes_that_are_linked_with_enough_others() -> None:
+    regions = {"a": "eu", "b": "us", "c": "us", "d": "ap"}
+
+    found = analyse(graph("ab", "bc", "cd", regions=regions)).levels
+
+    assert [(each.name, each.at) for each in found] == [
+        ("local", ("a", "b", "c", "d")),
+        ("copies:2", ("a", "b", "c", "d")),
+        ("copies:3", ("b", "c")),
+        ("copies:4", ()),
+        ("regions:2", ("a", "b", "c", "d")),
+        ("regions:3", ()),
+    ]
+
+
+def test_a_level_stays_only_if_the_loss_of_any_link_leaves_somebody_who_can_be_told() -> None:
+    star, ring = analyse(STAR).levels, analyse(RING).levels
+
+    assert star[3] == level("copies:4", 3, 0, at="x")
+    assert ring[2] == level("copies:3", 2, 0, at="abcd")  # of a ring without one node, all are of two links or fewer
+    assert ring[1] == level("copies:2", 1, 0, at="abcd")  # the only region of all is lost
 
 
 def test_many_levels_are_told_up_to_five_and_the_most() -> None:

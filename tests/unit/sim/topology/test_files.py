@@ -99,7 +99,7 @@ def test_a_graph_in_gml_has_regions_and_rates(tmp_path: Path) -> None:
         (
             "a.gml",
             'graph [\n node [ id 0 label "a" ]\n node [ id 1 label "b" ]\n edge [ source 0 target 1 ]\n]',
-            0,
+            4,
             "no rtt",
         ),
         ("a.txt", "", 0, "the name ends in '.txt'"),

@@ -1,0 +1,86 @@
+"""What is predicted of a topology is played; what is predicted wrongly is refuted."""
+
+from dataclasses import replace
+
+import pytest
+
+from sim.confirm import LevelVerdict, LossVerdict, Verdict, confirm, predicted
+from sim.topology import Graph, Report, analyse
+from sim.topology.graph import link
+from sim.topology.report import Kind, Level
+
+HOP_US = 20_000
+LINE = Graph(
+    {"New York": "us east", "new york": "us west", "ben": "eu"},
+    (link("New York", "ben", HOP_US), link("ben", "new york", HOP_US, 10_000_000)),
+)
+
+
+def played(graph: Graph, report: Report, seeds: int = 1) -> list[Verdict]:
+    return list(confirm(graph, report, seeds))
+
+
+@pytest.fixture(scope="module")
+def report() -> Report:
+    return analyse(LINE)
+
+
+def only(report: Report, **fields: object) -> Report:
+    return replace(report, **{"losses": (), "levels": (), **fields})  # type: ignore[arg-type]
+
+
+def test_every_single_loss_and_every_level_that_can_be_told_is_confirmed(report: Report) -> None:
+    found = played(LINE, report, seeds=2)
+
+    assert [each.line() for each in found if not each.is_true] == []
+    losses = [each for each in found if isinstance(each, LossVerdict)]
+    levels = [each for each in found if isinstance(each, LevelVerdict)]
+    assert len(losses) == 2 * (3 + 2 + 3)  # nodes, links, regions
+    assert {each.what for each in losses if each.splits} == {"ben", "New York – ben", "ben – new york", "eu"}
+    assert [(each.what, each.seed) for each in levels] == [
+        (name, seed) for name in ("local", "copies:2", "copies:3", "regions:2", "regions:3") for seed in (0, 1)
+    ]
+    assert len(found) == 2 * len(predicted(report))
+
+
+def test_a_level_is_played_where_nobody_else_has_the_message_and_all_but_one_lose_it(report: Report) -> None:
+    (level,) = [each for each in report.levels if each.name == "regions:3"]
+
+    one, other = played(LINE, only(report, levels=(level,)), seeds=2)
+
+    assert isinstance(one, LevelVerdict) and isinstance(other, LevelVerdict)
+    assert (one.holders, one.lost, one.wiped) == (("ben", "New York", "new york"), ("ben", "New York"), 2)
+    assert (other.holders, other.lost, other.wiped) == (one.holders, ("ben", "new york"), 2)
+    assert (one.copies, one.regions, one.arrived, one.broken, one.is_true) == (3, 3, True, [], True)
+    assert one.line() == (
+        "regions:3, seed 0: acknowledged at copies 3, regions 3; 2 of 2 disks lost (ben, New York); "
+        "it arrived everywhere, kept"
+    )
+
+
+def test_a_loss_that_splits_and_is_said_not_to_is_refuted(report: Report) -> None:
+    (loss,) = [each for each in report.losses if each.kind is Kind.NODE and each.what == ("ben",)]
+    (wrong,) = played(LINE, only(report, losses=(replace(loss, parts=(sum(loss.parts, ()),)),)))
+
+    assert isinstance(wrong, LossVerdict)
+    assert (wrong.crossed, wrong.splits, wrong.is_true) == (False, False, False)
+    assert wrong.line().startswith("ben, seed 0: predicted no split and ")
+
+
+@pytest.mark.parametrize("name", ["copies:3", "regions:3"])
+def test_a_level_that_a_node_of_one_link_cannot_tell_is_refuted(report: Report, name: str) -> None:
+    wrong = Level(name, reachable=True, disks_survived=2, regions_survived=2, stays_reachable=False, at=("New York",))
+
+    (verdict,) = played(LINE, only(report, levels=(wrong,)))
+
+    assert isinstance(verdict, LevelVerdict)
+    assert ((verdict.copies, verdict.regions), verdict.is_enough, verdict.is_true) == ((2, 2), False, False)
+
+
+def test_a_bound_that_is_too_short_is_refuted(report: Report) -> None:
+    (loss,) = [each for each in report.losses if each.kind is Kind.NODE and each.what == ("ben",)]
+
+    (wrong,) = played(LINE, only(report, losses=(loss,), span=replace(report.span, redial_bound_us=1)))
+
+    assert isinstance(wrong, LossVerdict)
+    assert (wrong.crossed, wrong.is_true) == (False, False) and wrong.converged_us > 1
