@@ -1,7 +1,7 @@
 """`gossamer sim`: run, sweep, replay, shrink, topology, list, maelstrom; one module for each that is more than a line.
 
 Exit status: 0 all promises kept, 1 one was broken or a gate stayed shut, 2 called wrongly, or a file makes no sense, or
-journals that were merged lack seeds, 130 stopped by Ctrl-C.
+journals that were merged lack seeds, 130 stopped by Ctrl-C, 143 by SIGTERM.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from sim.cli.again import replay, shrink
 from sim.cli.catalogue import list_scenarios, safeguards, schema
 from sim.cli.maelstrom import maelstrom
 from sim.cli.run import run
-from sim.cli.stopping import KEPT, STOPPED, heard_once
+from sim.cli.stopping import KEPT, heard_once, stopped
 from sim.cli.sweep import sweep
 from sim.cli.topology import topology
 
@@ -33,7 +33,7 @@ class SimGroup(click.Group):
         except KeyboardInterrupt:
             kept = KEPT.get(ctx.invoked_subcommand or "", "nothing was done")
             click.echo(f"gossamer sim: stopped; {kept}.", err=True)
-            raise SystemExit(STOPPED) from None
+            raise SystemExit(stopped()) from None
         except SimError as error:
             code = f"{error.code} " if error.code else ""
             click.echo(plain(f"gossamer sim: {code}{error}"), err=True)

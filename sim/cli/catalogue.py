@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from sim.cli.common import as_json
-from sim.cli.stopping import STOPPED
+from sim.cli.stopping import stopped
 
 
 @click.command("list")
@@ -60,20 +60,20 @@ def safeguards(only_list: bool, names: tuple[str, ...], in_json: bool, markdown:
     unknown = [name for name in names if name not in SAFEGUARDS]
     if unknown:
         raise click.BadParameter(f"{unknown[0]!r} is none of {', '.join(SAFEGUARDS)}", param_hint="--name")
-    trophies, stopped = [], False
+    trophies, cut_short = [], False
     try:
         for name in names or SAFEGUARDS:
             trophies.append(hunt(SAFEGUARDS[name]))
             if not (in_json or markdown):
                 click.echo(trophies[-1].line())
     except KeyboardInterrupt:
-        stopped = True
+        cut_short = True
     if in_json:
         as_json([trophy.to_json() for trophy in trophies])
     if markdown:
         click.echo(table(trophies))
-    if stopped:
+    if cut_short:
         click.echo(f"interrupted: {len(trophies)} of {len(names or SAFEGUARDS)} were hunted", err=True)
-        raise SystemExit(STOPPED)
+        raise SystemExit(stopped())
     if not all(trophy.is_proof for trophy in trophies):
         raise SystemExit(1)

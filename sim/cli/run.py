@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from sim.cli.common import BROKEN, OUTPUT, as_json, known_safeguards, say_outcome, scenario_of, without_flag
-from sim.cli.stopping import STOPPED
+from sim.cli.stopping import stopped
 from sim.outcome import Outcome
 from sim.scenario.model import Scenario
 
@@ -77,7 +77,7 @@ def _on_real(scenario: Scenario, seed: int, without: tuple[str, ...], report: Pa
         outcome = play_real(scenario, seed, without)
     except KeyboardInterrupt:
         click.echo("gossamer sim: stopped; the nodes have ended and their folder is gone.", err=True)
-        raise SystemExit(STOPPED) from None
+        raise SystemExit(stopped()) from None
     if report is not None:
         from sim.report import write_report
 

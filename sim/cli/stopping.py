@@ -1,4 +1,4 @@
-"""Ctrl-C: heard once. What ends then ends in good order, and says what is kept; whoever presses it again changes nothing."""
+"""Ctrl-C and SIGTERM: heard once. What ends then ends in good order, and says what is kept; whoever presses it again changes nothing."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-STOPPED = 130
-"""The exit status of whoever was stopped by Ctrl-C."""
+STOPPING = (signal.SIGINT, signal.SIGTERM)
 KEPT = {
     "run": "a run that was not finished leaves nothing",
     "sweep": "what the journal holds is kept",
@@ -21,25 +20,39 @@ KEPT = {
 """What is left of each verb that takes its time."""
 
 
+_heard: list[int] = []
+"""The signal that was heard."""
+
+
+def stopped() -> int:
+    """The exit status of whoever was stopped: 130 by Ctrl-C, 143 by SIGTERM."""
+    return 128 + (_heard[0] if _heard else signal.SIGINT)
+
+
 @contextmanager
 def heard_once() -> Iterator[None]:
-    """The first Ctrl-C is a `KeyboardInterrupt`; the next are ignored, so that none interrupts what ends in good order.
+    """The first Ctrl-C or SIGTERM is a `KeyboardInterrupt`; the next are ignored: none interrupts what ends in good order.
 
     Where Ctrl-C is ignored already (a shell's `&`), it stays so.
     """
-    is_main = threading.current_thread() is threading.main_thread()
-    before = signal.getsignal(signal.SIGINT)
-    if not is_main or before is signal.SIG_IGN:
+    if threading.current_thread() is not threading.main_thread():
         yield
         return
+    before = {number: signal.getsignal(number) for number in STOPPING}
+    heeded = [number for number in STOPPING if before[number] is not signal.SIG_IGN]
+    _heard.clear()
 
-    def stop(*_: object) -> None:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+    def stop(number: int, _: object) -> None:
+        for each in heeded:
+            signal.signal(each, signal.SIG_IGN)
+        _heard.append(number)
         raise KeyboardInterrupt
 
-    signal.signal(signal.SIGINT, stop)
+    for number in heeded:
+        signal.signal(number, stop)
     try:
         yield
     finally:
-        if signal.getsignal(signal.SIGINT) is stop:  # nobody pressed it
-            signal.signal(signal.SIGINT, before)
+        if not _heard:
+            for number in heeded:
+                signal.signal(number, before[number])

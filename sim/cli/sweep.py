@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Self
 import click
 
 from sim.cli.common import BROKEN, MISUSED, OUTPUT, as_json, known_safeguards, say, scenario_of, without_flag
-from sim.cli.stopping import STOPPED
+from sim.cli.stopping import stopped
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -118,7 +118,7 @@ def sweep(
 
         write_sweep(tally, report, command, gates=not no_gates)
     if tally.interrupted:
-        raise SystemExit(STOPPED)
+        raise SystemExit(stopped())
     if tally.failed or shut:
         raise SystemExit(BROKEN)
     if tally.missing:

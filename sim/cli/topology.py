@@ -10,7 +10,7 @@ import click
 
 from sim.cli.common import BROKEN, OUTPUT, as_json, say, scenario_of
 from sim.cli.progress import bar
-from sim.cli.stopping import STOPPED
+from sim.cli.stopping import stopped
 
 if TYPE_CHECKING:
     from sim.confirm import Verdict
@@ -59,7 +59,7 @@ def topology(file: str, confirm: bool, seeds: int, picture: Path | None, in_json
     if confirm and not report.connected:
         raise click.UsageError("It is in parts already: there is no loss to confirm.")
     found: list[Verdict] = []
-    stopped = False
+    cut_short = False
     asked = len(predicted(report)) * seeds
     try:
         with bar("predictions", quiet=in_json or not confirm) as told:
@@ -67,19 +67,19 @@ def topology(file: str, confirm: bool, seeds: int, picture: Path | None, in_json
                 found.append(verdict)
                 told(len(found), asked)
     except KeyboardInterrupt:
-        stopped = True
+        cut_short = True
     wrong = [each for each in found if not each.is_true]
     if in_json:
-        as_json({**report.to_json(), "confirmed": [each.to_json() for each in found], "interrupted": stopped})
+        as_json({**report.to_json(), "confirmed": [each.to_json() for each in found], "interrupted": cut_short})
     else:
         render(report, Console())
         for each in wrong:
             say(f"  refuted: {each.line()}", fg="red")
         if confirm:
             click.echo(f"  confirmed by simulation: {len(found) - len(wrong)} of {len(found)} predictions")
-    if stopped:
+    if cut_short:
         click.echo(f"  interrupted: {len(found)} of {asked} were played", err=in_json)
-        raise SystemExit(STOPPED)
+        raise SystemExit(stopped())
     if wrong:
         raise SystemExit(BROKEN)
 

@@ -1,4 +1,4 @@
-"""Ctrl-C, once or many times: exit status 130, a word on what is kept, no traceback, and no process left behind."""
+"""Ctrl-C, once or many times, and SIGTERM: exit status 130 (143), a word on what is kept, no traceback, nobody left."""
 
 import os
 import signal
@@ -95,9 +95,16 @@ def test_workers_of_a_sweep_end_with_it_whatever_ends_it(tmp_path: Path, number:
     assert gone(below)
 
 
-@pytest.mark.parametrize("times", [1, 4])
-@pytest.mark.parametrize("verb", CASES)
-def test_ctrl_c_ends_every_verb_with_130_and_leaves_nobody_behind(tmp_path: Path, verb: str, times: int) -> None:
+@pytest.mark.parametrize(
+    ("verb", "number", "times"),
+    [
+        *((verb, signal.SIGINT, times) for verb in CASES for times in (1, 4)),
+        *((verb, signal.SIGTERM, 2) for verb in ("run", "sweep")),
+    ],
+)
+def test_ctrl_c_ends_every_verb_with_130_and_leaves_nobody_behind(
+    tmp_path: Path, verb: str, number: signal.Signals, times: int
+) -> None:
     (tmp_path / "slow.toml").write_text(SLOW)
     if verb == "replay":
         (tmp_path / "short.toml").write_text(SLOW.replace("300d", "40000s"))
@@ -116,7 +123,7 @@ def test_ctrl_c_ends_every_verb_with_130_and_leaves_nobody_behind(tmp_path: Path
             time.sleep(0.05)
         below = descendants(process.pid)
         for _ in range(times):
-            os.killpg(process.pid, signal.SIGINT)
+            os.killpg(process.pid, signal.SIGINT) if number is signal.SIGINT else process.send_signal(number)
             time.sleep(0.1)  # as a person's finger
         began_s = time.monotonic()
         said, complained = process.communicate(timeout=15)
@@ -124,10 +131,10 @@ def test_ctrl_c_ends_every_verb_with_130_and_leaves_nobody_behind(tmp_path: Path
         process.kill()
         process.wait()
 
-    assert process.returncode == 130, complained
+    assert process.returncode == 128 + number, complained
     assert time.monotonic() - began_s < 10
     assert "Traceback" not in complained
-    assert "Aborted" not in complained
+    assert "Aborted" not in complained and "Warning" not in complained
     assert kept in complained
     if verb in ("sweep", "topology"):
         assert "interrupted" in said
