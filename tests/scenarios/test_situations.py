@@ -11,14 +11,19 @@ from sim.scenario.reading import SHIPPED, read
 
 
 def _believes_the_last_word(_: AddressBook, place: Any, node: Any) -> bool:
-    if node == place.node:
-        return False
-    place.node, place.answered, place.linked_us = node, True, -1
-    return True
+    if node != place.node:
+        place.node, place.answered, place.linked_us = node, True, -1
+    return False
+
+
+def _dials_at_once(_: AddressBook, place: Any, now: Any) -> None:
+    place.failures += 1
+    place.due_us = now.mono_us + 1
 
 
 BROKEN: dict[str, tuple[type, str, Callable[..., Any]]] = {
     "eclipse": (AddressBook, "_is_news", _believes_the_last_word),
+    "flapping": (AddressBook, "_back_off", _dials_at_once),
 }
 """By file: whose rule is broken, and by what."""
 
@@ -29,6 +34,7 @@ def test_a_file_notices_that_its_rule_is_broken(name: str, monkeypatch: pytest.M
     owner, method, broken = BROKEN[name]
     monkeypatch.setattr(owner, method, broken)
 
-    found = [breach.about for seed in range(scenario.seeds) for breach in Play(scenario, seed).run().breaches[:1]]
+    plays = (Play(scenario, seed).run() for seed in range(scenario.seeds))
+    found = next((played for played in plays if played.breaches), None)
 
-    assert found, f"{name} does not notice that {owner.__name__}.{method} is broken"
+    assert found is not None, f"{name} does not notice that {owner.__name__}.{method} is broken"
