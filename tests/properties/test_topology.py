@@ -100,15 +100,39 @@ def test_the_least_cuts_split_and_nothing_smaller_does(graph: Graph) -> None:
         assert all(len(parts(graph, links=set(lost))) == 1 for lost in some)
 
 
+def tells(graph: Graph | None, count: int, *, of_regions: bool) -> bool:
+    """Whether anybody is linked with so many, itself among them: nodes, or regions."""
+    for node in graph.regions if graph is not None else ():
+        near = {node, *(end for each in graph.links if node in each.pair for end in each.pair)}
+        if len({graph.regions[each] for each in near} if of_regions else near) >= count:
+            return True
+    return False
+
+
+@given(graphs())
+def test_a_level_stays_if_somebody_can_be_told_whatever_single_thing_is_lost(graph: Graph) -> None:
+    left = [graph.without(nodes=[node]) for node in graph.nodes]
+    left += [graph.without(nodes=graph.nodes_of(region)) for region in set(graph.regions.values())]
+    left += [graph.without(links=[each.pair]) for each in graph.links]
+
+    for level in analyse(graph).levels:
+        kind, _, count = level.name.partition(":")
+        assert level.stays_reachable == all(tells(one, int(count or 1), of_regions=kind == "regions") for one in left)
+
+
 @given(graphs())
 def test_levels_survive_the_worst_place_for_their_copies(graph: Graph) -> None:
     nodes = sorted(graph.regions)
+    near = {node: {node, *(end for each in graph.links if node in each.pair for end in each.pair)} for node in nodes}
 
     for level in analyse(graph).levels:
         kind, _, count = level.name.partition(":")
         if kind == "regions":
+            at = [node for node in nodes if len({graph.regions[each] for each in near[node]}) >= int(count)]
+            assert list(level.at) == at
             continue
         copies = int(count or 1)
         spread = min(len({graph.regions[node] for node in chosen}) for chosen in combinations(nodes, copies))
         assert (level.disks_survived, level.regions_survived) == (copies - 1, spread - 1)
-        assert level.reachable == any(len(part) >= copies for part in parts(graph))
+        assert list(level.at) == [node for node in nodes if len(near[node]) >= copies]
+        assert level.reachable == bool(level.at)
