@@ -335,7 +335,7 @@ _TABLE: dict[Code, tuple[str, str, str]] = {
     ),
     Code.LOG_FORKED: (
         "a log has two histories",
-        "Two valid batches claim one place: a cloned memory, or a hostile node. The log takes nothing beyond it.",
+        "Two valid batches claim one place: a cloned memory, or a hostile node. Nothing from there on is taken any more.",
         "Find the node named and give it a new identity.",
     ),
     Code.ROWS_CORRUPT: (

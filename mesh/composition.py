@@ -15,6 +15,7 @@ from mesh.crypto import Suite
 from mesh.effects import Started
 from mesh.engines.delivery import Delivery, Histories
 from mesh.engines.dissemination import Dissemination
+from mesh.engines.forks import Forks
 from mesh.engines.intake import Intake
 from mesh.engines.journal import Journal
 from mesh.engines.links import AddressBook, Links
@@ -56,6 +57,7 @@ class Composition:
         "config",
         "delivery",
         "dissemination",
+        "forks",
         "guard",
         "histories",
         "holdings",
@@ -114,12 +116,13 @@ class Composition:
         self.dissemination = Dissemination(config.dissemination, holdings, peers)
         self.serving = Serving(wants.want_bytes, wants.ranges_waiting_max, wants.busy_retry_ms, holdings, peers)
         self.repair = Repair(config.repair, holdings, peers, rng.fork("repair"), self.roster.everyone_speaks)
+        self.forks = Forks(identity.mesh, self.suite, holdings, peers, self.roster.members.__contains__, identity.node)
         self.receipts = Receipts(config.receipts, identity.node, identity.region, holdings, peers)
         self.sessions = Sessions(config.sessions, identity.node, identity.region, config.version, config.gateways)
         self.delivery = Delivery(config.delivery, holdings, self.repair.can_fill, self.repair.has_asked_everyone)
         self.delivery.recover()
         self.histories = Histories(holdings, self.delivery.twins, config.delivery.load_bytes)
-        spread = self.dissemination, self.serving, self.repair, self.receipts
+        spread = self.dissemination, self.serving, self.repair, self.receipts, self.forks
         self._engines = (self.links, self.intake, self.journal, *spread, self.delivery, holdings)
         self._doors = (self.roster, self.sessions, self.histories)
         self.started = True

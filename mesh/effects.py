@@ -15,6 +15,7 @@ from mesh.frames import Frame, Lane
 from mesh.log.batch import Batch
 from mesh.log.log import Run
 from mesh.log.names import NameRun
+from mesh.log.record import Record
 from mesh.operations import ClientOperation, NodeOperation
 from mesh.types import Address, LinkId, LogId, NodeId, SessionId, value
 
@@ -428,6 +429,21 @@ class Placed:
     regions: int
 
 
-Fact = Placed | SetTimer | PeerUp | PeerDown | PeerSilent | PeerBack | CreditCame | RepairDue
+@value
+class ForkFound:
+    """A log has two histories, which agree through `end` at most."""
+
+    log: LogId
+    end: int
+
+
+@value
+class Rescued:
+    """Messages of ours that stand where a log of ours has two histories: they have to be sealed anew, as they are."""
+
+    records: tuple[Record, ...]
+
+
+Fact = ForkFound | Rescued | Placed | SetTimer | PeerUp | PeerDown | PeerSilent | PeerBack | CreditCame | RepairDue
 Outcome = Effect | Fact
 """What an engine returns: effects for the host, facts for its siblings, in order."""

@@ -155,6 +155,14 @@ class Busy:
     retry_ms: int = 1000
 
 
+@value
+class Forked:
+    """Proves that a log has two histories: two batches that its node signed and that cannot both stand, without bodies."""
+
+    one: Batch
+    other: Batch
+
+
 Frame = (
     Hello
     | Alive
@@ -170,4 +178,5 @@ Frame = (
     | Vector
     | Want
     | Busy
+    | Forked
 )

@@ -23,7 +23,7 @@ from mesh.composition import Composition
 from mesh.config import NodeConfig
 from mesh.crypto import Suite
 from mesh.effects import Effect, Event, Outcome
-from mesh.engines import delivery, dissemination, links, receipts, repair, sessions
+from mesh.engines import delivery, dissemination, forks, links, receipts, repair, sessions
 from mesh.engines.journal import Verdict
 from mesh.errors import UsageError
 from mesh.log.batch import Batch
@@ -109,6 +109,8 @@ class Node(Composition):
                 return self.repair.on_stall_timer(key[0], now)
             case receipts.TELL:
                 return self.receipts.tell_gathered()
+            case forks.TELL:
+                return self.forks.on_tell_timer(now)
             case sessions.ATTACH:
                 self._doors_touched = True
                 return self.sessions.on_attach_timer(key[0])
@@ -142,11 +144,13 @@ class Node(Composition):
                     self._run(self.receipts.on_placed(outcome), now)
                 case e.PeerUp(link):
                     self._run(self.roster.on_peer_up(link), now)
+                    self._run(self.forks.on_peer_up(link, now), now)
                     self._run(self.repair.on_peer_up(link, now), now)
                     self._run(self.receipts.tell_all(link), now)
                 case e.PeerDown(link):
                     self.dissemination.on_peer_down(link)
                     self.serving.on_peer_down(link)
+                    self.forks.on_peer_down(link)
                     self._run(self.repair.on_peer_down(link, now), now)
                     self.guard.keep(self.peers.linked)
                 case e.PeerSilent(link):
@@ -156,6 +160,10 @@ class Node(Composition):
                     self._run(self.receipts.tell_all(link), now)
                 case e.CreditCame(link):
                     self._run(self.serving.on_credit(link), now)
+                case e.ForkFound(log, end):
+                    self._run(self.repair.on_fork(log, end, now), now)
+                case e.Rescued(records):
+                    self.intake.rescued.append(records)
                 case e.RepairDue():
                     self._run(self.repair.compare_all(now), now)
                 case _:
@@ -265,6 +273,10 @@ class Node(Composition):
                 return self.repair.on_equal(link, frame, now)
             case f.Vector():
                 return self.repair.on_vector(link, frame, now)
+            case f.Forked():
+                outcomes = self.forks.on_forked(link, frame, now)
+                fault = self.forks.fault
+                return self.links.on_broken(came_on, Code.BATCH_INVALID, fault, now) if fault else outcomes
             case _:
                 assert_never(frame)
 
@@ -285,10 +297,8 @@ class Node(Composition):
             self.repair.on_blocked(batch.log, batch.first, batch.last)
         if verdict is Verdict.INVALID:
             outcomes += self.links.on_broken(link, Code.BATCH_INVALID, self.journal.fault, now)
-        if verdict is Verdict.FORKED and batch.log not in self.holdings.forked:
-            self.holdings.forked.add(batch.log)
-            about = {"node": batch.log.node.hex()[:16], "epoch": batch.log.epoch, "position": batch.first}
-            outcomes.append(e.Report(Code.LOG_FORKED, {**about, "why": self.journal.fault}))
+        if verdict is Verdict.FORKED:
+            outcomes += self.forks.on_conflict(peer.link, batch, now)
         return outcomes
 
     def _observe(self, batch: Batch, now: Now) -> list[Outcome]:
@@ -370,6 +380,8 @@ class Node(Composition):
                 return outcomes + self.serving.on_loaded(event)
             case 2:
                 return outcomes + self.delivery.on_loaded(event, now)
+            case 0 if event.request:
+                return outcomes + self.forks.on_loaded(event, now)
             case 0:
                 for batch in event.batches:
                     self.holdings.learn(batch)
@@ -402,7 +414,8 @@ class Node(Composition):
 
     def _settle(self, now: Now) -> None:
         """What a tick does once: seal, push, append; then tell what has become durable. Most ticks have none of it."""
-        if self.intake.gathered or self.journal.incoming or self.roster.learnt or self._strip_before_ms:
+        intake = self.intake
+        if intake.gathered or self.journal.incoming or intake.rescued or self.roster.learnt or self._strip_before_ms:
             self._append(now)
         if self.receipts.risen:
             self._run(self.receipts.tell_publishers(), now)
@@ -425,7 +438,7 @@ class Node(Composition):
         if not self.journal.has_room:
             return
         own: list[Batch] = []
-        if self.intake.gathered:
+        if self.intake.gathered or self.intake.rescued:
             own, outcomes = self.intake.seal(now, self.guard.wall_ms(now))
             self._run(outcomes, now)
             self._run(self.dissemination.push(own, now), now)
@@ -449,6 +462,7 @@ class Node(Composition):
                 self.delivery.on_forget(log)
                 self.receipts.on_forget(log)
                 self.repair.on_forget(log)
+            self.forks.expire(dead_ms)
         return [e.SetTimer(e.Timer(EXPIRE), now.mono_us + self.config.expire_every_ms * US_PER_MS)]
 
     # --- beginning and end -------------------------------------------------------------------------------------------

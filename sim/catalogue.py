@@ -71,8 +71,6 @@ AWAITED = {
     39: "causal order, which is [not promised](../concepts/contract.md#not-promised)",
     40: "access rights",
     41: "tokens",
-    43: "a rule by which all nodes end with the same of a log that was forked; today each keeps what it has and takes no more, "
-    "see `tests/unit/mesh/engines/test_journal.py`",
     49: "handshakes in a simulation: the heap engine begins behind them, QUIC does its own address validation",
     52: "a second version of the protocol",
     53: "a second version of the protocol",

@@ -274,6 +274,7 @@ SAYS = {
     "NotFound": ("has not found it, and says so to", ASKED),
     "Busy": ("is too busy for it, and says so to", ASKED),
     "Stored": ("says that it has it to", TOLD),
+    "Forked": ("proves that its log has two histories to", TOLD),
 }
 
 

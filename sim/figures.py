@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 HEARTBEATS = frozenset({"Hello", "Alive", "Credit", "Members", "RepairHello", "RepairEqual", "Vector", "Stored"})
 """Frames that a mesh sends though there is nothing to say."""
-BUSY = frozenset({"Push", "IHave", "Graft", "NotFound", "Want", "Busy"})
+BUSY = frozenset({"Push", "IHave", "Graft", "NotFound", "Want", "Busy", "Forked"})
 """Frames that a converged and idle mesh has no reason to send."""
 
 

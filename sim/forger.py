@@ -1,6 +1,7 @@
-"""What a host gone bad writes by itself: batches in others' names, and false addresses.
+"""What a host gone bad writes by itself: batches in others' names, two histories of one log, and false addresses.
 
-It has what its node has: the node's key, what lies on the disk, and who is linked. It has no other's key.
+It has what its node has: the node's key, what lies on the disk, and who is linked. It has no other's key. What it
+publishes in its node's own name stands in the ledger, as if a client of its own had published it.
 """
 
 from __future__ import annotations
@@ -10,11 +11,12 @@ from typing import Any
 
 from mesh import frames as f
 from mesh.clocks.hybrid import stamp_of
-from mesh.crypto import SEED_BYTES
-from mesh.log.batch import NO_NAME, Epoch, epoch_statement, seal
+from mesh.crypto import SEED_BYTES, Signer
+from mesh.log.batch import NO_NAME, Batch, Epoch, epoch_statement, seal
 from mesh.log.record import Record, encode_record
 from mesh.types import LogId, NodeId
 from sim.clock import WALL_MS
+from sim.diary import Entry, Ledger
 from sim.machine import Machine
 from sim.tape import Stream
 from sim.world import World
@@ -23,6 +25,17 @@ EVERY_US = 250_000
 """It writes something new so often, at most: a member is not faster than its processor."""
 TTL_MS = 3_600_000
 CHANNEL = "room/1"
+COMMON = 3
+"""So many batches its two histories share, if one key signs both."""
+
+
+@dataclass
+class History:
+    """One history of a log: its batches, and how far each peer was told."""
+
+    name: str
+    batches: list[Batch] = field(default_factory=list)
+    told: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass
@@ -32,8 +45,11 @@ class Forger:
     world: World
     machine: Machine
     rng: Stream
+    ledger: Ledger
     next_us: dict[str, int] = field(default_factory=dict)
     stamp: int = 0
+    histories: tuple[History, History] = field(default_factory=lambda: (History("left"), History("right")))
+    _epochs: list[tuple[Epoch, Signer]] = field(default_factory=list)
     _written: int = 0
 
     def is_time(self, peer: str = "") -> bool:
@@ -44,7 +60,7 @@ class Forger:
         return True
 
     def _record(self, publisher: str, incarnation: int, sequence: int) -> Record:
-        """A message of nobody."""
+        """A message of nobody, or of a client of its own."""
         self.stamp = max(self.stamp + 1, stamp_of(WALL_MS + self.world.now_us // 1_000))
         fields: tuple[Any, ...] = (
             CHANNEL,
@@ -85,6 +101,49 @@ class Forger:
         proof = key.sign(statement) if kind == 1 else mine.signer.sign(statement)
         epoch = Epoch(victim, number, key.public, proof)
         return [f.Push(seal(LogId(victim, number), 1, NO_NAME, [record], key, epoch))]
+
+    # --- in its own name, twice --------------------------------------------------------------------------------------
+
+    def shown_to(self, peer: str) -> list[f.Frame]:
+        """What a peer has not seen yet of the history that its half of the mesh is shown."""
+        if self.machine.node is None:
+            return []
+        if self.is_time():
+            self._write_on()
+        others = sorted(name for name in self.world.machines if name != self.machine.name)
+        history = self.histories[2 * others.index(peer) // len(others)]
+        told, history.told[peer] = history.told.get(peer, 0), len(history.batches)
+        return [f.Push(batch) for batch in history.batches[told:]]
+
+    def _write_on(self) -> None:
+        """Both histories become longer; from some place on they differ."""
+        left, right = self.histories
+        if not self._epochs:
+            self._open_epoch()
+        common = COMMON if len(self._epochs) == 1 else 0
+        for number, history in enumerate((left, right)):
+            if history is right and len(right.batches) < common:
+                right.batches.append(left.batches[-1])
+                continue
+            epoch, key = self._epochs[number % len(self._epochs)]
+            before = history.batches[-1] if history.batches else None
+            first = before.last + 1 if before else 1
+            record = self._record(f"{self.machine.name}-{history.name}", 1 + epoch.number % 1_000_000, first)
+            self.ledger[record.publisher, record.incarnation, first] = Entry(
+                CHANNEL, record.payload, at_us=self.world.now_us, gateway=self.machine.name
+            )
+            log = LogId(epoch.node, epoch.number)
+            history.batches.append(seal(log, first, before.name if before else NO_NAME, [record], key, epoch))
+
+    def _open_epoch(self) -> None:
+        """A log of its own, by one key or, for a node can sign what it likes, by two."""
+        assert self.machine.node is not None
+        mine = self.machine.node.identity
+        number = self.machine.node.life + 1 + self.rng.below(1 << 16)
+        for _ in range(1 + self.rng.below(2)):
+            key = self.world.suite.signer(self.rng.bytes(SEED_BYTES))
+            proof = mine.signer.sign(epoch_statement(mine.mesh, mine.node, number, key.public))
+            self._epochs.append((Epoch(mine.node, number, key.public, proof), key))
 
     # --- where others are --------------------------------------------------------------------------------------------
 

@@ -4,8 +4,9 @@ A hostile member has a certificate and an honest node; its host changes what tha
 `garble` (bits of frames flip), `tamper` (payloads of batches change, signatures stay), `replay` (old frames come again),
 `withhold` (batches and announcements never leave), `forget` (what repair asks and answers never leaves), `deny` (answers
 say that it has nothing), `boast` (vectors claim what it has not), `flood` (every frame leaves many times), `forge`
-(batches in others' names), `eclipse` (false addresses of everybody); what these two make stands in `sim.forger`. Deeds of
-clients: `bad-fields`, `flood`, `skip-attach`, `huge`, and `silent` (many connections on which nothing is ever said).
+(batches in others' names), `fork` (a log of its own with two histories, one for each half of its peers), `eclipse` (false
+addresses of everybody); what these three make stands in `sim.forger`. Deeds of clients: `bad-fields`, `flood`,
+`skip-attach`, `huge`, and `silent` (many connections on which nothing is ever said).
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from mesh.log.batch import Batch
 from mesh.operations import Attach, CreditGrant, Draft, Inspect, Publish, Subscribe
 from mesh.types import SessionId
 from mesh.wire.frames import decode_frame, encode_frame
+from sim.diary import Ledger
 from sim.forger import Forger
 from sim.links import Pipe
 from sim.tape import Stream
@@ -37,6 +39,8 @@ class Hostiles:
     """Who has gone bad in a world, and how."""
 
     world: World
+    ledger: Ledger
+    """Where a host that publishes by itself writes down what."""
     deeds: dict[str, tuple[str, int, Callable[[], None]]] = field(default_factory=dict)
     """By node: what it does, to how many frames in a million, and who hears of it when it does."""
     rng: Stream = field(init=False)
@@ -50,7 +54,7 @@ class Hostiles:
     def turn(self, node: str, deed: str, share_ppm: int, done: Callable[[], None] = lambda: None) -> Callable[[], None]:
         """A member goes bad; what is returned makes it honest again."""
         self.deeds[node] = deed, share_ppm, done
-        self._forgers[node] = Forger(self.world, self.world.machines[node], self.rng.fork(node))
+        self._forgers[node] = Forger(self.world, self.world.machines[node], self.rng.fork(node), self.ledger)
         self.world.mangle = self._leave
 
         def end() -> None:
@@ -85,6 +89,8 @@ class Hostiles:
                 return [packed] * FLOOD_TIMES
             case "forge":
                 return [packed, *map(encode_frame, self._forgers[machine.name].forged())]
+            case "fork":
+                return [packed, *map(encode_frame, self._forgers[machine.name].shown_to(pipe.path.target))]
             case "eclipse":
                 return self._misled(machine, pipe, packed)
             case _:

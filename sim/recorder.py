@@ -120,5 +120,7 @@ def about(packed: bytes) -> tuple[str, tuple[Place, ...]]:
             return type(frame).__name__, tuple(ranges)
         case f.Stored(_, _, ranges):
             return "Stored", tuple(ranges)
+        case f.Forked(one, other):
+            return "Forked", ((one.log, min(one.first, other.first), max(one.last, other.last)),)
         case _:
             return type(frame).__name__, ()

@@ -53,7 +53,7 @@ class Stage:
         """Nothing is done yet."""
         self.world, self.cast, self.apps = world, cast, apps
         self.atlas = Atlas(world, ledger)
-        self.hostiles = Hostiles(world)
+        self.hostiles = Hostiles(world, ledger)
         self.rng = world.rng.fork("stage")
         self.story: list[str] = []
         """What was done, with its time."""

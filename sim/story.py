@@ -158,6 +158,8 @@ class Story:
                 return f"{kind} {self._ranges(ranges)}"
             case f.Stored(_, _, ranges):
                 return f"{kind} {self._ranges(ranges)}"
+            case f.Forked(one, other):
+                return f"{kind} {self._ranges(tuple((each.log, each.first, each.last) for each in (one, other)))}"
             case f.Vector(_, logs):
                 return f"{kind} {self._ranges(tuple((s.log, run[0], run[1]) for s in logs for run in s.runs))}".rstrip()
             case _:

@@ -82,6 +82,15 @@ class Writer:
         return batch
 
 
+def rekeyed(node: NodeId = ANA, epoch: int = 1 << 20, mesh: bytes = MESH) -> Writer:
+    """A writer of the same log as `Writer(node, epoch)`, under another key that the node signed, too."""
+    writer = Writer(node, epoch, mesh=mesh)
+    writer.signer = SUITE.signer(b"another key")
+    proof = SIGNER_OF[node].sign(epoch_statement(mesh, node, epoch, writer.signer.public))
+    writer.opened = Epoch(node, epoch, writer.signer.public, proof)
+    return writer
+
+
 def received(batch: Batch) -> Batch:
     """The batch as a peer has it: the same bytes, nothing decoded yet."""
     return Batch(batch.header, batch.body, batch.signature, batch.epoch_public, batch.epoch_proof)

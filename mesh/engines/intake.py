@@ -10,7 +10,10 @@ epoch is opened.
 An epoch's key lives in memory only and dies with the process: nothing can be appended to an older log, whatever was
 restored or copied.
 
-Invariants, checked by `check`: what is gathered is bounded and counted; our log holds nothing beyond what was sealed.
+Where our log turns out to be written by another (a cloned memory), a new epoch is opened, and what stands where the two
+histories differ is sealed in it once more, the same records under the same names (`mesh.engines.forks`).
+
+Invariants, checked by `check`: what is gathered is bounded and counted.
 """
 
 from __future__ import annotations
@@ -169,6 +172,8 @@ class Intake:
     gathered_bytes: int = 0
     waiting: dict[tuple[str, int, int], list[tuple[Publisher, int, int]]] = field(default_factory=dict)
     """Names that are gathered, with the retries of them that came meanwhile (publisher, copies, regions)."""
+    rescued: list[tuple[Record, ...]] = field(default_factory=list)
+    """Messages that stand where a log of ours has two histories: they are sealed anew, as they are."""
     epoch: Epoch | None = None
     signer: Signer | None = None
     head: bytes = NO_NAME
@@ -206,7 +211,7 @@ class Intake:
                 continue
             if draft.sequence <= newest:
                 found = names.find(publisher.client, publisher.incarnation, draft.sequence)
-                runs = [run for run in found if self._holds(run)]
+                runs = [run for run in found if self._holds(run, draft.sequence)]
                 if runs:
                     publisher.on_here(draft.sequence)
                     placed.append(_placed(publisher.session, runs[0], draft.sequence, operation))
@@ -232,8 +237,14 @@ class Intake:
             self.gathered_bytes += size
         return [*_tell_refusals(refusals), *placed]
 
-    def _holds(self, run: NameRun) -> bool:
-        """Whether all that a run of names stands for is here. What a damaged row took is not: a retry brings it again."""
+    def _holds(self, run: NameRun, sequence: int) -> bool:
+        """Whether all that a run of names stands for is here, where others can have it, too.
+
+        What a damaged row took is not, nor what lies where its log has two histories: a retry brings it again.
+        """
+        end = self.holdings.forked.get(run.log)
+        if end is not None and run.to_position - (run.last - sequence) > end:
+            return False
         return self.holdings.received_of(run.log).covers(run.from_position, run.to_position)
 
     def _refusal(self, publisher: Publisher, draft: Draft, now: Now) -> tuple[Code, str, int] | None:
@@ -257,20 +268,23 @@ class Intake:
 
     def seal(self, now: Now, wall_ms: int) -> tuple[list[Batch], list[Outcome]]:
         """Seal all that has gathered: the batches, received from now on, and where each publish stands."""
-        if not self.gathered:
+        if not self.gathered and not self.rescued:
             return [], []
         outcomes: list[Outcome] = []
-        if self.epoch is None or self._is_forked() or self.clock.runs_ahead(wall_ms):
+        if self.epoch is None or self._is_anothers() or self.clock.runs_ahead(wall_ms):
             if self.clock.runs_ahead(wall_ms):
                 self.clock.high = 0
             if not self._open_epoch(now, wall_ms):
                 return [], self._refuse_all(Code.OVERLOADED, "too many epochs were opened within the hour")
             outcomes.append(Count("epochs_total"))
+        batches = [self._seal_one(list(records)) for records in self.rescued]
+        self.rescued = []
+        if not self.gathered:
+            return batches, outcomes
         gathered, waiting = self.gathered, self.waiting
         self.gathered, self.waiting, self.gathered_bytes = [], {}, 0
         stamp = self.clock.reserve(len(gathered), wall_ms)
         records = [_record(item, at) for at, item in enumerate(gathered, stamp)]
-        batches: list[Batch] = []
         start = 0
         for end in self._cuts(records):
             batch = self._seal_one(records[start:end])
@@ -279,10 +293,11 @@ class Intake:
             start = end
         return batches, [*outcomes, Count("published_total", len(gathered))]
 
-    def _is_forked(self) -> bool:
-        """Whether another history of our own log was seen: a cloned memory wrote it, and nobody takes more of ours."""
-        forked = self.holdings.forked
-        return bool(forked) and self.epoch is not None and LogId(self.identity.node, self.epoch.number) in forked
+    def _is_anothers(self) -> bool:
+        """Whether another process writes in our own log: a cloned memory does. Its log is left to it."""
+        assert self.epoch is not None
+        log = LogId(self.identity.node, self.epoch.number)
+        return log in self.holdings.forked or self.holdings.received_of(log).last > self.position
 
     def _cuts(self, records: list[Record]) -> list[int]:
         """Where batches end: cut by the bytes of their records, by number, and where lifetimes differ too much."""
@@ -362,9 +377,6 @@ class Intake:
         """Assert the invariants."""
         assert self.gathered_bytes == sum(item.size for item in self.gathered)
         assert len(self.waiting) == len(self.gathered)
-        if self.epoch is not None and self.position:
-            log = LogId(self.identity.node, self.epoch.number)
-            assert self.holdings.received_of(log).last <= self.position
 
 
 def _record(item: Gathered, stamp: int) -> Record:

@@ -16,7 +16,7 @@ from enum import Enum
 
 from mesh.crypto import Suite
 from mesh.effects import Append, Marks
-from mesh.log.batch import Batch, verify
+from mesh.log.batch import OTHER_KEY, Batch, verify
 from mesh.log.holdings import Holdings
 from mesh.types import LinkId, LogId, NodeId, Now
 
@@ -69,7 +69,11 @@ class Journal:
             return Verdict.GONE
         if not self.is_member(batch.log.node):
             return Verdict.STRANGER
+        if self.holdings.is_beyond(batch):
+            return Verdict.FORKED
         self.fault = verify(batch, self.mesh, self.suite, self._epochs)
+        if self.fault == OTHER_KEY and self._has_two_keys(batch):
+            return Verdict.FORKED
         if self.fault:
             return Verdict.INVALID
         self._remember(batch)
@@ -81,6 +85,20 @@ class Journal:
         self.holdings.receive(batch)
         self.incoming.append((batch, link))
         return Verdict.TAKEN
+
+    def _has_two_keys(self, batch: Batch) -> bool:
+        """Whether its node signed this key of the epoch, too: that is no fault of who carries it on.
+
+        Where nothing of the log is held the first key means nothing: this one is as good.
+        """
+        other: dict[tuple[NodeId, int], bytes] = {}
+        if verify(batch, self.mesh, self.suite, other):
+            return False
+        if batch.log in self.holdings.received:
+            return True
+        self._epochs.update(other)
+        self.fault = ""
+        return False
 
     def _remember(self, batch: Batch) -> None:
         """Bound the epochs whose proof is remembered."""

@@ -151,6 +151,7 @@ class Receipts:
     def _rise(self, log: LogId, queue: deque[Waiting]) -> list[tuple[SessionId, Receipt]]:
         stored = self.holdings.stored_of(log)
         there = list(self.elsewhere.get(log, {}).items())
+        end = self.holdings.forked.get(log)
         receipts: list[tuple[SessionId, Receipt]] = []
         rest: deque[Waiting] = deque()
         for waiting in queue:
@@ -158,6 +159,8 @@ class Receipts:
                 rest.append(waiting)
                 continue
             holders = [node for node, told in there if told.covers(waiting.from_position, waiting.to_position)]
+            if end is not None and waiting.to_position > end:
+                holders = []  # others may hold another history there
             level = (1 + len(holders), len({self.region, *(self.regions[node] for node in holders)}))
             if level > waiting.told:
                 waiting.told = level

@@ -11,6 +11,7 @@ When: a link comes up, speaks again, has credit again; something announced did n
 clock, ±50 %, more rarely while nothing differs (Demers et al., *Epidemic Algorithms*, 1987).
 
 Names are compared where both hold a run to the same end: of another name there the batch is fetched, which proves a fork.
+Of a log that is known to have two histories only what they agree on is told, compared and fetched.
 
 Invariants, checked by `check`: a position is asked of at most one peer at a time; sessions are bounded.
 """
@@ -25,7 +26,7 @@ from mesh.codes import Code
 from mesh.effects import Count, Outcome, Report, Send, SetTimer, Timer
 from mesh.errors import require
 from mesh.frames import Busy, LogState, NotFound, RepairEqual, RepairHello, Vector, Want
-from mesh.log.batch import BATCH_BYTES_MAX
+from mesh.log.batch import BATCH_BYTES_MAX, POSITION_MAX
 from mesh.log.holdings import Holdings
 from mesh.log.log import UNKNOWN_NAME
 from mesh.peers import Peer, Peers
@@ -253,10 +254,9 @@ class Repair:
 
     def _state_of(self, log: LogId) -> LogState:
         held = self.holdings.stored.get(log)
-        if held is None:
-            return LogState(log, 0, ())
-        runs = held.runs[:PAGE_RUNS]  # what lies beyond is told once the first holes have filled
-        return LogState(log, held.stamp, tuple((run.first, run.last, run.head) for run in runs))
+        runs = self.holdings.told(log)[:PAGE_RUNS]  # what lies beyond is told once the first holes have filled
+        stamp = 0 if held is None else held.stamp
+        return LogState(log, stamp, tuple((run.first, run.last, run.head) for run in runs))
 
     def on_equal(self, link: LinkId, frame: RepairEqual, now: Now) -> list[Outcome]:
         """Both have stored the same."""
@@ -278,6 +278,9 @@ class Repair:
                 continue
             self.holdings.gone.pop(state.log, None)
             theirs = IntervalSet((first, last) for first, last, _ in state.runs)
+            end = self.holdings.forked.get(state.log)
+            if end is not None:
+                theirs.remove(end + 1, POSITION_MAX)
             partner.theirs.replace(state.log, theirs)
             missing = theirs.minus(self.holdings.received_of(state.log))
             partner.missing.replace(state.log, missing)
@@ -322,8 +325,6 @@ class Repair:
             return []
         ranges: list[tuple[LogId, int, int]] = []
         for log in sorted(partner.missing.logs(), key=lambda log: (-partner.stamps[log], log)):
-            if log in self.holdings.forked:
-                continue
             free = partner.missing.get(log)
             for other in self.partners.values():
                 if log in other.asked:
@@ -401,6 +402,17 @@ class Repair:
             partner.lost_since = partner.session
             for lo, hi in partner.theirs.get(log).within(first, last):
                 partner.missing.add(log, lo, hi)
+
+    def on_fork(self, log: LogId, end: int, now: Now) -> list[Outcome]:
+        """A log has two histories from some place on: nothing beyond is wanted of anybody."""
+        outcomes: list[Outcome] = []
+        for link, partner in self.partners.items():
+            was_missing = bool(partner.missing)
+            for vector in (partner.theirs, partner.missing, partner.asked):
+                vector.remove(log, end + 1, POSITION_MAX)
+            if partner.active and was_missing and not partner.missing:
+                outcomes += self._finish(link, partner, now, differed=True)
+        return outcomes
 
     def on_forget(self, log: LogId) -> None:
         """A log has wholly expired: what others have of it does not matter, even if they tell it still."""

@@ -39,6 +39,8 @@ NO_NAME = bytes(NAME_BYTES)
 """The previous name in a log's first batch."""
 OVERHEAD_BYTES = 512
 """What a batch costs a link's credit beside its body: header, signatures and framing, rounded up."""
+OTHER_KEY = "the epoch has another key"
+"""Why a batch is refused whose epoch was opened under a key that was seen before, and is not its."""
 
 
 class Header(NamedTuple):
@@ -261,9 +263,11 @@ def verify(batch: Batch, mesh: bytes, suite: Suite, known_epochs: dict[tuple[Nod
             return "the epoch is not signed by its node"
         known_epochs[log.node, log.epoch] = batch.epoch_public
     elif known != batch.epoch_public:
-        return "the epoch has another key"
+        return OTHER_KEY
     if not suite.verify(batch.epoch_public, batch.header, batch.signature):
         return "the signature does not verify"
+    if batch.first == 1 and batch.head.previous != NO_NAME:
+        return "a first batch has none before it"
     if not batch.matches_name():
         return "the body is not the one that was signed"
     try:
@@ -284,6 +288,21 @@ def _content_fault(batch: Batch, records: list[Record]) -> str:
     if not is_one and any(a.stamp >= b.stamp for a, b in pairwise(records)):
         return "the stamps do not rise"
     return ""
+
+
+def contradict(one: Batch, other: Batch) -> bool:
+    """Whether two batches of one log cannot both stand in it: their node signed two histories."""
+    if one.log != other.log or one.name == other.name:
+        return False
+    if one.epoch_public != other.epoch_public or (one.first <= other.last and other.first <= one.last):
+        return True
+    before, after = (one, other) if one.first < other.first else (other, one)
+    return before.last + 1 == after.first and after.head.previous != before.name
+
+
+def agreed(one: Batch, other: Batch) -> int:
+    """The last position at which the histories of two batches that contradict each other can agree."""
+    return min(one.first, other.first) - 1 if one.epoch_public == other.epoch_public else 0
 
 
 def expires_after(batch: Batch, wall_ms: int) -> bool:

@@ -65,8 +65,8 @@ class Holdings:
         self.stored: dict[LogId, Log] = {}
         self.names = NameIndex()
         self.pending: dict[tuple[LogId, int], Batch] = {}
-        self.forked: set[LogId] = set()
-        """Logs of which two histories were seen: nothing more of them is taken."""
+        self.forked: dict[LogId, int] = {}
+        """Logs that have two histories, and how far they agree: nothing beyond is taken, told or compared."""
         self.gone: OrderedDict[LogId, int] = OrderedDict()
         """Logs that have wholly expired, with their newest stamp: peers that still have them do not bring them back."""
         self.vanishing: list[LogId] = []
@@ -103,7 +103,7 @@ class Holdings:
             held = self.stored.get(log)
             self._digest -= self._digests.pop(log, 0)
             if held is not None:
-                self._digests[log] = digest = held.digest()
+                self._digests[log] = digest = self._digest_of(log)
                 self._digest += digest
         self._stale.clear()
         self._digest &= _DIGEST_MASK
@@ -141,6 +141,19 @@ class Holdings:
             changed.append(log)
         return changed[::-1]
 
+    def told(self, log: LogId) -> list[Run]:
+        """The runs of a log that peers are told of: all that is stored, or of a forked log what its histories agree on."""
+        held = self.stored.get(log)
+        if held is None:
+            return []
+        end = self.forked.get(log)
+        return held.runs if end is None else held.through(end)
+
+    def is_beyond(self, batch: Batch) -> bool:
+        """Whether a batch lies where its log is known to have two histories."""
+        end = self.forked.get(batch.log)
+        return end is not None and batch.last > end
+
     def dead(self, wall_ms: int) -> list[LogId]:
         """The logs of which all has expired, long enough ago that no right clock can doubt it."""
         return [
@@ -162,7 +175,7 @@ class Holdings:
 
     def fault(self, batch: Batch) -> str:
         """Say why a verified batch cannot stand at its place: it forks its log; empty if it can."""
-        if batch.log in self.forked:
+        if self.is_beyond(batch):
             return "its log has two histories"
         held = self.received.get(batch.log)
         if held is None:
@@ -175,7 +188,8 @@ class Holdings:
         """Whether another batch is known to stand at the place of this one, all of which has been received.
 
         A place's name is known while its batch or the next one is in memory, and where a run ends. Elsewhere repair
-        compares names: it would cost a read of the disk here.
+        compares names: it would cost a read of the disk here. That is worth while where a log is known to have two
+        histories: there whatever is not known may differ.
         """
         log = batch.log
         here, after = self.at_hand(log, batch.first), self.at_hand(log, batch.last + 1)
@@ -183,7 +197,13 @@ class Holdings:
             known = here.name
         else:
             known = after.head.previous if after is not None else self.received[log].name_at(batch.last)
-        return known not in (UNKNOWN_NAME, batch.name)
+        return log in self.forked if known == UNKNOWN_NAME else known != batch.name
+
+    def fork(self, log: LogId, end: int) -> None:
+        """A log has two histories, which agree through a position at most: what is stored beyond stays, and is shown here."""
+        self.forked[log] = end
+        if log in self.stored:
+            self._revise(log)
 
     def receive(self, batch: Batch) -> None:
         """Take in a verified batch for which `fault` is empty."""
@@ -254,13 +274,20 @@ class Holdings:
         """A log has wholly expired and vanishes."""
         self.received.pop(log, None)
         held = self.stored.pop(log, None)
-        self.forked.discard(log)
         self.gone[log] = 0 if held is None else held.stamp
         self.vanishing.append(log)
         self._revise(log)
         if len(self.gone) > GONE_MAX:
             oldest, _ = self.gone.popitem(last=False)
             self._revised.pop(oldest, None)
+
+    def _digest_of(self, log: LogId) -> int:
+        """What a log counts for in the digest: nothing where there is nothing of it that peers are told of."""
+        held = self.stored.get(log)
+        if held is None or log not in self.forked:
+            return 0 if held is None else held.digest()
+        runs = self.told(log)
+        return held.digest(runs) if runs else 0
 
     def _revise(self, log: LogId) -> None:
         self.touched[log] = True
@@ -301,7 +328,7 @@ class Holdings:
         rest = VersionVector((log, held.positions.minus(self.stored_of(log))) for log, held in self.received.items())
         waiting = VersionVector((log, IntervalSet([(b.first, b.last)])) for (log, _), b in self.pending.items())
         assert rest == waiting, (rest, waiting)
-        assert self.digest == sum(held.digest() for held in self.stored.values()) & _DIGEST_MASK
+        assert self.digest == sum(self._digest_of(log) for log in self.stored) & _DIGEST_MASK
 
 
 def _names_agree(one: Log, other: Log) -> bool:

@@ -16,7 +16,7 @@ from hashlib import blake2b
 from typing import NamedTuple
 
 from mesh.clocks.vector import IntervalSet
-from mesh.log.batch import NO_NAME, Batch
+from mesh.log.batch import Batch
 from mesh.types import LogId
 
 UNKNOWN_NAME = b""
@@ -74,8 +74,6 @@ class Log:
             after = self.runs[i]
             if batch.last + 1 == after.first and after.before not in (UNKNOWN_NAME, batch.name):
                 return "the batch after it names another"
-        if batch.first == 1 and batch.head.previous != NO_NAME:
-            return "a first batch has none before it"
         return ""
 
     def add(self, batch: Batch) -> None:
@@ -143,10 +141,17 @@ class Log:
             run = run._replace(head=batch.name)
         self.runs[i] = run
 
-    def digest(self) -> int:
-        """64 bits that are equal when two nodes hold the same of this log, heads included."""
+    def through(self, end: int) -> list[Run]:
+        """The runs up to a position. A run that reaches it ends there without a name, whether it goes on or not."""
+        runs = [run for run in self.runs if run.first <= end]
+        if runs and runs[-1].last >= end:
+            runs[-1] = Run(runs[-1].first, end, runs[-1].before, UNKNOWN_NAME)
+        return runs
+
+    def digest(self, runs: list[Run] | None = None) -> int:
+        """64 bits that are equal when two nodes hold the same of this log, or of these runs of it, heads included."""
         state = self._hashed.copy()
-        for run in self.runs:
+        for run in self.runs if runs is None else runs:
             state.update(b"/%d-%d/%s" % (run.first, run.last, run.head))
         return int.from_bytes(state.digest(), "big")
 

@@ -227,6 +227,8 @@ def _parts(frame: f.Frame) -> list[Any]:  # a table in the form of a match: one 
             return [13, ranges]
         case f.Busy(ranges, retry_ms):
             return [14, ranges, retry_ms]
+        case f.Forked(one, other):
+            return [15, one.parts(), other.parts()]
         case _:
             assert_never(frame)
 
@@ -260,6 +262,13 @@ def _vector(p: list[Any]) -> f.Vector:
     return f.Vector(number(p[0]), states, flag(p[2]) if len(p) > 2 else False, flag(p[3]) if len(p) > 3 else False)
 
 
+def _forked(p: list[Any]) -> f.Forked:
+    one, other = batch_from_parts(p[0]), batch_from_parts(p[1])
+    if one.body is not None or other.body is not None:
+        raise DecodeError("a proof needs no bodies")
+    return f.Forked(one, other)
+
+
 _DECODERS: dict[int, tuple[int, Callable[[list[Any]], f.Frame]]] = {
     1: (6, _hello),
     2: (1, lambda p: f.Alive(number(p[0]))),
@@ -275,6 +284,7 @@ _DECODERS: dict[int, tuple[int, Callable[[list[Any]], f.Frame]]] = {
     12: (2, _vector),
     13: (1, lambda p: f.Want(_ranges(p[0]))),
     14: (1, lambda p: f.Busy(_ranges(p[0]), number(p[1]) if len(p) > 1 else 1000)),
+    15: (2, _forked),
 }
 """For each frame's number: the least elements it needs, and its decoder."""
 

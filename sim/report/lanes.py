@@ -33,8 +33,20 @@ LETTER = 6.4
 """Width of a letter of a label."""
 EXACT = re.compile(r"\b(\d{4,})us\b")
 """A time that was drawn, to the microsecond: its label needs less."""
-KINDS = ("Push", "Graft", "Want", "NotFound", "Busy", "IHave", "Stored", "Vector", "RepairHello", "RepairEqual")
-SHOWN = ("Push", "Graft", "Want", "NotFound", "Busy")
+KINDS = (
+    "Push",
+    "Graft",
+    "Want",
+    "NotFound",
+    "Busy",
+    "IHave",
+    "Stored",
+    "Vector",
+    "RepairHello",
+    "RepairEqual",
+    "Forked",
+)
+SHOWN = ("Push", "Graft", "Want", "NotFound", "Busy", "Forked")
 """Kinds that are shown at first; the others are asked for in the legend."""
 OTHERS = "heartbeats"
 """Whatever is of none of the kinds: Alive, Hello, Credit, Members."""

@@ -182,7 +182,9 @@ class PublishTo(Part):
     """How long they live; 0: as long as the node's config says."""
 
 
-HostileDeed = Literal["garble", "tamper", "replay", "withhold", "forget", "deny", "boast", "flood", "forge", "eclipse"]
+HostileDeed = Literal[
+    "garble", "tamper", "replay", "withhold", "forget", "deny", "boast", "flood", "forge", "fork", "eclipse"
+]
 
 
 class Hostile(Part):

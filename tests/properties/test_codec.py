@@ -57,6 +57,7 @@ frames: st.SearchStrategy[f.Frame] = st.one_of(
     st.builds(f.RepairEqual, counts),
     st.builds(f.Vector, counts, st.lists(states, max_size=3).map(tuple), st.booleans(), st.booleans()),
     st.builds(f.Busy, ranges, counts),
+    st.builds(lambda one, other: f.Forked(one.stripped(), other.stripped()), batches, batches),
 )
 
 headers = st.none() | st.dictionaries(words, words, min_size=1, max_size=3)

@@ -13,6 +13,7 @@ from mesh.composition import LIFE_SHIFT
 from mesh.effects import Send
 from mesh.engines.delivery import Delivery
 from mesh.engines.dissemination import Dissemination
+from mesh.engines.journal import Journal, Verdict
 from mesh.engines.links import AddressBook, LinkConfig, Links
 from mesh.engines.repair import Repair
 from mesh.frames import Lane, Push
@@ -61,8 +62,10 @@ def _takes_the_slow_for_dead(config: LinkConfig) -> None:
     object.__setattr__(config, "dead_ms", 1_500)
 
 
-def _knows_nothing_that_it_has(*_: Any) -> bool:
-    return False
+def _takes_whatever_verifies(journal: Journal, link: Any, batch: Any, *_: Any) -> Verdict:
+    journal.holdings.receive(batch)
+    journal.incoming.append((batch, link))
+    return Verdict.TAKEN
 
 
 def _forgets_addresses_that_fail(on_failed: Callable[..., Any]) -> Callable[..., Any]:
@@ -106,7 +109,7 @@ BROKEN: dict[tuple[int, str], tuple[type, str, Callable[..., Any]]] = {
         _remembers_the_first_announcer_alone(Dissemination.on_ihave),
     ),
     (10, "cold-start"): (Repair, "on_peer_up", _nothing),
-    (11, "replayed-frames"): (Holdings, "has", _knows_nothing_that_it_has),
+    (11, "replayed-frames"): (Journal, "on_push", _takes_whatever_verifies),
     (12, "large-messages"): (Dissemination, "_announce", _pushes_instead_of_announcing),
     (13, "back-after-retention"): (Node, "_settle", _lets_nothing_expire(Node._settle)),
     (16, "soak"): (Holdings, "forget", _nothing),

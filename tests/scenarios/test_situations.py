@@ -5,7 +5,10 @@ from typing import Any
 
 import pytest
 
+from mesh.engines import journal
+from mesh.engines.forks import Forks
 from mesh.engines.links import AddressBook
+from mesh.log.holdings import Holdings
 from sim.heap import Play
 from sim.scenario.reading import SHIPPED, read
 
@@ -21,20 +24,37 @@ def _dials_at_once(_: AddressBook, place: Any, now: Any) -> None:
     place.due_us = now.mono_us + 1
 
 
-BROKEN: dict[str, tuple[type, str, Callable[..., Any]]] = {
-    "eclipse": (AddressBook, "_is_news", _believes_the_last_word),
-    "flapping": (AddressBook, "_back_off", _dials_at_once),
+def _passes_nothing_on(engine: Forks, *_: Any) -> list[Any]:
+    engine.fault = ""
+    return []
+
+
+def _nothing(*_: Any) -> list[Any]:
+    return []
+
+
+def _compares_all_that_it_has(holdings: Holdings, log: Any) -> Any:
+    held = holdings.stored.get(log)
+    return [] if held is None else held.runs
+
+
+BROKEN: dict[tuple[str, str], tuple[object, Callable[..., Any] | str]] = {
+    ("eclipse", "_is_news"): (AddressBook, _believes_the_last_word),
+    ("flapping", "_back_off"): (AddressBook, _dials_at_once),
+    ("fork", "on_conflict"): (Forks, _nothing),
+    ("fork", "on_forked"): (Forks, _passes_nothing_on),
+    ("fork", "told"): (Holdings, _compares_all_that_it_has),
+    ("fork", "OTHER_KEY"): (journal, "nothing that is ever said"),
 }
-"""By file: whose rule is broken, and by what."""
+"""By file and rule: where it stands, and what breaks it."""
 
 
-@pytest.mark.parametrize("name", BROKEN)
-def test_a_file_notices_that_its_rule_is_broken(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("name", "rule"), BROKEN, ids=str)
+def test_a_file_notices_that_its_rule_is_broken(name: str, rule: str, monkeypatch: pytest.MonkeyPatch) -> None:
     scenario = read(SHIPPED / f"{name}.toml")
-    owner, method, broken = BROKEN[name]
-    monkeypatch.setattr(owner, method, broken)
+    owner, broken = BROKEN[name, rule]
+    monkeypatch.setattr(owner, rule, broken)
 
-    plays = (Play(scenario, seed).run() for seed in range(scenario.seeds))
-    found = next((played for played in plays if played.breaches), None)
+    found = any(Play(scenario, seed).run().breaches for seed in range(scenario.seeds))
 
-    assert found is not None, f"{name} does not notice that {owner.__name__}.{method} is broken"
+    assert found, f"{name} does not notice that {rule} is broken"

@@ -40,6 +40,7 @@ FRAMES: dict[str, f.Frame] = {
     "vector-empty": f.Vector(3, ()),
     "want": f.Want(RANGES),
     "busy": f.Busy(RANGES, 250),
+    "forked": f.Forked(BATCH.stripped(), Writer(ANA, 117_000_000_000).write(1).stripped()),
 }
 
 OPERATIONS: dict[str, o.ClientOperation | o.NodeOperation] = {

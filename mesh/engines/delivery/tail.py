@@ -266,8 +266,13 @@ class Tail:
                     group.collect(position, record)
 
     def _told_twin(self, record: Record, place: tuple[LogId, int], told: VersionVector) -> bool:
-        """Whether an equal copy of a record was told already."""
-        return any(told.covers(log, at, at) for _, log, at in self.twins.others(record, place) or ())
+        """Whether an equal copy of a record was told already.
+
+        Where a log has two histories a cursor does not say which of them was told: the names that clients carry do.
+        """
+        forked = self.holdings.forked
+        copies = self.twins.others(record, place) or ()
+        return any(told.covers(log, at, at) and at <= forked.get(log, at) for _, log, at in copies)
 
     def _pass(self, log: LogId, first: int, last: int) -> None:
         """A run may be delivered from now on."""

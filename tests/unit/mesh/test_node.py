@@ -175,23 +175,6 @@ def test_a_batch_that_does_not_verify_costs_its_sender_the_link() -> None:
     assert host.frame(f.Push(bad)) == []
 
 
-def test_a_fork_is_reported_once_and_the_log_takes_nothing_more() -> None:
-    host = linked()
-    ours, theirs = ben(), ben()
-    ours.write()
-    theirs.write(payload=b"other")
-    theirs.write()
-    host.frame(f.Push(received(ours.batches[0])))
-
-    first = host.frame(f.Push(received(theirs.batches[0])))
-    second = host.frame(f.Push(received(theirs.batches[1])))
-
-    refused = Count("batches_refused_total/forked")
-    why = "it overlaps a batch that is held"
-    assert first == [refused, Report(Code.LOG_FORKED, about(ours.log, position=1, why=why))]
-    assert second == [refused]
-
-
 def test_a_peer_that_sends_more_than_it_was_granted_is_dropped() -> None:
     host = linked(replace(sim(), links=replace(sim().links, credit_ahead_bytes=4 << 20)))
     host.node.links.links[TO_BEN].got = 4 << 20

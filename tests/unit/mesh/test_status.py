@@ -60,7 +60,7 @@ def test_each_peer_is_described_with_what_it_has_that_is_missing_here() -> None:
 def test_what_is_stored_is_listed_with_its_holes() -> None:
     ana, ben = Writer(ANA), Writer(BEN)
     holdings = holding((ana, (1, 2, 4)), (ben, (3,)))
-    holdings.forked.add(ben.log)
+    holdings.fork(ben.log, 2)
 
     assert holdings_status(holdings) == {
         "digest": f"{holdings.digest:016x}",

@@ -1,9 +1,12 @@
 """A host gone bad makes what it can make without others' keys: lies that verification finds, each kind of them."""
 
+import pytest
+
 from mesh import frames as f
 from mesh.engines.journal import Journal, Verdict
+from mesh.log.batch import contradict, verify
 from mesh.types import LinkId, NodeId
-from sim.forger import EVERY_US, Forger
+from sim.forger import COMMON, EVERY_US, Forger
 from sim.network import Network
 from sim.workload import App
 from sim.world import World
@@ -12,7 +15,7 @@ ROUNDS = 40
 
 
 def forger(world: World, name: str) -> Forger:
-    return Forger(world, world.machines[name], world.rng.fork("forger"))
+    return Forger(world, world.machines[name], world.rng.fork("forger"), {})
 
 
 def two() -> World:
@@ -86,3 +89,41 @@ def test_lies_about_addresses_put_everybody_at_the_liar_and_the_liar_at_everybod
     assert frame == f.Members(
         (b"certificate",), ((NodeId(ana.node_id), eve.address), (NodeId(eve.node_id), ana.address))
     )
+
+
+@pytest.mark.parametrize("keys", [1, 2])
+def test_two_histories_verify_each_and_contradict_each_other_from_where_they_part(keys: int) -> None:
+    world = two()
+    world.add("ben", "eu", ("eve",))
+    world.run(1)
+    several = (Forger(world, world.machines["eve"], world.rng.fork(f"forger-{n}"), {}) for n in range(ROUNDS))
+    eve = next(each for each in several if len(written(world, each)) == keys)
+    mesh = world.machines["eve"].node.identity.mesh  # type: ignore[union-attr]
+
+    left, right = (eve.shown_to(name) for name in ("ana", "ben"))
+
+    assert [eve.shown_to(name) for name in ("ana", "ben")] == [[], []]
+    for a, b in zip(left, right, strict=True):
+        assert isinstance(a, f.Push)
+        assert isinstance(b, f.Push)
+        assert verify(a.batch, mesh, world.suite, {}) == verify(b.batch, mesh, world.suite, {}) == ""
+        assert contradict(a.batch, b.batch) == (a.batch.first > COMMON or keys == 2)
+        names = {record.name for batch in (a.batch, b.batch) for record in batch.records()}
+        assert names <= set(eve.ledger)
+
+
+def written(world: World, eve: Forger) -> list[object]:
+    """The keys under which a forger has written a few batches of either history, shown to nobody."""
+    for _ in range(2 * COMMON):
+        world.now_us += EVERY_US
+        eve._write_on()
+    eve.next_us = {"": world.now_us + EVERY_US}
+    return eve._epochs  # type: ignore[return-value]
+
+
+def test_a_forger_whose_node_is_down_shows_nothing() -> None:
+    world = two()
+    eve = forger(world, "eve")
+    world.crash(world.machines["eve"])
+
+    assert eve.shown_to("ana") == []

@@ -193,6 +193,18 @@ def test_what_a_peer_announces_while_it_waits_to_be_told_of_it_is_not_told() -> 
     assert one.on_announce_timer() == [Send((TO_BEN,), ihave((LOG, 3, 3)))]
 
 
+def test_what_a_peer_announces_that_is_not_about_to_be_told_changes_nothing() -> None:
+    one = engine(to_ana(), to_ben(), to_cy())
+    batch = Writer().write()
+    take(one.holdings, batch)
+    one.on_received(batch, TO_CY, at())
+
+    one.on_ihave(TO_BEN, ihave((LOG, 2, 3)), at())
+    one.on_ihave(TO_CY, ihave((LOG, 1, 1)), at())
+
+    assert one.on_announce_timer() == [Send((TO_ANA, TO_BEN), ihave((LOG, 1, 1)))]
+
+
 def test_announcements_gather_for_a_moment_and_the_next_ones_anew() -> None:
     ana = Writer()
     one = engine(to_ben(), to_cy())

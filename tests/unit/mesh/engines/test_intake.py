@@ -386,26 +386,6 @@ def test_a_clock_that_ran_ahead_is_abandoned_with_its_epoch() -> None:
     assert batch.records()[0].stamp == stamp_of(WALL_MS)
 
 
-def test_a_log_of_our_own_that_was_forked_takes_nothing_more() -> None:
-    one = intake()
-    publish(one, 1)
-    sealed(one)
-    one.holdings.forked.add(LOG)
-    publish(one, 2)
-
-    assert sealed(one) == [Count("epochs_total"), placed(2, 2, 1, log=NEXT_LOG), Count("published_total", 1)]
-
-
-def test_a_fork_of_another_log_changes_nothing_here() -> None:
-    one = intake()
-    publish(one, 1)
-    sealed(one)
-    one.holdings.forked.add(NEXT_LOG)
-    publish(one, 2)
-
-    assert sealed(one) == [placed(2, 2, 2), Count("published_total", 1)]
-
-
 def test_too_many_epochs_within_the_hour_are_refused_and_an_hour_later_they_are_not() -> None:
     one = intake(replace(CONFIG, epochs_per_hour_max=1))
     publish(one, 1)
@@ -483,13 +463,3 @@ def test_refusals_are_joined_only_where_they_follow_one_another_for_one_reason()
         refused(Code.ORDER_WAITS, order, 4, 4, OVERLOADED_MS),
         refused(Code.CHANNEL_INVALID, "a channel is not empty", 5, 5, -1),
     ]
-
-
-def test_check_sees_a_log_that_goes_beyond_what_was_sealed() -> None:
-    one = intake()
-    publish(one, 1, 2)
-    sealed(one)
-    one.position = 1
-
-    with pytest.raises(AssertionError):
-        one.check_all()

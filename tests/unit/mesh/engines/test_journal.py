@@ -1,6 +1,7 @@
 """The journal: which batches are taken, what one append holds, and what remains of one that failed."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 import pytest
 
@@ -14,7 +15,7 @@ from mesh.log.names import NameRun
 from mesh.log.record import Record
 from mesh.types import NodeId
 from tests.engine_samples import TO_BEN, TO_CY, at
-from tests.samples import ANA, BEN, CY, MESH, SUITE, WALL_MS, Writer, received, record
+from tests.samples import ANA, BEN, CY, MESH, SUITE, WALL_MS, Writer, received, record, rekeyed
 
 NOTHING = WALL_MS
 """By this time nothing has expired."""
@@ -222,14 +223,50 @@ def test_what_a_damaged_row_took_with_it_proves_no_fork() -> None:
     assert push(one, ours.batches[2]) is Verdict.TAKEN
 
 
-def test_a_log_of_which_two_histories_were_seen_takes_nothing_more() -> None:
+def test_of_a_log_with_two_histories_only_what_they_agree_on_is_taken() -> None:
     ours, _ = forks()
-    one = stored(*ours.batches[:2])
-    one.holdings.forked.add(ours.log)
+    one = stored(ours.batches[1])
+    one.holdings.fork(ours.log, 1)
 
     assert push(one, ours.batches[2]) is Verdict.FORKED
-    assert one.fault == "its log has two histories"
-    assert push(one, ours.batches[1]) is Verdict.DUPLICATE
+    assert push(one, ours.batches[0]) is Verdict.TAKEN
+
+
+def test_what_lies_beyond_the_end_of_a_log_is_refused_without_a_look_at_its_signature() -> None:
+    ours, theirs = forks()
+    one = stored(ours.batches[0])
+    one.holdings.fork(ours.log, 1)
+    real, other = ours.batches[1], theirs.batches[1]
+    forged = Batch(other.header, other.body, real.signature, other.epoch_public, other.epoch_proof)
+
+    assert push(one, forged) is Verdict.FORKED
+
+
+def test_a_second_key_of_an_epoch_is_a_fork_and_no_fault_of_who_carries_it_on() -> None:
+    one = stored(Writer().write())
+    other = rekeyed().write(payload=b"other")
+
+    assert push(one, other) is Verdict.FORKED
+    assert push(one, Writer().write()) is Verdict.DUPLICATE
+
+
+def test_where_nothing_of_a_log_is_held_one_key_is_as_good_as_another() -> None:
+    one = journal()
+    stripped = Writer().write().stripped()
+    other = rekeyed()
+
+    assert push(one, stripped) is Verdict.STRIPPED
+    assert push(one, other.write()) is Verdict.TAKEN
+    assert push(one, other.write()) is Verdict.TAKEN
+
+
+def test_a_second_key_that_its_node_did_not_sign_is_invalid() -> None:
+    one = stored(Writer().write())
+    writer = rekeyed()
+    writer.opened = replace(writer.opened, proof=bytes(64))
+
+    assert push(one, writer.write(payload=b"other")) is Verdict.INVALID
+    assert one.fault == "the epoch has another key"
 
 
 # --- appends ---------------------------------------------------------------------------------------------------------

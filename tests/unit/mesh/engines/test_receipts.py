@@ -101,6 +101,20 @@ def test_both_copies_and_regions_are_waited_for(copies: int, regions: int) -> No
     assert one.count == 0
 
 
+def test_what_others_hold_beyond_the_end_of_a_forked_log_is_not_counted() -> None:
+    ana = Writer()
+    one = receipts(to_ben(near=False), holdings=held(ana.write(2), ana.write()))
+    one.holdings.fork(ana.log, 2)
+    one.on_stored_there(TO_BEN, from_ben((ana.log, 1, 3)))
+
+    one.on_placed(placed(ana.log, 1, 2, copies=2))
+    one.on_placed(placed(ana.log, 3, 3, copies=2))
+
+    assert one.tell_publishers() == [told(ana.log, 1, 2, 2, 2), told(ana.log, 3, 3, 1, 1)]
+    assert one.count == 1
+    one.check_all()
+
+
 def test_others_are_not_counted_before_this_node_has_stored() -> None:
     ana, holdings = Writer(), Holdings()
     batch = ana.write()

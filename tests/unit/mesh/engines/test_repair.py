@@ -347,7 +347,7 @@ def test_another_name_at_the_end_of_a_run_that_both_hold_is_asked_for_and_proves
     outcomes = one.engine.on_vector(TO_BEN, vector(state(twin, (1, 1))), at())
 
     assert outcomes == [Send((TO_BEN,), Want(((ana.log, 1, 1),))), *one.finished(TO_BEN, 5_000, 0)]
-    assert holdings.forked == set()
+    assert holdings.forked == {}
     assert one.engine.on_vector(TO_BEN, vector(state(twin, (1, 1))), at()) == []
 
 
@@ -365,18 +365,49 @@ def test_every_other_name_in_a_vector_that_asks_is_asked_for_and_the_vector_answ
     assert outcomes == [*shown, told, *one.finished(TO_CY, 5_000, 0)]
 
 
-def test_nothing_is_wanted_of_a_forked_log() -> None:
+def test_of_a_log_with_two_histories_only_what_they_agree_on_is_wanted() -> None:
     ana, ben = Writer(ANA), Writer(BEN)
-    ana.write()
+    run_of(ana, 5)
     ben.write()
     holdings = Holdings()
-    holdings.forked.add(ana.log)
+    holdings.fork(ana.log, 3)
+    holdings.fork(ben.log, 0)
     repair = desk(to_cy(), holdings=holdings).engine
 
-    assert repair.on_vector(TO_CY, vector(state(ana, (1, 1)), state(ben, (1, 1), stamp=0)), at()) == wanted(
-        TO_CY, (ben.log, 1, 1)
+    assert repair.on_vector(TO_CY, vector(state(ana, (1, 5)), state(ben, (1, 1), stamp=0)), at()) == wanted(
+        TO_CY, (ana.log, 1, 3)
     )
-    assert asked(repair) == {TO_CY: [(ben.log, [(1, 1)])]}
+    assert not repair.can_fill(ana.log, 4, 5)
+
+
+def test_of_a_log_with_two_histories_only_what_they_agree_on_is_told_and_no_name_is_doubted() -> None:
+    ana, twin = Writer(ANA), Writer(ANA)
+    run_of(ana, 5)
+    run_of(twin, 2)
+    twin.write(payload=b"other")
+    holdings = held(*ana.batches)
+    holdings.fork(ana.log, 3)
+    repair = desk(to_ben(), holdings=holdings).engine
+
+    outcomes = repair.on_vector(TO_BEN, vector(state(twin, (1, 3)), answer=True), at())
+
+    stamp = holdings.stored[ana.log].stamp
+    assert outcomes[0] == Send((TO_BEN,), vector(LogState(ana.log, stamp, ((1, 3, UNKNOWN_NAME),))))
+
+
+def test_what_lies_beyond_the_end_of_a_log_is_wanted_no_more() -> None:
+    ana = Writer(ANA)
+    run_of(ana, 5)
+    one = desk(to_ben(), to_cy(), holdings=Holdings())
+    one.engine.on_vector(TO_BEN, vector(state(ana, (1, 5))), at())
+    one.engine.on_vector(TO_CY, vector(state(ana, (2, 5))), at())
+
+    assert one.engine.on_fork(ana.log, 2, at(1)) == []
+    assert asked(one.engine) == {TO_BEN: [(ana.log, [(1, 2)])], TO_CY: []}
+    assert one.engine.on_fork(ana.log, 1, at(2)) == one.finished(TO_CY, 5_000, 2)
+    assert one.engine.partners[TO_CY].missing == VersionVector()
+    assert one.engine.on_fork(ana.log, 0, at(3)) == one.finished(TO_BEN, 5_000, 3)
+    one.engine.check_all()
 
 
 def test_names_that_a_damaged_row_took_prove_nothing() -> None:
@@ -389,7 +420,7 @@ def test_names_that_a_damaged_row_took_prove_nothing() -> None:
 
     repair.on_vector(TO_BEN, vector(theirs), at())
 
-    assert holdings.forked == set()
+    assert holdings.forked == {}
 
 
 def test_each_run_of_a_vector_is_compared() -> None:

@@ -24,7 +24,9 @@ from mesh.log.batch import (
     POSITION_MAX,
     Batch,
     Header,
+    agreed,
     batch_from_parts,
+    contradict,
     decode_header,
     encode_header,
     expires_after,
@@ -33,7 +35,7 @@ from mesh.log.batch import (
 )
 from mesh.log.record import Record
 from mesh.types import LogId
-from tests.samples import ANA, BEN, DAY_MS, MESH, SIGNER_OF, SUITE, WALL_MS, Writer, received, record
+from tests.samples import ANA, BEN, DAY_MS, MESH, SIGNER_OF, SUITE, WALL_MS, Writer, received, record, rekeyed
 
 HEAD = Header(LogId(ANA, 9, "s"), 5, 3, 77, 88, 2, b"p" * 32, b"h" * 32, CODEC_PLAIN)
 
@@ -352,6 +354,68 @@ def test_an_epoch_has_one_key() -> None:
     known = {(ANA, writer.epoch): b"k" * 32}
 
     assert verify(writer.write(), MESH, SUITE, known) == "the epoch has another key"
+
+
+def test_a_first_batch_has_none_before_it() -> None:
+    writer = Writer()
+    batch = writer.write()
+
+    assert judged(resigned(batch, writer, previous=b"p" * 32)) == "a first batch has none before it"
+    assert judged(resigned(batch, writer, previous=b"p" * 32, first=2)) == ""
+
+
+# --- contradictions --------------------------------------------------------------------------------------------------
+
+
+def cuts(*counts: int, payload: bytes = b"one") -> list[Batch]:
+    """A history of one log, cut into batches of so many records."""
+    writer = Writer()
+    return [writer.write(count, payload=payload) for count in counts]
+
+
+def test_what_one_node_sealed_in_one_log_contradicts_nothing() -> None:
+    one, two, three = cuts(1, 2, 1)
+
+    assert not any(contradict(a, b) for a in (one, two, three) for b in (one, two, three))
+    assert not contradict(one, Writer(BEN).write(payload=b"other"))
+    assert not contradict(one, received(one).stripped())
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "end"),
+    [
+        ((1,), (1,), 0),  # each its first
+        ((2, 1), (2, 1), 2),  # the same places
+        ((1, 1), (5,), 0),  # one within the other
+        ((3,), (2, 2), 0),  # they overlap by one
+    ],
+)
+def test_different_batches_at_one_place_contradict_each_other(
+    ours: tuple[int, ...], theirs: tuple[int, ...], end: int
+) -> None:
+    one, other = cuts(*ours)[-1], cuts(*theirs, payload=b"other")[-1]
+
+    assert contradict(one, other)
+    assert contradict(other, one)
+    assert agreed(one, other) == agreed(other, one) == end
+
+
+def test_a_batch_that_follows_another_than_the_one_before_it_contradicts_that_one() -> None:
+    (one, two, _), (_, _, three) = cuts(1, 2, 1), cuts(1, 2, 1, payload=b"other")
+
+    assert contradict(two, three)
+    assert contradict(three, two)
+    assert agreed(two, three) == agreed(three, two) == 1
+    assert not contradict(one, three)
+
+
+def test_two_keys_of_one_epoch_contradict_each_other_wherever_they_signed() -> None:
+    one = cuts(1)[0]
+    writer = rekeyed()
+    writer.write(5)
+
+    assert contradict(one, writer.write())
+    assert agreed(one, writer.batches[1]) == 0
 
 
 def test_a_changed_header_or_signature_is_found() -> None:

@@ -198,19 +198,94 @@ def test_a_batch_that_overlaps_or_does_not_chain_is_refused() -> None:
     assert holdings.fault(second) == ""
 
 
-def test_the_first_batch_of_an_unknown_log_is_judged_too() -> None:
-    writer = Writer(position=0, head=b"x" * 32)
-
-    assert Holdings().fault(writer.write(1)) == "a first batch has none before it"
+# --- two histories ---------------------------------------------------------------------------------------------------
 
 
-def test_a_log_with_two_histories_takes_nothing_more() -> None:
+def test_a_log_with_two_histories_takes_what_they_agree_on_and_nothing_beyond() -> None:
     writer = Writer()
-    holdings = holding(writer.write(1))
+    first, second, third, fourth = (writer.write(1) for _ in range(4))
+    holdings = holding(third)
 
-    holdings.forked.add(writer.log)
+    holdings.fork(writer.log, 2)
 
-    assert holdings.fault(writer.write(1)) == "its log has two histories"
+    assert [holdings.fault(batch) for batch in (first, second)] == ["", ""]
+    assert holdings.fault(fourth) == "its log has two histories"
+    assert [holdings.is_beyond(batch) for batch in (second, third, Writer(BEN).write())] == [False, True, False]
+    holdings.check()
+
+
+def histories() -> tuple[Writer, Writer]:
+    """Two histories of one log that agree on two batches; the second of the one is longer."""
+    one, other = Writer(), Writer()
+    for writer, payload, count in ((one, b"one", 3), (other, b"other", 5)):
+        writer.write(2)
+        writer.write()
+        writer.write(count, payload=payload)
+    return one, other
+
+
+def test_whoever_holds_either_history_has_the_same_digest_and_tells_the_same() -> None:
+    one, other = histories()
+    left, right, neither = holding(*one.batches), holding(*other.batches), holding(*one.batches[:2])
+    assert len({left.digest, right.digest, neither.digest}) == 3
+
+    for holdings in (left, right, neither):
+        holdings.fork(one.log, 3)
+        holdings.check()
+        holdings.check_all()
+
+    assert left.digest == right.digest == neither.digest
+    assert left.told(one.log) == right.told(one.log) == neither.told(one.log) == [Run(1, 3, NO_NAME, UNKNOWN_NAME)]
+    assert left.stored_of(one.log).last == 6
+    assert left.changed_since(2) == [one.log]
+
+
+def test_of_a_log_of_which_nothing_is_agreed_on_nothing_counts() -> None:
+    one, _ = histories()
+    holdings = holding(*one.batches)
+
+    holdings.fork(one.log, 0)
+    holdings.fork(LogId(BEN, 1), 5)
+
+    assert holdings.digest == 0
+    assert holdings.told(one.log) == holdings.told(LogId(BEN, 1)) == []
+    holdings.check()
+    holdings.check_all()
+
+
+def test_what_is_agreed_on_and_ends_before_the_end_has_its_name() -> None:
+    one, _ = histories()
+    holdings = holding(one.batches[0], one.batches[2])
+
+    holdings.fork(one.log, 5)
+
+    assert holdings.told(one.log) == [
+        Run(1, 2, NO_NAME, one.batches[0].name),
+        Run(4, 5, one.batches[1].name, UNKNOWN_NAME),
+    ]
+
+
+def test_where_a_log_has_two_histories_what_memory_let_go_of_may_differ() -> None:
+    one, other = histories()
+    holdings = Holdings(0)
+    for batch in one.batches:
+        holdings.receive(batch)
+        holdings.store(batch)
+
+    assert not holdings.differs(other.batches[1])
+    holdings.fork(one.log, 5)
+    assert holdings.differs(other.batches[1])
+
+
+def test_a_log_that_vanished_keeps_its_end() -> None:
+    one, _ = histories()
+    holdings = holding(*one.batches)
+    holdings.fork(one.log, 3)
+
+    holdings.forget(one.log)
+
+    assert holdings.forked == {one.log: 3}
+    assert holdings.digest == 0
 
 
 # --- recovering and losing -------------------------------------------------------------------------------------------

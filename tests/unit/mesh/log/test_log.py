@@ -13,7 +13,6 @@ from tests.samples import ANA, Writer
 OTHER = b"o" * 32
 PREVIOUS_WRONG = "it does not name the batch before it"
 NEXT_WRONG = "the batch after it names another"
-NOT_FIRST = "a first batch has none before it"
 
 
 def chain(*lengths: int) -> tuple[Writer, list[Batch]]:
@@ -92,14 +91,6 @@ def test_a_batch_that_touches_nothing_may_name_whatever_it_will() -> None:
     assert log_with(writer, [first]).fault(renamed(third, previous=OTHER)) == ""
     assert log_with(writer, [third]).fault(renamed(first, floor=3)) == ""
     assert log_with(writer, [third]).fault(renamed(second, previous=OTHER, first=2)) == ""
-
-
-def test_a_first_batch_has_none_before_it() -> None:
-    writer, (first, second) = chain(2, 1)
-
-    assert Log(writer.log).fault(renamed(first, previous=OTHER)) == NOT_FIRST
-    assert Log(writer.log).fault(first) == ""
-    assert Log(writer.log).fault(renamed(second, previous=NO_NAME)) == ""
 
 
 def test_the_fault_before_is_told_rather_than_the_fault_after() -> None:

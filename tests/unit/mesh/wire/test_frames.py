@@ -29,6 +29,7 @@ from mesh.wire.frames import (
     vector_parts,
 )
 from tests.samples import ANA, BEN
+from tests.vectors.examples import BATCH
 
 NAME, SIGNATURE = b"n" * 32, b"s" * 64
 LOG = [ANA, 5, ""]
@@ -224,6 +225,11 @@ def test_missing_trailing_elements_take_their_default_and_surplus_ones_are_ignor
     "parts",
     [
         (1, 1, NAME, b"c", 5, 6),
+        (15, BATCH.stripped().parts()),
+        (15, BATCH.parts(), BATCH.stripped().parts()),
+        (15, BATCH.stripped().parts(), BATCH.parts()),
+        (15, None, BATCH.stripped().parts()),
+        (15, BATCH.stripped().parts(), 5),
         (1, 1, NAME[1:], b"c", 5, 6, SIGNATURE),
         (1, 1, NAME, b"c", 5, 6, SIGNATURE[1:]),
         (1, 1, NAME, "c", 5, 6, SIGNATURE),

@@ -321,6 +321,20 @@ def test_a_copy_is_told_at_the_tail_only_if_it_is_another_message(equal: bool) -
     assert desk.delivery.deliverable == VersionVector([(LOG, [(1, 1)]), (BENS, [(1, 1)])])
 
 
+def test_a_copy_of_what_stands_where_its_log_has_two_histories_is_told_again() -> None:
+    """Nobody knows from a cursor which of them a reader was told of; its client knows the name."""
+    desk, here, there = twins(equal=True)
+    desk.subscribe()
+    desk.store(here)
+    desk.settle()
+    desk.holdings.fork(LOG, 0)
+    desk.store(there)
+
+    desk.settle()
+
+    assert desk.load(names(2)) == [messages(1, 1, *of(there), log=BENS)]
+
+
 def test_a_log_that_is_held_up_tells_first_what_came_before_and_waits_for_the_answer() -> None:
     desk = Desk()
     desk.subscribe()
@@ -427,6 +441,18 @@ def test_what_was_received_and_is_not_stored_is_not_delivered() -> None:
     take(desk.holdings, *written(1))
 
     assert desk.settle() == []
+
+
+def test_where_nobody_reads_copies_are_compared_and_nothing_is_told() -> None:
+    desk, ana = Desk(), Writer(ANA)
+    desk.store(*written(1, ana), *written(1, Writer(BEN)), ana.write(publisher="other"))
+
+    loads = desk.settle()
+    answers = [desk.load(asked) for asked in loads]
+
+    assert [type(asked) for asked in loads] == [Load, Load]
+    assert answers == [[], []]
+    assert desk.delivery.horizon == {LOG: 2, BENS: 1}
 
 
 def test_a_log_of_a_third_node_changes_nothing_for_others() -> None:

@@ -1,0 +1,263 @@
+"""Forks: a log of which its node signed two histories ends, for everybody, where they part.
+
+Two batches that cannot both stand in one log are a proof (a cloned memory, or a hostile node); two headers and their
+signatures are enough, so it travels alone. Who finds that a batch contradicts what is held reads the other one from the
+disk and proves it; every node that learns of a proof verifies it, keeps it, and passes it on once. Of several proofs of
+one log the one that lies first counts: so all nodes come to the same *end*. Nothing beyond it is taken any more, told,
+compared or fetched (`holdings.forked`); what is stored beyond it stays where it is and is shown there, for it was
+published, and perhaps acknowledged. Up to it the log is replicated like any other.
+
+A proof may lie far behind the place where the histories part. Its finder asks the peer for what lies before, twice as far
+back each time, as long as the names before the two batches differ.
+
+Of a log of its own a node rescues what lies beyond the end, on its own disk and on its peers': it seals the same records
+under the same names in its present log, where everybody takes them, and copies are known by their names.
+
+Proofs are kept in memory: both histories lie on disks, and whoever compares them finds the proof again.
+
+Invariants, checked by `check`: every forked log has its proof, which says where it ends; all of it is bounded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from mesh.codes import Code
+from mesh.crypto import Suite
+from mesh.effects import (
+    Count,
+    ForkFound,
+    Load,
+    Loaded,
+    Outcome,
+    Ranges,
+    RepairDue,
+    Report,
+    Rescued,
+    Send,
+    SetTimer,
+    Timer,
+)
+from mesh.frames import Forked, Want
+from mesh.log.batch import POSITION_MAX, Batch, agreed, contradict, verify
+from mesh.log.holdings import DEAD_LOG_MARGIN_MS, Holdings
+from mesh.peers import Peers
+from mesh.types import US_PER_MS, LinkId, LogId, NodeId, Now
+
+TELL = "forks.tell"
+TELL_MS = 100
+"""Proofs are told so often at most: of a log whose end moves again and again only the last is."""
+TELL_MAX = 8
+"""Of how many logs a link is told at a time."""
+FORKS_MAX = 4_096
+"""Logs whose proof is kept, about 1 KB each; a member that forks more than that stays with its own kind of noise."""
+ACCUSED_MAX = 64
+"""Batches for which the other one is being read from the disk."""
+LOAD_BYTES = 4 << 20
+TAIL_BYTES = 1 << 18
+"""What is read at a time of what has to be rescued."""
+RESCUED_MAX = 65_536
+REACH = 64
+"""How many positions back the place where histories part is looked for at first."""
+REACH_MAX = 65_536
+REQUEST_STEP = 4
+"""Reads of the node's own are numbered 0 modulo 4; 0 itself asks for names."""
+
+
+@dataclass
+class Forks:
+    """Finds, keeps and passes on the proofs that logs have two histories."""
+
+    mesh: bytes
+    suite: Suite
+    holdings: Holdings
+    peers: Peers
+    is_member: Callable[[NodeId], bool]
+    own: NodeId
+    proofs: dict[LogId, Forked] = field(default_factory=dict)
+    untold: dict[LinkId, dict[LogId, None]] = field(default_factory=dict)
+    """What each link has still to be told."""
+    accused: dict[int, tuple[LinkId, Batch]] = field(default_factory=dict)
+    """Batches that contradict something on the disk, by the read that looks for it, and who sent them."""
+    reach: dict[LogId, int] = field(default_factory=dict)
+    tails: dict[int, tuple[LogId, int]] = field(default_factory=dict)
+    """Reads of what lies beyond the end of our own logs, and how far that goes."""
+    rescued: dict[bytes, None] = field(default_factory=dict)
+    """Batches of ours that were rescued, by name: every peer that is asked may have them."""
+    telling: bool = False
+    """The timer for telling is set."""
+    next_request: int = REQUEST_STEP
+    fault: str = ""
+    """What was wrong with the last proof."""
+
+    # --- finding -----------------------------------------------------------------------------------------------------
+
+    def on_conflict(self, link: LinkId, batch: Batch, now: Now) -> list[Outcome]:
+        """A batch that verifies cannot stand beside what is held: find what it contradicts."""
+        if self.holdings.is_beyond(batch):
+            return self._rescue(batch) if batch.log.node == self.own and self._holds(batch) else []
+        near = (self.holdings.at_hand(batch.log, batch.first), self.holdings.at_hand(batch.log, batch.last + 1))
+        for held in (*near, *self.holdings.pending.values()):
+            if held is not None and contradict(batch, held):
+                return self._prove(link, batch, held, now)
+        if len(self.accused) >= ACCUSED_MAX:
+            return []
+        request, self.next_request = self.next_request, self.next_request + REQUEST_STEP
+        self.accused[request] = link, batch
+        ranges = [(max(1, batch.first - 1), batch.last + 1)]
+        lowest = next((first for first, _ in self.holdings.stored_of(batch.log)), ranges[0][0])
+        if lowest < ranges[0][0]:  # of an epoch with two keys whatever is held may be the proof
+            ranges.insert(0, (lowest, lowest))
+        elif lowest > ranges[0][1]:
+            ranges.append((lowest, lowest))
+        return [Load(request, Ranges(batch.log, tuple(ranges)), LOAD_BYTES)]
+
+    def on_loaded(self, loaded: Loaded, now: Now) -> list[Outcome]:
+        """The disk gave what lies where a batch wanted to stand, or beyond the end of a log of ours."""
+        if loaded.request in self.tails:
+            return self._on_tail(loaded)
+        link, batch = self.accused.pop(loaded.request)
+        for held in loaded.batches:
+            if contradict(batch, held):
+                return self._prove(link, batch, held, now)
+        return []
+
+    def _prove(self, link: LinkId, batch: Batch, held: Batch, now: Now) -> list[Outcome]:
+        one, other = sorted((batch, held), key=lambda each: (each.first, each.name))
+        outcomes = self._learn(None, Forked(one.stripped(), other.stripped()), now)
+        end = self.holdings.forked.get(batch.log, 0)
+        if not outcomes or not end or (one.first == other.first and one.head.previous == other.head.previous):
+            return outcomes
+        reach = self.reach[batch.log] = min(2 * self.reach.get(batch.log, REACH // 2), REACH_MAX)
+        return [*outcomes, Send((link,), Want(((batch.log, max(1, end - reach + 1), end),)))]
+
+    # --- passing on --------------------------------------------------------------------------------------------------
+
+    def on_forked(self, link: LinkId, frame: Forked, now: Now) -> list[Outcome]:
+        """A peer tells a proof: it goes on to the others if it is new and holds. `fault` says why it does not."""
+        self.fault = ""
+        one, other = frame.one, frame.other
+        if not contradict(one, other):
+            self.fault = "two batches that contradict nothing"
+            return []
+        if self._is_known(frame) or not self.is_member(one.log.node):
+            return []
+        self.fault = verify(one, self.mesh, self.suite, {}) or verify(other, self.mesh, self.suite, {})
+        return [] if self.fault else self._learn(link, frame, now)
+
+    def _is_known(self, proof: Forked) -> bool:
+        log = proof.one.log
+        end = self.holdings.forked.get(log)
+        stamp = max(proof.one.head.stamp, proof.other.head.stamp)
+        return self.holdings.is_gone(log, stamp) or (end is not None and end <= agreed(proof.one, proof.other))
+
+    def _learn(self, sender: LinkId | None, proof: Forked, now: Now) -> list[Outcome]:
+        log, end = proof.one.log, agreed(proof.one, proof.other)
+        if self._is_known(proof):
+            return []
+        is_new = log not in self.proofs
+        if is_new and len(self.proofs) >= FORKS_MAX:
+            return [Count("forks_dropped_total")]
+        self.proofs[log] = proof
+        self.holdings.fork(log, end)
+        for other in self.peers.links():
+            if other != sender:
+                self.untold.setdefault(other, {})[log] = None
+        outcomes: list[Outcome] = [ForkFound(log, end), *self._tell_soon(now)]
+        if log.node == self.own:
+            outcomes += self._rescue_tail(log, end)
+        if is_new:
+            about = {"node": log.node.hex()[:16], "epoch": log.epoch, "position": end + 1}
+            outcomes.append(Report(Code.LOG_FORKED, about))
+        return outcomes
+
+    def _tell_soon(self, now: Now) -> list[Outcome]:
+        if self.telling or not self.untold:
+            return []
+        self.telling = True
+        return [SetTimer(Timer(TELL), now.mono_us + TELL_MS * US_PER_MS)]
+
+    def on_peer_up(self, link: LinkId, now: Now) -> list[Outcome]:
+        """A link stands: tell it all proofs, and ask for what it has beyond the ends of our own logs."""
+        if not self.proofs:
+            return []
+        self.untold[link] = dict.fromkeys(sorted(self.proofs))
+        own = [(log, self.holdings.forked[log]) for log in sorted(self.proofs) if log.node == self.own]
+        return [*self._tell_soon(now), *(outcome for log, end in own for outcome in self._ask((link,), log, end))]
+
+    def on_peer_down(self, link: LinkId) -> None:
+        """A link is gone."""
+        self.untold.pop(link, None)
+
+    def on_tell_timer(self, now: Now) -> list[Outcome]:
+        """Tell every link some of what it has not been told; then it is time to compare what the histories agree on."""
+        self.telling = False
+        outcomes: list[Outcome] = []
+        for link, logs in list(self.untold.items()):
+            for log in list(logs)[:TELL_MAX]:
+                del logs[log]
+                outcomes.append(Send((link,), self.proofs[log]))
+            if not logs:
+                del self.untold[link]
+        return [*outcomes, RepairDue(), *self._tell_soon(now)]
+
+    # --- rescuing ----------------------------------------------------------------------------------------------------
+
+    def _ask(self, links: tuple[LinkId, ...], log: LogId, end: int) -> list[Outcome]:
+        return [Send(links, Want(((log, end + 1, POSITION_MAX - 1),)))] if links else []
+
+    def _rescue_tail(self, log: LogId, end: int) -> list[Outcome]:
+        """What lies beyond the end of a log of ours is read, here and at all peers."""
+        last = self.holdings.stored_of(log).last
+        outcomes = self._ask(tuple(self.peers.links()), log, end)
+        return outcomes + self._read_tail(log, end + 1, last) if last > end else outcomes
+
+    def _read_tail(self, log: LogId, first: int, last: int) -> list[Outcome]:
+        request, self.next_request = self.next_request, self.next_request + REQUEST_STEP
+        self.tails[request] = log, last
+        return [Load(request, Ranges(log, ((first, last),)), TAIL_BYTES)]
+
+    def _on_tail(self, loaded: Loaded) -> list[Outcome]:
+        log, last = self.tails.pop(loaded.request)
+        outcomes = [outcome for batch in loaded.batches for outcome in self._rescue(batch)]
+        if not loaded.complete and loaded.batches and loaded.batches[-1].last < last:
+            outcomes += self._read_tail(log, loaded.batches[-1].last + 1, last)
+        return outcomes
+
+    def _holds(self, batch: Batch) -> bool:
+        return not verify(batch, self.mesh, self.suite, {})
+
+    def _rescue(self, batch: Batch) -> list[Outcome]:
+        """Seal the messages of a batch anew that stand in no other log."""
+        if batch.name in self.rescued:
+            return []
+        self.rescued[batch.name] = None
+        while len(self.rescued) > RESCUED_MAX:
+            del self.rescued[next(iter(self.rescued))]
+        elsewhere = self.holdings.names.copies_elsewhere
+        records = [r for r in batch.records() if not elsewhere(r.publisher, r.incarnation, r.sequence, batch.log)]
+        return [Rescued(tuple(records))] if records else []
+
+    # --- forgetting --------------------------------------------------------------------------------------------------
+
+    def expire(self, dead_ms: int) -> None:
+        """Forget the proofs of logs that are gone, once nothing that they forbid can live."""
+        for log, proof in list(self.proofs.items()):
+            expires_ms = max(proof.one.head.expires_ms, proof.other.head.expires_ms)
+            if log not in self.holdings.received and expires_ms + DEAD_LOG_MARGIN_MS <= dead_ms:
+                del self.proofs[log], self.holdings.forked[log]
+                self.reach.pop(log, None)
+                for logs in self.untold.values():
+                    logs.pop(log, None)
+
+    def check(self) -> None:
+        """Assert that all is bounded."""
+        assert len(self.proofs) == len(self.holdings.forked) <= FORKS_MAX
+        assert len(self.accused) <= ACCUSED_MAX
+
+    def check_all(self) -> None:
+        """Assert that every forked log has a proof that says where it ends."""
+        assert {log: agreed(p.one, p.other) for log, p in self.proofs.items()} == self.holdings.forked
+        assert all(log in self.proofs for logs in self.untold.values() for log in logs)
+        assert self.reach.keys() <= self.proofs.keys()

@@ -1,0 +1,392 @@
+"""Forks: what proves that a log has two histories, who is told, and how far back the place where they part is looked for."""
+
+import pytest
+
+from mesh.codes import Code
+from mesh.effects import Count, ForkFound, Load, Loaded, Outcome, Ranges, RepairDue, Report, Rescued, Send
+from mesh.engines import forks as module
+from mesh.engines.forks import ACCUSED_MAX, FORKS_MAX, LOAD_BYTES, REACH_MAX, TAIL_BYTES, TELL, TELL_MAX, Forks
+from mesh.frames import Forked, Want
+from mesh.log.batch import POSITION_MAX, Batch
+from mesh.log.holdings import DEAD_LOG_MARGIN_MS, Holdings
+from mesh.peers import Peer
+from mesh.types import LinkId, LogId
+from tests.engine_samples import TO_ANA, TO_BEN, TO_CY, at, set_timer, table, to_ben, to_cy
+from tests.samples import ANA, BEN, CY, MESH, SUITE, Writer, received, record, rekeyed
+
+
+def forks(*peers: Peer, holdings: Holdings | None = None) -> Forks:
+    return Forks(
+        MESH, SUITE, holdings or Holdings(), table(*(peers or (to_ben(), to_cy()))), {ANA, BEN}.__contains__, CY
+    )
+
+
+def held(*batches: Batch, recent_bytes: int = 1 << 20, pending: tuple[Batch, ...] = ()) -> Holdings:
+    """Holdings that have stored these, and received those that are pending."""
+    holdings = Holdings(recent_bytes)
+    for batch in batches:
+        holdings.receive(received(batch))
+        holdings.store(received(batch))
+    for batch in pending:
+        holdings.receive(received(batch))
+    return holdings
+
+
+def histories(common: int = 1, count: int = 3, node: bytes = ANA) -> tuple[Writer, Writer]:
+    """Two histories of one log, in batches of one record, that agree on the first so many."""
+    one, other = Writer(node), Writer(node)  # type: ignore[arg-type]
+    for writer, payload in ((one, b"one"), (other, b"other")):
+        for _ in range(common):
+            writer.write()
+        for _ in range(count):
+            writer.write(payload=payload)
+    return one, other
+
+
+def proof(one: Batch, other: Batch) -> Forked:
+    return Forked(*sorted((one.stripped(), other.stripped()), key=lambda batch: (batch.first, batch.name)))
+
+
+def found(log: LogId, end: int, ms: float = 0) -> list[Outcome]:
+    """What the first proof of a log is followed by."""
+    about = {"node": log.node.hex()[:16], "epoch": log.epoch, "position": end + 1}
+    return [ForkFound(log, end), set_timer(TELL, ms=ms + 100), Report(Code.LOG_FORKED, about)]
+
+
+def load(request: int, log: LogId, *ranges: tuple[int, int]) -> list[Outcome]:
+    return [Load(request, Ranges(log, ranges), LOAD_BYTES)]
+
+
+def checked(one: Forks) -> Forks:
+    one.check()
+    one.check_all()
+    one.holdings.check_all()
+    return one
+
+
+# --- finding ---------------------------------------------------------------------------------------------------------
+
+
+def test_another_batch_at_the_place_of_one_in_memory_proves_that_the_histories_part_there() -> None:
+    ours, theirs = histories()
+    one = forks(holdings=held(*ours.batches))
+
+    assert one.on_conflict(TO_BEN, theirs.batches[1], at()) == found(ours.log, 1)
+    assert one.proofs == {ours.log: proof(ours.batches[1], theirs.batches[1])}
+    assert one.untold == {TO_BEN: {ours.log: None}, TO_CY: {ours.log: None}}
+    checked(one)
+
+
+def test_a_batch_contradicts_the_one_after_it_that_names_another() -> None:
+    ours, theirs = histories()
+    one = forks(holdings=held(ours.batches[0], ours.batches[2]))
+
+    assert one.on_conflict(TO_BEN, theirs.batches[1], at())[0] == ForkFound(ours.log, 1)
+
+
+def test_another_cut_of_what_waits_for_the_disk_is_found_there() -> None:
+    ours, theirs = Writer(), Writer()
+    for _ in range(3):
+        ours.write()
+    theirs.write()
+    theirs.write(2, payload=b"other")
+    one = forks(holdings=held(ours.batches[0], pending=(ours.batches[1], ours.batches[2])))
+
+    assert one.on_conflict(TO_BEN, theirs.batches[1], at())[0] == ForkFound(ours.log, 1)
+    checked(one)
+
+
+def test_what_memory_let_go_of_is_read_from_the_disk() -> None:
+    ours, theirs = histories(common=3)
+    one = forks(holdings=held(*ours.batches, recent_bytes=0))
+
+    assert one.on_conflict(TO_BEN, theirs.batches[3], at()) == load(4, ours.log, (1, 1), (3, 5))
+    assert one.on_conflict(TO_BEN, theirs.batches[1], at()) == load(8, ours.log, (1, 3))
+    assert one.on_conflict(TO_CY, theirs.batches[3], at()) == load(12, ours.log, (1, 1), (3, 5))
+    assert one.on_loaded(Loaded(4, tuple(ours.batches)), at(1)) == found(ours.log, 3, 1)
+    assert one.on_loaded(Loaded(8, tuple(ours.batches)), at(2)) == []
+    assert one.on_loaded(Loaded(12, tuple(ours.batches)), at(3)) == []
+    checked(one)
+
+
+def test_only_so_many_are_looked_for_at_a_time() -> None:
+    ours, theirs = histories(count=ACCUSED_MAX + 1)
+    one = forks(holdings=held(*ours.batches, recent_bytes=0))
+
+    asked = [one.on_conflict(TO_BEN, batch, at()) for batch in theirs.batches[1:]]
+
+    assert [len(outcomes) for outcomes in asked] == [1] * ACCUSED_MAX + [0]
+    checked(one)
+
+
+def test_what_lies_beyond_the_end_proves_nothing_more() -> None:
+    ours, theirs = histories()
+    one = forks(holdings=held(*ours.batches))
+    one.on_conflict(TO_BEN, theirs.batches[1], at())
+
+    assert one.on_conflict(TO_BEN, theirs.batches[2], at()) == []
+
+
+def test_two_keys_of_one_epoch_leave_nothing_that_could_be_agreed_on() -> None:
+    ours, theirs = Writer(), rekeyed()
+    for writer in (ours, theirs):
+        for _ in range(9):
+            writer.write()
+    low, high = (forks(holdings=held(ours.batches[at])) for at in (1, 8))
+
+    assert low.on_conflict(TO_BEN, theirs.batches[5], at()) == load(4, ours.log, (2, 2), (5, 7))
+    assert high.on_conflict(TO_BEN, theirs.batches[5], at()) == load(4, ours.log, (5, 7), (9, 9))
+    for one, where in ((low, 1), (high, 8)):
+        assert one.on_loaded(Loaded(4, (ours.batches[where],)), at()) == found(ours.log, 0)
+        checked(one)
+
+
+def test_a_proof_that_lies_behind_the_place_where_histories_part_is_followed_back_ever_farther() -> None:
+    ours, theirs = histories(count=400)
+    one = forks(holdings=held(*ours.batches))
+
+    first = one.on_conflict(TO_BEN, theirs.batches[400], at())
+    second = one.on_conflict(TO_CY, theirs.batches[300], at(5))
+    last = one.on_conflict(TO_BEN, theirs.batches[1], at(6))
+
+    assert first == [*found(ours.log, 400), Send((TO_BEN,), Want(((ours.log, 337, 400),)))]
+    assert second == [ForkFound(ours.log, 300), Send((TO_CY,), Want(((ours.log, 173, 300),)))]
+    assert last == [ForkFound(ours.log, 1)]
+    checked(one)
+
+
+def test_where_a_batch_follows_another_than_ours_what_lies_before_is_asked_for() -> None:
+    ours, theirs = histories(count=40)
+    one = forks(holdings=held(*ours.batches[:30]))
+
+    assert one.on_conflict(TO_BEN, theirs.batches[30], at()) == load(4, ours.log, (1, 1), (30, 32))
+    assert one.on_loaded(Loaded(4, (ours.batches[29],)), at())[-1] == Send((TO_BEN,), Want(((ours.log, 1, 29),)))
+
+
+def test_nobody_is_asked_for_more_than_so_much() -> None:
+    ours, theirs = histories(count=3)
+    one = forks(holdings=held(*ours.batches))
+    one.reach[ours.log] = REACH_MAX
+
+    one.on_conflict(TO_BEN, theirs.batches[3], at())
+
+    assert one.reach[ours.log] == REACH_MAX
+
+
+# --- passing on ------------------------------------------------------------------------------------------------------
+
+
+def test_a_proof_goes_on_to_all_but_who_told_it_and_only_once() -> None:
+    ours, theirs = histories()
+    told = proof(ours.batches[1], theirs.batches[1])
+    one = forks()
+
+    assert one.on_forked(TO_BEN, told, at()) == found(ours.log, 1)
+    assert one.on_forked(TO_CY, told, at(1)) == []
+    assert one.on_tell_timer(at(100)) == [Send((TO_CY,), told), RepairDue()]
+    assert one.fault == ""
+    assert not one.untold
+    checked(one)
+
+
+def test_of_several_proofs_the_one_that_lies_first_counts_and_is_told() -> None:
+    ours, theirs = histories()
+    first, second, third = (proof(ours.batches[n], theirs.batches[n]) for n in (3, 1, 2))
+    one = forks()
+
+    assert one.on_forked(TO_BEN, first, at()) == found(ours.log, 3)
+    assert one.on_forked(TO_BEN, second, at(1)) == [ForkFound(ours.log, 1)]
+    assert one.on_forked(TO_BEN, third, at(2)) == []
+    assert one.on_tell_timer(at(100)) == [Send((TO_CY,), second), RepairDue()]
+    checked(one)
+
+
+def test_what_is_no_proof_is_refused_and_says_why() -> None:
+    ours, theirs = histories()
+    (a, b), strange = (ours.batches[1].stripped(), theirs.batches[1].stripped()), Writer(BEN).write().stripped()
+    unsigned = [Batch(batch.header, None, bytes(64), batch.epoch_public, batch.epoch_proof) for batch in (a, b)]
+    one = forks()
+
+    faults = []
+    for told in (Forked(a, a), Forked(a, strange), Forked(unsigned[0], b), Forked(a, unsigned[1])):
+        assert one.on_forked(TO_BEN, told, at()) == []
+        faults.append(one.fault)
+
+    wrong = "the signature does not verify"
+    assert faults == ["two batches that contradict nothing", "two batches that contradict nothing", wrong, wrong]
+    assert one.on_forked(TO_BEN, Forked(a, b), at()) == found(ours.log, 1)
+    checked(one)
+
+
+def test_proofs_about_strangers_and_about_what_has_vanished_are_of_no_interest() -> None:
+    ours, theirs = histories()
+    gone = proof(ours.batches[1], theirs.batches[1])
+    holdings = held(*ours.batches)
+    holdings.forget(ours.log)
+    one = forks(holdings=holdings)
+    strange = Forks(MESH, SUITE, Holdings(), table(), set().__contains__, CY)
+
+    assert one.on_forked(TO_BEN, gone, at()) == strange.on_forked(TO_BEN, gone, at()) == []
+    assert one.fault == strange.fault == ""
+
+
+def test_only_so_many_proofs_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "FORKS_MAX", 1)
+    (a, b), (c, d) = histories(), histories(node=BEN)
+    one = forks()
+    one.on_forked(TO_BEN, proof(a.batches[2], b.batches[2]), at())
+
+    assert FORKS_MAX == 4_096
+    assert one.on_forked(TO_BEN, proof(c.batches[1], d.batches[1]), at()) == [Count("forks_dropped_total")]
+    assert one.on_forked(TO_BEN, proof(a.batches[1], b.batches[1]), at()) == [ForkFound(a.log, 1)]
+    checked(one)
+
+
+def test_a_link_is_told_all_when_it_comes_up_a_few_at_a_time_and_nothing_once_it_is_gone() -> None:
+    one = forks(to_ben())
+    assert one.on_peer_up(TO_BEN, at()) == []
+    logs = []
+    for epoch in range(TELL_MAX + 1):
+        ours, theirs = Writer(epoch=epoch), Writer(epoch=epoch)
+        one.on_forked(TO_BEN, proof(ours.write(), theirs.write(payload=b"other")), at())
+        logs.append(ours.log)
+
+    assert one.on_peer_up(TO_CY, at()) == [set_timer(TELL, ms=100)]
+    assert one.on_peer_up(TO_ANA, at()) == []
+    one.on_peer_down(TO_ANA)
+    one.on_peer_down(TO_ANA)
+    first, second = one.on_tell_timer(at(100)), one.on_tell_timer(at(200))
+
+    told = [Send((TO_CY,), one.proofs[log]) for log in logs]
+    assert first == [*told[:TELL_MAX], RepairDue(), set_timer(TELL, ms=200)]
+    assert second == [told[TELL_MAX], RepairDue()]
+    checked(one)
+
+
+# --- rescuing --------------------------------------------------------------------------------------------------------
+
+
+def owner(*batches: Batch, peers: tuple[Peer, ...] = (to_ben(), to_cy())) -> Forks:
+    """The engine of Ana, who has stored batches of her own log."""
+    return Forks(MESH, SUITE, held(*batches), table(*peers), {ANA, BEN}.__contains__, ANA)
+
+
+def asked(log: LogId, first: int, *links: LinkId) -> Send:
+    return Send(links, Want(((log, first, POSITION_MAX - 1),)))
+
+
+def tail(request: int, log: LogId, first: int, last: int) -> Load:
+    return Load(request, Ranges(log, ((first, last),)), TAIL_BYTES)
+
+
+def rescued(*batches: Batch) -> list[Outcome]:
+    return [Rescued(tuple(batch.records())) for batch in batches]
+
+
+def test_what_lies_beyond_the_end_of_our_own_log_is_read_here_and_at_all_peers() -> None:
+    ours, theirs = histories(count=4)
+    one = owner(*ours.batches)
+
+    outcomes = one.on_forked(TO_BEN, proof(ours.batches[1], theirs.batches[1]), at())
+    some = one.on_loaded(Loaded(4, tuple(ours.batches[1:3]), complete=False), at())
+    rest = one.on_loaded(Loaded(8, tuple(ours.batches[3:])), at())
+
+    fork, timer, report = found(ours.log, 1)
+    assert outcomes == [fork, timer, asked(ours.log, 2, TO_BEN, TO_CY), tail(4, ours.log, 2, 5), report]
+    assert some == [*rescued(*ours.batches[1:3]), tail(8, ours.log, 4, 5)]
+    assert rest == rescued(*ours.batches[3:])
+    checked(one)
+
+
+def test_a_read_that_was_cut_short_at_its_end_or_found_nothing_is_over() -> None:
+    ours, theirs = histories()
+    for answer in (Loaded(4, tuple(ours.batches[1:]), complete=False), Loaded(4, (), complete=False)):
+        one = owner(*ours.batches)
+        one.on_forked(TO_BEN, proof(ours.batches[1], theirs.batches[1]), at())
+
+        assert one.on_loaded(answer, at()) == rescued(*answer.batches)
+        assert one.tails == {}
+
+
+def test_a_lone_node_that_holds_nothing_beyond_the_end_has_nothing_to_rescue() -> None:
+    ours, theirs = histories()
+    one = owner(ours.batches[0], peers=())
+
+    fork, report = one.on_forked(TO_BEN, proof(ours.batches[1], theirs.batches[1]), at())
+
+    assert (fork, type(report)) == (ForkFound(ours.log, 1), Report)
+
+
+def test_what_a_peer_holds_of_our_other_history_is_rescued_once_if_we_signed_it() -> None:
+    ours, theirs = histories()
+    one = owner(*ours.batches)
+    one.on_forked(TO_BEN, proof(ours.batches[1], theirs.batches[1]), at())
+    real, other = theirs.batches[1], theirs.batches[2]
+    forged = Batch(other.header, other.body, real.signature, other.epoch_public, other.epoch_proof)
+
+    assert one.on_conflict(TO_BEN, forged, at()) == []
+    assert one.on_conflict(TO_BEN, other, at()) == rescued(other)
+    assert one.on_conflict(TO_CY, other, at()) == []
+
+
+def test_what_stands_in_another_log_is_not_sealed_again() -> None:
+    ours, theirs = histories()
+    other = Writer(ANA, epoch=5)
+    one = owner(*ours.batches, other.seal([record(3, b"other")]))
+    one.on_forked(TO_BEN, proof(ours.batches[1], theirs.batches[1]), at())
+
+    assert one.on_conflict(TO_BEN, theirs.batches[2], at()) == []
+    assert one.on_conflict(TO_BEN, theirs.batches[3], at()) == rescued(theirs.batches[3])
+
+
+def test_another_node_rescues_nothing() -> None:
+    ours, theirs = histories()
+    one = forks(holdings=held(*ours.batches))
+    one.on_forked(TO_BEN, proof(ours.batches[1], theirs.batches[1]), at())
+
+    assert one.on_conflict(TO_BEN, theirs.batches[2], at()) == []
+    assert one.tails == {}
+
+
+def test_who_comes_up_is_asked_for_what_it_has_of_our_own_log_alone() -> None:
+    ours, theirs = histories()
+    bens, others = histories(node=BEN)
+    one = owner(ours.batches[0])
+    for a, b in ((ours, theirs), (bens, others)):
+        one.on_forked(TO_BEN, proof(a.batches[1], b.batches[1]), at())
+
+    assert one.on_peer_up(TO_ANA, at()) == [asked(ours.log, 2, TO_ANA)]
+
+
+def test_only_so_many_are_remembered_to_have_been_rescued(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "RESCUED_MAX", 2)
+    ours, theirs = histories()
+    one = owner(ours.batches[0])
+    one.on_forked(TO_BEN, proof(ours.batches[1], theirs.batches[1]), at())
+
+    for batch in theirs.batches[1:]:
+        one.on_conflict(TO_BEN, batch, at())
+
+    assert list(one.rescued) == [batch.name for batch in theirs.batches[2:]]
+
+
+# --- forgetting ------------------------------------------------------------------------------------------------------
+
+
+def test_a_proof_goes_once_its_log_is_gone_and_nothing_that_it_forbids_can_live() -> None:
+    ours, theirs = histories()
+    holdings = held(*ours.batches)
+    one = forks(holdings=holdings)
+    one.on_conflict(TO_BEN, theirs.batches[3], at())
+    dead_ms = max(batch.head.expires_ms for batch in (*ours.batches, *theirs.batches)) + DEAD_LOG_MARGIN_MS
+
+    one.expire(dead_ms)
+    assert list(one.proofs) == [ours.log]
+    holdings.forget(ours.log)
+    one.expire(dead_ms - 1_000)
+    assert list(one.proofs) == [ours.log]
+    one.expire(dead_ms)
+
+    assert (one.proofs, holdings.forked, one.reach) == ({}, {}, {})
+    assert one.on_tell_timer(at(100)) == [RepairDue()]
+    checked(one)

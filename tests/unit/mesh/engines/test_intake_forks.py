@@ -1,0 +1,111 @@
+"""Intake where another process writes in our log: a new epoch, and what has to be sealed in it once more."""
+
+from mesh.clocks.hybrid import HybridClock
+from mesh.effects import Count, Outcome, Placed
+from mesh.engines.intake import Intake, IntakeConfig
+from mesh.log.batch import Batch, seal
+from mesh.log.holdings import Holdings
+from mesh.operations import Draft, Publish
+from mesh.rng import Rng
+from mesh.types import LogId, SessionId
+from tests.engine_samples import at, identity
+from tests.samples import ANA, SUITE, WALL_MS, record
+
+SEAT = SessionId(1)
+LIFE = 1 << 20
+LOG, NEXT_LOG = LogId(ANA, LIFE), LogId(ANA, LIFE + 1)
+OPENED = Count("epochs_total")
+
+
+def intake(*sequences: int) -> Intake:
+    """An intake that has sealed these in its first log."""
+    one = Intake(IntakeConfig(), identity("ana"), SUITE, Holdings(), HybridClock(), Rng(b"intake"), 1 << 40, life=LIFE)
+    one.on_attached(SEAT, "me", 7)
+    if sequences:
+        publish(one, *sequences)
+        sealed(one)
+    return one
+
+
+def publish(one: Intake, *sequences: int) -> list[Outcome]:
+    outcomes = one.publish(SEAT, Publish(tuple(Draft("room/1", sequence, b"x") for sequence in sequences)), at())
+    one.check_all()
+    return outcomes
+
+
+def sealed(one: Intake) -> tuple[list[Batch], list[Outcome]]:
+    batches, outcomes = one.seal(at(), WALL_MS)
+    one.check()
+    one.check_all()
+    one.holdings.check_all()
+    return batches, outcomes
+
+
+def placed(sequence: int, log: LogId, position: int) -> Placed:
+    return Placed(SEAT, sequence, sequence, log, position, position, 1, 1)
+
+
+def test_a_log_of_our_own_that_was_forked_takes_nothing_more() -> None:
+    one = intake(1)
+    one.holdings.fork(LOG, 0)
+    publish(one, 2)
+
+    assert sealed(one)[1] == [OPENED, placed(2, NEXT_LOG, 1), Count("published_total", 1)]
+
+
+def test_a_fork_of_another_log_changes_nothing_here() -> None:
+    one = intake(1)
+    one.holdings.fork(NEXT_LOG, 0)
+    publish(one, 2)
+
+    assert sealed(one)[1] == [placed(2, LOG, 2), Count("published_total", 1)]
+
+
+def test_a_log_in_which_a_cloned_memory_wrote_on_is_left_to_it() -> None:
+    one = intake(1)
+    assert one.epoch is not None and one.signer is not None
+    clones = seal(LOG, 2, one.head, [record(9)], one.signer, one.epoch)
+    one.holdings.receive(clones)
+    publish(one, 2)
+
+    assert sealed(one)[1] == [OPENED, placed(2, NEXT_LOG, 1), Count("published_total", 1)]
+
+
+def test_what_was_rescued_is_sealed_as_it_was_before_what_is_new() -> None:
+    one = intake(1)
+    one.holdings.fork(LOG, 0)
+    old = record(5, b"old", publisher="other"), record(6, b"old", stamp=record(5).stamp + 1, publisher="other")
+    one.rescued = [old, (record(8, b"older", publisher="other"),)]
+    publish(one, 2)
+
+    batches, outcomes = sealed(one)
+
+    assert [batch.records() for batch in batches[:2]] == [list(old), [record(8, b"older", publisher="other")]]
+    assert [(batch.log, batch.first, batch.last) for batch in batches] == [
+        (NEXT_LOG, 1, 2),
+        (NEXT_LOG, 3, 3),
+        (NEXT_LOG, 4, 4),
+    ]
+    assert outcomes == [OPENED, placed(2, NEXT_LOG, 4), Count("published_total", 1)]
+    assert sealed(one) == ([], [])
+
+
+def test_what_was_rescued_needs_nothing_new_to_be_sealed() -> None:
+    one = intake()
+    one.rescued = [(record(5),)]
+
+    batches, outcomes = sealed(one)
+
+    assert [batch.log for batch in batches] == [LOG]
+    assert outcomes == [OPENED]
+    assert one.rescued == []
+
+
+def test_a_name_beyond_the_end_of_a_forked_log_is_new_and_one_before_it_is_not() -> None:
+    one = intake(1)
+    publish(one, 2)
+    sealed(one)
+    one.holdings.fork(LOG, 1)
+
+    assert publish(one, 1, 2) == [placed(1, LOG, 1)]
+    assert sealed(one)[1] == [OPENED, placed(2, NEXT_LOG, 1), Count("published_total", 1)]
