@@ -143,6 +143,8 @@ class Forks:
             return []
         if self._is_known(frame) or not self.is_member(one.log.node):
             return []
+        if not self._has_room(one.log):  # before two keys and two signatures are looked at
+            return [Count("forks_dropped_total")]
         self.fault = verify(one, self.mesh, self.suite, {}) or verify(other, self.mesh, self.suite, {})
         return [] if self.fault else self._learn(link, frame, now)
 
@@ -152,13 +154,16 @@ class Forks:
         stamp = max(proof.one.head.stamp, proof.other.head.stamp)
         return self.holdings.is_gone(log, stamp) or (end is not None and end <= agreed(proof.one, proof.other))
 
+    def _has_room(self, log: LogId) -> bool:
+        return log in self.proofs or len(self.proofs) < FORKS_MAX
+
     def _learn(self, sender: LinkId | None, proof: Forked, now: Now) -> list[Outcome]:
         log, end = proof.one.log, agreed(proof.one, proof.other)
         if self._is_known(proof):
             return []
-        is_new = log not in self.proofs
-        if is_new and len(self.proofs) >= FORKS_MAX:
+        if not self._has_room(log):
             return [Count("forks_dropped_total")]
+        is_new = log not in self.proofs
         self.proofs[log] = proof
         self.holdings.fork(log, end)
         for other in self.peers.links():

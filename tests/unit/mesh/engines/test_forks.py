@@ -239,6 +239,9 @@ def test_only_so_many_proofs_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     assert FORKS_MAX == 4_096
     assert one.on_forked(TO_BEN, proof(c.batches[1], d.batches[1]), at()) == [Count("forks_dropped_total")]
     assert one.on_forked(TO_BEN, proof(a.batches[1], b.batches[1]), at()) == [ForkFound(a.log, 1)]
+    one.holdings.receive(received(c.batches[0]))
+    one.holdings.receive(received(c.batches[1]))
+    assert one.on_conflict(TO_BEN, d.batches[1], at()) == [Count("forks_dropped_total")]
     checked(one)
 
 
