@@ -217,7 +217,7 @@ SAFEGUARDS: dict[str, Safeguard] = {
         Safeguard(
             "epoch-per-life",
             "a node that starts again writes on in the log that it finds on its disk",
-            ("nothing lost", "converges", "available", "honest about gaps"),
+            ("nothing lost", "converges", "available", "honest about gaps", "invariants"),
             "swarm",
             40,
             _continue_old_log,
