@@ -107,7 +107,7 @@ def _continue_old_log() -> list[Patch]:
         intake.head = held.name_at(intake.position) if held is not None and intake.position else NO_NAME
         return True
 
-    return [(Intake, "_open_epoch", reopen)]
+    return [(Intake, "_open_epoch", reopen), (Intake, "_is_anothers", _always(False))]  # noqa: FBT003
 
 
 def _write_rows_alone() -> list[Patch]:
