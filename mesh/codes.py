@@ -215,8 +215,8 @@ _TABLE: dict[Code, tuple[str, str, str]] = {
     ),
     Code.SUBSCRIPTIONS_TOO_MANY: (
         "too many subscriptions",
-        "A session has a limited number of subscriptions, each with a number of its own.",
-        "Use wildcards, or another session.",
+        "A session has a limited number of subscriptions, each with a number of its own; a node, of patterns in all of them.",
+        "Use wildcards, or another session, or another node.",
     ),
     Code.OVERLOADED: (
         "slow down",

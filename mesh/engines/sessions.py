@@ -43,6 +43,9 @@ class SessionConfig:
     sessions_max: int = 10_000
     subscriptions_max: int = 1_024
     patterns_max: int = 256
+    """Of one subscription ..."""
+    all_patterns_max: int = 262_144
+    """... and of all subscriptions of all sessions: what matching a channel has to remember. Guess: some 200 MB."""
     attach_timeout_ms: int = 10_000
     publisher_bytes_max: int = 128
     history_page_max: int = 1_000
@@ -55,7 +58,7 @@ class SessionConfig:
         require(self.sessions_max >= 1 and self.subscriptions_max >= 1, "limits are positive")
         require(self.patterns_max >= 1 and self.history_page_max >= 1, "limits are positive")
         require(self.attach_timeout_ms > 0 and self.goaway_ms > 0, "times are positive")
-        require(self.cursor_runs_max >= 1, "limits are positive")
+        require(self.cursor_runs_max >= 1 and self.all_patterns_max >= 1, "limits are positive")
         require(1 <= self.publisher_bytes_max <= 128, "publisher_bytes_max: 1 to 128")
 
 
@@ -68,8 +71,8 @@ class Session:
     client: str = ""
     incarnation: int = 0
     attached: bool = False
-    subscriptions: dict[int, int] = field(default_factory=dict)
-    """For each, the runs of the cursor that it began with."""
+    subscriptions: dict[int, tuple[int, int]] = field(default_factory=dict)
+    """For each, the runs of the cursor that it began with, and how many patterns it has."""
 
 
 @dataclass
@@ -83,6 +86,8 @@ class Sessions:
     gateways: tuple[str, ...] = ()
     sessions: dict[SessionId, Session] = field(default_factory=dict)
     draining: bool = False
+    patterns: int = 0
+    """Of all subscriptions."""
 
     def on_opened(self, session: SessionId, client_at: str, now: Now) -> list[Outcome]:
         """A client's connection stands."""
@@ -103,8 +108,10 @@ class Sessions:
 
     def on_closed(self, session: SessionId) -> list[Outcome]:
         """A client's connection is gone."""
-        if self.sessions.pop(session, None) is None:
+        seat = self.sessions.pop(session, None)
+        if seat is None:
             return []
+        self.patterns -= sum(patterns for _, patterns in seat.subscriptions.values())
         return [SetTimer(Timer(ATTACH, (session,)), None)]
 
     def admit(self, session: SessionId, operation: ClientOperation) -> list[Outcome] | None:
@@ -122,7 +129,7 @@ class Sessions:
             case Unsubscribe(subscription):
                 if subscription not in seat.subscriptions:
                     return [_refuse(session, operation, Code.FIELD_INVALID, f"there is no subscription {subscription}")]
-                del seat.subscriptions[subscription]
+                self.patterns -= seat.subscriptions.pop(subscription)[1]
                 return None
             case CreditGrant(subscription, messages, size):
                 if messages >= NUMBER_MAX or size >= 1 << 40:
@@ -166,12 +173,17 @@ class Sessions:
             text = "credit is below 2^31 messages, 2^40 bytes"
             return [_refuse(seat.session, operation, Code.FIELD_INVALID, text)]
         runs = 0 if operation.cursor is None else sum(len(held) for _, held in operation.cursor.items())
-        if sum(seat.subscriptions.values()) + runs > self.config.cursor_runs_max:
+        if sum(held for held, _ in seat.subscriptions.values()) + runs > self.config.cursor_runs_max:
             text = f"the cursors of a session's subscriptions have at most {self.config.cursor_runs_max} runs"
+            return [_refuse(seat.session, operation, Code.SUBSCRIPTIONS_TOO_MANY, text)]
+        patterns = len(operation.patterns)
+        if self.patterns + patterns > self.config.all_patterns_max:
+            text = f"all subscriptions at this node have at most {self.config.all_patterns_max} patterns"
             return [_refuse(seat.session, operation, Code.SUBSCRIPTIONS_TOO_MANY, text)]
         refused = self._patterns(seat, operation, operation.patterns)
         if refused is None:
-            seat.subscriptions[number] = runs
+            seat.subscriptions[number] = runs, patterns
+            self.patterns += patterns
         return refused
 
     def _patterns(self, seat: Session, operation: ClientOperation, patterns: tuple[str, ...]) -> list[Outcome] | None:
@@ -204,8 +216,8 @@ class Sessions:
         return [Tell(everyone, Goodbye(Code.DRAINING, "the node is stopping"))] if everyone else []
 
     def check(self) -> None:
-        """Assert that sessions are bounded."""
-        assert len(self.sessions) <= self.config.sessions_max
+        """Assert that sessions, and what they have a node remember, are bounded."""
+        assert len(self.sessions) <= self.config.sessions_max and self.patterns <= self.config.all_patterns_max
 
     def check_all(self) -> None:
         """Assert the invariants."""
@@ -213,7 +225,9 @@ class Sessions:
         for seat in self.sessions.values():
             assert len(seat.subscriptions) <= self.config.subscriptions_max
             assert seat.attached or not seat.subscriptions
-            assert sum(seat.subscriptions.values()) <= self.config.cursor_runs_max
+            assert sum(runs for runs, _ in seat.subscriptions.values()) <= self.config.cursor_runs_max
+        held = (patterns for seat in self.sessions.values() for _, patterns in seat.subscriptions.values())
+        assert self.patterns == sum(held)
 
 
 def _refuse(session: SessionId, operation: ClientOperation, code: Code, text: str) -> Outcome:

@@ -305,7 +305,7 @@ class Delivery(Tail):
 
     def check_all(self) -> None:
         """Assert the invariants."""
-        self.groups.check()
+        self.groups.check_all()
         for log, runs in self.deliverable.items():
             self._check_log(log, runs)
         for reader in self.readers.values():

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from mesh.clocks.vector import VersionVector
+from mesh.engines.delivery.patterns import Patterns
 from mesh.engines.delivery.skim import Skim
 from mesh.log.record import Record
 from mesh.operations import SlowPolicy
@@ -72,6 +73,8 @@ class Group:
     """Readers at the tail with the same patterns under the same number."""
 
     key: Key
+    number: int
+    """Groups are served in the order of their making."""
     told: dict[LogId, int]
     """For each log, the last position that they were told of; a log that is not named begins at 0."""
     readers: dict[SessionId, Reader] = field(default_factory=dict)
@@ -100,17 +103,24 @@ class Groups:
     def __init__(self) -> None:
         """Start without readers."""
         self.groups: dict[Key, Group] = {}
+        self.due: dict[Key, Group] = {}
+        """Those for which something was collected."""
+        self.beyond: dict[Key, Group] = {}
+        """Those of which a reader may know more than may be delivered here."""
+        self._number = 0
         self._literal: dict[str, dict[Key, Group]] = {}
-        self._wild: dict[Key, Group] = {}
+        self._wild: Patterns[Key] = Patterns()
         self._channels: dict[str, tuple[Group, ...]] = {}
 
     def join(self, reader: Reader, told: dict[LogId, int]) -> None:
         """A reader has reached the tail; `told` is where the tail is, should the group be new."""
         group = self.groups.get(reader.key)
         if group is None:
-            group = self.groups[reader.key] = Group(reader.key, dict(told))
-            if any("+" in pattern or "#" in pattern for pattern in reader.patterns):
-                self._wild[reader.key] = group
+            self._number += 1
+            group = self.groups[reader.key] = Group(reader.key, self._number, dict(told))
+            if _is_wild(reader.patterns):
+                for pattern in reader.patterns:
+                    self._wild.add(pattern, reader.key)
                 self._channels.clear()
             else:
                 for pattern in reader.patterns:
@@ -118,6 +128,8 @@ class Groups:
                     self._channels.pop(pattern, None)
         group.readers[reader.session] = reader
         group.stalled.pop(reader.session, None)
+        if reader.extra:
+            self.beyond[reader.key] = group
 
     def stall(self, reader: Reader) -> None:
         """A reader at the tail has no credit; what passes is counted against it."""
@@ -135,7 +147,11 @@ class Groups:
         if group.readers or group.stalled:
             return
         del self.groups[reader.key]
-        if self._wild.pop(reader.key, None) is not None:
+        self.due.pop(reader.key, None)
+        self.beyond.pop(reader.key, None)
+        if _is_wild(reader.patterns):
+            for pattern in reader.patterns:
+                self._wild.remove(pattern, reader.key)
             self._channels.clear()
             return
         for pattern in reader.patterns:
@@ -146,14 +162,21 @@ class Groups:
             self._channels.pop(pattern, None)
 
     def concerned(self, channel: str) -> tuple[Group, ...]:
-        """The groups that a channel matches, in the order of their making."""
+        """The groups that a channel matches: those without wildcards, then the others, each in the order of their making."""
         found = self._channels.get(channel)
         if found is None:
             if len(self._channels) >= CHANNELS_MAX:
                 self._channels.clear()
             literal = self._literal.get(channel, {}).values()
-            wild = (g for g in self._wild.values() if any(pattern_matches(p, channel) for p in g.key[0]))
-            found = self._channels[channel] = (*literal, *wild)
+            wild = [self.groups[key] for key in self._wild.matching(channel)]
+            found = self._channels[channel] = (*literal, *sorted(wild, key=_number))
+        return found
+
+    def take_due(self) -> list[Group]:
+        """The groups that must be looked at, in the order of their making; `due` is empty afterwards."""
+        self.beyond = {key: group for key, group in self.beyond.items() if any(r.extra for r in group.readers.values())}
+        found = sorted({**self.due, **self.beyond}.values(), key=_number)
+        self.due = {}
         return found
 
     def __contains__(self, reader: Reader) -> bool:
@@ -161,7 +184,21 @@ class Groups:
         return group is not None and reader.session in group.readers
 
     def check(self) -> None:
+        """Assert that nothing is left to tell."""
+        assert not self.due
+
+    def check_all(self) -> None:
         """Assert that every group has readers at the tail, and nothing left to tell."""
+        self.check()
         for group in self.groups.values():
             assert (group.readers or group.stalled) and not group.records and not group.expired
             assert all(reader.cursor is None for reader in group.readers.values())
+            assert group.key in self.beyond or not any(reader.extra for reader in group.readers.values())
+
+
+def _is_wild(patterns: tuple[str, ...]) -> bool:
+    return any("+" in pattern or "#" in pattern for pattern in patterns)
+
+
+def _number(group: Group) -> int:
+    return group.number

@@ -247,10 +247,11 @@ class Tail:
         """Match a batch's records against the groups, once for all of their readers."""
         if not self.groups.groups:
             return
-        concerned = self.groups.concerned
+        concerned, due = self.groups.concerned, self.groups.due
         if batch.body is None:  # dead, and nobody knows any more whom it concerned
             for group in self.groups.groups.values():
                 group.expired.append((batch.first, batch.last))
+            self.groups.due.update(self.groups.groups)
             return
         alive = batch.earliest_expiry_ms() > self.expiry_ms
         alone = not self.holdings.names.movers
@@ -258,6 +259,7 @@ class Tail:
             groups = concerned(record.channel)
             if not groups:
                 continue
+            due.update([(group.key, group) for group in groups])
             if not alive and record.expires_ms <= self.expiry_ms:
                 for group in groups:
                     group.expired.append((position, position))
@@ -288,7 +290,7 @@ class Tail:
             return []
         outcomes: list[Outcome] = []
         before: VersionVector | None = None
-        for group in list(self.groups.groups.values()):
+        for group in self.groups.take_due():
             touched = {r.session for r in group.readers.values() if r.extra and r.extra.get(log).touches(first, last)}
             if not group.records and not group.expired and not touched:
                 continue
@@ -385,12 +387,15 @@ class Tail:
             group.clear()
             for reader in list(group.readers.values()):
                 self._fall_behind(reader, self.deliverable)
+        self.groups.due = {}
 
     def on_lost(self, log: LogId, first: int, last: int) -> None:
         """A stored range was lost: whoever was told of it is not told again when it is back."""
-        for group in self.groups.groups.values():
+        runs = self.deliverable.get(log).within(first, last)
+        for group in self.groups.groups.values() if runs else ():
+            self.groups.beyond[group.key] = group
             for reader in group.readers.values():
-                for lo, hi in self.deliverable.get(log).within(first, last):
+                for lo, hi in runs:
                     reader.extra.add(log, lo, hi)
         self.deliverable.remove(log, first, last)
 

@@ -45,7 +45,7 @@ def _horizon_too_low(node: Node) -> None:
 
 
 def _untold(node: Node) -> None:
-    next(iter(node.delivery.groups.groups.values())).expired.append((1, 1))
+    node.delivery.groups.due.update(node.delivery.groups.groups)
 
 
 def _too_much_done(node: Node) -> None:

@@ -37,21 +37,23 @@ def sessions(config: SessionConfig = CONFIG) -> Sessions:
     return Sessions(config, ANA, "eu", "1.0", ("ws://ben",))
 
 
-def opened() -> Sessions:
-    one = sessions()
+def opened(config: SessionConfig = CONFIG) -> Sessions:
+    one = sessions(config)
     one.on_opened(SEAT, "here", at())
     return one
 
 
-def attached() -> Sessions:
-    one = opened()
+def attached(config: SessionConfig = CONFIG) -> Sessions:
+    one = opened(config)
     one.admit(SEAT, Attach("me", 7))
     one.check_all()
     return one
 
 
-def refused(code: Code, text: str, request: int = 0, first: int = 0, last: int = 0) -> list[Outcome]:
-    return [Tell((SEAT,), Refused(code, text, request, first, last))]
+def refused(
+    code: Code, text: str, request: int = 0, first: int = 0, last: int = 0, *, seat: SessionId = SEAT
+) -> list[Outcome]:
+    return [Tell((seat,), Refused(code, text, request, first, last))]
 
 
 def goodbye(code: Code, text: str, *seats: SessionId) -> list[Outcome]:
@@ -63,6 +65,7 @@ def goodbye(code: Code, text: str, *seats: SessionId) -> list[Outcome]:
     [
         ({"sessions_max": 0}, "limits are positive"),
         ({"subscriptions_max": 0}, "limits are positive"),
+        ({"all_patterns_max": 0}, "limits are positive"),
         ({"patterns_max": 0}, "limits are positive"),
         ({"history_page_max": 0}, "limits are positive"),
         ({"attach_timeout_ms": 0}, "times are positive"),
@@ -262,6 +265,24 @@ def test_subscriptions_are_bounded_and_each_has_a_number_of_its_own() -> None:
     assert one.admit(SEAT, Subscribe(3, ("c",))) == refused(Code.SUBSCRIPTIONS_TOO_MANY, text, 3)
     assert one.admit(SEAT, Unsubscribe(1)) is None
     assert one.admit(SEAT, Subscribe(3, ("c",))) is None
+
+
+def test_the_patterns_of_all_sessions_are_bounded_together() -> None:
+    one = attached(replace(CONFIG, all_patterns_max=3))
+    one.on_opened(OTHER, "", at())
+    one.admit(OTHER, Attach("other", 1))
+    one.admit(SEAT, Subscribe(1, ("a", "b")))
+
+    text = "all subscriptions at this node have at most 3 patterns"
+    assert one.admit(OTHER, Subscribe(1, ("a", "b"))) == refused(Code.SUBSCRIPTIONS_TOO_MANY, text, 1, seat=OTHER)
+    assert one.admit(OTHER, Subscribe(1, ("c//d",))) != []  # refused for its pattern, and not counted
+    assert one.admit(OTHER, Subscribe(1, ("c",))) is None
+    assert (one.patterns, one.admit(SEAT, Unsubscribe(1)), one.patterns) == (3, None, 1)
+    one.check()
+    one.check_all()
+    one.on_closed(OTHER)
+    assert one.patterns == 0
+    one.check_all()
 
 
 def test_a_subscription_that_was_refused_takes_no_number() -> None:

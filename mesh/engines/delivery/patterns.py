@@ -1,0 +1,89 @@
+"""Patterns with wildcards, so that a channel finds those which match it without asking each.
+
+A tree by levels: what a look-up costs depends on the levels of a channel and on how many ways wildcards can stand for
+them, not on how many patterns there are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+K = TypeVar("K", bound=Hashable)
+
+ONE, REST = "+", "#"
+
+
+@dataclass(slots=True)
+class _Level(Generic[K]):
+    """What follows a part of a pattern."""
+
+    below: dict[str, _Level[K]] = field(default_factory=dict)
+    ends: dict[K, None] = field(default_factory=dict)
+    """Whose patterns end here."""
+    rests: dict[K, None] = field(default_factory=dict)
+    """Whose patterns go on with `#`: all that follows matches, and nothing as well."""
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nobody needs it."""
+        return not (self.below or self.ends or self.rests)
+
+
+class Patterns(Generic[K]):
+    """Valid patterns, each of somebody."""
+
+    def __init__(self) -> None:
+        """Start with none."""
+        self._top: _Level[K] = _Level()
+
+    def __bool__(self) -> bool:
+        return not self._top.is_empty
+
+    def add(self, pattern: str, whose: K) -> None:
+        """Add a pattern of somebody; once more changes nothing."""
+        level = self._top
+        for part in pattern.split("/"):
+            if part == REST:
+                level.rests[whose] = None
+                return
+            level = level.below.setdefault(part, _Level())
+        level.ends[whose] = None
+
+    def remove(self, pattern: str, whose: K) -> None:
+        """Remove it, with the levels that nobody needs any more; what is not there is not missed."""
+        path: list[tuple[_Level[K], str]] = []
+        level = self._top
+        for part in pattern.split("/"):
+            if part == REST:
+                level.rests.pop(whose, None)
+                break
+            if part not in level.below:
+                return
+            path.append((level, part))
+            level = level.below[part]
+        else:
+            level.ends.pop(whose, None)
+        for above, part in reversed(path):
+            if not above.below[part].is_empty:
+                break
+            del above.below[part]
+
+    def matching(self, channel: str) -> set[K]:
+        """Whose patterns match a valid channel, as `mesh.types.pattern_matches` has it."""
+        return {whose for ends in self._ends(channel) for whose in ends}
+
+    def _ends(self, channel: str) -> Iterator[dict[K, None]]:
+        parts = channel.split("/")
+        is_hidden = channel.startswith("$")  # no wildcard matches a leading `$`
+        levels = [self._top]
+        for depth, part in enumerate(parts):
+            wild = depth > 0 or not is_hidden
+            if wild:
+                yield from (level.rests for level in levels)
+            wanted = (part, ONE) if wild else (part,)
+            levels = [below for level in levels for name in wanted if (below := level.below.get(name)) is not None]
+        for level in levels:
+            yield level.ends
+            yield level.rests
