@@ -11,7 +11,7 @@ import shutil
 from dataclasses import asdict
 from pathlib import Path
 
-from bench import latency, throughput
+from bench import latency, matching, throughput
 from bench import sim as simulator
 from bench.machine import machine
 
@@ -56,6 +56,8 @@ def main() -> None:
     print(f"publish to another node's line: p50 {here.p50:.1f} ms, p99 {here.p99:.1f} ms of 100 (bound 100 ms)")
     print(f"Enter to the line: p50 {enter.p50:.0f} ms, worst of 20 {enter.worst:.0f} ms (bound 400 ms)")
     print(f"P4 target: at most 45 CPU s/million at this datagram size; results are in {RESULTS.name}")
+    results["matching"] = [asdict(figure) for figure in matching.measure()]
+    matching.main()
     results["simulator"] = simulator.measure()
     RESULTS.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from mesh.clocks.vector import IntervalSet, VersionVector
 from mesh.operations import SlowPolicy
-from sim.diary import Diary, Entry, Ledger, Name, Shown, say_name
+from sim.diary import Diary, Entry, Ledger, Matcher, Matching, Name, Shown, say_name
 from sim.diary import name_of as name_of
 from sim.labels import PROMISES as PROMISES
 
@@ -62,6 +62,7 @@ class Watch:
     breaches: list[Breach] = field(default_factory=list)
     evaluated: dict[str, int] = field(default_factory=dict)
     """How often each promise was looked at: one that never was is not proved."""
+    matcher: Matcher = field(default_factory=Matcher)
 
     def broken(self, promise: str, about: str, *witness: str) -> None:
         """Note a breach."""
@@ -146,11 +147,13 @@ class Watch:
 
     # --- when all is quiet -------------------------------------------------------------------------------------------
 
-    def nothing_lost(self, diary: Diary, is_owed: Callable[[Name], bool] = lambda _: True) -> None:
+    def nothing_lost(
+        self, diary: Diary, is_owed: Callable[[Name], bool] = lambda _: True, matching: Matching | None = None
+    ) -> None:
         """What was acknowledged, lives and matches was shown."""
         now_us = self.now_us()
-        for name, entry in self.ledger.items():
-            if not entry.is_acknowledged or name in diary.seen or not diary.matches(entry.channel):
+        for name, entry in self.matcher.of(self.ledger, [diary])[0] if matching is None else matching:
+            if not entry.is_acknowledged or name in diary.seen:
                 continue
             dies = now_us + SKEW_US > entry.expires_us if entry.expires_us else entry.mortal
             if dies or entry.is_excused:
@@ -165,11 +168,17 @@ class Watch:
                 )
         self.look("nothing lost", len(self.ledger))
 
-    def honest_about_gaps(self, diary: Diary, places: Places, is_owed: Callable[[Name], bool] = lambda _: True) -> None:
+    def honest_about_gaps(
+        self,
+        diary: Diary,
+        places: Places,
+        is_owed: Callable[[Name], bool] = lambda _: True,
+        matching: Matching | None = None,
+    ) -> None:
         """What was acknowledged and matches was shown, or a gap names its place."""
         told = VersionVector((gap.log, IntervalSet([(gap.first, gap.last)])) for gap in diary.missed)
-        for name, entry in self.ledger.items():
-            if not entry.is_acknowledged or name in diary.seen or not diary.matches(entry.channel):
+        for name, entry in self.matcher.of(self.ledger, [diary])[0] if matching is None else matching:
+            if not entry.is_acknowledged or name in diary.seen:
                 continue
             found = places(name)
             if not found and (entry.expires_us and self.now_us() > entry.expires_us + SKEW_US):

@@ -7,6 +7,7 @@ microseconds of the run.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from mesh.client import effects as fx
@@ -101,3 +102,44 @@ class Diary:
     def matches(self, channel: str) -> bool:
         """Whether a channel is among those it wants."""
         return any(pattern_matches(pattern, channel) for pattern in self.patterns)
+
+
+Matching = list[tuple[Name, Entry]]
+"""What a diary's patterns match of a ledger, in its order."""
+
+
+class Matcher:
+    """Finds what diaries match: a pattern is held against a channel once, whoever has it, and however often it is asked.
+
+    A judge does not ask the tree of patterns that nodes ask.
+    """
+
+    def __init__(self) -> None:
+        """Know no channels yet."""
+        self._channels: dict[str, int] = {}
+        """In the order in which they were first published on."""
+        self._known: dict[str, tuple[int, list[str]]] = {}
+        """For each pattern, how many of those it was held against, and which it matches."""
+
+    def of(self, ledger: Ledger, diaries: Sequence[Diary]) -> list[Matching]:
+        """For each of many diaries what it matches of a ledger, in the ledger's order."""
+        at: dict[str, list[int]] = {}
+        entries = list(ledger.items())
+        for index, (_, entry) in enumerate(entries):
+            at.setdefault(entry.channel, []).append(index)
+        for channel in at:
+            self._channels.setdefault(channel, len(self._channels))
+        channels = list(self._channels)
+        found: list[Matching] = []
+        for diary in diaries:
+            matched = {channel for pattern in diary.patterns for channel in self._matched(pattern, channels)}
+            indices = sorted(index for channel in matched for index in at.get(channel, ()))
+            found.append([entries[index] for index in indices])
+        return found
+
+    def _matched(self, pattern: str, channels: list[str]) -> list[str]:
+        seen, matched = self._known.get(pattern, (0, []))
+        if seen < len(channels):
+            matched += [channel for channel in channels[seen:] if pattern_matches(pattern, channel)]
+            self._known[pattern] = len(channels), matched
+        return matched

@@ -25,7 +25,7 @@ from mesh.errors import MeshError
 from mesh.operations import SlowPolicy
 from sim.checkers import SKEW_US, Watch, places_in
 from sim.contract import budget, convergence_us
-from sim.diary import Diary, Name
+from sim.diary import Diary, Matching, Name
 from sim.figures import BUSY, measure
 from sim.isolation import Books, hold, hurt_by, without_faults
 from sim.links import IDLE_US
@@ -125,7 +125,8 @@ class Play:
         self.apps[name] = app
         for each in group.subscribe:
             cursor = VersionVector() if each.since == "beginning" else None
-            app.subscribe(*each.to, cursor=cursor, policy=SlowPolicy(each.policy))
+            for patterns in each.of(name):
+                app.subscribe(*patterns, cursor=cursor, policy=SlowPolicy(each.policy))
 
     def _alive_us(self) -> int:
         """When a link is idle: a real one says something at least as often as its nodes say `Alive`, three times over."""
@@ -306,23 +307,27 @@ class Play:
                 if held.copies <= len(self.core) and held.regions <= len(regions)
             ]
             waiting += [f"{app.name} has not begun" for diary in app.diaries.values() if not diary.began]
-            for diary in app.diaries.values():
-                if diary.whole and diary.policy is SlowPolicy.ALL:
-                    waiting += self._unseen(app, diary)
-                if diary.whole:  # a gap is told once nobody who can be reached can fill it, and not before
-                    scratch = Watch(self.watch.now_us, self.watch.ledger)
-                    scratch.honest_about_gaps(diary, places_in(self.world), self._is_owed)
-                    waiting += [breach.about for breach in scratch.breaches[:1]]
+        for diary, matching in self._whole():
+            if diary.policy is SlowPolicy.ALL:
+                waiting += self._unseen(diary, matching)
+            # a gap is told once nobody who can be reached can fill it, and not before
+            scratch = Watch(self.watch.now_us, self.watch.ledger)
+            scratch.honest_about_gaps(diary, places_in(self.world), self._is_owed, matching)
+            waiting += [breach.about for breach in scratch.breaches[:1]]
         return waiting
 
-    def _unseen(self, app: App, diary: Diary) -> list[str]:
+    def _whole(self) -> list[tuple[Diary, Matching]]:
+        """The diaries of the core's clients that began at the beginning, and what each matches."""
+        diaries = [diary for app in self._members() for diary in app.diaries.values() if diary.whole]
+        return list(zip(diaries, self.watch.matcher.of(self.watch.ledger, diaries), strict=True))
+
+    def _unseen(self, diary: Diary, matching: Matching) -> list[str]:
         now_us = self.world.now_us
         return [
-            f"{app.name} was not shown {name}"
-            for name, entry in self.watch.ledger.items()
+            f"{diary.owner} was not shown {name}"
+            for name, entry in matching
             if entry.is_acknowledged and name not in diary.seen and not entry.is_excused
-            and not (entry.expires_us and now_us + SKEW_US > entry.expires_us)
-            and diary.matches(entry.channel) and self._is_owed_to(diary, name)
+            and not (entry.expires_us and now_us + SKEW_US > entry.expires_us) and self._is_owed_to(diary, name)
         ][:10]  # fmt: skip
 
     def _no_clock_was_dragged(self) -> None:
@@ -362,13 +367,10 @@ class Play:
                 watch.broken(
                     "available", f"{line}, though the core has been well for {CLIENTS_US // MILLION} s and more"
                 )
-        for app in self._members():
-            for diary in app.diaries.values():
-                if not diary.whole:
-                    continue
-                if diary.policy in (SlowPolicy.ALL, SlowPolicy.DISCONNECT):
-                    watch.nothing_lost(diary, partial(self._is_owed_to, diary))
-                watch.honest_about_gaps(diary, places_in(self.world), self._is_owed)
+        for diary, matching in self._whole():
+            if diary.policy in (SlowPolicy.ALL, SlowPolicy.DISCONNECT):
+                watch.nothing_lost(diary, partial(self._is_owed_to, diary), matching)
+            watch.honest_about_gaps(diary, places_in(self.world), self._is_owed, matching)
         outcome.pending = [f"{name} lies only outside the core" for name in sorted(self.outside)]
         figures.excused = sum(entry.is_excused for entry in watch.ledger.values())
 

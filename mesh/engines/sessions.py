@@ -73,6 +73,8 @@ class Session:
     attached: bool = False
     subscriptions: dict[int, tuple[int, int]] = field(default_factory=dict)
     """For each, the runs of the cursor that it began with, and how many patterns it has."""
+    runs: int = 0
+    """Of all those cursors."""
 
 
 @dataclass
@@ -129,7 +131,9 @@ class Sessions:
             case Unsubscribe(subscription):
                 if subscription not in seat.subscriptions:
                     return [_refuse(session, operation, Code.FIELD_INVALID, f"there is no subscription {subscription}")]
-                self.patterns -= seat.subscriptions.pop(subscription)[1]
+                runs, patterns = seat.subscriptions.pop(subscription)
+                seat.runs -= runs
+                self.patterns -= patterns
                 return None
             case CreditGrant(subscription, messages, size):
                 if messages >= NUMBER_MAX or size >= 1 << 40:
@@ -173,7 +177,7 @@ class Sessions:
             text = "credit is below 2^31 messages, 2^40 bytes"
             return [_refuse(seat.session, operation, Code.FIELD_INVALID, text)]
         runs = 0 if operation.cursor is None else sum(len(held) for _, held in operation.cursor.items())
-        if sum(held for held, _ in seat.subscriptions.values()) + runs > self.config.cursor_runs_max:
+        if seat.runs + runs > self.config.cursor_runs_max:
             text = f"the cursors of a session's subscriptions have at most {self.config.cursor_runs_max} runs"
             return [_refuse(seat.session, operation, Code.SUBSCRIPTIONS_TOO_MANY, text)]
         patterns = len(operation.patterns)
@@ -183,6 +187,7 @@ class Sessions:
         refused = self._patterns(seat, operation, operation.patterns)
         if refused is None:
             seat.subscriptions[number] = runs, patterns
+            seat.runs += runs
             self.patterns += patterns
         return refused
 
@@ -225,7 +230,7 @@ class Sessions:
         for seat in self.sessions.values():
             assert len(seat.subscriptions) <= self.config.subscriptions_max
             assert seat.attached or not seat.subscriptions
-            assert sum(runs for runs, _ in seat.subscriptions.values()) <= self.config.cursor_runs_max
+            assert seat.runs == sum(runs for runs, _ in seat.subscriptions.values()) <= self.config.cursor_runs_max
         held = (patterns for seat in self.sessions.values() for _, patterns in seat.subscriptions.values())
         assert self.patterns == sum(held)
 

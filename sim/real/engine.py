@@ -228,7 +228,8 @@ class _Play:
         ttl_us = int(self.scenario.config.get("intake.ttl-default-ms", 0)) * 1_000
         app = App(name, proxies, self.watch, stage.cover, person.group.credit, ttl_us)
         for each in person.group.subscribe:
-            app.subscribe(each.to, each.since, SlowPolicy(each.policy))
+            for patterns in each.of(name):
+                app.subscribe(patterns, each.since, SlowPolicy(each.policy))
         return app
 
     async def _until(self, done: Callable[[], bool], within_s: float) -> bool:

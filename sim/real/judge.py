@@ -11,7 +11,7 @@ from mesh.io.store import Store
 from mesh.log.names import NameRun
 from mesh.operations import SlowPolicy
 from sim.checkers import SKEW_US, Watch
-from sim.diary import Diary, Name
+from sim.diary import Diary, Matching, Name
 from sim.figures import bounds_of, measure_books
 from sim.outcome import Outcome
 from sim.real.apps import App
@@ -61,18 +61,18 @@ def unfinished(watch: Watch, apps: Mapping[str, App]) -> list[str]:
     waiting: list[str] = []
     for app in apps.values():
         waiting += app.waits()
-        for diary in app.diaries:
-            if diary.whole and diary.policy is SlowPolicy.ALL:
-                waiting += _unseen(watch, diary)
+    whole = [d for app in apps.values() for d in app.diaries if d.whole and d.policy is SlowPolicy.ALL]
+    for diary, matching in zip(whole, watch.matcher.of(watch.ledger, whole), strict=True):
+        waiting += _unseen(watch, diary, matching)
     return waiting
 
 
-def _unseen(watch: Watch, diary: Diary) -> list[str]:
+def _unseen(watch: Watch, diary: Diary, matching: Matching) -> list[str]:
     now_us = watch.now_us()
     return [
         f"{diary.owner} was not shown {name}"
-        for name, entry in watch.ledger.items()
-        if entry.is_acknowledged and name not in diary.seen and diary.matches(entry.channel)
+        for name, entry in matching
+        if entry.is_acknowledged and name not in diary.seen
         and not (entry.expires_us and now_us + SKEW_US > entry.expires_us)
     ][:UNSEEN_MAX]  # fmt: skip
 
@@ -90,11 +90,11 @@ def judge(outcome: Outcome, watch: Watch, apps: Mapping[str, App], stores: Store
     for line in waits:
         if "receipt" in line or "begun" in line:
             watch.broken("available", f"{line}, though all has been well for longer than the contract allows")
-    for diary in diaries:
-        if diary.whole:
-            if diary.policy in (SlowPolicy.ALL, SlowPolicy.DISCONNECT):
-                watch.nothing_lost(diary)
-            watch.honest_about_gaps(diary, stores.places)
+    whole = [diary for diary in diaries if diary.whole]
+    for diary, matching in zip(whole, watch.matcher.of(watch.ledger, whole), strict=True):
+        if diary.policy in (SlowPolicy.ALL, SlowPolicy.DISCONNECT):
+            watch.nothing_lost(diary, matching=matching)
+        watch.honest_about_gaps(diary, stores.places, matching=matching)
     measure_books(figures, watch.ledger, diaries)
     _bounds(outcome, watch)
     outcome.breaches, outcome.evaluated = watch.breaches, watch.evaluated

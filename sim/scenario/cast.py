@@ -12,7 +12,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from sim.scenario.events import VERBS, Event, HostileClient, PublishTo
-from sim.scenario.model import CLIENTS_MAX, NODES_MAX, ClientGroup, Group, Scenario
+from sim.scenario.model import CLIENTS_MAX, NODES_MAX, SUBSCRIPTIONS_MAX, ClientGroup, Group, Scenario
 
 Loc = tuple[str | int, ...]
 
@@ -57,6 +57,11 @@ class Cast:
             count = sum(group.count for group in groups)
             if count > most:
                 raise CastError((*place, len(groups) - 1), f"{count:,} {what}", f"at most {most:,}")
+        asked = sum(group.count * each.spread for group in scenario.client for each in group.subscribe)
+        if asked > SUBSCRIPTIONS_MAX:
+            raise CastError(
+                ("client", len(scenario.client) - 1), f"{asked:,} subscriptions", f"at most {SUBSCRIPTIONS_MAX:,}"
+            )
         self.nodes: dict[str, Member] = {}
         for index, group in enumerate(scenario.topology.node):
             for name in _numbered(group.name, group.count):

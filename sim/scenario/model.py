@@ -13,6 +13,8 @@ from mesh.certificates import NAME_TEXT_MAX
 from sim.scenario.events import Event, Measured, Shape, check_measured
 from sim.scenario.quantities import (
     NUMBER_MAX,
+    PLACE,
+    WHOSE,
     Channels,
     Count,
     Flag,
@@ -20,7 +22,7 @@ from sim.scenario.quantities import (
     Names,
     NamesOrNone,
     Part,
-    Patterns,
+    PatternsOfMany,
     Rate,
     Real,
     Setting,
@@ -33,6 +35,10 @@ FORMAT = 1
 """The version of what a scenario file may say."""
 NODES_MAX = 1_000
 CLIENTS_MAX = 10_000
+SPREAD_MAX = 1_024
+"""What a node gives one session by default."""
+SUBSCRIPTIONS_MAX = 200_000
+"""Of all clients: each has a diary."""
 DURATION_MAX_US = 366 * TIMES_US["d"]
 """A year of running; a month of a small mesh takes hours."""
 
@@ -105,9 +111,16 @@ class Topology(Part):
 class Subscription(Part):
     """What a client hears from the beginning."""
 
-    to: Patterns = ("#",)
+    to: PatternsOfMany = ("#",)
+    """`room/{n}/+` with `spread` stands for so many subscriptions; `{client}` for the client's own name."""
+    spread: int = Field(default=1, ge=1, le=SPREAD_MAX, strict=True)
     since: Literal["beginning", "now"] = "beginning"
     policy: Literal["all", "drop-oldest", "latest", "disconnect"] = "all"
+
+    def of(self, client: str) -> list[tuple[str, ...]]:
+        """The patterns of each subscription that a client makes of it."""
+        mine = [pattern.replace(WHOSE, client) for pattern in self.to]
+        return [tuple(pattern.replace(PLACE, str(n)) for pattern in mine) for n in range(self.spread)]
 
 
 Uplink = Literal["beside", "fibre", "4g", "cafe", "tunnel", "sleeping-phone"]

@@ -106,6 +106,15 @@ def _one_channel(text: str) -> str:
     return text
 
 
+def _pattern_of_many(text: str) -> str:
+    bare = text.replace(PLACE, "0").replace(WHOSE, "c")
+    fault = pattern_fault(bare)
+    if fault or "{" in bare:
+        known = f"{PLACE} and {WHOSE} are the only places in braces"
+        raise ValueError(f"{text[:WORDS_MAX]!r} is not a pattern that can be: {fault or known}")
+    return text
+
+
 def _pattern(text: str) -> str:
     fault = pattern_fault(text)
     if fault:
@@ -113,8 +122,8 @@ def _pattern(text: str) -> str:
     return text
 
 
-PLACE = "{n}"
-"""Stands for a number in the channels of a workload."""
+PLACE, WHOSE = "{n}", "{client}"
+"""Stand for a number, in the channels of a workload and in subscriptions, and there also for the client's name."""
 Channel = Annotated[str, AfterValidator(_one_channel)]
 Channels = Annotated[
     tuple[Annotated[str, AfterValidator(_channel)], ...], Field(min_length=1), BeforeValidator(_names), NAMES_SCHEMA
@@ -124,6 +133,13 @@ Patterns = Annotated[
     tuple[Annotated[str, AfterValidator(_pattern)], ...], Field(min_length=1), BeforeValidator(_names), NAMES_SCHEMA
 ]
 """What is subscribed to: `+` is one level, `#` the rest."""
+PatternsOfMany = Annotated[
+    tuple[Annotated[str, AfterValidator(_pattern_of_many)], ...],
+    Field(min_length=1),
+    BeforeValidator(_names),
+    NAMES_SCHEMA,
+]
+"""The same, in which `{n}` and `{client}` may stand."""
 
 Flag = Annotated[bool, Field(strict=True)]
 Count = Annotated[int, Field(strict=True, ge=1, le=NUMBER_MAX)]

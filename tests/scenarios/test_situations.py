@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from mesh.engines import journal
+from mesh.engines.delivery.patterns import Patterns
 from mesh.engines.forks import Forks
 from mesh.engines.links import AddressBook
 from mesh.log.holdings import Holdings
@@ -22,6 +23,13 @@ def _believes_the_last_word(_: AddressBook, place: Any, node: Any) -> bool:
 def _dials_at_once(_: AddressBook, place: Any, now: Any) -> None:
     place.failures += 1
     place.due_us = now.mono_us + 1
+
+
+matching = Patterns.matching
+
+
+def _matches_no_rest(patterns: Patterns[Any], channel: str) -> set[Any]:
+    return {whose for whose in matching(patterns, channel) if not any(p.endswith("#") for p in whose[0])}
 
 
 def _passes_nothing_on(engine: Forks, *_: Any) -> list[Any]:
@@ -45,6 +53,7 @@ BROKEN: dict[tuple[str, str], tuple[object, Callable[..., Any] | str]] = {
     ("fork", "on_forked"): (Forks, _passes_nothing_on),
     ("fork", "told"): (Holdings, _compares_all_that_it_has),
     ("fork", "OTHER_KEY"): (journal, "nothing that is ever said"),
+    ("many-subscriptions", "matching"): (Patterns, _matches_no_rest),
 }
 """By file and rule: where it stands, and what breaks it."""
 

@@ -7,7 +7,7 @@ from mesh.log.record import Record
 from mesh.operations import GapReason
 from mesh.types import LogId
 from sim.checkers import SKEW_US, Watch
-from sim.diary import Diary, Entry, Shown
+from sim.diary import Diary, Entry, Matcher, Shown
 from tests.samples import ANA
 
 LOG = LogId(ANA, 1)
@@ -154,3 +154,18 @@ def test_a_gap_has_to_name_the_place() -> None:
     told, _ = watch()
     told.honest_about_gaps(diary, lambda _: [(LOG, 4, 5)])
     assert told.breaches == []
+
+
+def test_many_diaries_are_each_given_what_they_match_in_the_order_of_the_ledger() -> None:
+    ledger = {("alice", 7, number): entry(channel=f"room/{number % 3}") for number in range(1, 7)}
+    diaries = [Diary(("room/1",)), Diary(("room/+", "room/1")), Diary(("hall/#",)), Diary(("room/2", "room/0"))]
+
+    matcher = Matcher()
+    assert [len(each) for each in matcher.of(dict(list(ledger.items())[:2]), diaries)] == [1, 2, 0, 1]
+
+    found = matcher.of(ledger, diaries)  # which has grown
+
+    assert [[name[2] for name, _ in each] for each in found] == [[1, 4], [1, 2, 3, 4, 5, 6], [], [2, 3, 5, 6]]
+    assert all(ledger[name] is held for each in found for name, held in each)
+    for diary, each in zip(diaries, found, strict=True):
+        assert [name for name, held in ledger.items() if diary.matches(held.channel)] == [name for name, _ in each]

@@ -38,6 +38,15 @@ partition = [["ana"], ["ben"]]
 TITLE = 'title = "Two nodes"'
 PARTITION = 'partition = [["ana"], ["ben"]]'
 BAD = [
+    ('to = "#"', 'to = "room/{m}/+"', 17, "client.0.subscribe.0.to.0: 'room/{m}/+'"),
+    ('to = "#"', 'to = "room/#/{n}"', 17, "client.0.subscribe.0.to.0: 'room/#/{n}'"),
+    ('to = "#"', 'to = "#", spread = 1_025', 17, "client.0.subscribe.0.spread: 1025"),
+    (
+        'count = 2\nsubscribe = [{ to = "#" }]',
+        'count = 200\nsubscribe = [{ to = "#", spread = 1_024 }]',
+        14,
+        "client.0: 204,800 subscriptions",
+    ),
     ("rate = 5", 'rate = 5\nspeed = "fast"', 21, "workload.0.speed: nobody knows this key"),
     ('partition = [["ana"], ["ben"]]', 'partition = [["ana"], ["ana", "ben"]]', 25, "'ana' is on two sides"),
     ('partition = [["ana"], ["ben"]]', 'partition = [["ana"]]', 25, "timeline.0.partition"),
