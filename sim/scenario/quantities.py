@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
@@ -91,50 +92,44 @@ NamesOrNone = Annotated[tuple[str, ...], BeforeValidator(_names), NAMES_SCHEMA]
 """The same, or nobody."""
 
 
-def _channel(text: str) -> str:
-    fault = channel_fault(text.replace(PLACE, "0"))
-    if fault or "{" in text.replace(PLACE, ""):
-        known = f"{PLACE} is the only place in braces"
-        raise ValueError(f"{text[:WORDS_MAX]!r} is not a channel that can be: {fault or known}")
-    return text
-
-
-def _one_channel(text: str) -> str:
-    fault = channel_fault(text)
-    if fault:
-        raise ValueError(f"{text[:WORDS_MAX]!r} is not a channel that can be: {fault}")
-    return text
-
-
-def _pattern_of_many(text: str) -> str:
-    bare = text.replace(PLACE, "0").replace(WHOSE, "c")
-    fault = pattern_fault(bare)
-    if fault or "{" in bare:
-        known = f"{PLACE} and {WHOSE} are the only places in braces"
-        raise ValueError(f"{text[:WORDS_MAX]!r} is not a pattern that can be: {fault or known}")
-    return text
-
-
-def _pattern(text: str) -> str:
-    fault = pattern_fault(text)
-    if fault:
-        raise ValueError(f"{text[:WORDS_MAX]!r} is not a pattern that can be: {fault}")
-    return text
-
-
 PLACE, WHOSE = "{n}", "{client}"
 """Stand for a number, in the channels of a workload and in subscriptions, and there also for the client's name."""
-Channel = Annotated[str, AfterValidator(_one_channel)]
+
+
+def _text(what: str, fault_of: Callable[[str], str], *places: str) -> AfterValidator:
+    """A channel or a pattern that can be, whatever stands at the places in braces that it may have."""
+
+    def checked(text: str) -> str:
+        bare = text
+        for place in places:
+            bare = bare.replace(place, "0")
+        fault = fault_of(bare)
+        if not fault and places and "{" in bare:
+            fault = f"only {' and '.join(places)} may stand in braces"
+        if fault:
+            raise ValueError(f"{text[:WORDS_MAX]!r} is not a {what} that can be: {fault}")
+        return text
+
+    return AfterValidator(checked)
+
+
+Channel = Annotated[str, _text("channel", channel_fault)]
 Channels = Annotated[
-    tuple[Annotated[str, AfterValidator(_channel)], ...], Field(min_length=1), BeforeValidator(_names), NAMES_SCHEMA
+    tuple[Annotated[str, _text("channel", channel_fault, PLACE)], ...],
+    Field(min_length=1),
+    BeforeValidator(_names),
+    NAMES_SCHEMA,
 ]
 """Channels of a workload, in which `{n}` may stand."""
 Patterns = Annotated[
-    tuple[Annotated[str, AfterValidator(_pattern)], ...], Field(min_length=1), BeforeValidator(_names), NAMES_SCHEMA
+    tuple[Annotated[str, _text("pattern", pattern_fault)], ...],
+    Field(min_length=1),
+    BeforeValidator(_names),
+    NAMES_SCHEMA,
 ]
 """What is subscribed to: `+` is one level, `#` the rest."""
 PatternsOfMany = Annotated[
-    tuple[Annotated[str, AfterValidator(_pattern_of_many)], ...],
+    tuple[Annotated[str, _text("pattern", pattern_fault, PLACE, WHOSE)], ...],
     Field(min_length=1),
     BeforeValidator(_names),
     NAMES_SCHEMA,
