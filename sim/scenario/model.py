@@ -15,6 +15,7 @@ from sim.scenario.quantities import (
     NUMBER_MAX,
     PLACE,
     WHOSE,
+    AllSettings,
     Channels,
     Count,
     Flag,
@@ -25,7 +26,7 @@ from sim.scenario.quantities import (
     PatternsOfMany,
     Rate,
     Real,
-    Setting,
+    Settings,
     Share,
     Time,
 )
@@ -49,7 +50,7 @@ class Group(Part):
     name: str = Field(pattern=r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$", max_length=40)
     region: str = Field(default="eu", min_length=1, max_length=NAME_TEXT_MAX)
     count: int = Field(default=1, ge=1, le=NODES_MAX, strict=True)
-    profile: dict[str, Setting] = Field(default_factory=dict)
+    profile: Settings = Field(default_factory=dict)
     """Settings of these nodes that differ, such as `"intake.batch-bytes-max" = 4096`."""
 
     @field_validator("region")
@@ -264,7 +265,7 @@ class Scenario(Part):
     topology: Topology
     atlas: Flag = True
     """Never lose the last good copy of what was promised; off, losses are booked to the levels that survive them."""
-    config: dict[str, Setting | str] = Field(default_factory=dict)
+    config: AllSettings = Field(default_factory=dict)
     """Settings of all nodes that differ from the simulator's, such as `"intake.ttl-default-ms" = 60000`."""
     client: tuple[ClientGroup, ...] = ()
     workload: tuple[Workload, ...] = ()

@@ -144,6 +144,20 @@ Setting = Annotated[int, Field(strict=True, ge=-NUMBER_MAX, le=1 << 53)] | Flag
 """Of a node, where it is no text."""
 
 
+def _without_tables(value: Any) -> Any:
+    for name, setting in value.items() if isinstance(value, dict) else ():
+        if isinstance(setting, dict) and setting:
+            whole = f"{name}.{next(iter(setting))}"
+            raise ValueError(f"{whole[:WORDS_MAX]} is not a key in quotes: write {whole[:WORDS_MAX]!r} = …")
+    return value
+
+
+Settings = Annotated[dict[str, Setting], BeforeValidator(_without_tables)]
+"""Of a node, each under its whole name ..."""
+AllSettings = Annotated[dict[str, Setting | str], BeforeValidator(_without_tables)]
+"""... or of all of them, where some are texts."""
+
+
 class Part(BaseModel):
     """A table of a scenario. Unknown keys are refused; what was read never changes."""
 

@@ -38,6 +38,7 @@ partition = [["ana"], ["ben"]]
 TITLE = 'title = "Two nodes"'
 PARTITION = 'partition = [["ana"], ["ben"]]'
 BAD = [
+    (TITLE, f"{TITLE}\nconfig = {{ links.alive-ms = 9 }}", 2, "config: links.alive-ms"),
     ('to = "#"', 'to = "room/{m}/+"', 17, "client.0.subscribe.0.to.0: 'room/{m}/+'"),
     ('to = "#"', 'to = "room/#/{n}"', 17, "client.0.subscribe.0.to.0: 'room/#/{n}'"),
     ('to = "#"', 'to = "#", spread = 1_025', 17, "client.0.subscribe.0.spread: 1025"),
