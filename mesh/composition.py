@@ -114,8 +114,18 @@ class Composition:
             config.intake, identity, self.suite, holdings, self.clock, intake_rng, event.free_bytes, life=self.life
         )
         self.dissemination = Dissemination(config.dissemination, holdings, peers)
-        self.serving = Serving(wants.want_bytes, wants.ranges_waiting_max, wants.busy_retry_ms, holdings, peers)
-        self.repair = Repair(config.repair, holdings, peers, rng.fork("repair"), self.roster.everyone_speaks)
+        self.serving = Serving(
+            wants.want_bytes,
+            wants.ranges_waiting_max,
+            wants.busy_retry_ms,
+            config.dissemination.fresh_ms,
+            wants.fresh_ms,
+            holdings,
+            peers,
+        )
+        self.repair = Repair(
+            wants, holdings, peers, rng.fork("repair"), self.roster.everyone_speaks, self.serving.behind
+        )
         self.forks = Forks(identity.mesh, self.suite, holdings, peers, self.roster.members.__contains__, identity.node)
         self.receipts = Receipts(config.receipts, identity.node, identity.region, holdings, peers)
         self.sessions = Sessions(config.sessions, identity.node, identity.region, config.version, config.gateways)

@@ -408,6 +408,13 @@ class CreditCame:
 
 
 @value
+class Served:
+    """All that a peer has asked for has left, and something was to follow it."""
+
+    link: LinkId
+
+
+@value
 class RepairDue:
     """Something is missing that pushing and grafting did not bring."""
 
@@ -444,6 +451,18 @@ class Rescued:
     records: tuple[Record, ...]
 
 
-Fact = ForkFound | Rescued | Placed | SetTimer | PeerUp | PeerDown | PeerSilent | PeerBack | CreditCame | RepairDue
+Fact = (
+    ForkFound
+    | Rescued
+    | Placed
+    | SetTimer
+    | PeerUp
+    | PeerDown
+    | PeerSilent
+    | PeerBack
+    | CreditCame
+    | Served
+    | RepairDue
+)
 Outcome = Effect | Fact
 """What an engine returns: effects for the host, facts for its siblings, in order."""

@@ -67,7 +67,7 @@ class Members:
 
 @value
 class Push:
-    """A batch that was just sealed (live), was grafted, or is wanted by a repair (backfill)."""
+    """A batch that was just sealed, was grafted, or is wanted by a repair: live if it is new, else backfill."""
 
     batch: Batch
 
@@ -81,7 +81,10 @@ class IHave:
 
 @value
 class Graft:
-    """Asks for announced batches that never came. Always answered: by `Push`, and `NotFound` for the rest."""
+    """Asks for announced batches that never came. Always answered: by `Push`, and `NotFound` for the rest.
+
+    Only not if a newer link stands beside this one: it is asked again there.
+    """
 
     ranges: tuple[tuple[LogId, int, int], ...]
 
@@ -131,7 +134,8 @@ class Vector:
     """A page of the sender's stored version vector: want what you miss.
 
     Logs that did not change since the last vector on this link are left out; `more` says that another page follows;
-    `answer` asks for the peer's own.
+    `answer` asks for the peer's own. Travels in the live lane, behind what was pushed before; if older batches are owed to the
+    peer or under way, a last page without logs follows behind them.
     """
 
     session: int
@@ -142,7 +146,7 @@ class Vector:
 
 @value
 class Want:
-    """Asks for batches. Always answered: by `Push` in the backfill lane as credit allows, `NotFound`, or `Busy`."""
+    """Asks for batches. Always answered, as a `Graft` is: by `Push` as credit allows, `NotFound`, or `Busy`."""
 
     ranges: tuple[tuple[LogId, int, int], ...]
 

@@ -146,6 +146,7 @@ class Node(Composition):
                     self._run(self.roster.on_peer_up(link), now)
                     self._run(self.forks.on_peer_up(link, now), now)
                     self._run(self.repair.on_peer_up(link, now), now)
+                    self._run(self.dissemination.on_peer_back(link, now), now)
                     self._run(self.receipts.tell_all(link), now)
                 case e.PeerDown(link):
                     self.dissemination.on_peer_down(link)
@@ -157,9 +158,12 @@ class Node(Composition):
                     self._run(self.repair.on_peer_silent(link, now), now)
                 case e.PeerBack(link, anew):
                     self._run(self.repair.on_peer_back(link, now, anew=anew), now)
+                    self._run(self.dissemination.on_peer_back(link, now), now)
                     self._run(self.receipts.tell_all(link), now)
                 case e.CreditCame(link):
-                    self._run(self.serving.on_credit(link), now)
+                    self._run(self.serving.on_credit(link, self.guard.wall_ms(now)), now)
+                case e.Served(link):
+                    self._run(self.repair.on_served(link), now)
                 case e.ForkFound(log, end):
                     self._run(self.repair.on_fork(log, end, now), now)
                 case e.Rescued(records):
@@ -257,10 +261,10 @@ class Node(Composition):
                     if node != self.identity.node:
                         outcomes += self.book.on_found(node, address, "member", now)
                 return outcomes
-            case f.Graft(ranges):
-                return self.serving.ask(link, ranges, f.Lane.LIVE)
-            case f.Want(ranges):
-                return self.serving.ask(link, ranges, f.Lane.BACKFILL)
+            case f.Graft() | f.Want():
+                if link != came_on:  # whoever asked begins anew on the newer link, and asks there
+                    return []
+                return self.serving.ask(link, frame, self.guard.wall_ms(now))
             case f.NotFound(ranges):
                 for log, first, last in ranges:
                     self.dissemination.on_not_found(link, log, first, last)
@@ -377,7 +381,7 @@ class Node(Composition):
         outcomes = self._on_corrupt(event.corrupt) if event.corrupt else []
         match event.request % 4:
             case 1:
-                return outcomes + self.serving.on_loaded(event)
+                return outcomes + self.serving.on_loaded(event, self.guard.wall_ms(now))
             case 2:
                 return outcomes + self.delivery.on_loaded(event, now)
             case 0 if event.request:

@@ -30,6 +30,8 @@ class Peer:
     starved: bool = False
     """A live batch was not sent for want of credit."""
     silent: bool = False
+    reserve: int = 0
+    """Credit that answers to repair leave for what is new."""
 
     @property
     def behind(self) -> bool:
@@ -39,6 +41,10 @@ class Peer:
     def can_take(self, size: int) -> bool:
         """Whether its credit holds a batch of this size."""
         return self.sent + size <= self.credit_until
+
+    def can_take_old(self, size: int) -> bool:
+        """Whether its credit holds a batch of this size, and the reserve besides."""
+        return self.can_take(size + self.reserve)
 
     def spend(self, size: int) -> bool:
         """Spend credit on a batch; False, and nothing spent, where there is not enough."""

@@ -58,8 +58,10 @@ def measure(play: Play, outcome: Outcome) -> None:
         figures.frames_per_message = round(spoken / figures.messages, 3)
     needed = world.coverage.get("batch/sealed", 0) * max(1, len(play.cast.nodes) - 1)
     figures.copies_per_message = round(sent.get("Push", 0) / needed, 3) if needed else 0.0
-    figures.dials = world.links.dials
     machines = world.machines.values()
+    repeats = sum(machine.counts.get("batches_refused_total/duplicate", 0) for machine in machines)
+    figures.repeats = round(repeats / needed, 3) if needed else 0.0
+    figures.dials = world.links.dials
     figures.logs = max((len(m.node.holdings.received) for m in machines if m.node is not None), default=0)
     figures.repair_sessions = sum(m.counts.get("repair_sessions_total", 0) for m in machines)
     region = {name: member.region for name, member in play.cast.nodes.items()}
@@ -109,6 +111,7 @@ def bounds_of(guarantees: Guarantees) -> dict[str, float]:
         "unavailable_us": guarantees.unavailable,
         "frames_per_message": guarantees.frames_per_message,
         "copies_per_message": guarantees.copies_per_message,
+        "repeats": guarantees.repeats,
         "idle_frames": guarantees.idle_frames,
         "dials": guarantees.dials,
         "logs": guarantees.logs,

@@ -377,6 +377,8 @@ class Play:
     def _be_quiet(self, outcome: Outcome) -> None:
         world = self.world
         world.run_to(world.now_us + CALM_US)
+        outside = [name for name in self.cast.nodes if name not in self.core and world.machines[name].node is not None]
+        is_over = len(outside) < 2 or world.converged(outside)  # who is cut off together has time to become equal
         before = dict(world.coverage)
         world.run_to(world.now_us + QUIET_US)
         sent = {
@@ -387,7 +389,7 @@ class Play:
         self.watch.look("quiet")
         self._nobody_honest_is_hung_up_on()
         self._no_clock_was_dragged()
-        if busy and outcome.figures.converged_us >= 0 and not self._unfinished():
+        if busy and is_over and outcome.figures.converged_us >= 0 and not self._unfinished():
             said = ", ".join(f"{count} {kind.removeprefix('frame/')}" for kind, count in sorted(busy.items()))
             self.watch.broken(
                 "quiet", f"a converged mesh with nothing to do sent {said} within {QUIET_US // MILLION} s"

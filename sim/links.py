@@ -19,7 +19,7 @@ from mesh.frames import Lane
 from mesh.types import Address, LinkId
 from mesh.wire.frames import decode_frame
 from mesh.wire.operations import decode_node
-from sim.network import STEPS, Condition, Network, Path
+from sim.network import PACKET_BYTES, STEPS, Condition, Network, Path
 from sim.units import MILLION
 
 if TYPE_CHECKING:
@@ -32,7 +32,11 @@ DIAL_TIMEOUT_US = 5_000_000
 HANDSHAKE_US = (1_000_000, 2_000_000, 2_000_000)
 """When the first packet of a handshake is sent again, as its timer doubles; then the dial has failed."""
 AHEAD_BYTES = 64 << 10
-"""What a connection takes from its writer ahead of time (`mesh.io.quic.wire`): within it nothing is more urgent."""
+"""What a connection takes from its writer ahead of time at most, within which nothing is more urgent ..."""
+AHEAD_US = 100_000
+"""... for it takes what its path carries in so long (`mesh.io.quic.wire`) ..."""
+AHEAD_LEAST_BYTES = PACKET_BYTES
+"""... but a packet at least. A larger frame leaves in pieces of that, between which more urgent ones go."""
 PROBE_US = 1_000_000
 """What was lost in a cut is sent again at the latest so long after it."""
 
@@ -41,6 +45,12 @@ decoded = lru_cache(maxsize=4_096)(decode_frame)
 """Frames are immutable and go to many peers: the bytes are decoded once, and anew when they have not come for long."""
 told = lru_cache(maxsize=1_024)(decode_node)
 """The same for operations: what several nodes tell is often the same."""
+
+
+def ahead_bytes(rate_bps: int) -> int:
+    """What a connection takes from its writer ahead of time, over a path of this rate (0: any)."""
+    carried = rate_bps * AHEAD_US // (8 * MILLION) if rate_bps else AHEAD_BYTES
+    return min(AHEAD_BYTES, max(AHEAD_LEAST_BYTES, carried))
 
 
 @dataclass(eq=False, slots=True)
@@ -63,8 +73,10 @@ class Pipe:
     held: list[tuple[int, bytes]] = field(default_factory=list)
     """What waits until something passes, with its number."""
     held_bytes: int = 0
-    waiting: list[tuple[int, int, bytes]] = field(default_factory=list)
-    """What waits behind a bottleneck or a cut, by lane and number, as a heap: real links have lanes (`mesh.wire.framing`)."""
+    waiting: list[tuple[int, int, bytes, int]] = field(default_factory=list)
+    """What waits behind a bottleneck or a cut, by lane and number, as a heap: real links have lanes (`mesh.wire.framing`).
+
+    Of each, how many bytes have not left yet."""
 
 
 class Links:
@@ -143,36 +155,52 @@ class Links:
                 pipe.free_us = at_us
             world.due(at_us, self._arrive, pipe, (pipe.number, packed))
             return
-        if pipe.waiting or pipe.held_bytes > AHEAD_BYTES or (pipe.path.rate_bps and self._is_far_behind(pipe.path)):
+        if pipe.waiting or pipe.held_bytes > ahead_bytes(path.rate_bps) or self._has_to_wait(path, packed):
             self._number += 1
-            heappush(pipe.waiting, (lane, self._number, packed))
+            heappush(pipe.waiting, (lane, self._number, packed, len(packed)))
             if len(pipe.waiting) == 1:
                 self._pump(pipe)
         else:
-            self._leave(pipe, packed)
+            self._leave(pipe, packed, len(packed))
+
+    def _has_to_wait(self, path: Path, packed: bytes) -> bool:
+        """Whether a bottleneck has much to do, or a frame is too large for it to leave in one piece."""
+        return path.rate_bps > 0 and (len(packed) > ahead_bytes(path.rate_bps) or self._is_far_behind(path))
 
     def _is_far_behind(self, path: Path) -> bool:
         """Whether a bottleneck has as much to send as a connection takes from its writer ahead of time."""
-        return (path.free_us - self.world.now_us) * path.rate_bps > AHEAD_BYTES * 8 * MILLION
+        return (path.free_us - self.world.now_us) * path.rate_bps > ahead_bytes(path.rate_bps) * 8 * MILLION
 
     def _pump(self, pipe: Pipe) -> None:
         """Let go of what waits, the most urgent first, as far as the bottleneck takes it."""
-        path = pipe.path
+        path, now_us = pipe.path, self.world.now_us
+        if self.world.machines[path.source].links.get(pipe.source_link) is not pipe:  # it was closed
+            pipe.waiting.clear()
+        has_gone = False
         while pipe.waiting and not path.stands and not pipe.held:
+            ahead = ahead_bytes(path.rate_bps)
             if self._is_far_behind(path):
-                busy_us = AHEAD_BYTES * 8 * MILLION // path.rate_bps
-                self.world.at(max(path.free_us - busy_us, self.world.now_us + 1), self._pump, pipe)
+                free_us = path.free_us - ahead * 8 * MILLION // path.rate_bps
+                self.world.at(max(free_us, now_us) + 1 + has_gone, self._pump, pipe)  # next is another's turn
                 return
-            self._leave(pipe, heappop(pipe.waiting)[2])
+            has_gone = True
+            lane, number, packed, left = pipe.waiting[0]
+            if path.rate_bps and left > ahead:
+                path.free_us = max(now_us, path.free_us) + ahead * 8 * MILLION // path.rate_bps
+                path.sent_bytes += ahead
+                pipe.waiting[0] = lane, number, packed, left - ahead
+            else:
+                heappop(pipe.waiting)
+                self._leave(pipe, packed, left)
 
-    def _leave(self, pipe: Pipe, packed: bytes) -> None:
+    def _leave(self, pipe: Pipe, packed: bytes, left: int) -> None:
+        """The last piece of a frame leaves, or all of it."""
         pipe.number += 1
-        self._cross(pipe, (pipe.number, packed))
+        self._cross(pipe, (pipe.number, packed), left)
 
-    def _cross(self, pipe: Pipe, frame: tuple[int, bytes]) -> None:
-        """Send a frame, for the first time or again."""
+    def _cross(self, pipe: Pipe, frame: tuple[int, bytes], size: int) -> None:
+        """Send a frame, or what is left of it, for the first time or again."""
         path, world = pipe.path, self.world
-        size = len(frame[1])
         path.sent_bytes += size
         if pipe.held or path.cuts or path.clogs or (path.mtu_bytes and size > path.mtu_bytes):
             pipe.held.append(frame)
@@ -277,5 +305,5 @@ class Links:
                 if was_lost:
                     pipe.free_us = max(pipe.free_us, self.world.now_us + pipe.rng.below(PROBE_US))
                 for frame in held:
-                    self._cross(pipe, frame)
+                    self._cross(pipe, frame, len(frame[1]))
             self._pump(pipe)

@@ -27,6 +27,8 @@ class Figures:
     """The longest that a publisher waited for its first receipt."""
     frames_per_message: float = 0.0
     copies_per_message: float = 0.0
+    repeats: float = 0.0
+    """Batches that came where they were already, for each that a node had to get."""
     idle_frames: float = 0.0
     """A second and node, in the quiet at the end."""
     dials: int = 0

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from mesh.effects import Count, Outcome, Send, SetTimer, Timer
 from mesh.engines.repair import DUE, STALL, Repair, RepairConfig
-from mesh.frames import LogState, RepairHello, Vector, Want
+from mesh.frames import Lane, LogState, RepairHello, Vector, Want
 from mesh.log.batch import Batch
 from mesh.log.holdings import Holdings
 from mesh.peers import Peer
@@ -60,6 +60,11 @@ def wanted(link: LinkId, *ranges: tuple[LogId, int, int], now_ms: float = 0) -> 
 
 def vector(*states: LogState, session: int = 1, more: bool = False, answer: bool = False) -> Vector:
     return Vector(session, states, more, answer)
+
+
+def told(link: LinkId, frame: Vector) -> Send:
+    """A page of our vector, behind what was pushed."""
+    return Send((link,), frame, Lane.LIVE)
 
 
 def run_of(writer: Writer, count: int) -> list[Batch]:

@@ -1,10 +1,11 @@
 """Dissemination: a new batch reaches every linked node at once, or is asked for.
 
-The origin pushes to every link that has credit and is not silent; to one that is behind it announces. A receiver
-announces to the others (`IHave`, gathered for a moment) and pushes nothing unasked: n-1 copies in a full mesh, and a
-chain A-B-C still carries. Who hears of a batch that does not come asks an announcer for it (`Graft`), then the next,
-and after `graft_tries_max` leaves it to repair. It is Plumtree (Leitão, Pereira, Rodrigues, *Epidemic Broadcast
-Trees*, 2007) with a star for each origin; pruning and trees come with the overlay.
+The origin pushes to every link that has credit and is not silent; to one without credit it announces. A receiver announces
+to the others (`IHave`, gathered for a moment) and pushes nothing unasked: n-1 copies in a full mesh, and a chain A-B-C
+still carries. A silent link is told nothing: a repair begins when it speaks again. Who hears of a batch that does not come
+asks an announcer for it (`Graft`), then the next, each once, and after `graft_tries_max` leaves it to repair. It is
+Plumtree (Leitão, Pereira, Rodrigues, *Epidemic Broadcast Trees*, 2007) with a star for each origin; pruning and trees come
+with the overlay.
 
 Duplicates are known by what was *received*, never by a memory that ends.
 
@@ -42,6 +43,11 @@ class DisseminationConfig:
     """The same inside a region."""
     graft_tries_max: int = 3
     """Then the range is left to repair."""
+    answer_ms: int = 1_000
+    """But wait so long for the answer of the last who was asked: over a far or busy link it takes longer than a retry."""
+    fresh_ms: int = 5_000
+    """What was grafted and is older goes behind what is new, in the backfill lane. Guess: well above what an announcement,
+    a graft and its answer take over a link that is busy."""
     wanted_max: int = 4_096
     """Announced ranges that are waited for; beyond, repair finds them."""
 
@@ -50,16 +56,20 @@ class DisseminationConfig:
         require(0 < self.graft_near_ms <= self.graft_ms, "graft_near_ms <= graft_ms must hold")
         require(self.ihave_ms >= 0 and 1 <= self.ihave_entries_max <= 1_024, "ihave_entries_max: 1 to 1024")
         require(self.graft_tries_max >= 1 and self.wanted_max >= 1, "graft_tries_max and wanted_max: at least 1")
+        require(self.fresh_ms >= 0, "fresh_ms: at least 0")
+        require(self.answer_ms >= 0, "answer_ms: at least 0")
 
 
 @dataclass(slots=True)
 class Wanted:
-    """A range that was announced and has not come: who has it, and how often we asked."""
+    """A range that was announced and has not come: who has it, and whom we asked."""
 
     last: int
     announcers: list[LinkId]
     wait_us: int
-    tries: int = 0
+    asked: tuple[LinkId, ...] = ()
+    """Each is asked once: what a link was asked for comes, for as long as it stands."""
+    asked_us: int = 0
 
 
 @dataclass
@@ -86,7 +96,8 @@ class Dissemination:
                     ready.append(peer.link)
                 else:
                     peer.starved = peer.starved or not peer.can_take(batch.size)
-                    behind.append(peer.link)
+                    if not peer.silent:
+                        behind.append(peer.link)
             outcomes += self._announce(tuple(behind), batch, now)
             if ready:
                 outcomes.append(Send(tuple(ready), Push(batch), Lane.LIVE))
@@ -101,8 +112,13 @@ class Dissemination:
             outcomes.append(SetTimer(Timer(GRAFT, (log, first)), None))
             outcomes += self._want_rest(log, last + 1, wanted, now)
         known = wanted.announcers if wanted is not None and last <= wanted.last else ()
-        others = tuple([link for link in self.peers.links() if link != sender and link not in known])
+        peers = self.peers.by_link.items()
+        others = tuple([link for link, peer in peers if link != sender and not peer.silent and link not in known])
         return outcomes + self._announce(others, batch, now)
+
+    def on_peer_back(self, link: LinkId, now: Now) -> list[Outcome]:
+        """A link begins to be told of batches: of those that its repair will not find, for they are not stored yet."""
+        return [each for batch in self.holdings.pending.values() for each in self._announce((link,), batch, now)]
 
     def _want_rest(self, log: LogId, first: int, wanted: Wanted, now: Now) -> list[Outcome]:
         """The first batch of a range that was announced has come: go on waiting for the others."""
@@ -187,7 +203,7 @@ class Dissemination:
         return [*outcomes, RepairDue()] if too_many else outcomes
 
     def on_graft_timer(self, log: LogId, first: int, now: Now) -> list[Outcome]:
-        """An announced range has not come: ask the next announcer, or leave it to repair."""
+        """An announced range has not come: ask the next announcer; after the last, leave it to repair."""
         wanted = self.wanted.pop((log, first), None)
         if wanted is None:
             return []
@@ -195,20 +211,20 @@ class Dissemination:
         if not missing:
             return []
         known = self.peers.by_link
-        peers = [(link, known.get(link)) for link in wanted.announcers]
-        announcers = [link for link, peer in peers if peer is not None and not peer.silent]
-        if not announcers or wanted.tries >= self.config.graft_tries_max:
-            return [RepairDue()]
-        asked = announcers.pop(0)
+        speaks = [link for link in wanted.announcers if (peer := known.get(link)) is not None and not peer.silent]
         start = missing[0][0]
-        self.wanted[log, start] = Wanted(
-            wanted.last, [*announcers, asked], max(wanted.wait_us // 2, US_PER_MS), wanted.tries + 1
-        )
-        return [
-            Send((asked,), Graft(tuple((log, lo, hi) for lo, hi in missing))),
-            Count("grafts_total"),
-            SetTimer(Timer(GRAFT, (log, start)), now.mono_us + wanted.wait_us),
-        ]
+        again = SetTimer(Timer(GRAFT, (log, start)), now.mono_us + wanted.wait_us)
+        link = next((link for link in speaks if link not in wanted.asked), None)
+        if link is None or len(wanted.asked) >= self.config.graft_tries_max:
+            waited_us = now.mono_us - wanted.asked_us
+            if not wanted.asked or wanted.asked[-1] not in speaks or waited_us >= self.config.answer_ms * US_PER_MS:
+                return [RepairDue()]
+            self.wanted[log, start] = wanted
+            return [again]
+        self.wanted[log, start] = wanted
+        wanted.asked, wanted.asked_us = (*wanted.asked, link), now.mono_us
+        wanted.wait_us = max(wanted.wait_us // 2, US_PER_MS)
+        return [Send((link,), Graft(tuple((log, lo, hi) for lo, hi in missing))), Count("grafts_total"), again]
 
     def on_not_found(self, link: LinkId, log: LogId, first: int, last: int) -> None:
         """A peer does not have what it announced: do not ask it again."""
@@ -232,4 +248,4 @@ class Dissemination:
         """Assert that everything that is waited for can still be asked for, and is bounded."""
         assert len(self.wanted) <= self.config.wanted_max
         for (_, first), wanted in self.wanted.items():
-            assert first <= wanted.last and wanted.tries <= self.config.graft_tries_max
+            assert first <= wanted.last and len(set(wanted.asked)) == len(wanted.asked) <= self.config.graft_tries_max

@@ -5,7 +5,8 @@ the logs that changed since it last did on this link, and asks for ours; so each
 what the other end has. Whoever has none yet, or lost it while a newer link stood in for this one, begins with session 1,
 and is told everything; so is who was told of the last change and still differs. What a peer has, and we have not
 received nor asked of another, we want: oldest first within a log, the log with the newest stamp first. An aborted
-session leaves intervals, and the next needs less.
+session leaves intervals, and the next needs less; what was asked in it may be under way still, and is asked of the same
+peer again once the last page of its vector has come, which travels behind (`mesh.partner`).
 
 When: a link comes up, speaks again, has credit again; something announced did not come; rows were lost; and by the
 clock, ±50 %, more rarely while nothing differs (Demers et al., *Epidemic Algorithms*, 1987).
@@ -21,14 +22,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from mesh.clocks.vector import IntervalSet, VersionVector
+from mesh.clocks.vector import IntervalSet
 from mesh.codes import Code
 from mesh.effects import Count, Outcome, Report, Send, SetTimer, Timer
 from mesh.errors import require
-from mesh.frames import Busy, LogState, NotFound, RepairEqual, RepairHello, Vector, Want
+from mesh.frames import Busy, Lane, LogState, NotFound, RepairEqual, RepairHello, Vector, Want
 from mesh.log.batch import BATCH_BYTES_MAX, POSITION_MAX
 from mesh.log.holdings import Holdings
 from mesh.log.log import UNKNOWN_NAME
+from mesh.partner import Partner
 from mesh.peers import Peer, Peers
 from mesh.rng import Rng
 from mesh.types import US_PER_MS, LinkId, LogId, Now
@@ -51,6 +53,8 @@ class RepairConfig:
     far_max_ms: int = 300_000
     stall_ms: int = 5_000
     """A session without any progress for so long is given up; the next one needs less."""
+    fresh_ms: int = 1_000
+    """What is wanted and younger goes in the live lane: it was pushed or announced on a link that is not there any more."""
     want_bytes: int = 1 << 18
     """What is read from the disk for a peer at a time."""
     ranges_waiting_max: int = 65_536
@@ -65,36 +69,8 @@ class RepairConfig:
         require(0 < self.near_ms <= self.near_max_ms and 0 < self.far_ms <= self.far_max_ms, "intervals must rise")
         require(self.ranges_waiting_max >= 1 and self.stall_ms > 0 and self.busy_retry_ms > 0, "limits are positive")
         require(self.want_positions_max >= 1 and self.incomplete_alarm >= 1, "limits are positive")
+        require(self.fresh_ms > 0, "limits are positive")
         require(self.want_bytes >= BATCH_BYTES_MAX, "want_bytes must hold a batch")
-
-
-@dataclass(slots=True)
-class Partner:
-    """What is known of the other end of a link."""
-
-    interval_ms: int
-    theirs: VersionVector = field(default_factory=VersionVector)
-    missing: VersionVector = field(default_factory=VersionVector)
-    """What it has and we have not received."""
-    asked: VersionVector = field(default_factory=VersionVector)
-    """What we have asked it for; a part of `missing`."""
-    stamps: dict[LogId, int] = field(default_factory=dict)
-    doubted: set[LogId] = field(default_factory=set)
-    """Logs of which it named another head than ours, and was asked to show it."""
-    session: int = 0
-    """The first begins with a RepairHello, by which the other end knows that it has to tell all that it has."""
-    active: bool = False
-    """A session of ours is under way."""
-    again: bool = False
-    """Something was missed since that session began: the next follows at once."""
-    told_revision: int = 0
-    has_begun: bool = False
-    """The other end has begun its first session."""
-    incomplete: int = 0
-    compared: int = 0
-    """The last session that came to its end ..."""
-    lost_since: int = 0
-    """... and the last that had begun when we last lost something: what we lost was not asked for before."""
 
 
 @dataclass
@@ -107,6 +83,8 @@ class Repair:
     rng: Rng
     everyone_speaks: Callable[[], bool] = lambda: False
     """Whether every member of the mesh can be reached."""
+    behind: Callable[[LinkId], list[Outcome] | None] = lambda _link: None
+    """Has `Served` told when all that a link asked for has left; None if nothing was asked for since that was last so."""
     partners: dict[LinkId, Partner] = field(default_factory=dict)
     blocked_until_us: int = 0
 
@@ -135,7 +113,8 @@ class Repair:
         partner = self.partners.get(link)
         if partner is None:
             return []
-        partner.active, partner.asked = False, VersionVector()
+        partner.active, partner.given_up = False, True
+        partner.doubt()
         timers: list[Outcome] = [SetTimer(Timer(DUE, (link,)), None), SetTimer(Timer(STALL, (link,)), None)]
         return timers + [outcome for other in self.partners for outcome in self._want(other, now)]
 
@@ -151,6 +130,7 @@ class Repair:
         if partner.active:
             return self._want(link, now)
         partner.active = True
+        partner.doubt()
         partner.session += 1
         return [
             Send((link,), RepairHello(partner.session, self.holdings.digest)),
@@ -166,7 +146,7 @@ class Repair:
         partner = self.partners.get(link)
         if partner is not None:
             if anew:
-                partner.active, partner.asked = False, VersionVector()
+                partner.active = False
             partner.again = partner.active
         return self.compare(link, now)
 
@@ -187,7 +167,7 @@ class Repair:
         partner.interval_ms = least_ms if differed else min(partner.interval_ms * 3 // 2, most_ms)
         interval_ms = partner.interval_ms
         if partner.incomplete:  # something is missing that it has: the clock's leisure is for those who miss nothing
-            interval_ms = min(interval_ms, self.config.stall_ms * partner.incomplete)
+            interval_ms = min(interval_ms, self.config.stall_ms)
         wait_us = self.rng.between(interval_ms // 2, interval_ms * 3 // 2) * US_PER_MS
         if partner.again:
             wait_us = 0
@@ -200,7 +180,8 @@ class Repair:
         if partner is None or not partner.active:
             return []
         partner.incomplete += 1
-        partner.asked = VersionVector()
+        partner.given_up = True
+        partner.doubt()
         outcomes = self._finish(link, partner, now, differed=True)
         outcomes.append(Count("repair_incomplete_total"))
         if partner.incomplete % self.config.incomplete_alarm == 0:
@@ -235,8 +216,19 @@ class Repair:
             partner.told_revision = 0
         return outcomes + self._tell_vector(link, partner, frame.session, answer=True)
 
+    def on_served(self, link: LinkId) -> list[Outcome]:
+        """All that a peer has asked for has left: if it waits for the last page of our vector, that follows."""
+        partner = self.partners.get(link)
+        if partner is None or not partner.due:
+            return []
+        session, partner.due = partner.due, 0
+        return [Send((link,), Vector(session, (), answer=True), Lane.BACKFILL)]
+
     def _tell_vector(self, link: LinkId, partner: Partner, session: int, *, answer: bool) -> list[Outcome]:
-        """Send the logs that changed since we last did on this link, in pages."""
+        """Send the logs that changed since we last did on this link, in pages, behind what is new and was pushed.
+
+        If the peer waits for older batches, a last page without logs follows those, so that it knows what does not come.
+        """
         states = [self._state_of(log) for log in self.holdings.changed_since(partner.told_revision)]
         partner.told_revision = self.holdings.revision
         pages: list[list[LogState]] = [[]]
@@ -248,9 +240,14 @@ class Repair:
             pages[-1].append(state)
             runs += len(state.runs)
         last = len(pages) - 1
-        return [
-            Send((link,), Vector(session, tuple(page), i < last, answer and i == last)) for i, page in enumerate(pages)
+        served = self.behind(link) if answer else None
+        if served is not None:
+            partner.due = session
+        sends: list[Outcome] = [
+            Send((link,), Vector(session, tuple(page), i < last or served is not None, answer and i == last), Lane.LIVE)
+            for i, page in enumerate(pages)
         ]
+        return sends + (served or [])
 
     def _state_of(self, log: LogId) -> LogState:
         held = self.holdings.stored.get(log)
@@ -281,20 +278,20 @@ class Repair:
             end = self.holdings.forked.get(state.log)
             if end is not None:
                 theirs.remove(end + 1, POSITION_MAX)
-            partner.theirs.replace(state.log, theirs)
-            missing = theirs.minus(self.holdings.received_of(state.log))
-            partner.missing.replace(state.log, missing)
-            asked = partner.asked.get(state.log)
-            partner.asked.replace(state.log, asked.minus(asked.minus(missing)))  # it may have lost what we asked for
+            partner.learn(state.log, theirs, self.holdings.received_of(state.log))
             partner.stamps[state.log] = state.stamp
             outcomes += self._compare_names(link, partner, state)
         if frame.answer:
             outcomes += self._tell_vector(link, partner, frame.session, answer=False)
-        if not frame.more:
+        is_answer = frame.answer and frame.session == partner.session
+        has_stalled = partner.moved_us <= now.mono_us - self.config.stall_ms * US_PER_MS
+        if not frame.more and (is_answer or has_stalled):
+            partner.trust()
+        if not frame.more or frame.answer:
             outcomes += self._want(link, now)
-            if partner.active and not partner.missing:
-                partner.incomplete, partner.compared = 0, partner.session
-                outcomes += self._finish(link, partner, now, differed=True)
+        if not frame.more and partner.active and not partner.missing:
+            partner.incomplete, partner.compared = 0, partner.session
+            outcomes += self._finish(link, partner, now, differed=True)
         return outcomes
 
     def _compare_names(self, link: LinkId, partner: Partner, state: LogState) -> list[Outcome]:
@@ -320,15 +317,15 @@ class Repair:
         partner = self.partners[link]
         if not partner.missing or not self._speaks(link) or now.mono_us < self.blocked_until_us:
             return []
-        room = self.config.want_positions_max - partner.asked.count
-        if room < self.config.want_positions_max // 2 and partner.asked:
+        asked = partner.asked.count + partner.doubtful.count
+        room = self.config.want_positions_max - asked
+        if asked and room < self.config.want_positions_max // 2:
             return []
         ranges: list[tuple[LogId, int, int]] = []
         for log in sorted(partner.missing.logs(), key=lambda log: (-partner.stamps[log], log)):
-            free = partner.missing.get(log)
+            free = partner.missing.get(log).minus(partner.doubtful.get(log))
             for other in self.partners.values():
-                if log in other.asked:
-                    free = free.minus(other.asked.get(log))
+                free = free.minus(other.comes(log))
             for first, last in free:
                 if room <= 0 or len(ranges) >= PAGE_LOGS:
                     break
@@ -339,6 +336,7 @@ class Repair:
                 room -= end - first + 1
         if not ranges:
             return []
+        partner.moved_us = now.mono_us
         if not partner.active:  # a vector came unasked, in a session of the peer's
             partner.active = True
             partner.session += 1 if partner.session else 0  # the first is one that a RepairHello has begun
@@ -352,8 +350,8 @@ class Repair:
             missing = partner.missing.sets.get(log)
             if missing is None or not missing.touches(first, last):
                 continue
-            partner.missing.remove(log, first, last)
-            partner.asked.remove(log, first, last)
+            partner.came(log, first, last)
+            partner.moved_us = now.mono_us
             if not partner.active:
                 continue
             if not partner.missing:
@@ -370,7 +368,7 @@ class Repair:
         if partner is None:
             return []
         for log, first, last in frame.ranges:
-            partner.asked.remove(log, first, last)
+            partner.answered(log, first, last)
             if isinstance(frame, NotFound):
                 partner.missing.remove(log, first, last)
                 partner.theirs.remove(log, first, last)
@@ -390,7 +388,7 @@ class Repair:
         """
         for partner in self.partners.values():
             partner.again |= partner.active
-            partner.asked.remove(log, first, last)
+            partner.answered(log, first, last)
 
     def on_disk_blocked(self, until_us: int) -> None:
         """The disk takes nothing before that time: whatever came would be refused, so nothing is asked for."""
@@ -408,7 +406,7 @@ class Repair:
         outcomes: list[Outcome] = []
         for link, partner in self.partners.items():
             was_missing = bool(partner.missing)
-            for vector in (partner.theirs, partner.missing, partner.asked):
+            for vector in (partner.theirs, partner.missing, partner.asked, partner.doubtful):
                 vector.remove(log, end + 1, POSITION_MAX)
             if partner.active and was_missing and not partner.missing:
                 outcomes += self._finish(link, partner, now, differed=True)
@@ -417,7 +415,7 @@ class Repair:
     def on_forget(self, log: LogId) -> None:
         """A log has wholly expired: what others have of it does not matter, even if they tell it still."""
         for partner in self.partners.values():
-            for vector in (partner.theirs, partner.missing, partner.asked):
+            for vector in (partner.theirs, partner.missing, partner.asked, partner.doubtful):
                 vector.forget(log)
             partner.stamps.pop(log, None)
             partner.doubted.discard(log)
@@ -447,10 +445,13 @@ class Repair:
 
     def _check_partner(self, link: LinkId, partner: Partner) -> None:
         assert link in self.peers
-        if not partner.asked.sets:
+        if not partner.asked.sets and not partner.doubtful.sets:
             return
+        for log, doubtful in partner.doubtful.items():
+            assert partner.missing.get(log).includes(doubtful), link
+            assert not any(partner.asked.get(log).touches(first, last) for first, last in doubtful), link
         others = [other for other in self.partners.values() if other is not partner]
         for log, asked in partner.asked.items():
             assert partner.missing.get(log).includes(asked), link
             for other in others:
-                assert not any(other.asked.get(log).touches(first, last) for first, last in asked), link
+                assert not any(other.comes(log).touches(first, last) for first, last in asked), link

@@ -1,8 +1,10 @@
 """Serving: what peers ask for, by graft or want, is sent as their credit allows.
 
-Every range that is asked for is answered: by the batches, or by `NotFound` for what is not here, or by `Busy`. Ranges
-wait in a queue per link and lane, grafts before wants. What is in memory is sent from there, the rest is read from
-the disk in pieces, one read at a time for each link; a link without credit waits, and costs nothing.
+Every range that is asked for is answered: by the batches, or by `NotFound` for what is not here, or by `Busy`; a range
+that is asked for again before it left is sent once. Ranges wait in a queue per link, what is new before what is old. New
+batches travel in the live lane; old ones in that of backfill, and leave a part of the credit, so that they hold up nothing
+that is new. What is in memory is sent from there, the rest is read from the disk in pieces, one read at a time for each
+link; a link without credit waits, and costs nothing.
 
 Invariants, checked by `check`: queues are bounded; a link has at most one read under way.
 """
@@ -12,8 +14,10 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 
-from mesh.effects import Load, Loaded, Outcome, Ranges, Send
-from mesh.frames import Busy, Lane, NotFound, Push
+from mesh.clocks.hybrid import stamp_ms
+from mesh.clocks.vector import IntervalSet, VersionVector
+from mesh.effects import Load, Loaded, Outcome, Ranges, Send, Served
+from mesh.frames import Busy, Graft, Lane, NotFound, Push, Want
 from mesh.log.batch import BODY_BYTES_MAX, OVERHEAD_BYTES, Batch
 from mesh.log.holdings import Holdings
 from mesh.peers import Peer, Peers
@@ -32,7 +36,8 @@ class Asked:
     log: LogId
     first: int
     last: int
-    lane: Lane
+    fresh_ms: int
+    """What was stamped within this time is new."""
 
 
 @dataclass(slots=True)
@@ -40,7 +45,20 @@ class Owed:
     """What is owed to one link."""
 
     queue: deque[Asked] = field(default_factory=deque)
+    ranges: VersionVector = field(default_factory=VersionVector)
+    """All that is in the queue: what is asked for twice before it left is sent once."""
     reading: bool = False
+    has_sent: bool = False
+    """Something old has left since somebody last asked."""
+    is_awaited: bool = False
+    """Somebody has to hear when all of it has left."""
+
+    def take(self, asked: Asked, last: int) -> None:
+        """A range is answered through a position: go on behind it."""
+        self.ranges.remove(asked.log, asked.first, min(last, asked.last))
+        asked.first = last + 1
+        if asked.first > asked.last:
+            self.queue.remove(asked)
 
 
 @dataclass
@@ -50,13 +68,15 @@ class Serving:
     want_bytes: int
     ranges_waiting_max: int
     busy_retry_ms: int
+    graft_fresh_ms: int
+    want_fresh_ms: int
     holdings: Holdings
     peers: Peers
     owed: dict[LinkId, Owed] = field(default_factory=dict)
     reads: dict[int, LinkId] = field(default_factory=dict)
     next_request: int = 1
 
-    def ask(self, link: LinkId, ranges: tuple[tuple[LogId, int, int], ...], lane: Lane) -> list[Outcome]:
+    def ask(self, link: LinkId, frame: Graft | Want, wall_ms: int) -> list[Outcome]:
         """A peer asks for ranges: queue what is here, say what is not."""
         peer = self.peers.get(link)
         if peer is None:
@@ -64,36 +84,53 @@ class Serving:
         debt = self.owed.setdefault(link, Owed())
         missing: list[tuple[LogId, int, int]] = []
         refused: list[tuple[LogId, int, int]] = []
-        for log, first, last in ranges[:RANGES_MAX]:
+        fresh_ms = self.graft_fresh_ms if isinstance(frame, Graft) else self.want_fresh_ms
+        for log, first, last in frame.ranges[:RANGES_MAX]:
             held = self.holdings.received_of(log)
             missing += [(log, lo, hi) for lo, hi in held.missing(first, last)]
-            for lo, hi in held.within(first, last):
+            here = IntervalSet(held.within(first, last)).minus(debt.ranges.get(log))
+            for lo, hi in here:
                 if len(debt.queue) >= self.ranges_waiting_max:
                     refused.append((log, lo, hi))
-                elif lane is Lane.LIVE:
-                    debt.queue.appendleft(Asked(log, lo, hi, lane))
+                    continue
+                debt.ranges.add(log, lo, hi)
+                asked, batch = Asked(log, lo, hi, fresh_ms), self.holdings.at_hand(log, lo)
+                if batch is not None and self._lane_of(asked, batch, wall_ms) is Lane.LIVE:
+                    debt.queue.appendleft(asked)
                 else:
-                    debt.queue.append(Asked(log, lo, hi, lane))
+                    debt.queue.append(asked)
         outcomes: list[Outcome] = []
         if missing:
             outcomes += [Send((link,), NotFound(tuple(missing[i : i + 1024]))) for i in range(0, len(missing), 1024)]
         if refused:
             outcomes.append(Send((link,), Busy(tuple(refused), self.busy_retry_ms)))
-        return outcomes + self._serve(peer, debt)
+        return outcomes + self._serve(peer, debt, wall_ms)
 
-    def _serve(self, peer: Peer, debt: Owed) -> list[Outcome]:
+    def behind(self, link: LinkId) -> list[Outcome] | None:
+        """Have `Served` told when all that a peer has asked for has left, which may be now.
+
+        None if nothing left since that was last asked, in the lane of what is old, so that nothing can be under way.
+        """
+        debt = self.owed.get(link)
+        if debt is None or not (debt.queue or debt.has_sent):
+            return None
+        debt.has_sent, debt.is_awaited = False, bool(debt.queue)
+        return [] if debt.is_awaited else [Served(link)]
+
+    def _serve(self, peer: Peer, debt: Owed, wall_ms: int) -> list[Outcome]:
         """Send from memory what can be sent, then read more if there is credit for it."""
         outcomes: list[Outcome] = []
         while debt.queue and not debt.reading:
             asked = debt.queue[0]
             batch = self.holdings.at_hand(asked.log, asked.first)
             if batch is not None:
-                if not peer.spend(batch.size):
+                lane = self._lane_of(asked, batch, wall_ms)
+                if not _spend(peer, debt, batch, lane):
                     return outcomes
-                outcomes.append(Send((peer.link,), Push(batch), asked.lane))
-                self._advance(debt, asked, batch)
+                outcomes.append(Send((peer.link,), Push(batch), lane))
+                debt.take(asked, batch.last)
                 continue
-            if not peer.can_take(BODY_BYTES_MAX + OVERHEAD_BYTES):
+            if not peer.can_take_old(BODY_BYTES_MAX + OVERHEAD_BYTES):
                 return outcomes
             debt.reading = True
             request, self.next_request = self.next_request, self.next_request + REQUEST_STEP
@@ -104,15 +141,19 @@ class Serving:
                     break
                 ranges.append((other.first, other.last))
             outcomes.append(Load(request, Ranges(asked.log, tuple(ranges)), self.want_bytes))
+        if debt.is_awaited and not debt.queue:
+            debt.is_awaited = False
+            outcomes.append(Served(peer.link))
         return outcomes
 
-    def _advance(self, debt: Owed, asked: Asked, batch: Batch) -> None:
-        """A batch was sent: go on behind it."""
-        asked.first = batch.last + 1
-        if asked.first > asked.last:
-            debt.queue.remove(asked)
+    def _lane_of(self, asked: Asked, batch: Batch, wall_ms: int) -> Lane:
+        """What is new goes before what is old: what has piled up must not delay what comes in.
 
-    def on_loaded(self, loaded: Loaded) -> list[Outcome]:
+        What is grafted was announced a moment ago, and is new for longer than what a repair finds missing.
+        """
+        return Lane.LIVE if stamp_ms(batch.head.stamp) + asked.fresh_ms > wall_ms else Lane.BACKFILL
+
+    def on_loaded(self, loaded: Loaded, wall_ms: int) -> list[Outcome]:
         """The disk answered: send what credit holds; the rest stays in the queue and is read again."""
         link = self.reads.pop(loaded.request)
         debt, peer = self.owed.get(link), self.peers.get(link)
@@ -125,17 +166,19 @@ class Serving:
             asked = self._first_of(debt, batch, missing)
             if asked is None:
                 continue
-            if not peer.spend(batch.size):
+            lane = self._lane_of(asked, batch, wall_ms)
+            if not _spend(peer, debt, batch, lane):
                 break
-            outcomes.append(Send((link,), Push(batch), asked.lane))
-            self._advance(debt, asked, batch)
+            outcomes.append(Send((link,), Push(batch), lane))
+            debt.take(asked, batch.last)
         else:
             if not loaded.batches and debt.queue:  # what was here has gone meanwhile
-                gone = debt.queue.popleft()
+                gone = debt.queue[0]
                 missing.append((gone.log, gone.first, gone.last))
+                debt.take(gone, gone.last)
         if missing:
             outcomes.append(Send((link,), NotFound(tuple(missing))))
-        return outcomes + self._serve(peer, debt)
+        return outcomes + self._serve(peer, debt, wall_ms)
 
     def _first_of(self, debt: Owed, batch: Batch, missing: list[tuple[LogId, int, int]]) -> Asked | None:
         """The queued range that a batch answers; what lies before the batch in it was not found."""
@@ -143,14 +186,14 @@ class Serving:
             if asked.log == batch.log and asked.first <= batch.last and batch.first <= asked.last:
                 if asked.first < batch.first:
                     missing.append((asked.log, asked.first, batch.first - 1))
-                    asked.first = batch.first
+                    debt.take(asked, batch.first - 1)
                 return asked
         return None
 
-    def on_credit(self, link: LinkId) -> list[Outcome]:
+    def on_credit(self, link: LinkId, wall_ms: int) -> list[Outcome]:
         """A peer can take more."""
         peer, debt = self.peers.get(link), self.owed.get(link)
-        return [] if peer is None or debt is None else self._serve(peer, debt)
+        return [] if peer is None or debt is None else self._serve(peer, debt, wall_ms)
 
     def on_peer_down(self, link: LinkId) -> None:
         """Nothing is owed to a link that is gone."""
@@ -166,4 +209,13 @@ class Serving:
         for link, debt in self.owed.items():
             assert link in self.peers
             assert debt.reading == (link in self.reads.values())
-            assert all(asked.first <= asked.last for asked in debt.queue)
+            assert all(debt.ranges.covers(asked.log, asked.first, asked.last) for asked in debt.queue)
+            assert debt.ranges.count == sum(asked.last - asked.first + 1 for asked in debt.queue)
+
+
+def _spend(peer: Peer, debt: Owed, batch: Batch, lane: Lane) -> bool:
+    """Spend credit on an answer; what is old leaves a reserve to what is new."""
+    if lane is Lane.LIVE:
+        return peer.spend(batch.size)
+    debt.has_sent = True
+    return peer.can_take_old(batch.size) and peer.spend(batch.size)

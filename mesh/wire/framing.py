@@ -1,8 +1,9 @@
 """Framing: frames on one stream, in three lanes.
 
 What is on the stream is *pieces*: four bytes of head (lane and flags in the first byte, then the length), and at most
-32 KiB of a frame. A frame that is larger travels as several pieces of its lane, of which the last says so; between
-them pieces of a more urgent lane may go. So a control frame never waits for more than one piece of a backfill.
+32 KiB of a frame. A frame that is larger, or than what the stream takes at the moment, travels as several pieces of its
+lane, of which the last says so; between them pieces of a more urgent lane may go. So a control frame never waits for more
+than one piece of a backfill, and over a narrow link such a piece is short.
 
 The reader bounds what it keeps: a frame's size, a first frame's, and all bytes until HELLO was accepted.
 """
@@ -17,6 +18,8 @@ from mesh.frames import Lane
 from mesh.wire.frames import FRAME_BYTES_MAX
 
 PIECE_BYTES_MAX = 32 << 10
+PIECE_BYTES_LEAST = 1_024
+"""No frame is cut into smaller pieces, so that small ones stay whole."""
 HEAD_BYTES = 4
 LAST = 0x80
 """Set in the first byte of a frame's last piece."""
@@ -119,10 +122,12 @@ class FrameWriter:
     def take(self, size: int) -> bytes:
         """Give out at least one piece if any waits, and whole pieces up to about `size` bytes, urgent lanes first."""
         out = bytearray()
+        is_narrow = size < PIECE_BYTES_MAX
         for lane, queue in enumerate(self._queues):
             while queue and len(out) < size:
                 frame, at = queue[0], self._offsets[lane]
-                piece = frame[at : at + PIECE_BYTES_MAX]
+                room = max(PIECE_BYTES_LEAST, size - len(out)) if is_narrow else PIECE_BYTES_MAX
+                piece = frame[at : at + room]
                 last = at + len(piece) == len(frame)
                 out.append(lane | (LAST if last else 0))
                 out += len(piece).to_bytes(HEAD_BYTES - 1, "big")

@@ -25,7 +25,16 @@ if TYPE_CHECKING:
     from sim.outcome import Figures, Outcome
 
 COUNTED = frozenset(
-    {"frames_per_message", "copies_per_message", "idle_frames", "dials", "logs", "repair_sessions", "wide_bytes"}
+    {
+        "frames_per_message",
+        "copies_per_message",
+        "repeats",
+        "idle_frames",
+        "dials",
+        "logs",
+        "repair_sessions",
+        "wide_bytes",
+    }
 )
 """Figures that only the heap engine has."""
 INVARIANTS = ("quiet", "bounds", "invariants")

@@ -217,6 +217,8 @@ class Guarantees(Part):
     dials: int | None = Field(default=None, ge=0, le=NUMBER_MAX, strict=True)
     logs: int | None = Field(default=None, ge=0, le=NUMBER_MAX, strict=True)
     """That any node knows at the end: those that have wholly expired are forgotten."""
+    repeats: Real | None = None
+    """Batches that came to a node which had them, for each that a node had to get: what links carried for nothing."""
     repair_sessions: int | None = Field(default=None, ge=0, le=NUMBER_MAX, strict=True)
     """That nodes begin, all together: what differs is found in few."""
     unavailable: Time | None = None

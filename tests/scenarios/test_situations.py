@@ -7,9 +7,13 @@ import pytest
 
 from mesh.engines import journal
 from mesh.engines.delivery.patterns import Patterns
+from mesh.engines.dissemination import Dissemination
 from mesh.engines.forks import Forks
 from mesh.engines.links import AddressBook
+from mesh.engines.serving import Serving
+from mesh.frames import Lane
 from mesh.log.holdings import Holdings
+from mesh.types import LinkId
 from sim.heap import Play
 from sim.scenario.reading import SHIPPED, read
 
@@ -46,6 +50,20 @@ def _compares_all_that_it_has(holdings: Holdings, log: Any) -> Any:
     return [] if held is None else held.runs
 
 
+def _says_that_all_is_new(*_: Any) -> Lane:
+    return Lane.LIVE
+
+
+def _forgets_whom_it_has_asked(on_graft_timer: Callable[..., Any]) -> Callable[..., Any]:
+    def forgetful(engine: Dissemination, log: Any, first: int, now: Any) -> Any:
+        wanted = engine.wanted.get((log, first))
+        if wanted is not None:
+            wanted.asked = tuple(LinkId(-number) for number in range(1, len(wanted.asked) + 1))
+        return on_graft_timer(engine, log, first, now)
+
+    return forgetful
+
+
 BROKEN: dict[tuple[str, str], tuple[object, Callable[..., Any] | str]] = {
     ("eclipse", "_is_news"): (AddressBook, _believes_the_last_word),
     ("flapping", "_back_off"): (AddressBook, _dials_at_once),
@@ -54,6 +72,8 @@ BROKEN: dict[tuple[str, str], tuple[object, Callable[..., Any] | str]] = {
     ("fork", "told"): (Holdings, _compares_all_that_it_has),
     ("fork", "OTHER_KEY"): (journal, "nothing that is ever said"),
     ("many-subscriptions", "matching"): (Patterns, _matches_no_rest),
+    ("narrow-link", "_lane_of"): (Serving, _says_that_all_is_new),
+    ("narrow-link", "on_graft_timer"): (Dissemination, _forgets_whom_it_has_asked(Dissemination.on_graft_timer)),
 }
 """By file and rule: where it stands, and what breaks it."""
 

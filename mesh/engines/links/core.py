@@ -37,7 +37,7 @@ from mesh.effects import (
 from mesh.engines.links.addresses import AddressBook
 from mesh.errors import RemoteError, require
 from mesh.frames import Alive, Credit, Frame, Hello, Push
-from mesh.log.batch import BODY_BYTES_MAX
+from mesh.log.batch import BODY_BYTES_MAX, OVERHEAD_BYTES
 from mesh.peers import Peer, Peers
 from mesh.types import US_PER_MS, Address, LinkId, NodeId, Now
 
@@ -311,6 +311,8 @@ class Links:
         peer = self.links[link_id].peer
         if peer is None or frame.until_bytes <= peer.credit_until:
             return []
+        if not peer.credit_until:  # the first tells how much it ever takes; half of that may be granted at a time
+            peer.reserve = max(0, min(frame.until_bytes // 4, frame.until_bytes // 2 - BODY_BYTES_MAX - OVERHEAD_BYTES))
         peer.credit_until = frame.until_bytes
         starved, peer.starved = peer.starved, False
         if link_id not in self.peers:  # should it be written to again, that begins with a repair

@@ -3,7 +3,9 @@
 The binding is BLAKE2b-256 over the client's, then the server's first application traffic secret, which both ends hold
 and no relay in between can make equal. aioquic writes them to a `secrets_log_file`; ours is an object in memory that
 hashes and forgets them. The bytes handed to aioquic never exceed what it has sent by more than 64 KiB, for its buffers
-have no bound; what waits here waits in lanes.
+have no bound; what waits here waits in lanes. Nor do they exceed it by more than the connection has sent within a tenth of
+a second, or one datagram: what is handed over goes in its order, and over a narrow link 64 KiB of an old backlog would
+hold up what is new for seconds.
 
 A cut that begins while the congestion window is full stays full: nothing in it is acknowledged, so nothing else may be
 sent, not even `Alive`, and aioquic's own probes come at intervals that double. After a cut of 20 s the next one may be
@@ -28,7 +30,11 @@ from mesh.wire.framing import FrameReader, FrameWriter
 
 ALPN = "gossamer/1"
 AHEAD_BYTES = 64 << 10
-"""What aioquic may hold that it has not sent."""
+"""What aioquic may hold that it has not sent, at most ..."""
+AHEAD_LEAST_BYTES = 1_200
+"""... at least ..."""
+AHEAD_S = 0.1
+"""... and in between what it has sent within so long. Guess: half of what a bottleneck queues."""
 WINDOW_BYTES = 8 << 20
 """Flow control of the one stream: the delay of the widest area times the bandwidth of a fast link."""
 IDLE_TIMEOUT_S = 60.0
@@ -103,6 +109,11 @@ class Wire:
     """When the last datagram came."""
     moved_at: float = 0.0
     """When aioquic last held nothing that it could not send, or was last told to probe."""
+    counted_at: float = 0.0
+    counted: int = 0
+    """What it had sent by then ..."""
+    lately: int = 0
+    """... and within the `AHEAD_S` before."""
 
     def outgoing(self, now: float) -> list[tuple[bytes, Any]]:
         """The datagrams that may be sent now, and where to."""
@@ -113,7 +124,7 @@ class Wire:
             self.quic._send_probe()
         out: list[tuple[bytes, Any]] = []
         while True:
-            self.pump()
+            self.pump(now)
             datagrams = self.quic.datagrams_to_send(now)
             out += datagrams
             if not datagrams or not self.writer.waiting:
@@ -126,10 +137,18 @@ class Wire:
         sender = self.quic._streams[self.stream].sender
         return int(sender._buffer_stop - sender.highest_offset)
 
-    def pump(self) -> None:
+    def pump(self, now: float) -> None:
         """Hand aioquic as much as it may hold."""
         if self.stream is None or self.closed or not self.writer.waiting:
             return
-        room = AHEAD_BYTES - self.unsent()
+        room = self._ahead(now) - self.unsent()
         if room > 0:
             self.quic.send_stream_data(self.stream, self.writer.take(room))
+
+    def _ahead(self, now: float) -> int:
+        """How much it may hold: what it sends in a moment. It doubles with each round of a burst."""
+        sent = self.quic._streams[self.stream].sender.highest_offset if self.stream in self.quic._streams else 0
+        if now - self.counted_at >= AHEAD_S:
+            self.lately = sent - self.counted if now - self.counted_at < 2 * AHEAD_S else 0
+            self.counted, self.counted_at = sent, now
+        return max(AHEAD_LEAST_BYTES, min(AHEAD_BYTES, max(self.lately, sent - self.counted)))

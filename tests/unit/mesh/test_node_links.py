@@ -146,7 +146,7 @@ def test_credit_lets_what_is_owed_go_out() -> None:
     peer.sent = peer.credit_until
 
     asked = host.frame(f.Want(((batch.log, 1, 1),)))
-    granted = host.frame(f.Credit(2 * CREDIT))
+    granted = host.tick(e.FrameReceived(TO_BEN, f.Credit(2 * CREDIT), 50), wall_ms=WALL_MS + 1_000)
 
     assert asked == []
     assert granted == [sent(f.Push(received(batch)), f.Lane.BACKFILL)]
@@ -155,18 +155,58 @@ def test_credit_lets_what_is_owed_go_out() -> None:
 # --- frames go where they belong -------------------------------------------------------------------------------------
 
 
-def test_grafts_and_wants_are_answered_each_in_its_lane() -> None:
+@pytest.mark.parametrize(("ask", "fresh_ms"), [(f.Graft, 5_000), (f.Want, 1_000)])
+def test_grafts_and_wants_are_answered_in_the_lane_of_what_is_new_or_old(
+    ask: type[f.Graft | f.Want], fresh_ms: int
+) -> None:
     host = linked()
     batch = ben().write()
     host.frame(f.Push(received(batch)))
     host.stored()
-    both = ((batch.log, 1, 2),)
+    both = ask(((batch.log, 1, 2),))
 
-    grafted, wanted = host.frame(f.Graft(both)), host.frame(f.Want(both))
+    new = host.tick(e.FrameReceived(TO_BEN, both, 50), wall_ms=WALL_MS + fresh_ms - 1)
+    old = host.tick(e.FrameReceived(TO_BEN, both, 50), wall_ms=WALL_MS + fresh_ms)
 
     absent = sent(f.NotFound(((batch.log, 2, 2),)))
-    assert grafted == [absent, sent(f.Push(received(batch)), f.Lane.LIVE)]
-    assert wanted == [absent, sent(f.Push(received(batch)), f.Lane.BACKFILL)]
+    assert new == [absent, sent(f.Push(received(batch)), f.Lane.LIVE)]
+    assert old == [absent, sent(f.Push(received(batch)), f.Lane.BACKFILL)]
+
+
+def test_what_is_asked_on_the_older_of_two_links_is_asked_again_on_the_newer() -> None:
+    host = linked()
+    batch = ben().write()
+    host.frame(f.Push(received(batch)))
+    host.stored()
+    host.tick(e.LinkUp(TO_CY, BINDING, None))
+    host.frame(hello(), link=TO_CY)
+    newer = host.node.peers.get(TO_CY)
+    assert newer is not None
+    newer.credit_until = CREDIT
+
+    older = host.frame(f.Want(((batch.log, 1, 1),)), f.Graft(((batch.log, 1, 1),)))
+
+    assert older == []
+    assert Send((TO_CY,), f.Push(received(batch)), f.Lane.LIVE) in host.frame(f.Want(((batch.log, 1, 1),)), link=TO_CY)
+
+
+def test_a_vector_follows_what_was_pushed_and_its_last_page_what_was_asked_for() -> None:
+    host = linked(replace(sim(), delivery=replace(sim().delivery, recent_bytes=0)))
+    batch = ben().write()
+    host.frame(f.Push(received(batch)))
+    host.stored()
+    (load,) = host.frame(f.Want(((batch.log, 1, 1),)))
+    assert isinstance(load, e.Load)
+
+    told = host.frame(f.RepairHello(7, 1))
+    state = f.LogState(batch.log, batch.head.stamp, ((1, 1, batch.name),))
+    served = host.tick(e.Loaded(load.request, (received(batch),)), wall_ms=WALL_MS + 1_000)
+
+    assert told[1:] == [sent(f.Vector(7, (state,), more=True, answer=True), f.Lane.LIVE)]
+    assert served == [
+        sent(f.Push(received(batch)), f.Lane.BACKFILL),
+        sent(f.Vector(7, (), answer=True), f.Lane.BACKFILL),
+    ]
 
 
 def test_what_is_read_for_a_peer_is_sent_to_it() -> None:
@@ -177,8 +217,9 @@ def test_what_is_read_for_a_peer_is_sent_to_it() -> None:
 
     (load,) = host.frame(f.Want(((batch.log, 1, 1),)))
     assert isinstance(load, e.Load)
+    loaded = host.tick(e.Loaded(load.request, (received(batch),)), wall_ms=WALL_MS + 1_000)
 
-    assert host.tick(e.Loaded(load.request, (received(batch),))) == [sent(f.Push(received(batch)), f.Lane.BACKFILL)]
+    assert loaded == [sent(f.Push(received(batch)), f.Lane.BACKFILL)]
 
 
 def test_an_announced_batch_is_grafted_and_what_is_not_found_is_left_to_repair() -> None:
@@ -206,7 +247,7 @@ def test_a_session_of_repair_goes_through_all_its_frames() -> None:
     busy = host.frame(f.Busy(((batch.log, 1, 1),)))
 
     assert equal == [sent(f.RepairEqual(1))]
-    assert vector == [sent(f.Vector(1, ())), sent(f.Want(((batch.log, 1, 1),)))]
+    assert vector == [sent(f.Vector(1, ()), f.Lane.LIVE), sent(f.Want(((batch.log, 1, 1),)))]
     assert busy == []
     host.frame(f.Push(received(batch)))
     assert host.node.repair.partners[TO_BEN].missing.count == 0
@@ -217,8 +258,9 @@ def test_a_peer_that_does_not_send_what_it_says_it_has_is_told_of() -> None:
     log = ben().log
     reports = []
     for _ in range(3):
-        host.frame(f.Vector(1, (f.LogState(log, 5, ((1, 1, b"n" * 32),)),)))
-        for _ in range(6):
+        session = host.node.repair.partners[TO_BEN].session
+        host.frame(f.Vector(session, (f.LogState(log, 5, ((1, 1, b"n" * 32),)),), answer=True))
+        for _ in range(13):
             host.frame(f.Alive(WALL_MS + int(host.ms)))
             reports += [one for one in host.tick(ms=host.ms + 1_000) if isinstance(one, Report)]
 

@@ -1,8 +1,12 @@
 """Simulated links: streams, whose frames never overtake one another, whatever lies on the path meanwhile."""
 
+from dataclasses import replace
+
 from mesh.effects import FrameReceived
-from mesh.frames import Alive
+from mesh.frames import Alive, Lane, Members
+from mesh.types import LinkId
 from mesh.wire.frames import encode_frame
+from sim.links import AHEAD_BYTES, Pipe, ahead_bytes
 from sim.network import Condition, Network
 from sim.world import Machine, World
 
@@ -82,3 +86,80 @@ def test_what_was_under_way_and_came_after_the_cut_waits_for_what_was_lost_in_it
     world.run(2)
 
     assert heard(world.machines["ben"]) == [1, 2, 3]
+
+
+# --- over a narrow path ----------------------------------------------------------------------------------------------
+
+NARROW = Condition(PAIRS, rate_bps=64_000)
+LARGE = encode_frame(Members((bytes(20_000),)))
+"""Two and a half seconds of a narrow path."""
+
+
+def narrow() -> tuple[World, Pipe]:
+    """The same over 64 kbit/s; ana's process stands still, too."""
+    world = linked()
+    world.pause(world.machines["ana"])
+    world.impose(NARROW)
+    (pipe,) = world.machines["ana"].links.values()
+    return world, pipe
+
+
+def heard_at(world: World, machine: Machine, until_s: float) -> list[tuple[str, float]]:
+    """The kinds of frames that come, and when."""
+    found: list[tuple[str, float]] = []
+    begin_us = world.now_us
+    while world.now_us < begin_us + until_s * 1e6:
+        before = len(machine.inbox)
+        world.run(0.01)
+        frames = [event.frame for event in machine.inbox[before:] if isinstance(event, FrameReceived)]
+        found += [(type(frame).__name__, (world.now_us - begin_us) / 1e6) for frame in frames]
+    return found
+
+
+def test_what_is_urgent_goes_between_the_pieces_of_what_is_not() -> None:
+    world, pipe = narrow()
+    world.links.send(pipe, LARGE, Lane.BACKFILL)
+    world.run(0.5)
+    world.links.send(pipe, LARGE, Lane.BACKFILL)
+    say(world, 1)
+
+    (kind, alive_s), (_, first_s), (_, second_s) = heard_at(world, world.machines["ben"], 6)
+
+    assert kind == "Alive"
+    assert alive_s <= 0.4
+    assert 2.0 <= first_s <= 2.2
+    assert 4.5 <= second_s <= 4.8
+
+
+def test_a_link_that_is_closed_takes_what_waits_along() -> None:
+    world, pipe = narrow()
+    world.links.send(pipe, LARGE, Lane.BACKFILL)
+    world.run(0.5)
+
+    world.links.close(world.machines["ana"], pipe.source_link, "enough")
+    before = pipe.path.sent_bytes
+    world.run(3)
+
+    assert pipe.path.sent_bytes == before < 8_000
+    assert not pipe.waiting
+
+
+def test_two_links_over_one_narrow_path_take_turns() -> None:
+    world, pipe = narrow()
+    other = replace(pipe, source_link=LinkId(1_001), target_link=LinkId(1_002), waiting=[], early={}, held=[])
+    world.machines["ana"].links[other.source_link] = world.machines["ben"].links[other.target_link] = other
+    world.links.send(pipe, LARGE, Lane.BACKFILL)
+    world.run(0.3)
+
+    world.links.send(other, encode_frame(Alive(1)))
+    found = heard_at(world, world.machines["ben"], 1)
+
+    assert [kind for kind, _ in found] == ["Alive"]
+    assert found[0][1] <= 0.5
+
+
+def test_a_connection_takes_ahead_what_its_path_carries_in_a_moment() -> None:
+    assert ahead_bytes(0) == AHEAD_BYTES
+    assert ahead_bytes(1_000_000_000) == AHEAD_BYTES
+    assert ahead_bytes(1_000_000) == 12_500
+    assert ahead_bytes(64_000) == 1_200

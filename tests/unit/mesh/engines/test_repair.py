@@ -25,6 +25,7 @@ from tests.engine_samples import (
     to_cy,
 )
 from tests.repair_samples import asked, desk, engine, hello, run_of, shared, vector, wanted
+from tests.repair_samples import told as telling
 from tests.samples import ANA, BEN, Writer
 
 # --- the config ------------------------------------------------------------------------------------------------------
@@ -37,6 +38,7 @@ from tests.samples import ANA, BEN, Writer
         {"near_ms": 2, "near_max_ms": 1},
         {"far_ms": 0},
         {"far_ms": 2, "far_max_ms": 1},
+        {"fresh_ms": 0},
         {"ranges_waiting_max": 0},
         {"stall_ms": 0},
         {"busy_retry_ms": 0},
@@ -269,7 +271,7 @@ def test_a_vector_that_asks_is_answered_before_anything_is_wanted() -> None:
 
     outcomes = repair.on_vector(TO_BEN, vector(state(ana, (1, 1)), session=9, answer=True), at())
 
-    told = Send((TO_BEN,), vector(state(ben, (1, 1)), session=9))
+    told = telling(TO_BEN, vector(state(ben, (1, 1)), session=9))
     assert outcomes == [told, *wanted(TO_BEN, (ana.log, 1, 1))]
 
 
@@ -361,7 +363,7 @@ def test_every_other_name_in_a_vector_that_asks_is_asked_for_and_the_vector_answ
     outcomes = one.engine.on_vector(TO_CY, vector(*(state(writer, (1, 1)) for writer in theirs), answer=True), at())
 
     shown = [Send((TO_CY,), Want(((writer.log, 1, 1),))) for writer in mine]
-    told = Send((TO_CY,), vector(*(state(writer, (1, 1)) for writer in mine)))
+    told = telling(TO_CY, vector(*(state(writer, (1, 1)) for writer in mine)))
     assert outcomes == [*shown, told, *one.finished(TO_CY, 5_000, 0)]
 
 
@@ -392,7 +394,7 @@ def test_of_a_log_with_two_histories_only_what_they_agree_on_is_told_and_no_name
     outcomes = repair.on_vector(TO_BEN, vector(state(twin, (1, 3)), answer=True), at())
 
     stamp = holdings.stored[ana.log].stamp
-    assert outcomes[0] == Send((TO_BEN,), vector(LogState(ana.log, stamp, ((1, 3, UNKNOWN_NAME),))))
+    assert outcomes[0] == telling(TO_BEN, vector(LogState(ana.log, stamp, ((1, 3, UNKNOWN_NAME),))))
 
 
 def test_what_lies_beyond_the_end_of_a_log_is_wanted_no_more() -> None:

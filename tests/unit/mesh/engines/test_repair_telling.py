@@ -1,8 +1,8 @@
 """Repair: what a peer is told of what we have, and what of it a second time."""
 
-from mesh.effects import Send
+from mesh.effects import Send, Served
 from mesh.engines.repair import PAGE_LOGS, PAGE_RUNS
-from mesh.frames import LogState, RepairEqual, RepairHello, Vector
+from mesh.frames import Lane, LogState, RepairEqual, RepairHello, Vector
 from mesh.log.holdings import Holdings
 from mesh.log.log import Run
 from mesh.types import LogId
@@ -19,6 +19,7 @@ from tests.engine_samples import (
     to_cy,
 )
 from tests.repair_samples import asked, desk, engine, hello, run_of, shared, vector, wanted
+from tests.repair_samples import told as telling
 from tests.samples import ANA, BEN, Writer
 
 
@@ -40,7 +41,7 @@ def test_a_peer_that_differs_is_told_what_is_stored_and_asked_for_its_own() -> N
 
     ben_state = LogState(ben.log, ben.batches[0].head.stamp, ((1, 2, ben.batches[0].name),))
     ana_state = LogState(ana.log, three.head.stamp, ((1, 1, one.name), (3, 3, three.name)))
-    assert outcomes == [Send((TO_BEN,), Vector(4, (ana_state, ben_state), more=False, answer=True))]
+    assert outcomes == [telling(TO_BEN, Vector(4, (ana_state, ben_state), more=False, answer=True))]
     assert repair.on_repair_hello(TO_CY, RepairHello(4, 1), at()) == []
 
 
@@ -55,10 +56,10 @@ def test_only_what_changed_is_told_again_on_one_link_and_all_of_it_on_another() 
     to_other = repair.on_repair_hello(TO_CY, RepairHello(2, 1), at())
     again = repair.on_repair_hello(TO_BEN, RepairHello(3, 1), at())
 
-    assert to_one == [Send((TO_BEN,), vector(state(ben, (1, 1)), session=2, answer=True))]
-    assert to_other == [Send((TO_CY,), vector(state(ana, (1, 1)), state(ben, (1, 1)), session=2, answer=True))]
+    assert to_one == [telling(TO_BEN, vector(state(ben, (1, 1)), session=2, answer=True))]
+    assert to_other == [telling(TO_CY, vector(state(ana, (1, 1)), state(ben, (1, 1)), session=2, answer=True))]
     all_of_it = vector(state(ana, (1, 1)), state(ben, (1, 1)), session=3, answer=True)
-    assert again == [Send((TO_BEN,), all_of_it)]  # it was told all, and differs still: it may not have heard
+    assert again == [telling(TO_BEN, all_of_it)]  # it was told all, and differs still: it may not have heard
 
 
 def test_a_peer_that_begins_anew_on_the_same_link_is_told_everything_once_more() -> None:
@@ -68,12 +69,12 @@ def test_a_peer_that_begins_anew_on_the_same_link_is_told_everything_once_more()
     repair.on_repair_hello(TO_BEN, RepairHello(1, 1), at())
     keep(holdings, ana.write())
     changed = vector(state(ana, (1, 2)), session=2, answer=True)
-    assert repair.on_repair_hello(TO_BEN, RepairHello(2, 1), at()) == [Send((TO_BEN,), changed)]
+    assert repair.on_repair_hello(TO_BEN, RepairHello(2, 1), at()) == [telling(TO_BEN, changed)]
 
     # A newer link stood in for this one and fell: what the peer knew of us went with it.
     again = repair.on_repair_hello(TO_BEN, RepairHello(1, 1), at())
 
-    told = Send((TO_BEN,), vector(state(ana, (1, 2)), answer=True))
+    told = telling(TO_BEN, vector(state(ana, (1, 2)), answer=True))
     assert again == [*hello(TO_BEN, 2, holdings.digest), told]
 
 
@@ -89,7 +90,7 @@ def test_a_peer_that_begins_anew_and_has_the_same_is_told_everything_when_it_dif
 
     told = repair.on_repair_hello(TO_BEN, RepairHello(2, 1), at())
 
-    assert told == [Send((TO_BEN,), vector(state(ana, (1, 1)), state(ben, (1, 1)), session=2, answer=True))]
+    assert told == [telling(TO_BEN, vector(state(ana, (1, 1)), state(ben, (1, 1)), session=2, answer=True))]
 
 
 def test_what_was_asked_of_a_peer_that_begins_anew_is_asked_again() -> None:
@@ -98,7 +99,9 @@ def test_what_was_asked_of_a_peer_that_begins_anew_is_asked_again() -> None:
     repair.on_repair_hello(TO_BEN, RepairHello(1, 1), at(1))
     assert asked(repair) == {TO_BEN: [], TO_CY: []}
 
-    assert repair.on_vector(TO_BEN, vector(session=2), at(2)) == wanted(TO_BEN, (ana.log, 1, 3), now_ms=2)
+    outcomes = repair.on_vector(TO_BEN, vector(session=2, answer=True), at(2))
+
+    assert outcomes == [telling(TO_BEN, vector(session=2)), *wanted(TO_BEN, (ana.log, 1, 3), now_ms=2)]
 
 
 def test_a_session_whose_answers_may_be_lost_is_over_and_another_begins() -> None:
@@ -106,7 +109,8 @@ def test_a_session_whose_answers_may_be_lost_is_over_and_another_begins() -> Non
 
     assert repair.on_peer_back(TO_BEN, at(1), anew=True) == hello(TO_BEN, 2, 0, 1)
     assert asked(repair) == {TO_BEN: [], TO_CY: []}
-    assert repair.on_vector(TO_BEN, vector(session=2), at(2)) == wanted(TO_BEN, (ana.log, 1, 3), now_ms=2)
+    outcomes = repair.on_vector(TO_BEN, vector(session=2, answer=True), at(2))
+    assert outcomes == [telling(TO_BEN, vector(session=2)), *wanted(TO_BEN, (ana.log, 1, 3), now_ms=2)]
     assert repair.on_peer_back(TO_ANA, at(), anew=True) == []
 
 
@@ -131,7 +135,7 @@ def test_a_log_that_is_gone_is_told_as_empty() -> None:
     repair = desk(to_ben(), holdings=holdings).engine
 
     assert repair.on_repair_hello(TO_BEN, RepairHello(1, 1), at()) == [
-        Send((TO_BEN,), vector(LogState(ana.log, 0, ()), answer=True))
+        telling(TO_BEN, vector(LogState(ana.log, 0, ()), answer=True))
     ]
 
 
@@ -146,8 +150,8 @@ def test_a_vector_is_told_in_pages_of_so_many_logs_of_which_the_last_asks() -> N
 
     states = tuple(LogState(log, 5, ((1, 1, b"x"),)) for log in logs)
     assert outcomes == [
-        Send((TO_BEN,), Vector(1, states[:PAGE_LOGS], more=True, answer=False)),
-        Send((TO_BEN,), Vector(1, states[PAGE_LOGS:], more=False, answer=True)),
+        telling(TO_BEN, Vector(1, states[:PAGE_LOGS], more=True, answer=False)),
+        telling(TO_BEN, Vector(1, states[PAGE_LOGS:], more=False, answer=True)),
     ]
 
 
@@ -165,8 +169,74 @@ def test_a_vector_is_told_in_pages_of_so_many_runs_and_a_log_with_more_in_part()
     told = tuple((run.first, run.last, run.head) for run in runs[:PAGE_RUNS])
     states = tuple(LogState(log, 5, told[:count]) for log, count in zip(logs, counts, strict=True))
     assert outcomes == [
-        Send((TO_BEN,), Vector(1, states[:2], more=True)),
-        Send((TO_BEN,), Vector(1, states[2:3], more=True)),
-        Send((TO_BEN,), Vector(1, states[3:5], more=True)),
-        Send((TO_BEN,), Vector(1, states[5:], more=False, answer=True)),
+        telling(TO_BEN, Vector(1, states[:2], more=True)),
+        telling(TO_BEN, Vector(1, states[2:3], more=True)),
+        telling(TO_BEN, Vector(1, states[3:5], more=True)),
+        telling(TO_BEN, Vector(1, states[5:], more=False, answer=True)),
     ]
+
+
+# --- what is under way -----------------------------------------------------------------------------------------------
+
+
+def test_the_last_page_follows_what_the_peer_has_asked_for() -> None:
+    ana = Writer(ANA)
+    repair = desk(to_ben(), holdings=held(ana.write())).engine
+    repair.behind = lambda link: [Served(link)]
+
+    told = repair.on_repair_hello(TO_BEN, RepairHello(4, 1), at())
+    served = repair.on_served(TO_BEN)
+
+    assert told == [telling(TO_BEN, vector(state(ana, (1, 1)), session=4, more=True, answer=True)), Served(TO_BEN)]
+    assert served == [Send((TO_BEN,), vector(session=4, answer=True), Lane.BACKFILL)]
+    assert repair.on_served(TO_BEN) == []
+    assert repair.on_served(TO_CY) == []
+
+
+def test_a_vector_that_answers_ours_has_no_page_behind_what_was_asked_for() -> None:
+    ana = Writer(ANA)
+    repair = desk(to_ben(), holdings=held(ana.write())).engine
+    repair.behind = lambda link: [Served(link)]
+
+    told = repair.on_vector(TO_BEN, vector(session=9, more=True, answer=True), at())
+
+    assert told == [telling(TO_BEN, vector(state(ana, (1, 1)), session=9))]
+
+
+def test_what_is_on_its_way_is_not_asked_for_again_before_the_last_page_and_what_is_new_at_once() -> None:
+    repair, ana = shared()
+    ana.write()
+    repair.on_peer_back(TO_BEN, at(1), anew=True)
+
+    page = repair.on_vector(TO_BEN, vector(state(ana, (1, 4)), session=2, more=True, answer=True), at(2))
+    repair.check_all()
+    repair.on_received(ana.log, 1, 1, at(3))
+    last = repair.on_vector(TO_BEN, vector(session=2, answer=True), at(4))
+
+    assert page == [telling(TO_BEN, vector(session=2)), *wanted(TO_BEN, (ana.log, 4, 4), now_ms=2)]
+    assert last == [telling(TO_BEN, vector(session=2)), *wanted(TO_BEN, (ana.log, 2, 3), now_ms=4)]
+    assert asked(repair) == {TO_BEN: [(ana.log, [(2, 4)])], TO_CY: []}
+
+
+def test_what_is_doubtful_is_asked_of_nobody_else_unless_it_was_given_up() -> None:
+    repair, ana = shared()
+    repair.on_peer_back(TO_BEN, at(1), anew=True)
+    assert repair.compare(TO_CY, at(1)) == []
+
+    repair.on_stall_timer(TO_BEN, at(5_001))
+    repair.check_all()
+
+    assert asked(repair) == {TO_BEN: [], TO_CY: [(ana.log, [(1, 3)])]}
+    assert list(repair.partners[TO_BEN].doubtful.get(ana.log)) == [(1, 3)]
+
+
+def test_where_nothing_has_come_for_long_any_vector_lets_it_be_asked_for_again() -> None:
+    ana = Writer(ANA)
+    ana.write(3)
+    repair = desk(to_ben()).engine
+    repair.on_vector(TO_BEN, vector(state(ana, (1, 3))), at(10))
+    repair.on_received(ana.log, 1, 1, at(20))
+    repair.on_stall_timer(TO_BEN, at(5_000))
+
+    assert repair.on_vector(TO_BEN, vector(session=8), at(5_019)) == []
+    assert repair.on_vector(TO_BEN, vector(session=8), at(5_020)) == wanted(TO_BEN, (ana.log, 2, 3), now_ms=5_020)

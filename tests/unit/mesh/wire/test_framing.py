@@ -10,6 +10,7 @@ from mesh.wire.framing import (
     GREETING_BYTES_MAX,
     HEAD_BYTES,
     LAST,
+    PIECE_BYTES_LEAST,
     PIECE_BYTES_MAX,
     FrameReader,
     FrameWriter,
@@ -49,11 +50,28 @@ def test_a_large_frame_travels_in_pieces_of_which_the_last_says_so() -> None:
     large = bytes(PIECE_BYTES_MAX) + b"rest"
     writer.put(large, Lane.BACKFILL)
 
-    first, second = writer.take(1), writer.take(1)
+    first, second = writer.take(1 << 20), writer.take(1)
 
-    assert first == piece(2, large[:PIECE_BYTES_MAX], last=False)
-    assert second == piece(2, b"rest")
-    assert greeted().feed(first + second) == [large]
+    assert first == piece(2, large[:PIECE_BYTES_MAX], last=False) + piece(2, b"rest")
+    assert second == b""
+    assert greeted().feed(first) == [large]
+
+
+def test_where_there_is_little_room_pieces_are_short_and_small_frames_stay_whole() -> None:
+    writer = FrameWriter()
+    large, small = bytes(range(250)) * 12, bytes(PIECE_BYTES_LEAST)
+    writer.put(large, Lane.BACKFILL)
+
+    first = writer.take(1_500)
+    writer.put(small, Lane.LIVE)
+    second, third = writer.take(1), writer.take(1)
+    rest = writer.take(1 << 20)
+
+    assert first == piece(2, large[:1_500], last=False)
+    assert second == piece(1, small)
+    assert third == piece(2, large[1_500 : 1_500 + PIECE_BYTES_LEAST], last=False)
+    assert rest == piece(2, large[1_500 + PIECE_BYTES_LEAST :])
+    assert greeted().feed(first + second + third + rest) == [small, large]
 
 
 def test_a_frame_of_whole_pieces_has_no_empty_one_at_its_end() -> None:
@@ -81,7 +99,7 @@ def test_control_goes_before_live_and_live_between_the_pieces_of_a_backfill() ->
     writer = FrameWriter()
     backfill = bytes(PIECE_BYTES_MAX) + b"end"
     writer.put(backfill, Lane.BACKFILL)
-    started = writer.take(1)
+    started = writer.take(PIECE_BYTES_MAX)
     writer.put(b"live", Lane.LIVE)
     writer.put(b"control", Lane.CONTROL)
 

@@ -18,6 +18,7 @@ from mesh.effects import (
 from mesh.engines.links.addresses import DIAL
 from mesh.engines.links.core import ALIVE, GREETING
 from mesh.frames import Alive, Credit
+from mesh.log.batch import BODY_BYTES_MAX, OVERHEAD_BYTES
 from tests.engine_samples import LIFE, TO_BEN, TO_CY, at, no_timer
 from tests.link_samples import BENS, FRAME, ME, SECOND, Net, alive, double, dropped, greeted, hello, net, up
 from tests.samples import ANA, BEN
@@ -130,6 +131,28 @@ def test_credit_that_comes_on_the_older_link_is_kept_for_when_it_is_written_to_a
 
     assert one.links.on_credit(TO_BEN, Credit(100)) == []
     assert (older.credit_until, older.starved) == (100, False)
+
+
+@pytest.mark.parametrize(
+    ("granted", "reserve"),
+    [
+        (64 << 20, 16 << 20),
+        (4 << 20, (2 << 20) - BODY_BYTES_MAX - OVERHEAD_BYTES),
+        (2 * BODY_BYTES_MAX, 0),
+    ],
+)
+def test_what_is_old_leaves_to_what_is_new_a_part_of_what_was_granted_first_and_room_for_any_batch(
+    granted: int, reserve: int
+) -> None:
+    one = greeted()
+    peer = one.peers.get(TO_BEN)
+    assert peer is not None
+
+    one.links.on_credit(TO_BEN, Credit(granted))
+    one.links.on_credit(TO_BEN, Credit(2 * granted))
+
+    assert peer.reserve == reserve
+    assert granted // 2 - reserve >= min(BODY_BYTES_MAX + OVERHEAD_BYTES, granted // 2)
 
 
 def test_credit_before_hello_means_nothing() -> None:

@@ -1,4 +1,4 @@
-"""A connection after a cut, in virtual time: two real QUIC connections, no socket, no clock."""
+"""A connection after a cut and over a narrow path, in virtual time: two real QUIC connections, no socket, no clock."""
 
 import heapq
 import itertools
@@ -10,13 +10,14 @@ from aioquic.quic.connection import QuicConnection
 
 from mesh.frames import Lane
 from mesh.io.quic.certificate import self_signed
-from mesh.io.quic.wire import SecretsInMemory, Wire, configuration
+from mesh.io.quic.wire import AHEAD_BYTES, SecretsInMemory, Wire, configuration
 from mesh.types import Address
 
 DELAY_S = 0.11
 ADDRESSES = (("ana", 1), ("ben", 2))
 FRAME = bytes(20_000)
 ALIVE = b"alive"
+QUEUE_S = 0.5
 
 
 @dataclass
@@ -28,7 +29,12 @@ class Pair:
     now: float = 1.0
     cut: bool = False
     heard: int = 0
-    """Bytes that Ben has read from the stream."""
+    """Bytes that Ben has read from the stream ..."""
+    frames: list[bytes] = field(default_factory=list)
+    """... and the frames in them."""
+    bytes_per_s: float = 0.0
+    """What the path from Ana to Ben carries; 0: any."""
+    free: float = 0.0
     under_way: list[tuple[float, int, int, bytes]] = field(default_factory=list)
     numbers: "itertools.count[int]" = field(default_factory=itertools.count)
 
@@ -57,10 +63,21 @@ class Pair:
             while (event := wire.quic.next_event()) is not None:
                 if isinstance(event, events.StreamDataReceived):
                     self.heard += len(event.data)
+                    self.frames += wire.reader.feed(event.data)
             for datagram, _ in wire.outgoing(self.now):
-                if not self.cut:
-                    entry = (self.now + DELAY_S, next(self.numbers), 1 - index, datagram)
+                if not self.cut and (at := self._leaves(index, datagram)) is not None:
+                    entry = (at + DELAY_S, next(self.numbers), 1 - index, datagram)
                     heapq.heappush(self.under_way, entry)
+
+    def _leaves(self, index: int, datagram: bytes) -> float | None:
+        """When a datagram has passed the bottleneck; None if too much waits there already."""
+        if index or not self.bytes_per_s:
+            return self.now
+        begins = max(self.now, self.free)
+        if begins - self.now > QUEUE_S:
+            return None
+        self.free = begins + len(datagram) / self.bytes_per_s
+        return self.free
 
 
 @pytest.fixture
@@ -77,6 +94,7 @@ def pair() -> Pair:
     for datagram, _ in ours.ana.outgoing(ours.now):
         acceptor.receive_datagram(datagram, ADDRESSES[0], ours.now)
     ours.run(3.0)
+    ours.ben.reader.greeted = True
     ours.ana.stream = dialler.get_next_available_stream_id()
     return ours
 
@@ -120,3 +138,36 @@ def test_connection_that_is_heard_keeps_to_its_window(pair: Pair) -> None:
 
     assert pair.heard >= 20 * len(FRAME)
     assert probes == []
+
+
+@pytest.mark.parametrize(("kbit_per_s", "within_s"), [(64, 3.0), (512, 1.5)])
+def test_what_is_new_does_not_wait_for_the_backlog_of_a_narrow_path(
+    pair: Pair, kbit_per_s: int, within_s: float
+) -> None:
+    pair.bytes_per_s = kbit_per_s * 125
+    for _ in range(kbit_per_s):
+        pair.ana.writer.put(FRAME, Lane.BACKFILL)
+    pair.run(8.0)
+    new = [b"new %d" % number for number in range(20)]
+    waited: list[float] = []
+    for frame in new:
+        pair.ana.writer.put(frame, Lane.LIVE)
+        put = pair.now
+        while frame not in pair.frames and pair.now < put + 10:
+            pair.run(pair.now + 0.02)
+        waited.append(pair.now - put)
+
+    assert pair.ana.writer.waiting > 0
+    assert max(waited) <= within_s, waited
+
+
+def test_a_wide_path_is_given_all_that_is_allowed(pair: Pair) -> None:
+    held: list[int] = []
+    for _ in range(200):
+        pair.ana.writer.put(FRAME, Lane.BACKFILL)
+    while len(pair.frames) < 200:
+        pair.run(pair.now + 0.01)
+        held.append(pair.ana.unsent())
+
+    assert max(held) > AHEAD_BYTES // 2
+    assert pair.now < 8.0

@@ -1,0 +1,87 @@
+"""Partner: what repair knows of the other end of a link, and what it has asked there.
+
+A link is an ordered stream, and whoever is asked answers in order: so what was asked of a link that stands comes, however
+slow the link is, and need not be asked for again. What was asked before a session began is *doubtful*, for the answers
+may have been lost with another link, until the last page of the peer's vector has come, which travels behind all of
+them, or until nothing has come for long.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from mesh.clocks.vector import IntervalSet, VersionVector
+from mesh.types import LogId
+
+
+@dataclass(slots=True)
+class Partner:
+    """What is known of the other end of a link."""
+
+    interval_ms: int
+    theirs: VersionVector = field(default_factory=VersionVector)
+    missing: VersionVector = field(default_factory=VersionVector)
+    """What it has and we have not received."""
+    asked: VersionVector = field(default_factory=VersionVector)
+    """What we have asked it for since the session began; a part of `missing`, as the next is."""
+    doubtful: VersionVector = field(default_factory=VersionVector)
+    """What we had asked it for before: it is not asked for that again until it has sent the last page of its vector."""
+    given_up: bool = False
+    """It was silent, or stalled: others may be asked for what is doubtful."""
+    moved_us: int = 0
+    """When it was last asked for something, or something that it has came."""
+    due: int = 0
+    """It waits for the last page of our vector, in this session."""
+    stamps: dict[LogId, int] = field(default_factory=dict)
+    doubted: set[LogId] = field(default_factory=set)
+    """Logs of which it named another head than ours, and was asked to show it."""
+    session: int = 0
+    """The first begins with a RepairHello, by which the other end knows that it has to tell all that it has."""
+    active: bool = False
+    """A session of ours is under way."""
+    again: bool = False
+    """Something was missed since that session began: the next follows at once."""
+    told_revision: int = 0
+    has_begun: bool = False
+    """The other end has begun its first session."""
+    incomplete: int = 0
+    compared: int = 0
+    """The last session that came to its end ..."""
+    lost_since: int = 0
+    """... and the last that had begun when we last lost something: what we lost was not asked for before."""
+
+    def learn(self, log: LogId, theirs: IntervalSet, received: IntervalSet) -> None:
+        """It tells what it has of a log; it may have lost what we asked it for."""
+        self.theirs.replace(log, theirs)
+        missing = theirs.minus(received)
+        self.missing.replace(log, missing)
+        for asked in (self.asked, self.doubtful):
+            known = asked.get(log)
+            asked.replace(log, known.minus(known.minus(missing)))
+
+    def came(self, log: LogId, first: int, last: int) -> None:
+        """A range need not be fetched from it any more, nor waited for."""
+        self.missing.remove(log, first, last)
+        self.answered(log, first, last)
+
+    def answered(self, log: LogId, first: int, last: int) -> None:
+        """A range that we have asked it for is not under way any more."""
+        self.asked.remove(log, first, last)
+        self.doubtful.remove(log, first, last)
+
+    def doubt(self) -> None:
+        """Another session begins, or none goes on: what was asked for until now may be lost."""
+        self.doubtful.merge(self.asked)
+        self.asked = VersionVector()
+
+    def trust(self) -> None:
+        """Whatever was under way when this session began has come: what is missing may be asked for again."""
+        self.doubtful, self.given_up = VersionVector(), False
+
+    def comes(self, log: LogId) -> IntervalSet:
+        """What of a log it was asked for, and nobody else need be."""
+        if self.given_up or log not in self.doubtful:
+            return self.asked.get(log)
+        comes = self.asked.get(log).copy()
+        comes.update(self.doubtful.get(log))
+        return comes
