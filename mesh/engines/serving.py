@@ -12,6 +12,7 @@ Invariants, checked by `check`: queues are bounded; a link has at most one read 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from mesh.clocks.hybrid import stamp_ms
@@ -53,6 +54,10 @@ class Owed:
     is_awaited: bool = False
     """Somebody has to hear when all of it has left."""
 
+    def fresh(self, log: LogId, ranges: list[tuple[int, int]]) -> Iterable[tuple[int, int]]:
+        """What of these ranges of a log is not in the queue yet."""
+        return IntervalSet(ranges).minus(self.ranges.get(log)) if self.queue else ranges
+
     def take(self, asked: Asked, last: int) -> None:
         """A range is answered through a position: go on behind it."""
         self.ranges.remove(asked.log, asked.first, min(last, asked.last))
@@ -84,18 +89,22 @@ class Serving:
         debt = self.owed.setdefault(link, Owed())
         missing: list[tuple[LogId, int, int]] = []
         refused: list[tuple[LogId, int, int]] = []
+        sent: list[Outcome] = []
         fresh_ms = self.graft_fresh_ms if isinstance(frame, Graft) else self.want_fresh_ms
         for log, first, last in frame.ranges[:RANGES_MAX]:
             held = self.holdings.received_of(log)
             missing += [(log, lo, hi) for lo, hi in held.missing(first, last)]
-            here = IntervalSet(held.within(first, last)).minus(debt.ranges.get(log))
-            for lo, hi in here:
+            for lo, hi in debt.fresh(log, held.within(first, last)):
+                asked, batch = Asked(log, lo, hi, fresh_ms), self.holdings.at_hand(log, lo)
+                lane = Lane.BACKFILL if batch is None else self._lane_of(asked, batch, wall_ms)
+                if batch is not None and not debt.queue and hi <= batch.last and _spend(peer, debt, batch, lane):
+                    sent.append(Send((link,), Push(batch), lane))  # as nearly always: it does not have to wait
+                    continue
                 if len(debt.queue) >= self.ranges_waiting_max:
                     refused.append((log, lo, hi))
                     continue
                 debt.ranges.add(log, lo, hi)
-                asked, batch = Asked(log, lo, hi, fresh_ms), self.holdings.at_hand(log, lo)
-                if batch is not None and self._lane_of(asked, batch, wall_ms) is Lane.LIVE:
+                if lane is Lane.LIVE:
                     debt.queue.appendleft(asked)
                 else:
                     debt.queue.append(asked)
@@ -104,7 +113,7 @@ class Serving:
             outcomes += [Send((link,), NotFound(tuple(missing[i : i + 1024]))) for i in range(0, len(missing), 1024)]
         if refused:
             outcomes.append(Send((link,), Busy(tuple(refused), self.busy_retry_ms)))
-        return outcomes + self._serve(peer, debt, wall_ms)
+        return outcomes + sent + self._serve(peer, debt, wall_ms)
 
     def behind(self, link: LinkId) -> list[Outcome] | None:
         """Have `Served` told when all that a peer has asked for has left, which may be now.
