@@ -73,7 +73,6 @@ AWAITED = {
     41: "tokens",
     49: "handshakes in a simulation: the heap engine begins behind them, QUIC does its own address validation",
     52: "a second version of the protocol",
-    53: "a second version of the protocol",
     62: "shared subscriptions",
 }
 """What has no file, and what it would take."""

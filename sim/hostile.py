@@ -5,7 +5,8 @@ A hostile member has a certificate and an honest node; its host changes what tha
 `withhold` (batches and announcements never leave), `forget` (what repair asks and answers never leaves), `deny` (answers
 say that it has nothing), `boast` (vectors claim what it has not), `flood` (every frame leaves many times), `forge`
 (batches in others' names), `fork` (a log of its own with two histories, one for each half of its peers), `eclipse` (false
-addresses of everybody); what these three make stands in `sim.forger`. Deeds of clients: `bad-fields`, `flood`,
+addresses of everybody); what these three make stands in `sim.forger`; `past` and `future` (it speaks another version of
+the protocol). Deeds of clients: `bad-fields`, `flood`,
 `skip-attach`, `huge`, and `silent` (many connections on which nothing is ever said).
 """
 
@@ -14,6 +15,8 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+
+import msgpack
 
 from mesh import frames as f
 from mesh.effects import Requested
@@ -30,6 +33,7 @@ from sim.world import Machine, World
 FLOOD_TIMES = 20
 KEPT_FRAMES = 64
 BOAST_POSITIONS = 1_000
+FRAME_OF_TOMORROW = 1_000
 HUGE_BYTES = 3 << 20
 """Above any limit on records."""
 
@@ -91,6 +95,8 @@ class Hostiles:
                 return [packed, *map(encode_frame, self._forgers[machine.name].forged())]
             case "fork":
                 return [packed, *map(encode_frame, self._forgers[machine.name].shown_to(pipe.path.target))]
+            case "future":
+                return _of_tomorrow(packed)
             case "eclipse":
                 return self._misled(machine, pipe, packed)
             case _:
@@ -148,9 +154,19 @@ class Hostiles:
             self.world.hear(machine, Requested(session, Inspect((1 << 20) + each)))
 
 
+def _of_tomorrow(packed: bytes) -> list[bytes]:
+    """A frame as a later version might say it: another version in HELLO, one element more, and a frame that is new."""
+    said = msgpack.unpackb(packed, strict_map_key=False)
+    if isinstance(decode_frame(packed), f.Hello):
+        said[1] += 1
+    return [msgpack.packb([*said, "of tomorrow"]), msgpack.packb([FRAME_OF_TOMORROW, {"what": "nobody knows"}])]
+
+
 def _said_by(what: str, frame: f.Frame) -> list[f.Frame]:
     """What a liar says in place of a frame."""
     match what, frame:
+        case "past", f.Hello():
+            return [replace(frame, version=0)]
         case "tamper", f.Push(batch) if batch.body:
             body = batch.body[:-1] + bytes([batch.body[-1] ^ 1])
             return [f.Push(Batch(batch.header, body, batch.signature, batch.epoch_public, batch.epoch_proof))]

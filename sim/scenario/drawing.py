@@ -135,8 +135,12 @@ def _bad(cast: Cast) -> list[str]:
     return cast.nodes_of(faults.bad) if faults is not None and faults.bad else list(cast.nodes)
 
 
+OF_OTHER_VERSIONS = ("past", "future")
+"""What a host says of itself as it greets: drawn at any other moment it does nothing."""
+
+
 def _hostile(cast: Cast, rng: Stream) -> dict[str, Any]:
-    deed = rng.choice(get_args(HostileDeed))
+    deed = rng.choice([deed for deed in get_args(HostileDeed) if deed not in OF_OTHER_VERSIONS])
     return {"hostile": {"node": rng.choice(_bad(cast)), "does": deed, "share": 100_000 + rng.below(900_000)}}
 
 

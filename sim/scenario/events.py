@@ -183,7 +183,19 @@ class PublishTo(Part):
 
 
 HostileDeed = Literal[
-    "garble", "tamper", "replay", "withhold", "forget", "deny", "boast", "flood", "forge", "fork", "eclipse"
+    "garble",
+    "tamper",
+    "replay",
+    "withhold",
+    "forget",
+    "deny",
+    "boast",
+    "flood",
+    "forge",
+    "fork",
+    "eclipse",
+    "past",
+    "future",
 ]
 
 

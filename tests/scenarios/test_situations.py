@@ -5,11 +5,12 @@ from typing import Any
 
 import pytest
 
+from mesh.codes import Code
 from mesh.engines import journal
 from mesh.engines.delivery.patterns import Patterns
 from mesh.engines.dissemination import Dissemination
 from mesh.engines.forks import Forks
-from mesh.engines.links import AddressBook
+from mesh.engines.links import AddressBook, Links
 from mesh.engines.serving import Serving
 from mesh.frames import Lane
 from mesh.log.holdings import Holdings
@@ -64,6 +65,15 @@ def _forgets_whom_it_has_asked(on_graft_timer: Callable[..., Any]) -> Callable[.
     return forgetful
 
 
+def _refuses_what_is_newer(on_hello: Callable[..., Any]) -> Callable[..., Any]:
+    def greeted(links: Links, link: Any, hello: Any, now: Any) -> Any:
+        return (
+            links._drop(link, Code.VERSION_UNKNOWN, "", now) if hello.version > 1 else on_hello(links, link, hello, now)
+        )
+
+    return greeted
+
+
 BROKEN: dict[tuple[str, str], tuple[object, Callable[..., Any] | str]] = {
     ("eclipse", "_is_news"): (AddressBook, _believes_the_last_word),
     ("flapping", "_back_off"): (AddressBook, _dials_at_once),
@@ -71,6 +81,7 @@ BROKEN: dict[tuple[str, str], tuple[object, Callable[..., Any] | str]] = {
     ("fork", "on_forked"): (Forks, _passes_nothing_on),
     ("fork", "told"): (Holdings, _compares_all_that_it_has),
     ("fork", "OTHER_KEY"): (journal, "nothing that is ever said"),
+    ("other-versions", "on_hello"): (Links, _refuses_what_is_newer(Links.on_hello)),
     ("many-subscriptions", "matching"): (Patterns, _matches_no_rest),
     ("narrow-link", "_lane_of"): (Serving, _says_that_all_is_new),
     ("narrow-link", "on_graft_timer"): (Dissemination, _forgets_whom_it_has_asked(Dissemination.on_graft_timer)),
