@@ -4,12 +4,13 @@ A peer's batch is verified and waits for the next append beside what is sealed h
 so many pending; the answers come in order. After a failure nothing that was pending is here any more, and for a moment
 batches are refused, for a disk that is full does not become less so by trying.
 
-Invariants, checked by `check`: what is pending or waits is what the holdings have received and not stored.
+Invariants, checked by `check`: what is pending or waits is what the holdings have received and not stored; the epoch keys
+that are remembered are bounded.
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
@@ -21,7 +22,7 @@ from mesh.log.holdings import Holdings
 from mesh.types import LinkId, LogId, NodeId, Now
 
 EPOCHS_KNOWN_MAX = 65_536
-"""Epoch keys whose proof is remembered; beyond, they are checked again."""
+"""Epoch keys that are remembered, of batches that passed; beyond, their proofs are checked again."""
 
 
 class Verdict(Enum):
@@ -56,8 +57,7 @@ class Journal:
     blocked_until_us: int = 0
     fault: str = ""
     """What was wrong with the last batch that was invalid or forked."""
-    _epochs: dict[tuple[NodeId, int], bytes] = field(default_factory=dict)
-    _known: deque[tuple[NodeId, int]] = field(default_factory=deque)
+    _epochs: OrderedDict[tuple[NodeId, int], bytes] = field(default_factory=OrderedDict)
 
     def on_push(self, link: LinkId, batch: Batch, expiry_ms: int, now: Now) -> Verdict:
         """Judge a peer's batch; one that is taken is received, and part of the next append."""
@@ -76,7 +76,8 @@ class Journal:
             return Verdict.FORKED
         if self.fault:
             return Verdict.INVALID
-        self._remember(batch)
+        if len(self._epochs) > EPOCHS_KNOWN_MAX:
+            self._epochs.popitem(last=False)
         if batch.body is None and batch.head.expires_ms > expiry_ms:
             return Verdict.STRIPPED
         self.fault = self.holdings.fault(batch)
@@ -99,14 +100,6 @@ class Journal:
         self._epochs.update(other)
         self.fault = ""
         return False
-
-    def _remember(self, batch: Batch) -> None:
-        """Bound the epochs whose proof is remembered."""
-        key = batch.log.node, batch.log.epoch
-        if len(self._known) < len(self._epochs):
-            self._known.append(key)
-            if len(self._known) > EPOCHS_KNOWN_MAX:
-                del self._epochs[self._known.popleft()]
 
     @property
     def has_room(self) -> bool:
@@ -156,8 +149,9 @@ class Journal:
         return entries
 
     def check(self) -> None:
-        """Assert that what is pending is bounded, and that nothing is when nothing is on its way."""
+        """Assert that what is pending or remembered is bounded, and that nothing is pending when nothing is on its way."""
         assert len(self.pending) <= self.pending_max
+        assert len(self._epochs) <= EPOCHS_KNOWN_MAX
         assert self.pending or self.incoming or not self.holdings.pending
 
     def check_all(self) -> None:

@@ -252,8 +252,8 @@ def seal(
 def verify(batch: Batch, mesh: bytes, suite: Suite, known_epochs: dict[tuple[NodeId, int], bytes]) -> str:
     """Say why a batch is not what its node sealed; empty if it is.
 
-    `known_epochs` remembers epoch keys whose proof was checked (bounded by the caller). The records are decoded, so
-    that a batch which passes can be read ever after.
+    `known_epochs` remembers the epoch keys of batches that passed (bounded by the caller): their proof is not checked
+    again. The records are decoded, so that a batch which passes can be read ever after.
     """
     log = batch.log
     known = known_epochs.get((log.node, log.epoch))
@@ -261,7 +261,6 @@ def verify(batch: Batch, mesh: bytes, suite: Suite, known_epochs: dict[tuple[Nod
         statement = epoch_statement(mesh, log.node, log.epoch, batch.epoch_public)
         if not suite.verify(log.node, statement, batch.epoch_proof):
             return "the epoch is not signed by its node"
-        known_epochs[log.node, log.epoch] = batch.epoch_public
     elif known != batch.epoch_public:
         return OTHER_KEY
     if not suite.verify(batch.epoch_public, batch.header, batch.signature):
@@ -274,7 +273,10 @@ def verify(batch: Batch, mesh: bytes, suite: Suite, known_epochs: dict[tuple[Nod
         records = batch.records()
     except DecodeError as error:
         return str(error)
-    return _content_fault(batch, records)
+    fault = _content_fault(batch, records)
+    if known is None and not fault:
+        known_epochs[log.node, log.epoch] = batch.epoch_public
+    return fault
 
 
 def _content_fault(batch: Batch, records: list[Record]) -> str:

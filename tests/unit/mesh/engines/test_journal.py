@@ -367,6 +367,21 @@ def test_only_the_latest_epochs_are_remembered(monkeypatch: pytest.MonkeyPatch) 
     assert push(one, Writer(BEN, epoch=1).write()) is Verdict.TAKEN
 
 
+def test_a_batch_that_does_not_pass_leaves_nothing_to_be_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "EPOCHS_KNOWN_MAX", 2)
+    one = journal()
+    for epoch in (1, 2, 3):
+        batch = Writer(BEN, epoch=epoch).write()
+        unsigned = Batch(batch.header, batch.body, bytes(64), batch.epoch_public, batch.epoch_proof)
+        assert push(one, unsigned) is Verdict.INVALID
+    assert not one._epochs
+
+    for epoch in range(4, 10):
+        writer = Writer(BEN, epoch=epoch)
+        assert [push(one, writer.write()) for _ in range(2)] == [Verdict.TAKEN] * 2
+    assert [epoch for _, epoch in one._epochs] == [8, 9]
+
+
 def test_check_sees_a_batch_that_nobody_waits_for() -> None:
     one = journal()
     push(one, Writer().write())

@@ -349,6 +349,17 @@ def test_an_epoch_that_the_node_did_not_sign_is_refused_and_not_remembered() -> 
     assert judged(batch, mesh=b"n" * 32) == "the epoch is not signed by its node"
 
 
+def test_the_epoch_of_a_batch_that_does_not_pass_is_not_remembered() -> None:
+    batch = Writer().write(3)
+    known: dict[Any, bytes] = {}
+    unsigned = Batch(batch.header, batch.body, bytes(64), batch.epoch_public, batch.epoch_proof)
+    altered = Batch(batch.header, b"other", batch.signature, batch.epoch_public, batch.epoch_proof)
+
+    assert verify(unsigned, MESH, SUITE, known) == "the signature does not verify"
+    assert verify(altered, MESH, SUITE, known) == "the body is not the one that was signed"
+    assert known == {}
+
+
 def test_an_epoch_has_one_key() -> None:
     writer = Writer()
     known = {(ANA, writer.epoch): b"k" * 32}
