@@ -157,6 +157,7 @@ class Composition:
         for engine in (*self._engines, *self._doors):
             engine.check()
             engine.check_all()
+        self.book.check_all()
 
     def _status(self, now: Now) -> dict[str, object]:
         """What the node says of itself."""

@@ -257,10 +257,8 @@ class Node(Composition):
             case f.Members(_, addresses):
                 self._doors_touched = True
                 outcomes = self.roster.on_members(link, frame, now.wall_ms)
-                for node, address in addresses:
-                    if node != self.identity.node:
-                        outcomes += self.book.on_found(node, address, "member", now)
-                return outcomes
+                others = [told for told in addresses if told[0] != self.identity.node]
+                return outcomes + self.book.on_told(others, peer.node, now)
             case f.Graft() | f.Want():
                 if link != came_on:  # whoever asked begins anew on the newer link, and asks there
                     return []

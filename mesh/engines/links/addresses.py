@@ -4,14 +4,16 @@ Every address is dialled until its node is linked and speaks, all in parallel, e
 from zero to a ceiling that doubles). The ceiling is low for peers that were linked within the last hour, so that a
 healed cut is noticed: 3 s in the region, 15 s beyond. A peer that fell silent is dialled beside its link, for it may
 have been started again, and its old link would be given up only much later. Nothing that an operator named is ever
-forgotten.
+forgotten, nor is where a member was met for what others tell of places where nobody was: see `mesh.engines.links.shares`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from mesh.effects import Dial, Outcome, SetTimer, Timer
+from mesh.engines.links.shares import Shares, Teller
 from mesh.errors import require
 from mesh.peers import Peers
 from mesh.rng import Rng
@@ -87,17 +89,30 @@ class AddressBook:
     own: Address | None = None
     places: dict[Address, Place] = field(default_factory=dict)
     closed: bool = False
+    shares: Shares = field(default_factory=Shares)
+    """Who holds what is in the book, but for what an operator named."""
+    _next_us: int | None = None
+    """What the timer was set to."""
 
     def on_found(self, node: NodeId | None, address: Address, source: str, now: Now) -> list[Outcome]:
         """Somebody may be at an address: dial it now, unless that node is linked or the address is ours."""
+        return self._plan(now) if self._learn(node, address, source, None, now) else []
+
+    def on_told(self, places: Iterable[tuple[NodeId, Address]], teller: NodeId, now: Now) -> list[Outcome]:
+        """A peer tells where others may be: the same for each, at a price that does not grow with the book."""
+        told = [self._learn(node, address, "member", teller, now) for node, address in places]
+        return self._plan(now) if any(told) else []
+
+    def _learn(self, node: NodeId | None, address: Address, source: str, teller: Teller, now: Now) -> bool:
+        """Write down that somebody may be at an address; return whether it was listened to."""
         if address == self.own or not 0 < address.port < 65_536:
-            return []
+            return False
         place = self.places.get(address)
         if place is None:
             if not self.config.learns_addresses and source not in LASTING_SOURCES:
-                return []
-            if len(self.places) >= self.config.addresses_max and not self._make_room():
-                return []
+                return False
+            if len(self.places) >= self.config.addresses_max and not self._make_room(source, teller):
+                return False
             place = self.places[address] = Place(address, source, due_us=now.mono_us)
         elif node is not None and self._is_news(place, node):
             place.is_self, place.failures, place.due_us = False, 0, now.mono_us
@@ -105,8 +120,13 @@ class AddressBook:
                 place.said[node] = None
         if source in LASTING_SOURCES:
             place.source = source
+            self.shares.forget(address)
         place.node = place.node or node
-        return self._plan(now)
+        if source == "peer" and node is not None:
+            self._keep(place, node)
+        elif place.source not in LASTING_SOURCES:
+            self.shares.tell(address, teller)
+        return True
 
     def _is_news(self, place: Place, node: NodeId) -> bool:
         """Whether nobody has said yet that a node is at an address, and no answer has refuted it."""
@@ -114,15 +134,38 @@ class AddressBook:
             return False
         return len(place.said) + len(place.refuted) < CLAIMS_MAX
 
-    def _make_room(self) -> bool:
-        """Forget the address that failed most often, if it may be forgotten and has failed at all."""
-        places = (p for p in self.places.values() if p.source not in LASTING_SOURCES)
-        fading = [p for p in places if not p.dialing and p.linked_us < 0]
-        worst = max(fading, key=lambda p: (p.failures, p.address), default=None)
-        if worst is None or worst.failures == 0:
-            return False
-        del self.places[worst.address]
-        return True
+    def _make_room(self, source: str, teller: Teller) -> bool:
+        """Forget the oldest claim of whoever made the most; its own is only forgotten for another that came to nothing."""
+        while self.shares.told:
+            greedy = self.shares.greediest(teller)
+            address = next(iter(self.shares.told[greedy]))
+            place = self.places[address]
+            is_idle = not place.dialing and place.linked_us < 0 and (place.failures > 0 or place.is_self)
+            if source not in (*LASTING_SOURCES, "peer") and greedy == teller and not is_idle:
+                return False
+            if self.shares.untell(address, greedy):
+                del self.places[address]
+                return True
+        return False
+
+    def _keep(self, place: Place, node: NodeId) -> None:
+        """A node was met: where it is is kept, in place of what it left, or of where one is that was met the longest ago."""
+        if place.source in LASTING_SOURCES:
+            return
+        left = self.shares.know(place.address, node)
+        if left is not None:
+            del self.places[left]
+        if len(self.shares.known_by) > self.config.addresses_max - self.config.addresses_max // 4:
+            self._forget_longest_ago(place.address)
+
+    def _forget_longest_ago(self, but: Address) -> None:
+        """A part of the book is for what is told, or nobody new would be found once enough were met."""
+        known = ((address, node) for node, addresses in self.shares.known.items() for address in addresses)
+        for address, node in known:
+            if address != but and self.places[address].linked_us < 0:
+                if self.shares.unknow(address, node):
+                    del self.places[address]
+                return
 
     def _wanted(self, place: Place) -> bool:
         if place.dialing or place.is_self or self.closed:
@@ -134,7 +177,14 @@ class AddressBook:
 
     def _plan(self, now: Now) -> list[Outcome]:
         due = [place.due_us for place in self.places.values() if self._wanted(place)]
-        return [SetTimer(Timer(DIAL), max(min(due), now.mono_us) if due else None)]
+        self._next_us = max(min(due), now.mono_us) if due else None
+        return [SetTimer(Timer(DIAL), self._next_us)]
+
+    def _plan_also(self, place: Place, now: Now) -> list[Outcome]:
+        """The same where nothing has changed but one place that was not to be dialled: all may fail at once."""
+        if self._wanted(place):
+            self._next_us = min(place.due_us, self._next_us) if self._next_us is not None else place.due_us
+        return [SetTimer(Timer(DIAL), max(self._next_us, now.mono_us) if self._next_us is not None else None)]
 
     def on_timer(self, now: Now) -> list[Outcome]:
         """Dial whatever is due, all at once."""
@@ -161,7 +211,7 @@ class AddressBook:
             return []
         place.dialing = False
         self._back_off(place, now)
-        return self._plan(now)
+        return self._plan_also(place, now)
 
     def on_self(self, address: Address | None) -> None:
         """The address turned out to be our own."""
@@ -185,6 +235,7 @@ class AddressBook:
             self._refute(place, node)
             place.dialing = False
             place.due_us = now.mono_us + self.rng.between(1, self.config.backoff_first_ms * US_PER_MS)
+            self._keep(place, node)
         for other in self.places.values():
             if other.node == node and other.linked_us < 0:
                 other.linked_us = now.mono_us
@@ -220,3 +271,10 @@ class AddressBook:
         """Dial no more: the node stops."""
         self.closed = True
         return [SetTimer(Timer(DIAL), None)]
+
+    def check_all(self) -> None:
+        """Assert that whatever no operator named is held by somebody, and nothing else is."""
+        self.shares.check()
+        held = self.shares.known_by.keys() | self.shares.told_by.keys()
+        assert held == {place.address for place in self.places.values() if place.source not in LASTING_SOURCES}
+        assert len(self.places) <= self.config.addresses_max

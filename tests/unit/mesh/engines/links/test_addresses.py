@@ -1,44 +1,15 @@
 """The address book: who is dialled when, how long after a failure, and which addresses are forgotten."""
 
-from dataclasses import dataclass, field
-
 import pytest
 
-from mesh.effects import Dial, Outcome, SetTimer, Timer
-from mesh.engines.links import AddressBook, AddressConfig
+from mesh.effects import Dial, SetTimer, Timer
+from mesh.engines.links import AddressConfig
 from mesh.engines.links.addresses import CLAIMS_MAX, DIAL
 from mesh.errors import ConfigError
-from mesh.peers import Peer
-from mesh.rng import Rng
 from mesh.types import Address, NodeId
-from tests.engine_samples import at, no_timer, set_timer, table, to_ben, to_cy
+from tests.address_samples import ME, ONE, THREE, TWO, book, dialing
+from tests.engine_samples import at, no_timer, set_timer, to_ben, to_cy
 from tests.samples import BEN, CY
-
-ME, ONE, TWO, THREE = (Address(name, 7421) for name in ("me", "one", "two", "three"))
-
-
-@dataclass
-class Book:
-    """An address book, and a twin of its random numbers."""
-
-    book: AddressBook
-    rng: Rng = field(default_factory=lambda: Rng(b"book"))
-
-    def waits(self, ceiling_ms: int, ms: float = 0) -> Outcome:
-        """The next dial, drawn from nothing to a ceiling."""
-        return SetTimer(Timer(DIAL), at(ms).mono_us + self.rng.between(1, ceiling_ms * 1_000))
-
-
-def book(*peers: Peer, **fields: int) -> Book:
-    return Book(AddressBook(AddressConfig(**fields), table(*peers), Rng(b"book"), ME))
-
-
-def dialing(*peers: Peer, **fields: int) -> Book:
-    """A book that dials one seed."""
-    one = book(*peers, **fields)
-    one.book.on_found(None, ONE, "seed", at())
-    one.book.on_timer(at())
-    return one
 
 
 @pytest.mark.parametrize(
@@ -336,26 +307,6 @@ def test_an_address_that_is_our_own_is_not_dialled_until_another_node_is_found_t
     one.book.on_self(ONE)
     one.book.on_found(BEN, ONE, "mdns", at())
     assert one.book.on_timer(at()) == [no_timer(DIAL)]
-
-
-def test_a_full_book_forgets_what_failed_most_and_nothing_that_lasts() -> None:
-    one = dialing(addresses_max=3)
-    one.book.on_found(None, TWO, "member", at())
-    one.book.on_found(None, THREE, "member", at())
-    four = Address("four", 1)
-
-    assert one.book.on_found(None, four, "member", at()) == []
-    one.book.places[ONE].failures, one.book.places[TWO].failures, one.book.places[THREE].failures = 9, 1, 2
-    one.book.on_found(None, four, "member", at())
-
-    assert list(one.book.places) == [ONE, TWO, four]
-
-
-def test_a_full_book_of_seeds_takes_nothing_more() -> None:
-    one = dialing(addresses_max=1)
-    one.book.places[ONE].failures = 9
-
-    assert one.book.on_found(None, TWO, "seed", at()) == []
 
 
 def test_a_book_that_is_closed_dials_nobody() -> None:
