@@ -198,6 +198,7 @@ class Node(Composition):
             case e.SessionClosed(session):
                 return self._on_session_closed(session)
             case e.LinkUp():
+                self.intake.rng.mix(event.binding)
                 return self.links.on_link_up(event, now)
             case e.LinkDown(link):
                 return self.links.on_link_down(link, now)

@@ -25,6 +25,10 @@ class Rng:
         """Derive an independent stream. The same label gives the same stream."""
         return Rng(self._key + label.encode())
 
+    def mix(self, entropy: bytes) -> None:
+        """Let all that is drawn from now on depend on this, too: it makes nothing more guessable, whatever it is."""
+        self._key = blake2b(entropy, key=self._key, digest_size=32).digest()
+
     def bytes(self, size: int) -> bytes:
         """Draw `size` (1–64) bytes."""
         self._counter += 1

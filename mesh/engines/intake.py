@@ -8,7 +8,8 @@ order is kept. A sealed batch whose append failed is told as *unknown, retry*, a
 epoch is opened.
 
 An epoch's key lives in memory only and dies with the process: nothing can be appended to an older log, whatever was
-restored or copied.
+restored or copied. A memory that is put back twice goes on from one generator's state: what differs, the time and the bindings
+of the connections made since, is mixed into it, and no epoch takes a number under which something of ours is known.
 
 Where our log turns out to be written by another (a cloned memory), a new epoch is opened, and what stands where the two
 histories differ is sealed in it once more, the same records under the same names (`mesh.engines.forks`).
@@ -56,6 +57,8 @@ RECORD_OVERHEAD_BYTES = 64
 """What a record's fixed fields take, rounded up; with it a draft's size is bounded without encoding it."""
 SEQUENCE_MAX = 1 << 53
 HOUR_US = 3_600_000_000
+NUMBER_STEP = 1 << 20
+"""Between the numbers of two epochs: lives are numbered farther apart than the epochs of one within their time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,8 +182,9 @@ class Intake:
     head: bytes = NO_NAME
     position: int = 0
     life: int = 0
-    """The number of this process's first epoch; later ones count up from it."""
-    epochs: int = 0
+    """The number of this process's first epoch, unless something is known under it."""
+    number: int = 0
+    """The number of the last epoch that was opened; later ones go up from it by drawn steps."""
     opened_us: deque[int] = field(default_factory=deque)
     blocked_until_us: int = 0
     """The last append failed: nothing is accepted before this time."""
@@ -328,14 +332,22 @@ class Intake:
         if len(self.opened_us) >= self.config.epochs_per_hour_max:
             return False
         self.opened_us.append(now.mono_us)
-        number = self.life + self.epochs
-        self.epochs += 1
+        self.rng.mix(b"%d %d" % (now.wall_ms, now.mono_us))
+        self.number = number = self._free_number()
         self.signer = self.suite.signer(self.rng.bytes(SEED_BYTES))
         identity = self.identity
         statement = epoch_statement(identity.mesh, identity.node, number, self.signer.public)
         self.epoch = Epoch(identity.node, number, self.signer.public, identity.signer.sign(statement))
         self.position, self.head = 0, NO_NAME
         return True
+
+    def _free_number(self) -> int:
+        """A number for a new epoch: this memory may have been here before, and have taken those that come to mind."""
+        number = self.number + 1 + self.rng.below(NUMBER_STEP) if self.number else self.life
+        known = self.holdings.received, self.holdings.forked, self.holdings.gone
+        while any(LogId(self.identity.node, number) in logs for logs in known):
+            number += 1 + self.rng.below(NUMBER_STEP)
+        return number
 
     # --- what the disk says ------------------------------------------------------------------------------------------
 

@@ -1,9 +1,10 @@
-"""A node's memory and disk are put back to an earlier moment while it runs: two histories of one log, and nothing is lost."""
+"""A node's memory and disk are put back to an earlier moment while it runs, once or often: nothing is lost."""
 
 import copyreg
 from collections.abc import Callable
 from copy import deepcopy
 from hashlib import blake2b
+from itertools import product
 from typing import Any
 
 import pytest
@@ -96,6 +97,59 @@ def test_a_resumed_snapshot_loses_nothing_that_others_stored_and_nothing_that_it
     assert checkers.everything(apps) == []
     shown = {app.name: sorted(s.record.payload for s in app.diaries[1].shown) for app in apps}
     assert set(map(tuple, shown.values())) == {tuple(b"%d" % number for number in range(1, 9))}
+
+
+def put_back(seed: int, *cuts: bool) -> tuple[World, list[App], set[bytes]]:
+    """One moment of Ana is gone back to once for each of these, cut off or not; what was published by then."""
+    world = World(seed, Network.even(delay_us=20_000))
+    for at, name in enumerate(("ana", "ben", "cy")):
+        world.add(name, "eu", ("ana", "ben", "cy")[:at])
+    apps = [App(world, f"at-{name}", [name]) for name in ("ana", "ben", "cy")]
+    for app in apps:
+        app.subscribe("#", cursor=VersionVector())
+    world.run(1)
+    ana = world.machines["ana"]
+    said: set[bytes] = set()
+
+    def say(app: App, count: int) -> None:
+        for _ in range(count):
+            said.add(payload := b"%d" % len(said))
+            app.publish("room/1", payload, copies=2)
+            world.run(0.1)
+
+    say(apps[0], 2)
+    world.run(3)
+    snapshots = [Snapshot(ana) for _ in cuts]
+    say(apps[0], 3)
+    world.run(3)
+    for number, (snapshot, is_cut) in enumerate(zip(snapshots, cuts, strict=True)):
+        if is_cut:
+            world.cut(["ana"], ["ben", "cy"])
+        snapshot.resume(world, ana)
+        apps.append(App(world, f"another-{number}", ["ana"]))
+        apps[-1].subscribe("#", cursor=VersionVector())
+        world.run(0.5)
+        say(apps[-1], 2)
+        say(apps[0], 1)
+        world.run(2)
+        world.heal()
+        world.run(20)
+    world.run(60)
+    world.check_all()
+    return world, apps, said
+
+
+@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize(
+    "cuts", [*product([True, False], repeat=2), (True, True, True), (False, False, False), (True, False, True)]
+)
+def test_a_memory_that_is_put_back_again_and_again_loses_nothing(seed: int, cuts: tuple[bool, ...]) -> None:
+    world, apps, said = put_back(seed, *cuts)
+
+    assert world.converged()
+    assert checkers.everything(apps) == []
+    for app in apps:
+        assert {shown.record.payload for shown in app.diaries[1].shown} == said
 
 
 def _nothing(*_: Any) -> list[Any]:

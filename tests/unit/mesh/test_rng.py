@@ -24,6 +24,17 @@ def test_a_fork_has_its_own_stream_which_no_draw_elsewhere_disturbs() -> None:
     assert len({rng.fork("a").bytes(8), rng.fork("b").bytes(8), Rng(b"seed").bytes(8)}) == 3
 
 
+def test_what_is_mixed_in_changes_all_that_follows_and_nothing_before() -> None:
+    rng, same, other, none = (Rng(b"seed") for _ in range(4))
+    assert rng.bytes(8) == same.bytes(8) == other.bytes(8) == none.bytes(8)
+
+    for one, entropy in ((rng, b"a"), (same, b"a"), (other, b"b")):
+        one.mix(entropy)
+
+    assert rng.bytes(8) == same.bytes(8)
+    assert len({one.bytes(8) for one in (rng, other, none)}) == 3
+
+
 def test_numbers_stay_within_their_bounds_and_reach_them() -> None:
     rng = Rng(b"seed")
 

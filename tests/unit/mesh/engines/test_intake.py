@@ -7,7 +7,15 @@ import pytest
 from mesh.clocks.hybrid import HybridClock, stamp_of
 from mesh.codes import Code
 from mesh.effects import Count, Outcome, Placed, Tell
-from mesh.engines.intake import HOUR_US, RECORD_OVERHEAD_BYTES, SEQUENCE_MAX, Intake, IntakeConfig, draft_fault
+from mesh.engines.intake import (
+    HOUR_US,
+    NUMBER_STEP,
+    RECORD_OVERHEAD_BYTES,
+    SEQUENCE_MAX,
+    Intake,
+    IntakeConfig,
+    draft_fault,
+)
 from mesh.errors import ConfigError
 from mesh.log.batch import BATCH_BYTES_MAX, BATCH_RECORDS_MAX, NO_NAME
 from mesh.log.holdings import Holdings
@@ -23,7 +31,7 @@ SEAT, OTHER = SessionId(1), SessionId(2)
 CONFIG = IntakeConfig()
 LIFE = 1 << 20
 PLENTY = 1 << 40
-LOG, NEXT_LOG = LogId(ANA, LIFE), LogId(ANA, LIFE + 1)
+LOG = LogId(ANA, LIFE)
 OVERLOADED_MS, DISK_MS = 100, 1_000
 
 
@@ -38,6 +46,12 @@ def intake(config: IntakeConfig = CONFIG, *, holdings: Holdings | None = None, f
 
 def drafts(*sequences: int, payload: bytes = b"x", **fields: object) -> tuple[Draft, ...]:
     return tuple(Draft("room/1", sequence, payload, **fields) for sequence in sequences)  # type: ignore[arg-type]
+
+
+def next_log(one: Intake) -> LogId:
+    """The log that it has opened after the first."""
+    assert one.epoch is not None and LIFE < one.epoch.number <= LIFE + NUMBER_STEP
+    return LogId(ANA, one.epoch.number)
 
 
 def publish(one: Intake, *sequences: int, seat: SessionId = SEAT, ms: float = 0, **fields: object) -> list[Outcome]:
@@ -382,7 +396,7 @@ def test_a_clock_that_ran_ahead_is_abandoned_with_its_epoch() -> None:
 
     (batch,), outcomes = one.seal(at(), WALL_MS)
 
-    assert outcomes == [Count("epochs_total"), placed(2, 2, 1, log=NEXT_LOG), Count("published_total", 1)]
+    assert outcomes == [Count("epochs_total"), placed(2, 2, 1, log=next_log(one)), Count("published_total", 1)]
     assert batch.records()[0].stamp == stamp_of(WALL_MS)
 
 
@@ -425,7 +439,7 @@ def test_after_a_failed_append_what_gathered_is_refused_and_a_new_epoch_begins_a
     one.check_all()
     assert publish(one, 2, ms=1_004) == [refused(Code.DISK_RESERVED, text, 2, 2, DISK_MS)]
     assert publish(one, 2, ms=1_005) == []
-    assert sealed(one) == [Count("epochs_total"), placed(2, 2, 1, log=NEXT_LOG), Count("published_total", 1)]
+    assert sealed(one) == [Count("epochs_total"), placed(2, 2, 1, log=next_log(one)), Count("published_total", 1)]
 
 
 def test_what_came_to_an_unknown_end_holds_back_what_follows() -> None:

@@ -2,18 +2,18 @@
 
 from mesh.clocks.hybrid import HybridClock
 from mesh.effects import Count, Outcome, Placed
-from mesh.engines.intake import Intake, IntakeConfig
+from mesh.engines.intake import NUMBER_STEP, Intake, IntakeConfig
 from mesh.log.batch import Batch, seal
 from mesh.log.holdings import Holdings
 from mesh.operations import Draft, Publish
 from mesh.rng import Rng
 from mesh.types import LogId, SessionId
-from tests.engine_samples import at, identity
-from tests.samples import ANA, SUITE, WALL_MS, record
+from tests.engine_samples import at, identity, keep
+from tests.samples import ANA, SUITE, WALL_MS, Writer, record
 
 SEAT = SessionId(1)
 LIFE = 1 << 20
-LOG, NEXT_LOG = LogId(ANA, LIFE), LogId(ANA, LIFE + 1)
+LOG = LogId(ANA, LIFE)
 OPENED = Count("epochs_total")
 
 
@@ -25,6 +25,12 @@ def intake(*sequences: int) -> Intake:
         publish(one, *sequences)
         sealed(one)
     return one
+
+
+def next_log(one: Intake) -> LogId:
+    """The log that it has opened after the first."""
+    assert one.epoch is not None and LIFE < one.epoch.number <= LIFE + NUMBER_STEP
+    return LogId(ANA, one.epoch.number)
 
 
 def publish(one: Intake, *sequences: int) -> list[Outcome]:
@@ -50,12 +56,12 @@ def test_a_log_of_our_own_that_was_forked_takes_nothing_more() -> None:
     one.holdings.fork(LOG, 0)
     publish(one, 2)
 
-    assert sealed(one)[1] == [OPENED, placed(2, NEXT_LOG, 1), Count("published_total", 1)]
+    assert sealed(one)[1] == [OPENED, placed(2, next_log(one), 1), Count("published_total", 1)]
 
 
 def test_a_fork_of_another_log_changes_nothing_here() -> None:
     one = intake(1)
-    one.holdings.fork(NEXT_LOG, 0)
+    one.holdings.fork(LogId(ANA, LIFE + 1), 0)
     publish(one, 2)
 
     assert sealed(one)[1] == [placed(2, LOG, 2), Count("published_total", 1)]
@@ -68,7 +74,7 @@ def test_a_log_in_which_a_cloned_memory_wrote_on_is_left_to_it() -> None:
     one.holdings.receive(clones)
     publish(one, 2)
 
-    assert sealed(one)[1] == [OPENED, placed(2, NEXT_LOG, 1), Count("published_total", 1)]
+    assert sealed(one)[1] == [OPENED, placed(2, next_log(one), 1), Count("published_total", 1)]
 
 
 def test_what_was_rescued_is_sealed_as_it_was_before_what_is_new() -> None:
@@ -82,11 +88,11 @@ def test_what_was_rescued_is_sealed_as_it_was_before_what_is_new() -> None:
 
     assert [batch.records() for batch in batches[:2]] == [list(old), [record(8, b"older", publisher="other")]]
     assert [(batch.log, batch.first, batch.last) for batch in batches] == [
-        (NEXT_LOG, 1, 2),
-        (NEXT_LOG, 3, 3),
-        (NEXT_LOG, 4, 4),
+        (next_log(one), 1, 2),
+        (next_log(one), 3, 3),
+        (next_log(one), 4, 4),
     ]
-    assert outcomes == [OPENED, placed(2, NEXT_LOG, 4), Count("published_total", 1)]
+    assert outcomes == [OPENED, placed(2, next_log(one), 4), Count("published_total", 1)]
     assert sealed(one) == ([], [])
 
 
@@ -108,4 +114,34 @@ def test_a_name_beyond_the_end_of_a_forked_log_is_new_and_one_before_it_is_not()
     one.holdings.fork(LOG, 1)
 
     assert publish(one, 1, 2) == [placed(1, LOG, 1)]
-    assert sealed(one)[1] == [OPENED, placed(2, NEXT_LOG, 1), Count("published_total", 1)]
+    assert sealed(one)[1] == [OPENED, placed(2, next_log(one), 1), Count("published_total", 1)]
+
+
+def test_a_memory_that_is_put_back_twice_opens_no_epoch_twice() -> None:
+    def opened(binding: bytes = b"", ms: int = 0) -> tuple[int, bytes]:
+        one = intake(1)
+        one.holdings.fork(LOG, 0)
+        one.rng.mix(binding)
+        publish(one, 2)
+        one.seal(at(ms), WALL_MS)
+        assert one.epoch is not None
+        return one.epoch.number, one.epoch.public
+
+    assert opened() == opened()
+    seen = [opened(), opened(b"a connection"), opened(b"another"), opened(ms=1)]
+    assert [len(set(each)) for each in zip(*seen, strict=True)] == [4, 4]
+
+
+def test_no_epoch_takes_a_number_under_which_something_of_ours_is_known() -> None:
+    one = intake()
+    keep(one.holdings, Writer(ANA, epoch=LIFE).write())
+    publish(one, 1)
+    sealed(one)
+    known = intake()
+    first = next_log(one)
+    known.holdings.fork(first, 0)
+    keep(known.holdings, Writer(ANA, epoch=LIFE).write())
+    publish(known, 1)
+    sealed(known)
+
+    assert known.epoch is not None and known.epoch.number > first.epoch
