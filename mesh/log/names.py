@@ -13,12 +13,16 @@ The index is bounded by retention: a run is forgotten when all that is in it has
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import chain
 from typing import NamedTuple
 
 from mesh.clocks.vector import IntervalSet, VersionVector
 from mesh.log.batch import Batch
 from mesh.log.record import Record
 from mesh.types import LogId
+
+Name = tuple[str, int]
+"""A publisher and its incarnation."""
 
 
 class NameRun(NamedTuple):
@@ -91,19 +95,51 @@ class NameIndex:
 
     def __init__(self, runs: Iterable[NameRun] = ()) -> None:
         """Start from recovered runs, in any order."""
-        self._runs: dict[tuple[str, int], list[NameRun]] = {}
-        self.movers: set[tuple[str, int]] = set()
-        """Incarnations whose names lie in more than one log: only these can have copies."""
+        self._runs: dict[Name, list[NameRun]] = {}
+        """Of the log in which a name was seen first ..."""
+        self.movers: dict[Name, dict[LogId, list[NameRun]]] = {}
+        """... and of others. Only a name that lies in more than one log can have copies, and a batch looks at its own alone."""
         for run in sorted(runs, key=lambda run: (run.log, run.from_position, run.first, -run.last)):
-            before = self._runs.get((run.publisher, run.incarnation))
+            before = self._in((run.publisher, run.incarnation), run.log)
             if not before or not _holds(before[-1], run):
                 self._take(run)
 
+    def _in(self, name: Name, log: LogId) -> list[NameRun] | None:
+        """The runs of a name in a log."""
+        runs = self._runs.get(name)
+        if runs is None or runs[0].log == log:
+            return runs
+        others = self.movers.get(name)
+        return others.get(log) if others is not None else None
+
+    def _all(self, name: Name) -> Iterable[NameRun]:
+        """The runs of a name in all logs."""
+        others = self.movers.get(name)
+        runs = self._runs.get(name, [])
+        return runs if others is None else chain(runs, *others.values())
+
     def _take(self, run: NameRun) -> None:
-        runs = self._runs.setdefault((run.publisher, run.incarnation), [])
+        name = run.publisher, run.incarnation
+        runs = self._runs.setdefault(name, [])
         if runs and runs[0].log != run.log:
-            self.movers.add((run.publisher, run.incarnation))
+            runs = self.movers.setdefault(name, {}).setdefault(run.log, [])
         runs.append(run)
+
+    def _put(self, name: Name, log: LogId, runs: list[NameRun]) -> None:
+        """Let a name have these runs in a log where it had some, or none any more."""
+        others = self.movers.get(name, {})
+        if self._runs[name][0].log != log:
+            others[log] = runs
+            if not runs:
+                del others[log]
+        elif runs:
+            self._runs[name] = runs
+        elif others:
+            self._runs[name] = others.pop(next(iter(others)))
+        else:
+            del self._runs[name]
+        if not others:
+            self.movers.pop(name, None)
 
     def __len__(self) -> int:
         return len(self._runs)
@@ -113,7 +149,7 @@ class NameIndex:
         changed: dict[tuple[str, int, int, int], NameRun] = {}
         found = _runs_of(batch)
         for new in found:
-            runs = self._runs.get((new.publisher, new.incarnation))
+            runs = self._in((new.publisher, new.incarnation), new.log)
             if runs is None:
                 self._take(new)
                 run = new
@@ -134,17 +170,16 @@ class NameIndex:
         after = next((i for i, run in enumerate(runs) if _follows(new, run, held)), None)
         if after is not None:
             new = _joined(new, runs.pop(after))
-        self._take(new)
+        runs.append(new)
         return new
 
     def find(self, publisher: str, incarnation: int, sequence: int) -> list[NameRun]:
         """The runs that hold a name: one for each copy; none if it is new here."""
-        runs = self._runs.get((publisher, incarnation), [])
-        return [run for run in runs if run.first <= sequence <= run.last]
+        return [run for run in self._all((publisher, incarnation)) if run.first <= sequence <= run.last]
 
     def newest(self, publisher: str, incarnation: int) -> int:
         """The highest sequence that is held of an incarnation; 0 if none is."""
-        return max((run.last for run in self._runs.get((publisher, incarnation), [])), default=0)
+        return max((run.last for run in self._all((publisher, incarnation))), default=0)
 
     def moved(self, publisher: str, incarnation: int) -> bool:
         """Whether this incarnation's names lie in more than one log, so that a copy is possible at all."""
@@ -153,35 +188,29 @@ class NameIndex:
     def forget(self, batch: Batch) -> None:
         """Take the names of a batch out again: its append failed."""
         for gone in _runs_of(batch):
-            key = gone.publisher, gone.incarnation
-            rest = [part for run in self._runs.get(key, ()) for part in _without(run, gone, batch)]
-            if rest:
-                self._runs[key] = rest
-            else:
-                self._runs.pop(key, None)
-                self.movers.discard(key)
+            name = gone.publisher, gone.incarnation
+            runs = self._in(name, batch.log)
+            if runs is not None:
+                self._put(name, batch.log, [part for run in runs for part in _without(run, gone, batch)])
 
     def tighten(self, batch: Batch, gone: IntervalSet) -> None:
         """Let the runs that a batch was taken out of neither begin nor end where all was taken back."""
-        for key in dict.fromkeys((record.publisher, record.incarnation) for record in batch.records()):
-            for index, run in enumerate(self._runs.get(key, ())):
-                if run.log == batch.log:
-                    kept = IntervalSet([(run.from_position, run.to_position)]).minus(gone)
-                    (start, _), *_ = kept
-                    self._runs[key][index] = run._replace(from_position=start, to_position=kept.last)
+        for name in dict.fromkeys((record.publisher, record.incarnation) for record in batch.records()):
+            runs = self._in(name, batch.log) or []
+            for index, run in enumerate(runs):
+                kept = IntervalSet([(run.from_position, run.to_position)]).minus(gone)
+                (start, _), *_ = kept
+                runs[index] = run._replace(from_position=start, to_position=kept.last)
 
     def expire(self, wall_ms: int) -> int:
         """Forget runs of which nothing is alive; return how many incarnations went with them."""
         before = len(self._runs)
-        for key, runs in list(self._runs.items()):
+        here = [(name, runs[0].log, runs) for name, runs in self._runs.items()]
+        there = [(name, log, runs) for name, others in self.movers.items() for log, runs in others.items()]
+        for name, log, runs in (*here, *there):
             alive = [run for run in runs if run.expires_ms > wall_ms]
-            if len(alive) == len(runs):
-                continue
-            self._runs[key] = alive
-            if len({run.log for run in alive}) < 2:
-                self.movers.discard(key)
-            if not alive:
-                del self._runs[key]
+            if len(alive) < len(runs):
+                self._put(name, log, alive)
         return before - len(self._runs)
 
     def copies_elsewhere(self, publisher: str, incarnation: int, sequence: int, log: LogId) -> list[NameRun]:
@@ -193,7 +222,7 @@ class NameIndex:
         key = record.publisher, record.incarnation
         if key not in self.movers:
             return False
-        for run in self._runs[key]:
+        for run in self._all(key):
             if run.log != log and run.last > record.sequence:
                 start = run.from_position + max(record.sequence + 1 - run.first, 0)
                 if told.get(run.log).touches(start, run.to_position):
@@ -202,10 +231,12 @@ class NameIndex:
 
     def check(self) -> None:
         """Assert that runs are well formed."""
-        for (publisher, incarnation), runs in self._runs.items():
-            assert runs
-            assert (len({run.log for run in runs}) == 1) or (publisher, incarnation) in self.movers
-            for run in runs:
-                assert (run.publisher, run.incarnation) == (publisher, incarnation)
+        assert self.movers.keys() <= self._runs.keys() and all(self.movers.values())
+        for name, home in self._runs.items():
+            logs = [home, *self.movers.get(name, {}).values()]
+            assert all(len({run.log for run in runs}) == 1 for runs in logs)
+            assert len({runs[0].log for runs in logs}) == len(logs)
+            for run in self._all(name):
+                assert (run.publisher, run.incarnation) == name
                 assert 0 < run.first <= run.last and 0 < run.from_position <= run.to_position
                 assert run.last - run.first <= run.to_position - run.from_position

@@ -139,7 +139,7 @@ def test_a_copy_in_another_log_makes_a_mover_and_both_are_found() -> None:
 
     index.check()
     assert index.moved("p", 7)
-    assert index.movers == {("p", 7)}
+    assert set(index.movers) == {("p", 7)}
     assert index.find("p", 7, 2) == [run_of(here, 1, 2, 1, 2), run_of(there, 2, 3, 1, 2)]
     assert index.copies_elsewhere("p", 7, 2, here.log) == [run_of(there, 2, 3, 1, 2)]
     assert index.copies_elsewhere("p", 7, 1, here.log) == []
@@ -251,10 +251,10 @@ def test_only_the_copy_at_its_own_place_is_forgotten() -> None:
 
     index.forget(here)
 
-    assert index.find("p", 7, 1) == [run_of(there, 1, 1, 1, 1), run_of(again, 1, 1, 2, 2)]
+    assert index.find("p", 7, 1) == [run_of(again, 1, 1, 2, 2), run_of(there, 1, 1, 1, 1)]
     index.forget(again)
     index.forget(there)
-    assert index.movers == set()
+    assert index.movers == {}
 
 
 def test_a_publisher_of_whom_two_copies_are_alive_is_still_a_mover_when_a_third_has_expired() -> None:
@@ -266,7 +266,7 @@ def test_a_publisher_of_whom_two_copies_are_alive_is_still_a_mover_when_a_third_
     assert index.expire(WALL_MS + 100) == 0
 
     assert [run.log for run in index.find("p", 7, 1)] == [writer.log for writer in writers[1:]]
-    assert index.movers == {("p", 7)}
+    assert set(index.movers) == {("p", 7)}
     index.check()
 
 
@@ -282,10 +282,10 @@ def test_a_run_is_forgotten_when_nothing_of_it_is_alive_and_an_incarnation_with_
     assert index.expire(short.head.expires_ms - 1) == 0
     assert index.find("p", 7, 1) != []
     assert index.expire(long.head.expires_ms - 1) == 0
-    assert (index.find("p", 7, 1), index.movers) == ([], set())
+    assert (index.find("p", 7, 1), index.movers) == ([], {})
     assert index.expire(long.head.expires_ms) == 1
 
-    assert (index.find("p", 7, 2), index.movers, len(index)) == ([], set(), 1)
+    assert (index.find("p", 7, 2), index.movers, len(index)) == ([], {}, 1)
     assert index.expire(other.head.expires_ms) == 1
     assert len(index) == 0
 
@@ -301,7 +301,7 @@ def test_what_a_disk_held_goes_on_growing_in_whatever_order_it_came() -> None:
     assert index.find("p", 7, 1) == [runs[2]]
     following = batch_of(ana, *p(11))
     assert index.note(following, ALL) == [run_of(following, 9, 11, 3, 5)]
-    assert NameIndex([*runs, run_of(other, 1, 2, 1, 2)]).movers == {("p", 7)}
+    assert NameIndex([*runs, run_of(other, 1, 2, 1, 2)]).movers.keys() == {("p", 7)}
 
 
 def test_of_recovered_runs_the_one_in_the_last_place_goes_on() -> None:
@@ -387,8 +387,53 @@ def test_a_check_trips_over_a_broken_table() -> None:
         index._runs = broken  # type: ignore[assignment]
         with pytest.raises(AssertionError):
             index.check()
-    index = NameIndex([run, run._replace(log=LogId(BEN, 1))])
-    index.check()
-    index.movers.clear()
+    other = run._replace(log=LogId(BEN, 1))
+    tables: list[dict[LogId, list[NameRun]]] = [{}, {run.log: [run]}, {other.log: [other, run]}]
+    for table in tables:
+        index = NameIndex([run, other])
+        index.check()
+        index.movers["p", 7] = table
+        with pytest.raises(AssertionError):
+            index.check()
+    index = NameIndex([run, other])
+    index.movers["q", 7] = {other.log: [other]}
     with pytest.raises(AssertionError):
         index.check()
+
+
+def test_a_batch_is_compared_with_what_its_own_log_has_and_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A node that begins ever new logs under one publisher's name had each batch compared with all that came before."""
+    index, compared = NameIndex(), 0
+
+    def counted(run: NameRun, new: NameRun, held: IntervalSet) -> bool:
+        nonlocal compared
+        compared += 1
+        return follows(run, new, held)
+
+    follows = names._follows
+    monkeypatch.setattr(names, "_follows", counted)
+    for epoch in range(1, 101):
+        writer = Writer(epoch=epoch)
+        index.note(batch_of(writer, *p(epoch)), ALL)
+        index.note(batch_of(writer, *p(epoch + 1)), ALL)
+
+    assert compared == 100
+    assert [len(index.find("p", 7, n)) for n in (1, 50)] == [1, 2]
+    index.check()
+
+
+def test_a_name_that_left_the_log_in_which_it_was_seen_first_is_at_home_in_another() -> None:
+    index, writers = NameIndex(), [Writer(ANA), Writer(BEN), Writer(ANA, epoch=9)]
+    batches = [batch_of(writer, *p(1)) for writer in writers]
+    for batch in batches:
+        index.note(batch, ALL)
+
+    index.forget(batches[0])
+    index.check()
+    assert index.movers.keys() == {("p", 7)}
+    index.forget(batches[2])
+    index.check()
+
+    assert (index.find("p", 7, 1), index.movers) == ([run_of(batches[1], 1, 1, 1, 1)], {})
+    index.forget(batches[0])
+    assert len(index) == 1
