@@ -75,9 +75,9 @@ def _on_real(scenario: Scenario, seed: int, without: tuple[str, ...], report: Pa
 
     try:
         outcome = play_real(scenario, seed, without)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, SystemExit) as end:
         click.echo("gossamer sim: stopped; the nodes have ended and their folder is gone.", err=True)
-        raise SystemExit(stopped()) from None
+        raise SystemExit(end.code if isinstance(end, SystemExit) else stopped()) from None
     if report is not None:
         from sim.report import write_report
 

@@ -53,6 +53,6 @@ def heard_once() -> Iterator[None]:
     try:
         yield
     finally:
-        if not _heard:
-            for number in heeded:
+        for number in heeded:
+            if signal.getsignal(number) is stop:  # else it was heard, here or by whoever took over, and is ignored now
                 signal.signal(number, before[number])
