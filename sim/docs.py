@@ -18,8 +18,10 @@ from sim.units import say_us
 SCENARIO_HEAD = """# Scenario files
 
 A scenario is a TOML file. Unknown keys are refused with file and line. `include = ["base.toml"]` takes over the tables of
-another file: tables are joined key by key, lists are replaced. The [JSON Schema](scenario.schema.json), also printed by
-`gossamer sim schema`, is for editors. What can happen in a `[[timeline]]` is [on a page of its own](faults.md);
+another file: tables are joined key by key, lists are replaced. A file that is not there is looked for among the parts that
+ship, so that what is copied from the [catalogue](scenarios.md) plays wherever it lies. The [JSON
+Schema](scenario.schema.json), also printed by `gossamer sim schema`, is for editors. What can happen in a `[[timeline]]` is
+[on a page of its own](faults.md);
 [the tutorial](../howto/simulate-your-topology.md) writes a file from the beginning.
 
 Times are words such as `250ms`, `10s`, `2h`, from the end of `settle`; rates `64kbit/s`; shares `30%`; sizes 512 or

@@ -237,7 +237,7 @@ class Scenario(Part):
 
     format_: int = Field(default=FORMAT, ge=1, le=NUMBER_MAX, strict=True)
     include: tuple[str, ...] = ()
-    """Files beside this one whose tables it takes over where it says nothing itself."""
+    """Files beside this one, or parts that ship, whose tables it takes over where it says nothing itself."""
     title: str
     """Its name in reports."""
     promise: str

@@ -202,6 +202,8 @@ class _Files:
         line = line_of(source.lines, ("include", index))
         try:
             path = source.path.parent / name
+            if not path.exists() and (SHIPPED / name).is_file():
+                path = SHIPPED / name
             resolved = path.resolve()
             if not path.is_file():
                 raise _no_include(source, line, name, "it is no file" if path.exists() else "there is no such file")

@@ -387,3 +387,19 @@ def test_what_is_written_is_read_as_the_same(path: Path, tmp_path: Path) -> None
 def test_a_scenario_of_tables_names_what_is_wrong() -> None:
     with pytest.raises(ScenarioError, match="no node is called 'cy'"):
         from_tables({"title": "t", "promise": "p", "core": ["cy"], "topology": {"node": [{"name": "ana"}]}})
+
+
+@pytest.mark.parametrize("path", sorted(SHIPPED.glob("*.toml")), ids=lambda path: path.stem)
+def test_a_file_that_is_copied_without_its_parts_says_the_same(path: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "mine.toml"
+    copy.write_text(path.read_text())
+
+    assert read(copy) == read(path)
+
+
+def test_a_part_of_ones_own_goes_before_one_that_ships(tmp_path: Path) -> None:
+    path = written(tmp_path, f'include = ["parts/three-regions.toml"]\n{GOOD}')
+    (tmp_path / "parts").mkdir()
+    (tmp_path / "parts" / "three-regions.toml").write_text('story = "mine"\n')
+
+    assert read(path).story == "mine"
