@@ -6,7 +6,7 @@ from mesh.frames import Graft, IHave
 from mesh.log.holdings import Holdings
 from mesh.peers import Peer
 from mesh.types import LinkId, LogId
-from tests.engine_samples import TO_BEN, at, set_timer, table
+from tests.engine_samples import TO_BEN, at, set_timer, table, to_ana
 from tests.samples import ANA
 
 LOG = LogId(ANA, 1 << 20)
@@ -17,8 +17,8 @@ def engine(*peers: Peer, holdings: Holdings | None = None, **fields: int) -> Dis
 
 
 def announced(*peers: Peer, holdings: Holdings | None = None, **fields: int) -> Dissemination:
-    """An engine to which Ben has announced the positions 1 to 3 of a log."""
-    one = engine(*peers, holdings=holdings, **fields)
+    """An engine to which Ben has announced the positions 1 to 3 of a log of Ana's, who is linked and could push them."""
+    one = engine(to_ana(), *peers, holdings=holdings, **fields)
     one.on_ihave(TO_BEN, ihave((LOG, 1, 3)), at())
     one.check_all()
     return one

@@ -2,8 +2,9 @@
 
 The origin pushes to every link that has credit and is not silent; to one without credit it announces. A receiver announces
 to the others (`IHave`, gathered for a moment) and pushes nothing unasked: n-1 copies in a full mesh, and a chain A-B-C
-still carries. A silent link is told nothing: a repair begins when it speaks again. Who hears of a batch that does not come
-asks an announcer for it (`Graft`), then the next, each once, and after `graft_tries_max` leaves it to repair. It is
+still carries. A silent link is told nothing: a repair begins when it speaks again. Who hears of a batch waits a moment
+for the push, or not at all where its origin is not linked; then asks an announcer for it (`Graft`), then the next, each once, and
+after `graft_tries_max` leaves it to repair. It is
 Plumtree (Leitão, Pereira, Rodrigues, *Epidemic Broadcast Trees*, 2007) with a star for each origin; pruning and trees come
 with the overlay.
 
@@ -179,12 +180,13 @@ class Dissemination:
                         self.announcements.setdefault(others, VersionVector()).add(log, lo, hi)
 
     def on_ihave(self, link: LinkId, frame: IHave, now: Now) -> list[Outcome]:
-        """A peer announces: wait a moment for what is missing, then ask."""
+        """A peer announces: wait a moment for what its origin may be pushing, then ask; ask for the rest at once."""
         peer = self.peers.by_link.get(link)
         if peer is None:
             return []
         wait_us = (self.config.graft_near_ms if peer.near else self.config.graft_ms) * US_PER_MS
         outcomes: list[Outcome] = []
+        asked: list[tuple[LogId, int, int]] = []
         too_many = False
         for log, first, last in frame.ranges:
             if self.announcements:
@@ -196,10 +198,16 @@ class Dissemination:
                     if link not in wanted.announcers:
                         wanted.announcers.append(link)
                 elif len(self.wanted) < self.config.wanted_max:
-                    self.wanted[log, lo] = Wanted(hi, [link], wait_us)
+                    wanted = self.wanted[log, lo] = Wanted(hi, [link], wait_us)
+                    if not self.peers.speaks(log.node):  # who could push it to us is not linked: ask at once
+                        wanted.asked, wanted.asked_us = (link,), now.mono_us
+                        wanted.wait_us = max(wait_us // 2, US_PER_MS)
+                        asked.append((log, lo, hi))
                     outcomes.append(SetTimer(Timer(GRAFT, (log, lo)), now.mono_us + wait_us))
                 else:
                     too_many = True
+        if asked:
+            outcomes += [Send((link,), Graft(tuple(asked))), Count("grafts_total", len(asked))]
         return [*outcomes, RepairDue()] if too_many else outcomes
 
     def on_graft_timer(self, log: LogId, first: int, now: Now) -> list[Outcome]:

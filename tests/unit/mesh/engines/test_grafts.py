@@ -2,10 +2,11 @@
 
 import pytest
 
-from mesh.effects import RepairDue
+from mesh.effects import Count, RepairDue, Send
 from mesh.engines.dissemination import ANNOUNCE, GRAFT
+from mesh.frames import Graft
 from mesh.log.holdings import Holdings
-from mesh.types import LinkId, LogId
+from mesh.types import LinkId, LogId, NodeId
 from tests.engine_samples import (
     TO_ANA,
     TO_BEN,
@@ -15,18 +16,21 @@ from tests.engine_samples import (
     no_timer,
     set_timer,
     take,
+    to_ana,
     to_ben,
     to_cy,
 )
 from tests.samples import BEN, Writer
 from tests.spread_samples import LOG, announced, engine, grafted, ihave
 
+OTHER = LogId(NodeId(b"d" * 32), 7)
+
 # --- grafting --------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("near", "wait_ms"), [(True, 100), (False, 300)])
 def test_an_announced_batch_is_waited_for_as_long_as_distance_asks(near: bool, wait_ms: int) -> None:
-    one = engine(to_ben(near=near))
+    one = engine(to_ana(), to_ben(near=near))
 
     assert one.on_ihave(TO_BEN, ihave((LOG, 1, 3)), at(1)) == [set_timer(GRAFT, LOG, 1, ms=1 + wait_ms)]
 
@@ -34,11 +38,26 @@ def test_an_announced_batch_is_waited_for_as_long_as_distance_asks(near: bool, w
 def test_what_is_here_is_not_waited_for() -> None:
     ana = Writer()
     batches = [ana.write() for _ in range(3)]
-    one = engine(to_ben(), holdings=held(batches[1]))
+    one = engine(to_ana(), to_ben(), holdings=held(batches[1]))
 
     outcomes = one.on_ihave(TO_BEN, ihave((LOG, 1, 3), (LOG, 2, 2)), at())
 
     assert outcomes == [set_timer(GRAFT, LOG, 1, ms=100), set_timer(GRAFT, LOG, 3, ms=100)]
+    one.check_all()
+
+
+@pytest.mark.parametrize("is_linked", [False, True])
+def test_what_its_origin_cannot_push_is_asked_for_at_once_in_one_question(is_linked: bool) -> None:
+    ana = to_ana()
+    ana.silent = True
+    one = engine(*([ana] if is_linked else []), to_ben(), to_cy(), holdings=held(Writer().write()))
+
+    outcomes = one.on_ihave(TO_BEN, ihave((LOG, 1, 3), (OTHER, 4, 4)), at())
+
+    timers = [set_timer(GRAFT, LOG, 2, ms=100), set_timer(GRAFT, OTHER, 4, ms=100)]
+    assert outcomes == [*timers, Send((TO_BEN,), Graft(((LOG, 2, 3), (OTHER, 4, 4)))), Count("grafts_total", 2)]
+    one.on_ihave(TO_CY, ihave((LOG, 2, 3)), at(50))
+    assert one.on_graft_timer(LOG, 2, at(100)) == grafted(TO_CY, (LOG, 2, 3), again_ms=150)
     one.check_all()
 
 
@@ -154,11 +173,11 @@ def test_a_range_that_came_is_asked_for_no_more() -> None:
 
 
 def test_what_came_is_waited_for_no_more() -> None:
-    one = announced(to_ben(), to_cy())
+    one = announced(to_ben())
     batch = Writer().write(3)
     take(one.holdings, batch)
 
-    assert one.on_received(batch, TO_CY, at()) == [no_timer(GRAFT, LOG, 1)]
+    assert one.on_received(batch, TO_ANA, at()) == [no_timer(GRAFT, LOG, 1)]
     assert one.wanted == {}
 
 
@@ -183,7 +202,7 @@ def test_a_rest_that_is_waited_for_already_or_has_come_needs_no_second_timer() -
     take(other.holdings, *batches)
 
     waited = one.on_received(batches[0], TO_BEN, at())
-    here = other.on_received(batches[0], TO_BEN, at())
+    here = other.on_received(batches[0], TO_ANA, at())
 
     assert waited == [no_timer(GRAFT, LOG, 1), set_timer(ANNOUNCE, ms=20)]
     assert list(one.wanted) == [(LOG, 2)]
