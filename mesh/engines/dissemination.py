@@ -3,10 +3,9 @@
 The origin pushes to every link that has credit and is not silent; to one without credit it announces. A receiver announces
 to the others (`IHave`, gathered for a moment) and pushes nothing unasked: n-1 copies in a full mesh, and a chain A-B-C
 still carries. A silent link is told nothing: a repair begins when it speaks again. Who hears of a batch waits a moment
-for the push, or not at all where its origin is not linked; then asks an announcer for it (`Graft`), then the next, each once, and
-after `graft_tries_max` leaves it to repair. It is
-Plumtree (Leitão, Pereira, Rodrigues, *Epidemic Broadcast Trees*, 2007) with a star for each origin; pruning and trees come
-with the overlay.
+for the push, or not at all where its origin is not linked; then it asks an announcer (`Graft`), then the next, each once,
+and after `graft_tries_max` leaves it to repair. It is Plumtree (Leitão, Pereira, Rodrigues, *Epidemic Broadcast Trees*,
+2007) with a star for each origin; pruning and trees come with the overlay.
 
 Duplicates are known by what was *received*, never by a memory that ends.
 
