@@ -71,7 +71,8 @@ AWAITED = {
     39: "causal order, which is [not promised](../concepts/contract.md#not-promised)",
     40: "access rights",
     41: "tokens",
-    49: "handshakes in a simulation: the heap engine begins behind them, QUIC does its own address validation",
+    49: "handshakes in a simulation: the heap engine begins behind them; with real QUIC: "
+    "`tests/live/test_handshakes.py`",
     52: "a second version of the protocol",
     62: "shared subscriptions",
 }
@@ -88,7 +89,10 @@ LESSONS = {
     3: ("a stale link stands in the way of the peer that comes back", "`tests/swarm/test_double_links.py`"),
     4: ("one slow peer stalls all", "each link and each client has its own credit"),
     5: ("one bad input locks every node", "`tests/properties/test_hostile.py`"),
-    6: ("a local change re-sends all that is stored", "does not apply: no operation here writes records again"),
+    6: (
+        "a local change re-sends all that is stored",
+        "nothing writes records again but a node whose own log was forked, which seals that log's tail once (`fork`)",
+    ),
     7: ("bookkeeping of gaps drifts away from the rows", "`tests/live/test_store_cuts.py`"),
     8: ("a counter goes backwards at a restart", "`tests/swarm/test_power_cuts.py`; safeguard `epoch-per-life`"),
     9: ("re-balancing of a tree forgets who had announced what", "`tests/unit/mesh/engines/test_dissemination.py`"),
