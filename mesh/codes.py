@@ -215,7 +215,7 @@ _TABLE: dict[Code, tuple[str, str, str]] = {
     ),
     Code.SUBSCRIPTIONS_TOO_MANY: (
         "too many subscriptions",
-        "A session has a limited number of subscriptions, each with a number of its own; a node, of patterns in all of them.",
+        "A session has a limited number of subscriptions, each with its own number, and of patterns in them; so has a node.",
         "Use wildcards, or another session, or another node.",
     ),
     Code.OVERLOADED: (

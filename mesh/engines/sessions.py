@@ -44,8 +44,13 @@ class SessionConfig:
     subscriptions_max: int = 1_024
     patterns_max: int = 256
     """Of one subscription ..."""
-    all_patterns_max: int = 262_144
-    """... and of all subscriptions of all sessions: what matching a channel has to remember. Guess: some 200 MB."""
+    session_patterns_max: int = 8_192
+    """... of all subscriptions of a session, so that no client takes all that there are ..."""
+    all_patterns_max: int = 65_536
+    """... and of all sessions: what matching a channel has to remember.
+
+    Measured: 1 kB for a pattern of three levels, so 70 MB; 7.6 kB for one of 16 that shares none of its parts, so 500 MB.
+    """
     attach_timeout_ms: int = 10_000
     publisher_bytes_max: int = 128
     history_page_max: int = 1_000
@@ -59,6 +64,7 @@ class SessionConfig:
         require(self.patterns_max >= 1 and self.history_page_max >= 1, "limits are positive")
         require(self.attach_timeout_ms > 0 and self.goaway_ms > 0, "times are positive")
         require(self.cursor_runs_max >= 1 and self.all_patterns_max >= 1, "limits are positive")
+        require(1 <= self.session_patterns_max <= self.all_patterns_max, "session_patterns_max: 1 to all_patterns_max")
         require(1 <= self.publisher_bytes_max <= 128, "publisher_bytes_max: 1 to 128")
 
 
@@ -75,6 +81,8 @@ class Session:
     """For each, the runs of the cursor that it began with, and how many patterns it has."""
     runs: int = 0
     """Of all those cursors."""
+    patterns: int = 0
+    """Of all those subscriptions."""
 
 
 @dataclass
@@ -113,7 +121,7 @@ class Sessions:
         seat = self.sessions.pop(session, None)
         if seat is None:
             return []
-        self.patterns -= sum(patterns for _, patterns in seat.subscriptions.values())
+        self.patterns -= seat.patterns
         return [SetTimer(Timer(ATTACH, (session,)), None)]
 
     def admit(self, session: SessionId, operation: ClientOperation) -> list[Outcome] | None:
@@ -133,6 +141,7 @@ class Sessions:
                     return [_refuse(session, operation, Code.FIELD_INVALID, f"there is no subscription {subscription}")]
                 runs, patterns = seat.subscriptions.pop(subscription)
                 seat.runs -= runs
+                seat.patterns -= patterns
                 self.patterns -= patterns
                 return None
             case CreditGrant(subscription, messages, size):
@@ -181,6 +190,9 @@ class Sessions:
             text = f"the cursors of a session's subscriptions have at most {self.config.cursor_runs_max} runs"
             return [_refuse(seat.session, operation, Code.SUBSCRIPTIONS_TOO_MANY, text)]
         patterns = len(operation.patterns)
+        if seat.patterns + patterns > self.config.session_patterns_max:
+            text = f"all subscriptions of a session have at most {self.config.session_patterns_max} patterns"
+            return [_refuse(seat.session, operation, Code.SUBSCRIPTIONS_TOO_MANY, text)]
         if self.patterns + patterns > self.config.all_patterns_max:
             text = f"all subscriptions at this node have at most {self.config.all_patterns_max} patterns"
             return [_refuse(seat.session, operation, Code.SUBSCRIPTIONS_TOO_MANY, text)]
@@ -188,6 +200,7 @@ class Sessions:
         if refused is None:
             seat.subscriptions[number] = runs, patterns
             seat.runs += runs
+            seat.patterns += patterns
             self.patterns += patterns
         return refused
 
@@ -231,8 +244,9 @@ class Sessions:
             assert len(seat.subscriptions) <= self.config.subscriptions_max
             assert seat.attached or not seat.subscriptions
             assert seat.runs == sum(runs for runs, _ in seat.subscriptions.values()) <= self.config.cursor_runs_max
-        held = (patterns for seat in self.sessions.values() for _, patterns in seat.subscriptions.values())
-        assert self.patterns == sum(held)
+            held = sum(patterns for _, patterns in seat.subscriptions.values())
+            assert seat.patterns == held <= self.config.session_patterns_max
+        assert self.patterns == sum(seat.patterns for seat in self.sessions.values())
 
 
 def _refuse(session: SessionId, operation: ClientOperation, code: Code, text: str) -> Outcome:

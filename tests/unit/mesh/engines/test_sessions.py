@@ -66,6 +66,8 @@ def goodbye(code: Code, text: str, *seats: SessionId) -> list[Outcome]:
         ({"sessions_max": 0}, "limits are positive"),
         ({"subscriptions_max": 0}, "limits are positive"),
         ({"all_patterns_max": 0}, "limits are positive"),
+        ({"session_patterns_max": 0}, "session_patterns_max: 1 to all_patterns_max"),
+        ({"session_patterns_max": 7, "all_patterns_max": 6}, "session_patterns_max: 1 to all_patterns_max"),
         ({"patterns_max": 0}, "limits are positive"),
         ({"history_page_max": 0}, "limits are positive"),
         ({"attach_timeout_ms": 0}, "times are positive"),
@@ -268,7 +270,7 @@ def test_subscriptions_are_bounded_and_each_has_a_number_of_its_own() -> None:
 
 
 def test_the_patterns_of_all_sessions_are_bounded_together() -> None:
-    one = attached(replace(CONFIG, all_patterns_max=3))
+    one = attached(replace(CONFIG, session_patterns_max=3, all_patterns_max=3))
     one.on_opened(OTHER, "", at())
     one.admit(OTHER, Attach("other", 1))
     one.admit(SEAT, Subscribe(1, ("a", "b")))
@@ -282,6 +284,22 @@ def test_the_patterns_of_all_sessions_are_bounded_together() -> None:
     one.check_all()
     one.on_closed(OTHER)
     assert one.patterns == 0
+    one.check_all()
+
+
+def test_the_patterns_of_a_session_are_bounded_so_that_it_does_not_take_those_of_others() -> None:
+    one = attached(replace(CONFIG, session_patterns_max=3, all_patterns_max=5))
+    one.on_opened(OTHER, "", at())
+    one.admit(OTHER, Attach("other", 1))
+    one.admit(SEAT, Subscribe(1, ("a", "b")))
+
+    text = "all subscriptions of a session have at most 3 patterns"
+    assert one.admit(SEAT, Subscribe(2, ("c", "d"))) == refused(Code.SUBSCRIPTIONS_TOO_MANY, text, 2)
+    assert one.admit(SEAT, Subscribe(2, ("c",))) is None
+    assert one.admit(OTHER, Subscribe(1, ("a", "b"))) is None
+    one.check_all()
+    assert one.admit(SEAT, Unsubscribe(1)) is None
+    assert one.admit(SEAT, Subscribe(1, ("d", "e"))) is None
     one.check_all()
 
 
