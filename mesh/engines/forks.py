@@ -13,13 +13,15 @@ back each time, as long as the names before the two batches differ.
 Of a log of its own a node rescues what lies beyond the end, on its own disk and on its peers': it seals the same records
 under the same names in its present log, where everybody takes them, and copies are known by their names.
 
-Proofs are kept in memory: both histories lie on disks, and whoever compares them finds the proof again.
+Proofs are kept in memory, so many of each node's logs: both histories lie on disks, and whoever compares them finds the
+proof again. Only where an end changes what this node tells of its log are the peers compared with anew.
 
 Invariants, checked by `check`: every forked log has its proof, which says where it ends; all of it is bounded.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -42,6 +44,7 @@ from mesh.effects import (
 from mesh.frames import Forked, Want
 from mesh.log.batch import POSITION_MAX, Batch, agreed, contradict, verify
 from mesh.log.holdings import DEAD_LOG_MARGIN_MS, Holdings
+from mesh.log.record import TTL_MS_MAX
 from mesh.peers import Peers
 from mesh.types import US_PER_MS, LinkId, LogId, NodeId, Now
 
@@ -50,8 +53,9 @@ TELL_MS = 100
 """Proofs are told so often at most: of a log whose end moves again and again only the last is."""
 TELL_MAX = 8
 """Of how many logs a link is told at a time."""
-FORKS_MAX = 4_096
-"""Logs whose proof is kept, about 1 KB each; a member that forks more than that stays with its own kind of noise."""
+FORKS_MAX = 64
+"""Logs of one node whose proof is kept, about 1 KB each: who signs for more of them takes no room of other nodes' logs. What it
+forks beyond stays different where it was stored differently, as all forks would without proofs."""
 ACCUSED_MAX = 64
 """Batches for which the other one is being read from the disk."""
 LOAD_BYTES = 4 << 20
@@ -85,6 +89,12 @@ class Forks:
     """Reads of what lies beyond the end of our own logs, and how far that goes."""
     rescued: dict[bytes, None] = field(default_factory=dict)
     """Batches of ours that were rescued, by name: every peer that is asked may have them."""
+    forked: Counter[NodeId] = field(default_factory=Counter)
+    """How many logs of each node have a proof."""
+    learnt_ms: dict[LogId, int] = field(default_factory=dict)
+    """When the first proof of a log was learnt, by our clock."""
+    due: dict[LogId, None] = field(default_factory=dict)
+    """Logs of which we tell less since they ended: it is time to compare once the proof was told."""
     telling: bool = False
     """The timer for telling is set."""
     next_request: int = REQUEST_STEP
@@ -97,6 +107,8 @@ class Forks:
         """A batch that verifies cannot stand beside what is held: find what it contradicts."""
         if self.holdings.is_beyond(batch):
             return self._rescue(batch) if batch.log.node == self.own and self._holds(batch) else []
+        if not self._has_room(batch.log):  # before anything is read
+            return [Count("forks_dropped_total")]
         near = (self.holdings.at_hand(batch.log, batch.first), self.holdings.at_hand(batch.log, batch.last + 1))
         for held in (*near, *self.holdings.pending.values()):
             if held is not None and contradict(batch, held):
@@ -142,6 +154,8 @@ class Forks:
             self.fault = "two batches that contradict nothing"
             return []
         if self._is_known(frame) or not self.is_member(one.log.node):
+            if self.holdings.forked.get(one.log) == agreed(one, other):  # who tells it needs not be told
+                self._told(link, one.log)
             return []
         if not self._has_room(one.log):  # before two keys and two signatures are looked at
             return [Count("forks_dropped_total")]
@@ -155,7 +169,14 @@ class Forks:
         return self.holdings.is_gone(log, stamp) or (end is not None and end <= agreed(proof.one, proof.other))
 
     def _has_room(self, log: LogId) -> bool:
-        return log in self.proofs or len(self.proofs) < FORKS_MAX
+        return log in self.proofs or self.forked[log.node] < FORKS_MAX
+
+    def _told(self, link: LinkId, log: LogId) -> None:
+        """A link knows the proof of a log, or need not know it any more."""
+        logs = self.untold.get(link, {})
+        logs.pop(log, None)
+        if not logs:
+            self.untold.pop(link, None)
 
     def _learn(self, sender: LinkId | None, proof: Forked, now: Now) -> list[Outcome]:
         log, end = proof.one.log, agreed(proof.one, proof.other)
@@ -164,8 +185,15 @@ class Forks:
         if not self._has_room(log):
             return [Count("forks_dropped_total")]
         is_new = log not in self.proofs
+        if is_new:
+            self.forked[log.node] += 1
+            self.learnt_ms[log] = now.wall_ms
         self.proofs[log] = proof
         self.holdings.fork(log, end)
+        if log in self.holdings.stored and self.holdings.stored_of(log).last >= end:
+            self.due[log] = None
+        if sender is not None:
+            self._told(sender, log)
         for other in self.peers.links():
             if other != sender:
                 self.untold.setdefault(other, {})[log] = None
@@ -178,7 +206,7 @@ class Forks:
         return outcomes
 
     def _tell_soon(self, now: Now) -> list[Outcome]:
-        if self.telling or not self.untold:
+        if self.telling or not (self.untold or self.due):
             return []
         self.telling = True
         return [SetTimer(Timer(TELL), now.mono_us + TELL_MS * US_PER_MS)]
@@ -196,7 +224,7 @@ class Forks:
         self.untold.pop(link, None)
 
     def on_tell_timer(self, now: Now) -> list[Outcome]:
-        """Tell every link some of what it has not been told; then it is time to compare what the histories agree on."""
+        """Tell every link some of what it has not been told; then it is time to compare what we tell less of now."""
         self.telling = False
         outcomes: list[Outcome] = []
         for link, logs in list(self.untold.items()):
@@ -205,7 +233,10 @@ class Forks:
                 outcomes.append(Send((link,), self.proofs[log]))
             if not logs:
                 del self.untold[link]
-        return [*outcomes, RepairDue(), *self._tell_soon(now)]
+        told = [log for log in self.due if not any(log in logs for logs in self.untold.values())]
+        for log in told:
+            del self.due[log]
+        return [*outcomes, *([RepairDue()] if told else []), *self._tell_soon(now)]
 
     # --- rescuing ----------------------------------------------------------------------------------------------------
 
@@ -247,22 +278,33 @@ class Forks:
     # --- forgetting --------------------------------------------------------------------------------------------------
 
     def expire(self, dead_ms: int) -> None:
-        """Forget the proofs of logs that are gone, once nothing that they forbid can live."""
+        """Forget the proofs of logs that are gone, once nothing that they forbid can live.
+
+        A stamp may be a lie: what nobody has brought for as long as a message may live at most is proved again if it comes.
+        """
         for log, proof in list(self.proofs.items()):
             expires_ms = max(proof.one.head.expires_ms, proof.other.head.expires_ms)
+            expires_ms = min(expires_ms, self.learnt_ms[log] + TTL_MS_MAX)
             if log not in self.holdings.received and expires_ms + DEAD_LOG_MARGIN_MS <= dead_ms:
-                del self.proofs[log], self.holdings.forked[log]
+                del self.proofs[log], self.holdings.forked[log], self.learnt_ms[log]
+                self.forked[log.node] -= 1
+                if not self.forked[log.node]:
+                    del self.forked[log.node]
                 self.reach.pop(log, None)
-                for logs in self.untold.values():
-                    logs.pop(log, None)
+                self.due.pop(log, None)
+                for link in list(self.untold):
+                    self._told(link, log)
 
     def check(self) -> None:
         """Assert that all is bounded."""
-        assert len(self.proofs) == len(self.holdings.forked) <= FORKS_MAX
+        assert len(self.proofs) == len(self.holdings.forked) == len(self.learnt_ms)
+        assert max(self.forked.values(), default=0) <= FORKS_MAX
         assert len(self.accused) <= ACCUSED_MAX
 
     def check_all(self) -> None:
         """Assert that every forked log has a proof that says where it ends."""
         assert {log: agreed(p.one, p.other) for log, p in self.proofs.items()} == self.holdings.forked
         assert all(log in self.proofs for logs in self.untold.values() for log in logs)
-        assert self.reach.keys() <= self.proofs.keys()
+        assert self.forked == Counter(log.node for log in self.proofs)
+        assert self.reach.keys() | self.due.keys() <= self.proofs.keys()
+        assert all(self.untold.values())

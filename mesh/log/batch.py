@@ -21,7 +21,7 @@ import msgpack
 from mesh.clocks.hybrid import stamp_ms
 from mesh.crypto import NAME_BYTES, PUBLIC_BYTES, SIGNATURE_BYTES, Signer, Suite, name_of
 from mesh.errors import DecodeError
-from mesh.log.record import RECORD_BYTES_MAX, UNPACK_ERRORS, Record, decode_records, unpacked
+from mesh.log.record import RECORD_BYTES_MAX, TTL_MS_MAX, UNPACK_ERRORS, Record, decode_records, unpacked
 from mesh.types import NODE_ID_BYTES, LogId, NodeId, log_of
 
 FORMAT = 1
@@ -282,7 +282,8 @@ def verify(batch: Batch, mesh: bytes, suite: Suite, known_epochs: dict[tuple[Nod
 def _content_fault(batch: Batch, records: list[Record]) -> str:
     """Whether the header tells the truth about the records; empty if it does."""
     if not records:
-        return ""
+        too_late = batch.head.expires_ms > stamp_ms(batch.head.stamp) + TTL_MS_MAX
+        return "the header's expiry is later than any record's" if too_late else ""
     is_one = len(records) == 1  # as often as not: no loops are made for it
     expires_ms = records[0].expires_ms if is_one else max(record.expires_ms for record in records)
     if batch.head.stamp != records[-1].stamp or batch.head.expires_ms != expires_ms:

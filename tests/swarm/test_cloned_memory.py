@@ -11,13 +11,19 @@ import pytest
 
 from mesh.clocks.vector import VersionVector
 from mesh.effects import LinkDown, SessionClosed
-from mesh.engines.forks import Forks
+from mesh.engines.forks import FORKS_MAX, Forks
 from mesh.engines.intake import Intake
+from mesh.frames import Forked
+from mesh.log.batch import NO_NAME, Epoch, epoch_statement, seal
 from mesh.operations import Goodbye
+from mesh.types import LogId
+from mesh.wire.frames import encode_frame
 from sim import checkers
+from sim.links import Pipe
 from sim.network import Network
 from sim.workload import App
 from sim.world import Machine, World
+from tests.samples import record
 
 
 @pytest.fixture(autouse=True)
@@ -99,15 +105,46 @@ def test_a_resumed_snapshot_loses_nothing_that_others_stored_and_nothing_that_it
     assert set(map(tuple, shown.values())) == {tuple(b"%d" % number for number in range(1, 9))}
 
 
-def put_back(seed: int, *cuts: bool) -> tuple[World, list[App], set[bytes]]:
+class Liar:
+    """A member's host that shows one peer two histories of each of ever more logs, of which it publishes nothing."""
+
+    def __init__(self, world: World, name: str, victim: str, logs: int) -> None:
+        self.machine, self.victim, self.left = world.machines[name], victim, logs
+        assert self.machine.node is not None
+        self.identity = self.machine.node.identity
+        self.key = world.suite.signer(b"k" * 32)
+        world.mangle = self.leave
+
+    def proof(self, number: int) -> Forked:
+        mine = self.identity
+        signed = mine.signer.sign(epoch_statement(mine.mesh, mine.node, number, self.key.public))
+        epoch, log = Epoch(mine.node, number, self.key.public, signed), LogId(mine.node, number)
+        one, other = (seal(log, 1, NO_NAME, [record(1, text)], self.key, epoch) for text in (b"one", b"other"))
+        return Forked(one.stripped(), other.stripped())
+
+    def leave(self, machine: Machine, pipe: Pipe, packed: bytes) -> list[bytes]:
+        frames = [packed]
+        if machine is self.machine and pipe.path.target == self.victim:
+            for _ in range(min(self.left, 200)):
+                frames.append(encode_frame(self.proof(self.left)))
+                self.left -= 1
+        return frames
+
+
+def put_back(seed: int, *cuts: bool, lies: int = 0) -> tuple[World, list[App], set[bytes]]:
     """One moment of Ana is gone back to once for each of these, cut off or not; what was published by then."""
     world = World(seed, Network.even(delay_us=20_000))
-    for at, name in enumerate(("ana", "ben", "cy")):
-        world.add(name, "eu", ("ana", "ben", "cy")[:at])
+    names = ("ana", "ben", "cy", "dan")[: 4 if lies else 3]
+    for at, name in enumerate(names):
+        world.add(name, "eu", names[:at])
     apps = [App(world, f"at-{name}", [name]) for name in ("ana", "ben", "cy")]
     for app in apps:
         app.subscribe("#", cursor=VersionVector())
     world.run(1)
+    if lies:
+        liar = Liar(world, "dan", "ben", lies)
+        world.run(60)
+        assert liar.left == 0
     ana = world.machines["ana"]
     said: set[bytes] = set()
 
@@ -124,7 +161,7 @@ def put_back(seed: int, *cuts: bool) -> tuple[World, list[App], set[bytes]]:
     world.run(3)
     for number, (snapshot, is_cut) in enumerate(zip(snapshots, cuts, strict=True)):
         if is_cut:
-            world.cut(["ana"], ["ben", "cy"])
+            world.cut(["ana"], names[1:])
         snapshot.resume(world, ana)
         apps.append(App(world, f"another-{number}", ["ana"]))
         apps[-1].subscribe("#", cursor=VersionVector())
@@ -150,6 +187,18 @@ def test_a_memory_that_is_put_back_again_and_again_loses_nothing(seed: int, cuts
     assert checkers.everything(apps) == []
     for app in apps:
         assert {shown.record.payload for shown in app.diaries[1].shown} == said
+
+
+def test_a_member_that_forks_logs_by_the_thousand_takes_no_room_of_the_proof_of_anothers() -> None:
+    world, apps, said = put_back(1, *[True], lies=4_200)
+
+    assert world.converged()
+    assert checkers.everything(apps) == []
+    for app in apps:
+        assert {shown.record.payload for shown in app.diaries[1].shown} == said
+    for machine in world.machines.values():
+        assert machine.node is not None
+        assert len(machine.node.forks.proofs) == FORKS_MAX + 1
 
 
 def _nothing(*_: Any) -> list[Any]:

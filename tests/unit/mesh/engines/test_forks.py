@@ -2,6 +2,7 @@
 
 import pytest
 
+from mesh.clocks.hybrid import stamp_of
 from mesh.codes import Code
 from mesh.effects import Count, ForkFound, Load, Loaded, Outcome, Ranges, RepairDue, Report, Rescued, Send
 from mesh.engines import forks as module
@@ -9,10 +10,11 @@ from mesh.engines.forks import ACCUSED_MAX, FORKS_MAX, LOAD_BYTES, REACH_MAX, TA
 from mesh.frames import Forked, Want
 from mesh.log.batch import POSITION_MAX, Batch
 from mesh.log.holdings import DEAD_LOG_MARGIN_MS, Holdings
+from mesh.log.record import TTL_MS_MAX
 from mesh.peers import Peer
 from mesh.types import LinkId, LogId
-from tests.engine_samples import TO_ANA, TO_BEN, TO_CY, at, set_timer, table, to_ben, to_cy
-from tests.samples import ANA, BEN, CY, MESH, SUITE, Writer, received, record, rekeyed
+from tests.engine_samples import TO_ANA, TO_BEN, TO_CY, at, keep, set_timer, table, to_ana, to_ben, to_cy
+from tests.samples import ANA, BEN, CY, MESH, SUITE, WALL_MS, Writer, received, record, rekeyed
 
 
 def forks(*peers: Peer, holdings: Holdings | None = None) -> Forks:
@@ -179,11 +181,11 @@ def test_nobody_is_asked_for_more_than_so_much() -> None:
 def test_a_proof_goes_on_to_all_but_who_told_it_and_only_once() -> None:
     ours, theirs = histories()
     told = proof(ours.batches[1], theirs.batches[1])
-    one = forks()
+    one = forks(to_ben(), to_cy(), to_ana())
 
     assert one.on_forked(TO_BEN, told, at()) == found(ours.log, 1)
-    assert one.on_forked(TO_CY, told, at(1)) == []
-    assert one.on_tell_timer(at(100)) == [Send((TO_CY,), told), RepairDue()]
+    assert one.on_forked(TO_CY, told, at(1)) == []  # it knows it already, and is not told
+    assert one.on_tell_timer(at(100)) == [Send((TO_ANA,), told)]
     assert one.fault == ""
     assert not one.untold
     checked(one)
@@ -197,8 +199,60 @@ def test_of_several_proofs_the_one_that_lies_first_counts_and_is_told() -> None:
     assert one.on_forked(TO_BEN, first, at()) == found(ours.log, 3)
     assert one.on_forked(TO_BEN, second, at(1)) == [ForkFound(ours.log, 1)]
     assert one.on_forked(TO_BEN, third, at(2)) == []
-    assert one.on_tell_timer(at(100)) == [Send((TO_CY,), second), RepairDue()]
+    assert one.on_tell_timer(at(100)) == [Send((TO_CY,), second)]
     checked(one)
+
+
+def test_who_tells_what_it_would_have_been_told_is_not_told_it_and_who_tells_less_is() -> None:
+    ours, theirs = histories()
+    first, second, third = (proof(ours.batches[n], theirs.batches[n]) for n in (3, 2, 1))
+    one = forks(to_ben(), to_cy())
+
+    one.on_forked(TO_BEN, second, at())
+    one.on_forked(TO_CY, first, at(1))
+    assert one.untold == {TO_CY: {ours.log: None}}
+    one.on_forked(TO_CY, third, at(2))
+    assert one.untold == {TO_BEN: {ours.log: None}}
+    one.on_forked(TO_BEN, third, at(3))
+
+    assert one.on_tell_timer(at(100)) == []
+    checked(one)
+
+
+@pytest.mark.parametrize(("stored", "end", "changes"), [(1, 1, True), (3, 1, True), (1, 2, False), (0, 0, False)])
+def test_peers_are_compared_with_once_they_were_told_where_the_end_changes_what_they_hear_of_the_log(
+    stored: int, end: int, changes: bool
+) -> None:
+    ours, theirs = histories(common=max(end, 1), count=1) if end else histories(common=0)
+    one = forks(holdings=held(*ours.batches[:stored]))
+    told = proof(ours.batches[end], theirs.batches[end])
+
+    one.on_forked(TO_BEN, told, at())
+
+    assert one.on_tell_timer(at(100)) == [Send((TO_CY,), told), *([RepairDue()] if changes else [])]
+    assert one.on_tell_timer(at(200)) == []
+    checked(one)
+
+
+def test_who_has_nobody_else_to_tell_compares_too() -> None:
+    ours, theirs = histories()
+    one = forks(to_ben(), holdings=held(*ours.batches))
+
+    assert one.on_forked(TO_BEN, proof(ours.batches[1], theirs.batches[1]), at()) == found(ours.log, 1)
+    assert one.on_tell_timer(at(100)) == [RepairDue()]
+
+
+def test_comparing_waits_until_all_were_told() -> None:
+    one = forks(to_ben())
+    for epoch in range(TELL_MAX + 1):
+        ours, theirs = Writer(epoch=epoch), Writer(epoch=epoch)
+        batches = ours.write(), theirs.write(payload=b"other")
+        if epoch == TELL_MAX:
+            keep(one.holdings, batches[0])
+        one.on_forked(TO_CY, proof(*batches), at())
+
+    assert RepairDue() not in one.on_tell_timer(at(100))
+    assert RepairDue() in one.on_tell_timer(at(200))
 
 
 def test_what_is_no_proof_is_refused_and_says_why() -> None:
@@ -230,18 +284,22 @@ def test_proofs_about_strangers_and_about_what_has_vanished_are_of_no_interest()
     assert one.fault == strange.fault == ""
 
 
-def test_only_so_many_proofs_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "FORKS_MAX", 1)
-    (a, b), (c, d) = histories(), histories(node=BEN)
+def test_only_so_many_logs_of_one_node_have_their_proofs_kept_and_take_no_room_of_anothers() -> None:
     one = forks()
-    one.on_forked(TO_BEN, proof(a.batches[2], b.batches[2]), at())
+    for epoch in range(100, 100 + FORKS_MAX):
+        a, b = Writer(epoch=epoch), Writer(epoch=epoch)
+        a.write(2), b.write(2)
+        a.write(), b.write(payload=b"other")
+        assert one.on_forked(TO_BEN, proof(a.batches[1], b.batches[1]), at())[0] == ForkFound(a.log, 2)
+    (c, d), (e, f) = histories(), histories(node=BEN)
+    dropped = [Count("forks_dropped_total")]
 
-    assert FORKS_MAX == 4_096
-    assert one.on_forked(TO_BEN, proof(c.batches[1], d.batches[1]), at()) == [Count("forks_dropped_total")]
-    assert one.on_forked(TO_BEN, proof(a.batches[1], b.batches[1]), at()) == [ForkFound(a.log, 1)]
-    one.holdings.receive(received(c.batches[0]))
-    one.holdings.receive(received(c.batches[1]))
-    assert one.on_conflict(TO_BEN, d.batches[1], at()) == [Count("forks_dropped_total")]
+    assert one.on_forked(TO_BEN, proof(c.batches[1], d.batches[1]), at()) == dropped
+    assert one.on_forked(TO_BEN, proof(e.batches[1], f.batches[1]), at())[0] == ForkFound(e.log, 1)
+    assert one.on_forked(TO_BEN, proof(a.batches[0], Writer(epoch=a.epoch).write()), at()) == [ForkFound(a.log, 0)]
+    keep(one.holdings, *c.batches[:2])
+    assert one.on_conflict(TO_BEN, d.batches[1], at()) == dropped
+    assert one.forked == {ANA: FORKS_MAX, BEN: 1}
     checked(one)
 
 
@@ -261,8 +319,8 @@ def test_a_link_is_told_all_when_it_comes_up_a_few_at_a_time_and_nothing_once_it
     first, second = one.on_tell_timer(at(100)), one.on_tell_timer(at(200))
 
     told = [Send((TO_CY,), one.proofs[log]) for log in logs]
-    assert first == [*told[:TELL_MAX], RepairDue(), set_timer(TELL, ms=200)]
-    assert second == [told[TELL_MAX], RepairDue()]
+    assert first == [*told[:TELL_MAX], set_timer(TELL, ms=200)]
+    assert second == [told[TELL_MAX]]
     checked(one)
 
 
@@ -315,9 +373,9 @@ def test_a_lone_node_that_holds_nothing_beyond_the_end_has_nothing_to_rescue() -
     ours, theirs = histories()
     one = owner(ours.batches[0], peers=())
 
-    fork, report = one.on_forked(TO_BEN, proof(ours.batches[1], theirs.batches[1]), at())
+    fork, timer, report = one.on_forked(TO_BEN, proof(ours.batches[1], theirs.batches[1]), at())
 
-    assert (fork, type(report)) == (ForkFound(ours.log, 1), Report)
+    assert (fork, timer, type(report)) == (ForkFound(ours.log, 1), set_timer(TELL, ms=100), Report)
 
 
 def test_what_a_peer_holds_of_our_other_history_is_rescued_once_if_we_signed_it() -> None:
@@ -391,5 +449,22 @@ def test_a_proof_goes_once_its_log_is_gone_and_nothing_that_it_forbids_can_live(
     one.expire(dead_ms)
 
     assert (one.proofs, holdings.forked, one.reach) == ({}, {}, {})
-    assert one.on_tell_timer(at(100)) == [RepairDue()]
+    assert (one.forked, one.learnt_ms, one.due, one.untold) == ({}, {}, {}, {})
+    assert one.on_tell_timer(at(100)) == []
     checked(one)
+
+
+def test_a_proof_whose_stamps_are_a_lie_is_forgotten_when_no_message_of_its_time_can_live() -> None:
+    late = stamp_of(WALL_MS + 100 * TTL_MS_MAX)
+    one = forks()
+    for epoch in (1, 2):
+        batches = [Writer(epoch=epoch).seal([record(1, text, stamp=late)]) for text in (b"one", b"other")]
+        assert one.on_forked(TO_BEN, proof(*batches), at(ms=epoch))[0] == ForkFound(batches[0].log, 0)
+
+    one.expire(WALL_MS + 1 + TTL_MS_MAX + DEAD_LOG_MARGIN_MS - 1)
+    assert len(one.proofs) == 2
+    one.expire(WALL_MS + 1 + TTL_MS_MAX + DEAD_LOG_MARGIN_MS)
+    checked(one)
+
+    assert [log.epoch for log in one.proofs] == [2]
+    assert one.forked == {ANA: 1}

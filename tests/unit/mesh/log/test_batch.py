@@ -7,7 +7,7 @@ from typing import Any
 import msgpack
 import pytest
 
-from mesh.clocks.hybrid import stamp_of
+from mesh.clocks.hybrid import stamp_ms, stamp_of
 from mesh.crypto import name_of
 from mesh.errors import DecodeError
 from mesh.log import batch as b
@@ -33,7 +33,7 @@ from mesh.log.batch import (
     stamp_wall_ms,
     verify,
 )
-from mesh.log.record import Record
+from mesh.log.record import TTL_MS_MAX, Record
 from mesh.types import LogId
 from tests.samples import ANA, BEN, DAY_MS, MESH, SIGNER_OF, SUITE, WALL_MS, Writer, received, record, rekeyed
 
@@ -358,6 +358,17 @@ def test_the_epoch_of_a_batch_that_does_not_pass_is_not_remembered() -> None:
     assert verify(unsigned, MESH, SUITE, known) == "the signature does not verify"
     assert verify(altered, MESH, SUITE, known) == "the body is not the one that was signed"
     assert known == {}
+
+
+def test_without_its_body_a_batch_says_no_later_expiry_than_a_record_may_have() -> None:
+    writer = Writer()
+    batch = writer.write()
+    longest = stamp_ms(batch.head.stamp) + TTL_MS_MAX
+
+    for expires_ms, fault in ((longest, ""), (longest + 1, "the header's expiry is later than any record's")):
+        header = encode_header(batch.head._replace(expires_ms=expires_ms))
+        signature = writer.signer.sign(header)
+        assert judged(Batch(header, None, signature, batch.epoch_public, batch.epoch_proof)) == fault
 
 
 def test_an_epoch_has_one_key() -> None:
