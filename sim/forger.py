@@ -14,7 +14,7 @@ from mesh.clocks.hybrid import stamp_of
 from mesh.crypto import SEED_BYTES, Signer
 from mesh.log.batch import NO_NAME, Batch, Epoch, epoch_statement, seal
 from mesh.log.record import Record, encode_record
-from mesh.types import LogId, NodeId
+from mesh.types import Address, LogId, NodeId
 from sim.clock import WALL_MS
 from sim.diary import Entry, Ledger
 from sim.machine import Machine
@@ -25,6 +25,8 @@ EVERY_US = 250_000
 """It writes something new so often, at most: a member is not faster than its processor."""
 TTL_MS = 3_600_000
 CHANNEL = "room/1"
+CROWD = 64
+"""So many addresses it makes up at once."""
 COMMON = 3
 """So many batches its two histories share, if one key signs both."""
 
@@ -51,6 +53,7 @@ class Forger:
     histories: tuple[History, History] = field(default_factory=lambda: (History("left"), History("right")))
     _epochs: list[tuple[Epoch, Signer]] = field(default_factory=list)
     _written: int = 0
+    _crowd: int = 0
 
     def is_time(self, peer: str = "") -> bool:
         """Whether it may write something new, or tell a peer something again."""
@@ -154,3 +157,13 @@ class Forger:
         lies = [(NodeId(other.node_id), here.address) for other in others]
         lies += [(NodeId(here.node_id), other.address) for other in others]
         return [f.Members(certificates, tuple(lies))]
+
+    def crowd(self, peer: str) -> list[f.Frame]:
+        """Nodes that nobody knows are said to be at addresses where nobody is, each time others, if it is time for it."""
+        if not self.is_time(f"crowd of {peer}"):
+            return []
+        first, self._crowd = self._crowd, self._crowd + CROWD
+        numbers = range(first, self._crowd)
+        return [
+            f.Members((), tuple((NodeId(number.to_bytes(32)), Address(f"nobody-{number}", 1)) for number in numbers))
+        ]

@@ -5,9 +5,9 @@ A hostile member has a certificate and an honest node; its host changes what tha
 `withhold` (batches and announcements never leave), `forget` (what repair asks and answers never leaves), `deny` (answers
 say that it has nothing), `boast` (vectors claim what it has not), `flood` (every frame leaves many times), `forge`
 (batches in others' names), `fork` (a log of its own with two histories, one for each half of its peers), `eclipse` (false
-addresses of everybody); what these three make stands in `sim.forger`; `past` and `future` (it speaks another version of
-the protocol). Deeds of clients: `bad-fields`, `flood`,
-`skip-attach`, `huge`, and `silent` (many connections on which nothing is ever said).
+addresses of everybody), `crowd` (ever new addresses of nobody); what these four make stands in `sim.forger`; `past` and
+`future` (it speaks another version of the protocol). Deeds of clients: `bad-fields`, `flood`, `skip-attach`, `huge`, and
+`silent` (many connections on which nothing is ever said).
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import msgpack
 
 from mesh import frames as f
 from mesh.effects import Requested
+from mesh.errors import DecodeError
 from mesh.log.batch import Batch
 from mesh.operations import Attach, CreditGrant, Draft, Inspect, Publish, Subscribe
 from mesh.types import SessionId
@@ -38,6 +39,17 @@ HUGE_BYTES = 3 << 20
 """Above any limit on records."""
 
 
+@dataclass(eq=False, slots=True)
+class Evil:
+    """A deed that a node's host goes on doing."""
+
+    what: str
+    share_ppm: int
+    """To how many frames in a million."""
+    done: Callable[[], None]
+    """Hears of it when it is done."""
+
+
 @dataclass
 class Hostiles:
     """Who has gone bad in a world, and how."""
@@ -45,8 +57,8 @@ class Hostiles:
     world: World
     ledger: Ledger
     """Where a host that publishes by itself writes down what."""
-    deeds: dict[str, tuple[str, int, Callable[[], None]]] = field(default_factory=dict)
-    """By node: what it does, to how many frames in a million, and who hears of it when it does."""
+    deeds: dict[str, list[Evil]] = field(default_factory=dict)
+    """By node: each is done to what the one before has left."""
     rng: Stream = field(init=False)
     _kept: dict[str, deque[bytes]] = field(default_factory=dict)
     _forgers: dict[str, Forger] = field(default_factory=dict)
@@ -56,30 +68,39 @@ class Hostiles:
         self.rng = self.world.rng.fork("hostile")
 
     def turn(self, node: str, deed: str, share_ppm: int, done: Callable[[], None] = lambda: None) -> Callable[[], None]:
-        """A member goes bad; what is returned makes it honest again."""
-        self.deeds[node] = deed, share_ppm, done
-        self._forgers[node] = Forger(self.world, self.world.machines[node], self.rng.fork(node), self.ledger)
+        """A member goes bad, or worse; what is returned ends this deed, and no other that goes on."""
+        evil = Evil(deed, share_ppm, done)
+        if node not in self.deeds:
+            self._forgers[node] = Forger(self.world, self.world.machines[node], self.rng.fork(node), self.ledger)
+        self.deeds.setdefault(node, []).append(evil)
         self.world.mangle = self._leave
 
         def end() -> None:
-            self.deeds.pop(node, None)
+            self.deeds[node].remove(evil)
+            if not self.deeds[node]:
+                del self.deeds[node]
             if not self.deeds:
                 self.world.mangle = None
 
         return end
 
     def _leave(self, machine: Machine, pipe: Pipe, packed: bytes) -> list[bytes]:
-        deed = self.deeds.get(machine.name)
-        if deed is None:
+        deeds = self.deeds.get(machine.name)
+        if deeds is None:
             return [packed]
-        what, share_ppm, done = deed
         self._kept.setdefault(machine.name, deque(maxlen=KEPT_FRAMES)).append(packed)
-        if not self.rng.chance(share_ppm):
+        frames = [packed]
+        for evil in deeds:
+            frames = [left for frame in frames for left in self._done(evil, machine, pipe, frame)]
+        return frames
+
+    def _done(self, evil: Evil, machine: Machine, pipe: Pipe, packed: bytes) -> list[bytes]:
+        if not self.rng.chance(evil.share_ppm):
             return [packed]
-        changed = self._changed(what, machine, pipe, packed)
+        changed = self._changed(evil.what, machine, pipe, packed)
         if changed != [packed]:
-            self.world.cover(f"hostile/{what}")
-            done()
+            self.world.cover(f"hostile/{evil.what}")
+            evil.done()
         return changed
 
     def _changed(self, what: str, machine: Machine, pipe: Pipe, packed: bytes) -> list[bytes]:
@@ -99,15 +120,16 @@ class Hostiles:
                 return _of_tomorrow(packed)
             case "eclipse":
                 return self._misled(machine, pipe, packed)
+            case "crowd":
+                return [packed, *map(encode_frame, self._forgers[machine.name].crowd(pipe.path.target))]
             case _:
-                frame = decode_frame(packed)
-                assert frame is not None
-                return [encode_frame(each) for each in _said_by(what, frame)]
+                frame = _read(packed)
+                return [packed] if frame is None else [encode_frame(each) for each in _said_by(what, frame)]
 
     def _misled(self, machine: Machine, pipe: Pipe, packed: bytes) -> list[bytes]:
         """False addresses in place of true ones, and now and then beside whatever else is said."""
         forger = self._forgers[machine.name]
-        frame = decode_frame(packed)
+        frame = _read(packed)
         if isinstance(frame, f.Members):
             return list(map(encode_frame, forger.misled(frame.certificates)))
         return [packed, *map(encode_frame, forger.misled() if forger.is_time(pipe.path.target) else ())]
@@ -154,10 +176,21 @@ class Hostiles:
             self.world.hear(machine, Requested(session, Inspect((1 << 20) + each)))
 
 
+def _read(packed: bytes) -> f.Frame | None:
+    """A frame that leaves; None for what another deed has left of it."""
+    try:
+        return decode_frame(packed)
+    except DecodeError:
+        return None
+
+
 def _of_tomorrow(packed: bytes) -> list[bytes]:
     """A frame as a later version might say it: another version in HELLO, one element more, and a frame that is new."""
+    frame = _read(packed)
+    if frame is None:
+        return [packed]
     said = msgpack.unpackb(packed, strict_map_key=False)
-    if isinstance(decode_frame(packed), f.Hello):
+    if isinstance(frame, f.Hello):
         said[1] += 1
     return [msgpack.packb([*said, "of tomorrow"]), msgpack.packb([FRAME_OF_TOMORROW, {"what": "nobody knows"}])]
 

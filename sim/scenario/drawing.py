@@ -138,9 +138,12 @@ def _bad(cast: Cast) -> list[str]:
 OF_OTHER_VERSIONS = ("past", "future")
 """What a host says of itself as it greets: drawn at any other moment it does nothing."""
 
+ONLY_IN_FILES = ("crowd",)
+"""What does nothing for as long as books have room, which they have in what a seed draws."""
+
 
 def _hostile(cast: Cast, rng: Stream) -> dict[str, Any]:
-    deed = rng.choice([deed for deed in get_args(HostileDeed) if deed not in OF_OTHER_VERSIONS])
+    deed = rng.choice([deed for deed in get_args(HostileDeed) if deed not in (*OF_OTHER_VERSIONS, *ONLY_IN_FILES)])
     return {"hostile": {"node": rng.choice(_bad(cast)), "does": deed, "share": 100_000 + rng.below(900_000)}}
 
 

@@ -194,6 +194,7 @@ HostileDeed = Literal[
     "forge",
     "fork",
     "eclipse",
+    "crowd",
     "past",
     "future",
 ]

@@ -6,7 +6,7 @@ from mesh import frames as f
 from mesh.engines.journal import Journal, Verdict
 from mesh.log.batch import contradict, verify
 from mesh.types import LinkId, NodeId
-from sim.forger import COMMON, EVERY_US, Forger
+from sim.forger import COMMON, CROWD, EVERY_US, Forger
 from sim.network import Network
 from sim.workload import App
 from sim.world import World
@@ -89,6 +89,19 @@ def test_lies_about_addresses_put_everybody_at_the_liar_and_the_liar_at_everybod
     assert frame == f.Members(
         (b"certificate",), ((NodeId(ana.node_id), eve.address), (NodeId(eve.node_id), ana.address))
     )
+
+
+def test_a_crowd_is_ever_new_addresses_of_nobody_for_each_peer() -> None:
+    world = two()
+    eve = forger(world, "eve")
+
+    (first,), (second,) = eve.crowd("ana"), eve.crowd("ben")
+    assert eve.crowd("ana") == []
+    world.now_us += EVERY_US
+    (third,) = eve.crowd("ana")
+
+    told = [each for frame in (first, second, third) if isinstance(frame, f.Members) for each in frame.addresses]
+    assert len(set(told)) == len({node for node, _ in told}) == len({address for _, address in told}) == 3 * CROWD
 
 
 @pytest.mark.parametrize("keys", [1, 2])

@@ -1,10 +1,14 @@
 """What a bad host makes of the frames that leave its node."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from mesh import frames as f
 from mesh.wire.frames import decode_frame, encode_frame
-from sim.hostile import _of_tomorrow, _said_by
+from sim.hostile import FLOOD_TIMES, Hostiles, _of_tomorrow, _said_by
+from sim.links import Pipe
+from sim.network import Network
+from sim.world import World
 from tests.link_samples import hello
 
 
@@ -21,3 +25,63 @@ def test_a_host_of_tomorrow_says_more_than_is_understood_and_all_that_is() -> No
 def test_a_host_of_the_past_greets_with_a_version_of_the_past_and_says_the_rest_as_it_is() -> None:
     assert _said_by("past", hello()) == [replace(hello(), version=0)]
     assert _said_by("past", f.Alive(7)) == [f.Alive(7)]
+
+
+# --- several deeds of one node ----------------------------------------------------------------------------------------
+
+
+def two() -> tuple[World, Hostiles, Callable[[f.Frame], list[bytes]]]:
+    """Eve, who may go bad, linked to ana; and what leaves her host of a frame for ana."""
+    world = World(5, Network.even(delay_us=10_000))
+    world.add("ana", "eu")
+    world.add("eve", "us", ("ana",))
+    world.run(1)
+    hostiles, eve = Hostiles(world, {}), world.machines["eve"]
+    (pipe,) = (pipe for pipe in eve.links.values() if isinstance(pipe, Pipe))
+    return world, hostiles, lambda frame: hostiles._leave(eve, pipe, encode_frame(frame))
+
+
+def test_deeds_of_one_node_that_overlap_are_all_done_and_each_ends_by_itself() -> None:
+    world, hostiles, leaves = two()
+    seen: list[str] = []
+    end_flood = hostiles.turn("eve", "flood", 1_000_000, lambda: seen.append("flood"))
+    end_withhold = hostiles.turn("eve", "withhold", 1_000_000, lambda: seen.append("withhold"))
+
+    assert leaves(f.IHave(())) == []
+    assert leaves(f.Alive(1)) == FLOOD_TIMES * [encode_frame(f.Alive(1))]
+    assert seen == ["flood", *FLOOD_TIMES * ["withhold"], "flood"]
+    end_flood()
+    assert (leaves(f.IHave(())), leaves(f.Alive(1))) == ([], [encode_frame(f.Alive(1))])
+    assert world.mangle is not None
+    end_withhold()
+    assert leaves(f.IHave(())) == [encode_frame(f.IHave(()))]
+    assert (world.mangle, hostiles.deeds) == (None, {})
+
+
+def test_one_deed_twice_is_two_of_which_one_may_end() -> None:
+    _, hostiles, leaves = two()
+    ends = [hostiles.turn("eve", "flood", 1_000_000) for _ in range(2)]
+
+    assert len(leaves(f.Alive(1))) == FLOOD_TIMES**2
+    ends[1]()
+    assert len(leaves(f.Alive(1))) == FLOOD_TIMES
+
+
+def test_what_a_deed_has_broken_passes_the_others_as_it_is() -> None:
+    _, hostiles, leaves = two()
+    hostiles.turn("eve", "future", 1_000_000)
+    for deed in ("withhold", "future", "eclipse"):
+        hostiles.turn("eve", deed, 1_000_000)
+
+    left = leaves(f.Alive(1))
+
+    assert len(left) >= 3
+    assert any(decode_frame(each) is None for each in left)
+
+
+def test_garbled_frames_pass_other_deeds() -> None:
+    _, hostiles, leaves = two()
+    for deed in ("garble", "withhold", "future", "eclipse"):
+        hostiles.turn("eve", deed, 1_000_000)
+
+    assert all(leaves(f.Alive(number)) for number in range(200))
