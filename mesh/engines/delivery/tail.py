@@ -34,6 +34,9 @@ from mesh.types import US_PER_MS, LogId, Now, SessionId
 
 HOLE = "delivery.hole"
 COVERAGE = "delivery.coverage"
+HOLES_TOGETHER = 8
+"""Holes that are noticed within so small a part of `hole_ms` are waited for together, as long as the last of them asks."""
+LOOK_AGAIN_US = 100_000
 REQUEST_STEP = 4
 """Engines number their reads in steps, each from its own start, so that the node knows whose an answer is."""
 
@@ -67,6 +70,15 @@ class DeliveryConfig:
         require(self.messages_max == 4_096, "messages_max: a batch holds up to 4096 records, and so must a delivery")
 
 
+@dataclass(slots=True)
+class Holes:
+    """Holes of a log, all below a position, that were noticed between two moments (monotonic µs)."""
+
+    through: int
+    began_us: int
+    ended_us: int
+
+
 @dataclass
 class Tail:
     """The readers of this node, and the front of every log."""
@@ -91,8 +103,8 @@ class Tail:
     """Logs whose next batch waits for copies to be compared."""
     hungry: OrderedDict[tuple[SessionId, int], None] = field(default_factory=OrderedDict)
     """Readers that are behind, have credit, and wait for their turn."""
-    holes: dict[LogId, int] = field(default_factory=dict)
-    """The last position of the hole that each log waits at: behind it begins another, younger one."""
+    holes: dict[LogId, list[Holes]] = field(default_factory=dict)
+    """For each log that waits at a hole, its holes by when they were noticed."""
     expiry_ms: int = 0
     """What expires up to this time is dead; the node says it before each settling."""
     next_request: int = 2
@@ -171,33 +183,62 @@ class Tail:
         outcomes: list[Outcome] = []
         if runs and runs[0][0] == horizon + 1:
             outcomes += self._deliver(log, *runs.pop(0), late=False)
-        if runs and self.horizon.get(log, 0) >= self.holes.get(log, 0) and log not in self.held_up:
-            self.holes[log] = runs[0][0] - 1
-            outcomes.append(SetTimer(Timer(HOLE, (log,)), now.mono_us + self.config.hole_ms * US_PER_MS))
+        if runs and log not in self.held_up:
+            outcomes += self._notice(log, stored.last, now)
         return outcomes
 
+    def _notice(self, log: LogId, through: int, now: Now) -> list[Outcome]:
+        """There are holes below a position: each has its time from when it was noticed, those of some moments together."""
+        horizon, hole_us = self.horizon.get(log, 0), self.config.hole_ms * US_PER_MS
+        known = [holes for holes in self.holes.get(log, ()) if holes.through > horizon]
+        self.holes[log] = known
+        if not known:
+            known.append(Holes(through, now.mono_us, now.mono_us))
+            return [SetTimer(Timer(HOLE, (log,)), now.mono_us + hole_us)]
+        newest = known[-1]
+        if through > newest.through:
+            if len(known) > 1 and now.mono_us - newest.began_us < hole_us // HOLES_TOGETHER:
+                newest.through, newest.ended_us = through, now.mono_us
+            else:
+                known.append(Holes(through, now.mono_us, now.mono_us))
+        return []
+
     def on_hole_timer(self, log: LogId, now: Now) -> list[Outcome]:
-        """A hole has stood for long: report it and go on behind it, unless somebody who can be reached can fill it."""
-        self.holes.pop(log, None)
-        if not self._held(log):
-            return []
-        horizon = self.horizon.get(log, 0)
-        stored = self.holdings.stored_of(log)
-        runs = stored.within(horizon + 1, max(stored.last, horizon + 1))
-        if not runs or runs[0][0] == horizon + 1:
-            return self._advance(log, now)
-        first, last = horizon + 1, runs[0][0] - 1
-        if self.can_fill(log, first, last):
-            self.holes[log] = last
-            return [SetTimer(Timer(HOLE, (log,)), now.mono_us + self.config.hole_ms * US_PER_MS)]
-        self.horizon[log] = last
+        """Holes have stood for long: report them and go on behind them, unless somebody who can be reached can fill one."""
+        hole_us = self.config.hole_ms * US_PER_MS
+        known = self.holes.pop(log, [])
+        younger = [holes for holes in known if holes.ended_us + hole_us > now.mono_us]
+        through = max((holes.through for holes in known if holes not in younger), default=0)
+        outcomes: list[Outcome] = []
+        while self._held(log) and log not in self.held_up:
+            horizon = self.horizon.get(log, 0)
+            stored = self.holdings.stored_of(log)
+            runs = stored.within(horizon + 1, max(stored.last, horizon + 1))
+            if not runs or runs[0][0] == horizon + 1 or runs[0][0] > through:  # filled, or younger
+                if younger:
+                    self.holes[log] = younger
+                    outcomes.append(SetTimer(Timer(HOLE, (log,)), younger[0].ended_us + hole_us))
+                return [*outcomes, *self._advance(log, now)]
+            first, last = horizon + 1, runs[0][0] - 1
+            if self.can_fill(log, first, last):
+                return [*outcomes, *self._notice(log, stored.last, now)]
+            self.horizon[log] = last
+            outcomes += self._tell_hole(log, first, last)
+            outcomes += self._deliver(log, *runs[0], late=False)
+        if self._held(log):  # copies are being compared, which takes a read: look at the same holes again after it
+            self.holes[log] = known
+            outcomes.append(SetTimer(Timer(HOLE, (log,)), now.mono_us + LOOK_AGAIN_US))
+        return outcomes
+
+    def _tell_hole(self, log: LogId, first: int, last: int) -> list[Outcome]:
+        """Report a hole that was given up to whoever was not told what would have filled it."""
         outcomes: list[Outcome] = []
         for reader in self.readers.values():
             told = reader.extra if reader.cursor is None else reader.cursor
             if not told.covers(log, first, last):
                 reader.told_missing.add(log, first, last)
                 outcomes.append(self._gap(reader, log, first, last, self._why_missing(log, first, last)))
-        return [*outcomes, *self._advance(log, now)]
+        return outcomes
 
     def _why_missing(self, log: LogId, first: int, last: int) -> GapReason:
         """Whether a hole is lost, as far as can be known: every member was asked, and none has it."""

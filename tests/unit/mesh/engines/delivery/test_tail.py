@@ -7,6 +7,7 @@ from mesh.clocks.vector import VersionVector
 from mesh.codes import Code
 from mesh.effects import Load, OfNames, Ranges, Report, Tell
 from mesh.engines.delivery import COVERAGE, HOLE, DeliveryConfig
+from mesh.engines.delivery.tail import Holes
 from mesh.errors import ConfigError
 from mesh.log.batch import BATCH_BYTES_MAX, Batch
 from mesh.operations import (
@@ -143,7 +144,7 @@ def test_what_was_stored_before_this_life_may_be_delivered_as_far_as_it_has_no_h
     assert sorted(desk.settle(), key=repr) == sorted(timers, key=repr)
     assert desk.delivery.horizon == {LOG: 2, BENS: 0, whole.log: 1}
     assert desk.delivery.deliverable == VersionVector([(LOG, [(1, 2)]), (whole.log, [(1, 1)])])
-    assert desk.delivery.holes == {LOG: 3, BENS: 1}
+    assert desk.delivery.holes == {LOG: [Holes(4, 0, 0)], BENS: [Holes(2, 0, 0)]}
 
 
 # --- holes -----------------------------------------------------------------------------------------------------------
@@ -191,7 +192,77 @@ def test_a_hole_that_somebody_can_fill_is_waited_for() -> None:
     desk.fillable = True
 
     assert desk.delivery.on_hole_timer(LOG, at(30_000)) == [set_timer(HOLE, LOG, ms=60_000)]
-    assert desk.delivery.holes == {LOG: 2}
+    assert desk.delivery.holes == {LOG: [Holes(3, 30_000_000, 30_000_000)]}
+
+
+def test_holes_that_began_together_are_given_up_together() -> None:
+    desk, batches = Desk(), written(7)
+    desk.subscribe()
+    desk.store(batches[0], batches[2], batches[4], batches[6])
+    desk.settle()
+
+    assert desk.delivery.on_hole_timer(LOG, at(30_000)) == [
+        outcome
+        for number in (1, 3, 5)
+        for outcome in (
+            gap(number + 1, number + 1, GapReason.MISSING),
+            messages(number + 2, number + 2, *of(batches[number + 1])),
+        )
+    ]
+    assert desk.delivery.holes == {}
+
+
+def test_holes_have_their_time_by_when_they_began_and_not_by_what_lies_before_them() -> None:
+    desk, batches = Desk(), written(11)
+    desk.subscribe()
+    for number, ms in ((0, 0), (2, 0), (4, 1_000), (6, 4_000), (8, 4_750), (10, 4_751)):
+        desk.store(batches[number])
+        desk.settle(ms)
+
+    kept = desk.delivery.holes[LOG]
+    assert kept == [Holes(3, 0, 0), Holes(7, 1_000_000, 4_000_000), Holes(11, 4_750_000, 4_751_000)]
+    first = desk.delivery.on_hole_timer(LOG, at(30_000))
+    early = desk.delivery.on_hole_timer(LOG, at(33_000))
+    second = desk.delivery.on_hole_timer(LOG, at(34_000))
+    last = desk.delivery.on_hole_timer(LOG, at(34_751))
+
+    again = [set_timer(HOLE, LOG, ms=34_000)]
+    assert first == [gap(2, 2, GapReason.MISSING), messages(3, 3, *of(batches[2])), *again]
+    assert early == again
+    assert [each for each in second if each in (gap(4, 4, GapReason.MISSING), gap(6, 6, GapReason.MISSING))] == [
+        gap(4, 4, GapReason.MISSING),
+        gap(6, 6, GapReason.MISSING),
+    ]
+    assert second[-1] == set_timer(HOLE, LOG, ms=34_751)
+    assert gap(8, 8, GapReason.MISSING) in last and gap(10, 10, GapReason.MISSING) in last
+    assert desk.delivery.holes == {} and desk.delivery.horizon == {LOG: 11}
+
+
+def test_holes_are_looked_at_again_once_copies_were_compared() -> None:
+    desk, ana, ben = Desk(), Writer(ANA), Writer(BEN)
+    sealed = [
+        ana.seal([record(number, b"%d" % number, publisher=who, stamp=stamp_of(WALL_MS) + number)])
+        for number, who in ((1, "x"), (2, "x"), (7, "pub"), (8, "x"), (9, "x"))
+    ]
+    desk.subscribe()
+    desk.store(ben.seal([record(7, b"other", stamp=stamp_of(WALL_MS) + 99)]))
+    desk.settle()
+    desk.store(sealed[0], sealed[2], sealed[4])
+    desk.settle()
+
+    told = desk.delivery.on_hole_timer(LOG, at(30_000))
+    meanwhile = desk.delivery.on_hole_timer(LOG, at(30_100))
+    desk.load(Load(2, OfNames("pub", 7, 7, 7), 8 << 20))
+    after = desk.delivery.on_hole_timer(LOG, at(30_200))
+
+    assert told == [
+        gap(2, 2, GapReason.MISSING),
+        Load(2, OfNames("pub", 7, 7, 7), 8 << 20),
+        set_timer(HOLE, LOG, ms=30_100),
+    ]
+    assert meanwhile == [set_timer(HOLE, LOG, ms=30_200)]
+    assert gap(4, 4, GapReason.MISSING) in after
+    assert desk.delivery.horizon[LOG] == 5
 
 
 def test_a_hole_that_nobody_can_fill_is_reported_and_what_fills_it_is_late() -> None:
