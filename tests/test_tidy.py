@@ -197,7 +197,7 @@ BROKEN: list[tuple[Rule, str, str, int]] = [
     (names_say_something, "mesh/a.py", "x = 1\nclass C:\n def load_data(self): pass\n", 3),
     (todos_name_their_issue, "mesh/a.py", "x = 1\ny = 2  # TODO: later\n", 2),
     (todos_name_their_issue, "mesh/a.py", "x = 1\ny = 2  # FIXME\n", 2),
-    (no_path_of_one_machine, "docs/a.md", "see\n`/work/main`\n", 2),
+    (no_path_of_one_machine, "docs/a.md", "see\n`/home/ana`\n", 2),
     (no_path_of_one_machine, "Makefile", "x:\n\tcd /tmp && ls\n", 2),
 ]
 SOUND: list[tuple[Rule, str, str]] = [
