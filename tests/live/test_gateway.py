@@ -6,7 +6,9 @@ Nobody else is disturbed.
 import asyncio
 import contextlib
 import json
+import math
 import os
+import time
 import urllib.error
 import urllib.request
 from collections.abc import AsyncIterator
@@ -23,6 +25,7 @@ from mesh.clocks.vector import VersionVector
 from mesh.codes import Code
 from mesh.operations import Attach, SlowPolicy, Subscribe
 from mesh.wire.operations import encode_operation
+from nodes.gateway.native import HANDSHAKE_TIMEOUT_S
 from nodes.sdk.client import connect
 from tests.live.programs import mesh_of, play, status_of, until
 
@@ -245,3 +248,43 @@ def test_health_and_metrics(tmp_path: Path) -> None:
         assert float(lines["gossamer_sessions"]) >= 1
 
     play(work)
+
+
+def test_who_says_a_byte_now_and_then_is_closed_and_others_notice_nothing(tmp_path: Path) -> None:
+    async def dawdle(host: str, port: int) -> float:
+        """For how long a connection stands on which a request comes byte by byte; `inf` if it outlives the request."""
+        reader, writer = await asyncio.open_connection(host, port)
+        began_s = time.monotonic()
+        try:
+            for byte in b"GET / HTTP/1.1\r\nHost: gateway\r\nX: " + b"y" * 40:
+                writer.write(bytes([byte]))
+                with contextlib.suppress(ConnectionError):
+                    await writer.drain()
+                try:
+                    async with asyncio.timeout(0.25):
+                        assert await reader.read(1 << 16) is not None
+                        return time.monotonic() - began_s
+                except TimeoutError:
+                    continue
+                except ConnectionError:
+                    return time.monotonic() - began_s
+            return math.inf
+        finally:
+            writer.close()
+
+    async def work() -> tuple[list[float], float]:
+        async with gateway_of(tmp_path) as gateway, connect(gateway) as client:
+            host, _, port = gateway.removeprefix("ws://").partition(":")
+            slow = [asyncio.create_task(dawdle(host, int(port))) for _ in range(20)]
+            slowest_s = 0.0
+            while not all(task.done() for task in slow):
+                began_s = time.monotonic()
+                await client.publish("fine", b"and well", timeout=5)
+                slowest_s = max(slowest_s, time.monotonic() - began_s)
+                await asyncio.sleep(0.2)
+            return [await task for task in slow], slowest_s
+
+    stood_s, slowest_s = asyncio.run(work())
+
+    assert all(HANDSHAKE_TIMEOUT_S - 1 < each < HANDSHAKE_TIMEOUT_S + 5 for each in stood_s), stood_s
+    assert slowest_s < 2
