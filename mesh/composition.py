@@ -126,7 +126,8 @@ class Composition:
         self.repair = Repair(
             wants, holdings, peers, rng.fork("repair"), self.roster.everyone_speaks, self.serving.behind
         )
-        self.forks = Forks(identity.mesh, self.suite, holdings, peers, self.roster.members.__contains__, identity.node)
+        is_member, room = self.roster.members.__contains__, self.intake.rescue_room
+        self.forks = Forks(identity.mesh, self.suite, holdings, peers, is_member, identity.node, room)
         self.receipts = Receipts(config.receipts, identity.node, identity.region, holdings, peers)
         self.sessions = Sessions(config.sessions, identity.node, identity.region, config.version, config.gateways)
         self.delivery = Delivery(config.delivery, holdings, self.repair.can_fill, self.repair.has_asked_everyone)

@@ -109,8 +109,8 @@ class Node(Composition):
                 return self.repair.on_stall_timer(key[0], now)
             case receipts.TELL:
                 return self.receipts.tell_gathered()
-            case forks.TELL:
-                return self.forks.on_tell_timer(now)
+            case forks.TELL | forks.RESCUE:
+                return self.forks.on_timer(timer.kind, now)
             case sessions.ATTACH:
                 self._doors_touched = True
                 return self.sessions.on_attach_timer(key[0])
@@ -167,7 +167,7 @@ class Node(Composition):
                 case e.ForkFound(log, end):
                     self._run(self.repair.on_fork(log, end, now), now)
                 case e.Rescued(records):
-                    self.intake.rescued.append(records)
+                    self.intake.rescue(records)
                 case e.RepairDue():
                     self._run(self.repair.compare_all(now), now)
                 case _:
@@ -362,6 +362,8 @@ class Node(Composition):
             return []
         self.repair.on_disk_blocked(until_us)
         outcomes = self.intake.on_append_failed(now)
+        if self.intake.lost_rescued:
+            outcomes += self.forks.on_append_failed(now)
         for batch, link in entries:
             for gone in self.receipts.on_take_back(batch.log, batch.first, batch.last):
                 self.intake.hold_back(gone.session, gone.first)

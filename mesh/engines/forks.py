@@ -11,7 +11,8 @@ A proof may lie far behind the place where the histories part. Its finder asks t
 back each time, as long as the names before the two batches differ.
 
 Of a log of its own a node rescues what lies beyond the end, on its own disk and on its peers': it seals the same records
-under the same names in its present log, where everybody takes them, and copies are known by their names.
+under the same names in its present log, where everybody takes them, and copies are known by their names. It does so only
+while its disk takes publishes, and so many bytes at a time; after a failed append it begins anew.
 
 Proofs are kept in memory, so many of each node's logs: both histories lie on disks, and whoever compares them finds the
 proof again. Only where an end changes what this node tells of its log are the peers compared with anew.
@@ -44,11 +45,14 @@ from mesh.effects import (
 from mesh.frames import Forked, Want
 from mesh.log.batch import POSITION_MAX, Batch, agreed, contradict, verify
 from mesh.log.holdings import DEAD_LOG_MARGIN_MS, Holdings
-from mesh.log.record import TTL_MS_MAX
+from mesh.log.record import TTL_MS_MAX, Record
 from mesh.peers import Peers
 from mesh.types import US_PER_MS, LinkId, LogId, NodeId, Now
 
 TELL = "forks.tell"
+RESCUE = "forks.rescue"
+RESCUE_MS = 250
+"""How often it is looked whether there is room to go on rescuing."""
 TELL_MS = 100
 """Proofs are told so often at most: of a log whose end moves again and again only the last is."""
 TELL_MAX = 8
@@ -79,6 +83,8 @@ class Forks:
     peers: Peers
     is_member: Callable[[NodeId], bool]
     own: NodeId
+    room: Callable[[Now], int]
+    """How many bytes of records may be rescued now; none while the disk takes no publishes."""
     proofs: dict[LogId, Forked] = field(default_factory=dict)
     untold: dict[LinkId, dict[LogId, None]] = field(default_factory=dict)
     """What each link has still to be told."""
@@ -87,6 +93,12 @@ class Forks:
     reach: dict[LogId, int] = field(default_factory=dict)
     tails: dict[int, tuple[LogId, int]] = field(default_factory=dict)
     """Reads of what lies beyond the end of our own logs, and how far that goes."""
+    unread: dict[LogId, int] = field(default_factory=dict)
+    """From where on the tails of our own logs have still to be read ..."""
+    unasked: dict[LogId, dict[LinkId, int]] = field(default_factory=dict)
+    """... and peers have to be asked for theirs."""
+    waiting: bool = False
+    """The timer for rescuing is set."""
     rescued: dict[bytes, None] = field(default_factory=dict)
     """Batches of ours that were rescued, by name: every peer that is asked may have them."""
     forked: Counter[NodeId] = field(default_factory=Counter)
@@ -106,7 +118,7 @@ class Forks:
     def on_conflict(self, link: LinkId, batch: Batch, now: Now) -> list[Outcome]:
         """A batch that verifies cannot stand beside what is held: find what it contradicts."""
         if self.holdings.is_beyond(batch):
-            return self._rescue(batch) if batch.log.node == self.own and self._holds(batch) else []
+            return self._on_others(link, batch, now) if batch.log.node == self.own and self._holds(batch) else []
         if not self._has_room(batch.log):  # before anything is read
             return [Count("forks_dropped_total")]
         near = (self.holdings.at_hand(batch.log, batch.first), self.holdings.at_hand(batch.log, batch.last + 1))
@@ -128,7 +140,7 @@ class Forks:
     def on_loaded(self, loaded: Loaded, now: Now) -> list[Outcome]:
         """The disk gave what lies where a batch wanted to stand, or beyond the end of a log of ours."""
         if loaded.request in self.tails:
-            return self._on_tail(loaded)
+            return self._on_tail(loaded, now)
         link, batch = self.accused.pop(loaded.request)
         for held in loaded.batches:
             if contradict(batch, held):
@@ -199,7 +211,7 @@ class Forks:
                 self.untold.setdefault(other, {})[log] = None
         outcomes: list[Outcome] = [ForkFound(log, end), *self._tell_soon(now)]
         if log.node == self.own:
-            outcomes += self._rescue_tail(log, end)
+            outcomes += self._rescue_all((log,), tuple(self.peers.links()), now)
         if is_new:
             about = {"node": log.node.hex()[:16], "epoch": log.epoch, "position": end + 1}
             outcomes.append(Report(Code.LOG_FORKED, about))
@@ -216,12 +228,20 @@ class Forks:
         if not self.proofs:
             return []
         self.untold[link] = dict.fromkeys(sorted(self.proofs))
-        own = [(log, self.holdings.forked[log]) for log in sorted(self.proofs) if log.node == self.own]
-        return [*self._tell_soon(now), *(outcome for log, end in own for outcome in self._ask((link,), log, end))]
+        return [*self._tell_soon(now), *self._rescue_all((), (link,), now)]
 
     def on_peer_down(self, link: LinkId) -> None:
         """A link is gone."""
         self.untold.pop(link, None)
+        for links in self.unasked.values():
+            links.pop(link, None)
+
+    def on_timer(self, kind: str, now: Now) -> list[Outcome]:
+        """It is time to tell, or to go on rescuing."""
+        if kind == TELL:
+            return self.on_tell_timer(now)
+        self.waiting = False
+        return self._go_on(now)
 
     def on_tell_timer(self, now: Now) -> list[Outcome]:
         """Tell every link some of what it has not been told; then it is time to compare what we tell less of now."""
@@ -240,39 +260,94 @@ class Forks:
 
     # --- rescuing ----------------------------------------------------------------------------------------------------
 
-    def _ask(self, links: tuple[LinkId, ...], log: LogId, end: int) -> list[Outcome]:
-        return [Send(links, Want(((log, end + 1, POSITION_MAX - 1),)))] if links else []
+    def _rescue_all(self, anew: tuple[LogId, ...], links: tuple[LinkId, ...], now: Now) -> list[Outcome]:
+        """Rescue what lies beyond the ends of our own logs: of these what is here, and of all what these links have.
 
-    def _rescue_tail(self, log: LogId, end: int) -> list[Outcome]:
-        """What lies beyond the end of a log of ours is read, here and at all peers."""
-        last = self.holdings.stored_of(log).last
-        outcomes = self._ask(tuple(self.peers.links()), log, end)
-        return outcomes + self._read_tail(log, end + 1, last) if last > end else outcomes
+        Logs are asked for at those links alone that were not asked for them, where they were forked before.
+        """
+        for log in anew or [log for log in sorted(self.proofs) if log.node == self.own]:
+            first = self.holdings.forked[log] + 1
+            if log in anew:
+                self.unread[log] = first
+            if links:
+                self.unasked.setdefault(log, {}).update(dict.fromkeys(links, first))
+        return self._go_on(now)
 
-    def _read_tail(self, log: LogId, first: int, last: int) -> list[Outcome]:
-        request, self.next_request = self.next_request, self.next_request + REQUEST_STEP
-        self.tails[request] = log, last
-        return [Load(request, Ranges(log, ((first, last),)), TAIL_BYTES)]
+    def on_append_failed(self, now: Now) -> list[Outcome]:
+        """Something that was rescued is in no log now: begin anew, when the disk takes something again."""
+        self.rescued.clear()
+        own = tuple(log for log in sorted(self.proofs) if log.node == self.own)
+        return self._rescue_all(own, tuple(self.peers.links()), now)
 
-    def _on_tail(self, loaded: Loaded) -> list[Outcome]:
-        log, last = self.tails.pop(loaded.request)
-        outcomes = [outcome for batch in loaded.batches for outcome in self._rescue(batch)]
-        if not loaded.complete and loaded.batches and loaded.batches[-1].last < last:
-            outcomes += self._read_tail(log, loaded.batches[-1].last + 1, last)
+    def _go_on(self, now: Now) -> list[Outcome]:
+        """Ask and read what is still to be rescued, if there is room for it; else look again in a moment."""
+        if not self.unread and not any(self.unasked.values()):
+            return []
+        if self.room(now) <= 0:
+            if self.waiting:
+                return []
+            self.waiting = True
+            return [SetTimer(Timer(RESCUE), now.mono_us + RESCUE_MS * US_PER_MS)]
+        outcomes: list[Outcome] = []
+        for log, links in self.unasked.items():
+            for first in sorted(set(links.values())):
+                asked = tuple(link for link, position in links.items() if position == first)
+                outcomes.append(Send(asked, Want(((log, first, POSITION_MAX - 1),))))
+        self.unasked.clear()
+        while self.unread and not self.tails:
+            log = next(iter(self.unread))
+            first, last = self.unread.pop(log), self.holdings.stored_of(log).last
+            if first <= last:  # it is not lost or gone meanwhile
+                request, self.next_request = self.next_request, self.next_request + REQUEST_STEP
+                self.tails[request] = log, last
+                outcomes.append(Load(request, Ranges(log, ((first, last),)), TAIL_BYTES))
         return outcomes
+
+    def _on_tail(self, loaded: Loaded, now: Now) -> list[Outcome]:
+        log, last = self.tails.pop(loaded.request)
+        outcomes: list[Outcome] = []
+        room = self.room(now)
+        for batch in loaded.batches:
+            records = self._to_rescue(batch)
+            if records and room <= 0:
+                self.unread.setdefault(log, batch.first)
+                break
+            room -= sum(len(record.raw) for record in records)
+            outcomes += self._rescue(batch, records)
+        else:
+            if not loaded.complete and loaded.batches and loaded.batches[-1].last < last:
+                self.unread.setdefault(log, loaded.batches[-1].last + 1)
+        return [*outcomes, *self._go_on(now)]
+
+    def _on_others(self, link: LinkId, batch: Batch, now: Now) -> list[Outcome]:
+        """A peer shows a batch of ours beyond the end of its log: rescue it now, or ask for it again when there is room."""
+        records = self._to_rescue(batch)
+        if records and self.room(now) <= 0:
+            links = self.unasked.setdefault(batch.log, {})
+            links[link] = min(links.get(link, batch.first), batch.first)
+            return self._go_on(now)
+        return self._rescue(batch, records)
 
     def _holds(self, batch: Batch) -> bool:
         return not verify(batch, self.mesh, self.suite, {})
 
-    def _rescue(self, batch: Batch) -> list[Outcome]:
-        """Seal the messages of a batch anew that stand in no other log."""
+    def _to_rescue(self, batch: Batch) -> list[Record]:
+        """The messages of a batch that stand nowhere else where others can have them."""
         if batch.name in self.rescued:
             return []
+        return [record for record in batch.records() if not self._stands_elsewhere(record, batch.log)]
+
+    def _stands_elsewhere(self, record: Record, log: LogId) -> bool:
+        runs = self.holdings.names.copies_elsewhere(*record.name, log)
+        return any(
+            run.place_at_most(record.sequence) <= self.holdings.forked.get(run.log, POSITION_MAX) for run in runs
+        )
+
+    def _rescue(self, batch: Batch, records: list[Record]) -> list[Outcome]:
+        """Have these messages of a batch sealed anew."""
         self.rescued[batch.name] = None
         while len(self.rescued) > RESCUED_MAX:
             del self.rescued[next(iter(self.rescued))]
-        elsewhere = self.holdings.names.copies_elsewhere
-        records = [r for r in batch.records() if not elsewhere(r.publisher, r.incarnation, r.sequence, batch.log)]
         return [Rescued(tuple(records))] if records else []
 
     # --- forgetting --------------------------------------------------------------------------------------------------
@@ -291,7 +366,8 @@ class Forks:
                 if not self.forked[log.node]:
                     del self.forked[log.node]
                 self.reach.pop(log, None)
-                self.due.pop(log, None)
+                for waits in (self.due, self.unread, self.unasked):
+                    waits.pop(log, None)
                 for link in list(self.untold):
                     self._told(link, log)
 
@@ -300,11 +376,12 @@ class Forks:
         assert len(self.proofs) == len(self.holdings.forked) == len(self.learnt_ms)
         assert max(self.forked.values(), default=0) <= FORKS_MAX
         assert len(self.accused) <= ACCUSED_MAX
+        assert len(self.tails) <= 1
 
     def check_all(self) -> None:
         """Assert that every forked log has a proof that says where it ends."""
         assert {log: agreed(p.one, p.other) for log, p in self.proofs.items()} == self.holdings.forked
         assert all(log in self.proofs for logs in self.untold.values() for log in logs)
         assert self.forked == Counter(log.node for log in self.proofs)
-        assert self.reach.keys() | self.due.keys() <= self.proofs.keys()
+        assert self.reach.keys() | self.due.keys() | self.unread.keys() | self.unasked.keys() <= self.proofs.keys()
         assert all(self.untold.values())

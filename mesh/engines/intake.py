@@ -32,6 +32,7 @@ from mesh.errors import require
 from mesh.log.batch import (
     BATCH_BYTES_MAX,
     BATCH_RECORDS_MAX,
+    BODY_BYTES_MAX,
     NO_NAME,
     Batch,
     Epoch,
@@ -57,6 +58,8 @@ RECORD_OVERHEAD_BYTES = 64
 """What a record's fixed fields take, rounded up; with it a draft's size is bounded without encoding it."""
 SEQUENCE_MAX = 1 << 53
 HOUR_US = 3_600_000_000
+RESCUED_BYTES_MAX = 1 << 22
+"""Records that wait to be sealed anew, unpacked: beyond, no more are rescued until those are sealed."""
 NUMBER_STEP = 1 << 20
 """Between the numbers of two epochs: lives are numbered farther apart than the epochs of one within their time."""
 
@@ -136,19 +139,7 @@ def draft_fault(draft: Draft, ttl_max_ms: int) -> tuple[Code, str] | None:
     ):
         return Code.FIELD_INVALID, f"headers are at most {HEADERS_MAX} pairs of text"
     if draft_bytes(draft) > RECORD_BYTES_MAX // 2:
-        large = 1 << 63
-        widest: tuple[Any, ...] = (
-            draft.channel,
-            "x" * 128,
-            large,
-            large,
-            large,
-            large,
-            large,
-            [],
-            headers,
-            draft.payload,
-        )
+        widest: tuple[Any, ...] = (draft.channel, "x" * 128, *[1 << 63] * 5, [], headers, draft.payload)
         size = len(encode_record(widest))
         if size > RECORD_BYTES_MAX:
             return Code.RECORD_TOO_LARGE, f"a message takes at most {RECORD_BYTES_MAX} bytes, this one takes {size}"
@@ -177,6 +168,11 @@ class Intake:
     """Names that are gathered, with the retries of them that came meanwhile (publisher, copies, regions)."""
     rescued: list[tuple[Record, ...]] = field(default_factory=list)
     """Messages that stand where a log of ours has two histories: they are sealed anew, as they are."""
+    rescued_bytes: int = 0
+    resealed: list[Batch] = field(default_factory=list)
+    """Batches of such messages that may not be stored yet."""
+    lost_rescued: bool = False
+    """Whether the last append that failed took such messages with it."""
     epoch: Epoch | None = None
     signer: Signer | None = None
     head: bytes = NO_NAME
@@ -247,7 +243,7 @@ class Intake:
         What a damaged row took is not, nor what lies where its log has two histories: a retry brings it again.
         """
         end = self.holdings.forked.get(run.log)
-        if end is not None and run.to_position - (run.last - sequence) > end:
+        if end is not None and run.place_at_most(sequence) > end:
             return False
         return self.holdings.received_of(run.log).covers(run.from_position, run.to_position)
 
@@ -268,6 +264,18 @@ class Intake:
             return Code.OVERLOADED, "too many publishes wait for the disk", config.overloaded_retry_ms
         return None
 
+    # --- rescuing ----------------------------------------------------------------------------------------------------
+
+    def rescue_room(self, now: Now) -> int:
+        """How many bytes of records may be sealed anew now: none where publishes would be refused for the disk."""
+        takes = self.free_bytes >= self.config.disk_reserve_bytes and now.mono_us >= self.blocked_until_us
+        return RESCUED_BYTES_MAX - self.rescued_bytes if takes and not self.draining else 0
+
+    def rescue(self, records: tuple[Record, ...]) -> None:
+        """Take messages that have to be sealed anew, as they are."""
+        self.rescued.append(records)
+        self.rescued_bytes += sum(len(record.raw) for record in records)
+
     # --- sealing -----------------------------------------------------------------------------------------------------
 
     def seal(self, now: Now, wall_ms: int) -> tuple[list[Batch], list[Outcome]]:
@@ -281,8 +289,7 @@ class Intake:
             if not self._open_epoch(now, wall_ms):
                 return [], self._refuse_all(Code.OVERLOADED, "too many epochs were opened within the hour")
             outcomes.append(Count("epochs_total"))
-        batches = [self._seal_one(list(records)) for records in self.rescued]
-        self.rescued = []
+        batches = self._seal_rescued() if self.rescued else []
         if not self.gathered:
             return batches, outcomes
         gathered, waiting = self.gathered, self.waiting
@@ -296,6 +303,22 @@ class Intake:
             outcomes += _placed_in(batch, gathered[start:end], waiting)
             start = end
         return batches, [*outcomes, Count("published_total", len(gathered))]
+
+    def _seal_rescued(self) -> list[Batch]:
+        """Seal what was rescued, but for what stands in a log by now: two places gave it."""
+        batches: list[Batch] = []
+        for records in self.rescued:
+            missing = [record for record in records if not self._stands(record)]
+            if missing:
+                batches.append(self._seal_one(missing))
+        self.rescued, self.rescued_bytes = [], 0
+        pending = self.holdings.pending
+        self.resealed = [batch for batch in (*self.resealed, *batches) if (batch.log, batch.first) in pending]
+        return batches
+
+    def _stands(self, record: Record) -> bool:
+        runs = self.holdings.names.find(*record.name)
+        return any(self._holds(run, record.sequence) for run in runs)
 
     def _is_anothers(self) -> bool:
         """Whether another process writes in our own log: a cloned memory does. Its log is left to it."""
@@ -359,6 +382,9 @@ class Intake:
         """An append failed: nothing more is sealed in this log, and nothing is accepted for a moment."""
         self.blocked_until_us = now.mono_us + self.config.disk_retry_ms * US_PER_MS
         self.epoch = self.signer = None
+        gone = [batch for batch in self.resealed if not self.holdings.has(batch.log, batch.first, batch.last)]
+        self.lost_rescued = bool(self.rescued or gone)
+        self.rescued, self.rescued_bytes, self.resealed = [], 0, []
         return self._refuse_all(Code.DISK_RESERVED, "the last append failed")
 
     def hold_back(self, session: SessionId, sequence: int) -> None:
@@ -381,7 +407,9 @@ class Intake:
         return _tell_refusals(refusals)
 
     def check(self) -> None:
-        """Assert that what is gathered is counted."""
+        """Assert that what is gathered or rescued is counted, and that the latter is bounded."""
+        assert self.rescued_bytes == sum(len(record.raw) for records in self.rescued for record in records)
+        assert self.rescued_bytes <= RESCUED_BYTES_MAX + BODY_BYTES_MAX
         assert len(self.waiting) == len(self.gathered)
         assert bool(self.gathered_bytes) == bool(self.gathered)
 

@@ -37,6 +37,10 @@ class NameRun(NamedTuple):
     to_position: int
     expires_ms: int
 
+    def place_at_most(self, sequence: int) -> int:
+        """The last position at which one of its sequences can stand: positions rise with the sequences."""
+        return self.to_position - (self.last - sequence)
+
 
 def _runs_of(batch: Batch) -> list[NameRun]:
     """The name runs of one batch, in the order in which they begin."""

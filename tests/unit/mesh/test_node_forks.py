@@ -4,12 +4,15 @@ from dataclasses import replace
 
 from mesh import effects as e
 from mesh import frames as f
+from mesh import operations as o
 from mesh.codes import Code
 from mesh.config import sim
 from mesh.effects import Count, Report
+from mesh.log.batch import seal
+from mesh.types import LogId
 from tests.engine_samples import TO_BEN, TO_CY
-from tests.node_samples import BINDING, about, ben, hello, linked, sent
-from tests.samples import received
+from tests.node_samples import BINDING, ME, about, ben, hello, linked, sent
+from tests.samples import received, record
 
 
 def test_a_fork_is_reported_once_and_the_log_takes_nothing_more() -> None:
@@ -77,3 +80,37 @@ def test_who_comes_up_is_told_of_all_forks_and_a_link_that_is_gone_of_none() -> 
 
     assert sent(proof, link=TO_CY) in told
     assert host.node.forks.untold == {}
+
+
+def test_what_was_rescued_and_could_not_be_written_is_rescued_again_when_there_is_room() -> None:
+    host = linked()
+    host.attach()
+    for sequence in (1, 2):
+        host.say(o.Publish((o.Draft("room/1", sequence, b"own %d" % sequence),)))
+        host.stored()
+    intake = host.node.intake
+    assert intake.epoch is not None and intake.signer is not None
+    log = LogId(ME.node, intake.epoch.number)
+    first, second = (host.node.holdings.at_hand(log, position) for position in (1, 2))
+    assert first is not None and second is not None
+    stamp = second.head.stamp + 1
+    clones = seal(log, 2, first.name, [record(1, b"clone's", publisher="x", stamp=stamp)], intake.signer, intake.epoch)
+
+    def reads(effects: list[e.Effect]) -> list[e.Load]:
+        return [one for one in effects if isinstance(one, e.Load)]
+
+    def payloads(appends: list[e.Append]) -> list[list[bytes]]:
+        return [[each.payload for batch in append.batches for each in batch.records()] for append in appends]
+
+    (load,) = reads(host.frame(f.Push(received(clones))))
+    host.tick(e.Loaded(load.request, (second,)), e.FrameReceived(TO_BEN, f.Push(received(clones)), 500))
+    assert payloads(host.appends) == [[b"own 2", b"clone's"]]
+    host.tick(e.StoreFailed(host.appends.pop().append, "the disk is full", 1 << 40))
+    assert not host.appends
+
+    (again,) = reads(host.tick(ms=host.ms + 1_000))
+    host.tick(e.Loaded(again.request, (second,)), e.FrameReceived(TO_BEN, f.Push(received(clones)), 500))
+
+    assert payloads(host.appends) == [[b"own 2", b"clone's"]]
+    host.stored()
+    assert {len(held.positions) for held in host.node.holdings.stored.values()} == {1}

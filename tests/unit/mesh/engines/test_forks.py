@@ -3,68 +3,23 @@
 import pytest
 
 from mesh.clocks.hybrid import stamp_of
-from mesh.codes import Code
-from mesh.effects import Count, ForkFound, Load, Loaded, Outcome, Ranges, RepairDue, Report, Rescued, Send
+from mesh.effects import Count, ForkFound, Loaded, RepairDue, Send
 from mesh.engines import forks as module
-from mesh.engines.forks import ACCUSED_MAX, FORKS_MAX, LOAD_BYTES, REACH_MAX, TAIL_BYTES, TELL, TELL_MAX, Forks
+from mesh.engines.forks import (
+    ACCUSED_MAX,
+    FORKS_MAX,
+    REACH_MAX,
+    TELL,
+    TELL_MAX,
+    Forks,
+)
 from mesh.frames import Forked, Want
-from mesh.log.batch import POSITION_MAX, Batch
+from mesh.log.batch import Batch
 from mesh.log.holdings import DEAD_LOG_MARGIN_MS, Holdings
 from mesh.log.record import TTL_MS_MAX
-from mesh.peers import Peer
-from mesh.types import LinkId, LogId
 from tests.engine_samples import TO_ANA, TO_BEN, TO_CY, at, keep, set_timer, table, to_ana, to_ben, to_cy
-from tests.samples import ANA, BEN, CY, MESH, SUITE, WALL_MS, Writer, received, record, rekeyed
-
-
-def forks(*peers: Peer, holdings: Holdings | None = None) -> Forks:
-    return Forks(
-        MESH, SUITE, holdings or Holdings(), table(*(peers or (to_ben(), to_cy()))), {ANA, BEN}.__contains__, CY
-    )
-
-
-def held(*batches: Batch, recent_bytes: int = 1 << 20, pending: tuple[Batch, ...] = ()) -> Holdings:
-    """Holdings that have stored these, and received those that are pending."""
-    holdings = Holdings(recent_bytes)
-    for batch in batches:
-        holdings.receive(received(batch))
-        holdings.store(received(batch))
-    for batch in pending:
-        holdings.receive(received(batch))
-    return holdings
-
-
-def histories(common: int = 1, count: int = 3, node: bytes = ANA) -> tuple[Writer, Writer]:
-    """Two histories of one log, in batches of one record, that agree on the first so many."""
-    one, other = Writer(node), Writer(node)  # type: ignore[arg-type]
-    for writer, payload in ((one, b"one"), (other, b"other")):
-        for _ in range(common):
-            writer.write()
-        for _ in range(count):
-            writer.write(payload=payload)
-    return one, other
-
-
-def proof(one: Batch, other: Batch) -> Forked:
-    return Forked(*sorted((one.stripped(), other.stripped()), key=lambda batch: (batch.first, batch.name)))
-
-
-def found(log: LogId, end: int, ms: float = 0) -> list[Outcome]:
-    """What the first proof of a log is followed by."""
-    about = {"node": log.node.hex()[:16], "epoch": log.epoch, "position": end + 1}
-    return [ForkFound(log, end), set_timer(TELL, ms=ms + 100), Report(Code.LOG_FORKED, about)]
-
-
-def load(request: int, log: LogId, *ranges: tuple[int, int]) -> list[Outcome]:
-    return [Load(request, Ranges(log, ranges), LOAD_BYTES)]
-
-
-def checked(one: Forks) -> Forks:
-    one.check()
-    one.check_all()
-    one.holdings.check_all()
-    return one
-
+from tests.fork_samples import checked, forks, found, held, histories, load, proof, room
+from tests.samples import ANA, BEN, CY, MESH, SUITE, WALL_MS, Writer, record, rekeyed
 
 # --- finding ---------------------------------------------------------------------------------------------------------
 
@@ -278,7 +233,7 @@ def test_proofs_about_strangers_and_about_what_has_vanished_are_of_no_interest()
     holdings = held(*ours.batches)
     holdings.forget(ours.log)
     one = forks(holdings=holdings)
-    strange = Forks(MESH, SUITE, Holdings(), table(), set().__contains__, CY)
+    strange = Forks(MESH, SUITE, Holdings(), table(), set().__contains__, CY, room)
 
     assert one.on_forked(TO_BEN, gone, at()) == strange.on_forked(TO_BEN, gone, at()) == []
     assert one.fault == strange.fault == ""
@@ -303,6 +258,18 @@ def test_only_so_many_logs_of_one_node_have_their_proofs_kept_and_take_no_room_o
     checked(one)
 
 
+def test_a_proof_that_is_found_once_there_is_no_room_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "FORKS_MAX", 1)
+    ours, theirs = histories()
+    one = forks(holdings=held(*ours.batches, recent_bytes=0))
+    one.on_conflict(TO_BEN, theirs.batches[2], at())
+    a, b = Writer(epoch=9), Writer(epoch=9)
+    one.on_forked(TO_BEN, proof(a.write(), b.write(payload=b"other")), at())
+
+    assert one.on_loaded(Loaded(4, tuple(ours.batches)), at(1)) == [Count("forks_dropped_total")]
+    checked(one)
+
+
 def test_a_link_is_told_all_when_it_comes_up_a_few_at_a_time_and_nothing_once_it_is_gone() -> None:
     one = forks(to_ben())
     assert one.on_peer_up(TO_BEN, at()) == []
@@ -322,113 +289,6 @@ def test_a_link_is_told_all_when_it_comes_up_a_few_at_a_time_and_nothing_once_it
     assert first == [*told[:TELL_MAX], set_timer(TELL, ms=200)]
     assert second == [told[TELL_MAX]]
     checked(one)
-
-
-# --- rescuing --------------------------------------------------------------------------------------------------------
-
-
-def owner(*batches: Batch, peers: tuple[Peer, ...] = (to_ben(), to_cy())) -> Forks:
-    """The engine of Ana, who has stored batches of her own log."""
-    return Forks(MESH, SUITE, held(*batches), table(*peers), {ANA, BEN}.__contains__, ANA)
-
-
-def asked(log: LogId, first: int, *links: LinkId) -> Send:
-    return Send(links, Want(((log, first, POSITION_MAX - 1),)))
-
-
-def tail(request: int, log: LogId, first: int, last: int) -> Load:
-    return Load(request, Ranges(log, ((first, last),)), TAIL_BYTES)
-
-
-def rescued(*batches: Batch) -> list[Outcome]:
-    return [Rescued(tuple(batch.records())) for batch in batches]
-
-
-def test_what_lies_beyond_the_end_of_our_own_log_is_read_here_and_at_all_peers() -> None:
-    ours, theirs = histories(count=4)
-    one = owner(*ours.batches)
-
-    outcomes = one.on_forked(TO_BEN, proof(ours.batches[1], theirs.batches[1]), at())
-    some = one.on_loaded(Loaded(4, tuple(ours.batches[1:3]), complete=False), at())
-    rest = one.on_loaded(Loaded(8, tuple(ours.batches[3:])), at())
-
-    fork, timer, report = found(ours.log, 1)
-    assert outcomes == [fork, timer, asked(ours.log, 2, TO_BEN, TO_CY), tail(4, ours.log, 2, 5), report]
-    assert some == [*rescued(*ours.batches[1:3]), tail(8, ours.log, 4, 5)]
-    assert rest == rescued(*ours.batches[3:])
-    checked(one)
-
-
-def test_a_read_that_was_cut_short_at_its_end_or_found_nothing_is_over() -> None:
-    ours, theirs = histories()
-    for answer in (Loaded(4, tuple(ours.batches[1:]), complete=False), Loaded(4, (), complete=False)):
-        one = owner(*ours.batches)
-        one.on_forked(TO_BEN, proof(ours.batches[1], theirs.batches[1]), at())
-
-        assert one.on_loaded(answer, at()) == rescued(*answer.batches)
-        assert one.tails == {}
-
-
-def test_a_lone_node_that_holds_nothing_beyond_the_end_has_nothing_to_rescue() -> None:
-    ours, theirs = histories()
-    one = owner(ours.batches[0], peers=())
-
-    fork, timer, report = one.on_forked(TO_BEN, proof(ours.batches[1], theirs.batches[1]), at())
-
-    assert (fork, timer, type(report)) == (ForkFound(ours.log, 1), set_timer(TELL, ms=100), Report)
-
-
-def test_what_a_peer_holds_of_our_other_history_is_rescued_once_if_we_signed_it() -> None:
-    ours, theirs = histories()
-    one = owner(*ours.batches)
-    one.on_forked(TO_BEN, proof(ours.batches[1], theirs.batches[1]), at())
-    real, other = theirs.batches[1], theirs.batches[2]
-    forged = Batch(other.header, other.body, real.signature, other.epoch_public, other.epoch_proof)
-
-    assert one.on_conflict(TO_BEN, forged, at()) == []
-    assert one.on_conflict(TO_BEN, other, at()) == rescued(other)
-    assert one.on_conflict(TO_CY, other, at()) == []
-
-
-def test_what_stands_in_another_log_is_not_sealed_again() -> None:
-    ours, theirs = histories()
-    other = Writer(ANA, epoch=5)
-    one = owner(*ours.batches, other.seal([record(3, b"other")]))
-    one.on_forked(TO_BEN, proof(ours.batches[1], theirs.batches[1]), at())
-
-    assert one.on_conflict(TO_BEN, theirs.batches[2], at()) == []
-    assert one.on_conflict(TO_BEN, theirs.batches[3], at()) == rescued(theirs.batches[3])
-
-
-def test_another_node_rescues_nothing() -> None:
-    ours, theirs = histories()
-    one = forks(holdings=held(*ours.batches))
-    one.on_forked(TO_BEN, proof(ours.batches[1], theirs.batches[1]), at())
-
-    assert one.on_conflict(TO_BEN, theirs.batches[2], at()) == []
-    assert one.tails == {}
-
-
-def test_who_comes_up_is_asked_for_what_it_has_of_our_own_log_alone() -> None:
-    ours, theirs = histories()
-    bens, others = histories(node=BEN)
-    one = owner(ours.batches[0])
-    for a, b in ((ours, theirs), (bens, others)):
-        one.on_forked(TO_BEN, proof(a.batches[1], b.batches[1]), at())
-
-    assert one.on_peer_up(TO_ANA, at()) == [asked(ours.log, 2, TO_ANA)]
-
-
-def test_only_so_many_are_remembered_to_have_been_rescued(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "RESCUED_MAX", 2)
-    ours, theirs = histories()
-    one = owner(ours.batches[0])
-    one.on_forked(TO_BEN, proof(ours.batches[1], theirs.batches[1]), at())
-
-    for batch in theirs.batches[1:]:
-        one.on_conflict(TO_BEN, batch, at())
-
-    assert list(one.rescued) == [batch.name for batch in theirs.batches[2:]]
 
 
 # --- forgetting ------------------------------------------------------------------------------------------------------

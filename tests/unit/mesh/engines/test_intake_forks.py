@@ -2,7 +2,7 @@
 
 from mesh.clocks.hybrid import HybridClock
 from mesh.effects import Count, Outcome, Placed
-from mesh.engines.intake import NUMBER_STEP, Intake, IntakeConfig
+from mesh.engines.intake import NUMBER_STEP, RESCUED_BYTES_MAX, Intake, IntakeConfig
 from mesh.log.batch import Batch, seal
 from mesh.log.holdings import Holdings
 from mesh.operations import Draft, Publish
@@ -81,7 +81,8 @@ def test_what_was_rescued_is_sealed_as_it_was_before_what_is_new() -> None:
     one = intake(1)
     one.holdings.fork(LOG, 0)
     old = record(5, b"old", publisher="other"), record(6, b"old", stamp=record(5).stamp + 1, publisher="other")
-    one.rescued = [old, (record(8, b"older", publisher="other"),)]
+    one.rescue(old)
+    one.rescue((record(8, b"older", publisher="other"),))
     publish(one, 2)
 
     batches, outcomes = sealed(one)
@@ -98,7 +99,7 @@ def test_what_was_rescued_is_sealed_as_it_was_before_what_is_new() -> None:
 
 def test_what_was_rescued_needs_nothing_new_to_be_sealed() -> None:
     one = intake()
-    one.rescued = [(record(5),)]
+    one.rescue((record(5),))
 
     batches, outcomes = sealed(one)
 
@@ -145,3 +146,52 @@ def test_no_epoch_takes_a_number_under_which_something_of_ours_is_known() -> Non
     sealed(known)
 
     assert known.epoch is not None and known.epoch.number > first.epoch
+
+
+def test_what_stands_in_a_log_by_now_is_not_sealed_anew() -> None:
+    one = intake()
+    both, first = (record(5), record(6, stamp=record(5).stamp + 1)), (record(5),)
+    for records in (first, both, first):
+        one.rescue(records)
+
+    batches, _ = sealed(one)
+
+    assert [batch.records() for batch in batches] == [[both[0]], [both[1]]]
+
+
+def test_there_is_room_to_rescue_so_much_and_only_while_the_disk_takes_publishes() -> None:
+    one = intake()
+    reserve, text = IntakeConfig().disk_reserve_bytes, record(5)
+    assert one.rescue_room(at()) == RESCUED_BYTES_MAX
+    one.rescue((text,))
+    assert one.rescue_room(at()) == RESCUED_BYTES_MAX - len(text.raw)
+    one.check()
+
+    one.on_space(reserve - 1)
+    assert one.rescue_room(at()) == 0
+    one.on_space(reserve)
+    one.on_append_failed(at())
+    assert one.rescue_room(at(999)) == 0
+    assert one.rescue_room(at(1_000)) == RESCUED_BYTES_MAX
+    one.draining = True
+    assert one.rescue_room(at(1_000)) == 0
+
+
+def test_a_failed_append_says_whether_it_took_with_it_what_was_rescued() -> None:
+    one = intake()
+    one.rescue((record(5),))
+    first, _ = sealed(one)
+    one.holdings.store(first[0])
+    one.rescue((record(6),))
+    second, _ = sealed(one)
+    assert one.resealed == second
+    one.holdings.take_back(*second)
+    one.on_append_failed(at())
+    assert one.lost_rescued
+
+    one.on_append_failed(at())
+    assert not one.lost_rescued
+    one.rescue((record(7),))
+    one.on_append_failed(at())
+    assert one.lost_rescued
+    assert (one.rescued, one.rescued_bytes) == ([], 0)
