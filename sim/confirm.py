@@ -47,9 +47,10 @@ class LossVerdict:
         """In a line."""
         predicted = "a split" if self.splits else "no split"
         seen = "all reached" if self.crossed else "not all reached"
+        when = f"{self.converged_us / 1e6:.2f} s" if self.converged_us >= 0 else "never"
         return (
             f"{self.what}, seed {self.seed}: predicted {predicted} and {self.bound_us / 1e6:.2f} s; "
-            f"seen {seen}, {self.converged_us / 1e6:.2f} s, {self.broken or 'kept'}"
+            f"seen {seen}, {when}, {self.broken or 'kept'}"
         )
 
     def to_json(self) -> dict[str, Any]:

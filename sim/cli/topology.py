@@ -57,7 +57,12 @@ def topology(file: str, confirm: bool, seeds: int, picture: Path | None, in_json
     if picture is not None:
         put(picture, svg(graph, report))
     if confirm and not report.connected:
-        raise click.UsageError("It is in parts already: there is no loss to confirm.")
+        slow = (
+            f" Links that never come up, being too slow for a greeting: {', '.join(report.never)}."
+            if report.never
+            else ""
+        )
+        raise click.UsageError(f"It is in parts already: there is no loss to confirm.{slow}")
     found: list[Verdict] = []
     cut_short = False
     asked = len(predicted(report)) * seeds

@@ -2,7 +2,8 @@
 
 The bound is the contract's: *redial + diameter × (1 s + 2 graft time-outs + 2 round trips) + backlog ÷ half the bottleneck's
 bandwidth*, with the times of the node's own configuration, the diameter in hops, and the longest round trip of any link.
-It holds for every pair of nodes that can reach one another.
+It holds for every pair of nodes that can reach one another. A link whose round trip is no shorter than what a node waits for
+the greeting of another never comes up: it is told, and counts for nothing.
 """
 
 from __future__ import annotations
@@ -34,7 +35,11 @@ Told = Callable[[int, int], None]
 
 def analyse(graph: Graph, question: Question | None = None, told: Told | None = None) -> Report:
     """Find out all that a report says."""
-    survey = _Survey(graph, question or Question(NodeConfig()))
+    question = question or Question(NodeConfig())
+    greeting_us = question.config.links.greeting_timeout_ms * US_PER_MS
+    never = sorted(each.pair for each in graph.links if each.rtt_us >= greeting_us)
+    graph = Graph(graph.regions, tuple(each for each in graph.links if each.rtt_us < greeting_us))
+    survey = _Survey(graph, question)
     names = sorted(set(graph.regions.values()))
     wanted: list[tuple[Kind, str, Collection[str], tuple[Pair, ...]]] = [
         *((Kind.NODE, node, (node,), ()) for node in graph.nodes),
@@ -62,6 +67,7 @@ def analyse(graph: Graph, question: Question | None = None, told: Told | None = 
         least_nodes=least_nodes,
         least_links=least_links,
         levels=tuple(levels(graph, losses)),
+        never=tuple(map(say, never)),
     )
 
 

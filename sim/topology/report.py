@@ -82,6 +82,8 @@ class Report:
     """A smallest set of nodes whose loss splits the mesh; None where every two are linked, or it is in parts already."""
     least_links: tuple[str, ...] | None
     levels: tuple[Level, ...]
+    never: tuple[str, ...] = ()
+    """Links that never come up, for their round trip is longer than nodes wait for a greeting; they count for nothing."""
 
     @property
     def connected(self) -> bool:

@@ -16,6 +16,9 @@ LOSSES_SHOWN_MAX = 20
 def render(report: Report, console: Console) -> None:
     """Print it."""
     console.print(_line(f"{report.nodes} nodes in {len(report.regions)} regions, {report.links} links"))
+    if report.never:
+        late = f"Too slow for a greeting, so that they never come up: {', '.join(report.never)}"
+        console.print(_line(late, style="red"))
     if not report.connected:
         console.print(_line(f"It is in {len(report.parts)} parts: {_parts(report.parts)}", style="red"))
     console.print(_line(f"Farthest apart: {_distance(report.span)}"))

@@ -84,3 +84,12 @@ def test_a_bound_that_is_too_short_is_refuted(report: Report) -> None:
 
     assert isinstance(wrong, LossVerdict)
     assert (wrong.crossed, wrong.is_true) == (False, False) and wrong.converged_us > 1
+
+
+def test_who_never_converged_is_not_said_to_have_done_so_before_the_heal() -> None:
+    verdict = LossVerdict(
+        "ben", 0, splits=True, crossed=False, converged_us=-1, bound_us=7_500_000, broken=["converges"]
+    )
+
+    assert not verdict.is_true
+    assert verdict.line() == "ben, seed 0: predicted a split and 7.50 s; seen not all reached, never, ['converges']"

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -137,6 +138,22 @@ def test_the_bound_is_that_of_the_contract() -> None:
     assert far.bound_us == 3 * (hop_ms + 2 * config.dissemination.graft_ms) * 1_000
     assert near.redial_bound_us == near.bound_us + config.addresses.backoff_known_ms * 1_000
     assert far.redial_bound_us == far.bound_us + config.addresses.backoff_known_far_ms * 1_000
+
+
+def test_a_link_that_is_slower_than_a_greeting_is_waited_for_counts_for_nothing_and_is_told() -> None:
+    config = NodeConfig()
+    greeting_us = config.links.greeting_timeout_ms * 1_000
+    slow = Graph(RING.regions, (*RING.links[:3], link("a", "d", greeting_us)))
+
+    found = analyse(slow)
+
+    assert found.never == ("a – d",)
+    assert replace(found, never=()) == analyse(LINE)
+    assert analyse(Graph(RING.regions, (*RING.links[:3], link("a", "d", greeting_us - 1)))).never == ()
+    patient = replace(config, links=replace(config.links, greeting_timeout_ms=greeting_us // 1_000 + 1))
+    assert analyse(slow, Question(patient)).never == ()
+    alone = analyse(Graph({"a": "eu", "b": "eu"}, (link("a", "b", greeting_us),)))
+    assert (alone.connected, alone.span, alone.to_json()["never"]) == (False, Span(), ("a – b",))
 
 
 def test_a_backlog_takes_its_time_at_half_the_bottleneck() -> None:

@@ -42,6 +42,12 @@ def test_the_text_of_a_mesh_in_parts_says_so() -> None:
     assert "It is in 2 parts: ana | ben" in text and "nodes that cannot reach one another" in text
 
 
+def test_the_text_names_links_that_never_come_up() -> None:
+    text = text_of(Graph({"ana": "eu", "ben": "us"}, (link("ana", "ben", 5_000_000),)))
+
+    assert "they never come up: ana – ben" in text and "It is in 2 parts" in text
+
+
 def test_the_text_of_a_large_mesh_says_how_much_it_leaves_out() -> None:
     names = [f"n{number:02}" for number in range(12)]
     links = tuple(link(one, other, 1_000) for index, one in enumerate(names) for other in names[index + 1 :])

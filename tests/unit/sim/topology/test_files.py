@@ -122,3 +122,12 @@ def test_the_command_confirms_no_loss_of_what_is_in_parts_already(tmp_path: Path
     found = CliRunner().invoke(sim, ["topology", str(tmp_path / "two.toml"), "--confirm"])
 
     assert (found.exit_code, "It is in parts already" in found.stderr) == (2, True)
+
+
+def test_of_links_that_never_come_up_nothing_is_confirmed_and_they_are_named(tmp_path: Path) -> None:
+    (tmp_path / "slow.toml").write_text('[nodes]\na = "eu"\nb = "us"\n[[link]]\nbetween = ["a", "b"]\nrtt = "5s"\n')
+
+    found = CliRunner().invoke(sim, ["topology", str(tmp_path / "slow.toml"), "--confirm"])
+
+    assert found.exit_code == 2
+    assert "Links that never come up, being too slow for a greeting: a – b." in found.stderr
