@@ -11,7 +11,8 @@ from sim.network import Network
 from sim.workload import App
 from sim.world import World, sim_config
 
-CUT_S = 60.0
+CUT_S = 150.0
+"""Long enough for the link to be given up (60 s), and for dials to have failed again and again."""
 FOUND_S = 16.0
 """A node that was linked within the hour is dialled again within 15 s."""
 

@@ -20,9 +20,9 @@ class _Level(Generic[K]):
     """What follows a part of a pattern."""
 
     below: dict[str, _Level[K]] = field(default_factory=dict)
-    ends: dict[K, None] = field(default_factory=dict)
-    """Whose patterns end here."""
-    rests: dict[K, None] = field(default_factory=dict)
+    ends: dict[K, None] | None = None
+    """Whose patterns end here. At most levels none do, and None takes no room."""
+    rests: dict[K, None] | None = None
     """Whose patterns go on with `#`: all that follows matches, and nothing as well."""
 
     @property
@@ -46,9 +46,12 @@ class Patterns(Generic[K]):
         level = self._top
         for part in pattern.split("/"):
             if part == REST:
+                level.rests = level.rests or {}
                 level.rests[whose] = None
                 return
-            level = level.below.setdefault(part, _Level())
+            below = level.below.get(part)
+            level = level.below.setdefault(part, _Level()) if below is None else below
+        level.ends = level.ends or {}
         level.ends[whose] = None
 
     def remove(self, pattern: str, whose: K) -> None:
@@ -57,14 +60,14 @@ class Patterns(Generic[K]):
         level = self._top
         for part in pattern.split("/"):
             if part == REST:
-                level.rests.pop(whose, None)
+                (level.rests or {}).pop(whose, None)
                 break
             if part not in level.below:
                 return
             path.append((level, part))
             level = level.below[part]
         else:
-            level.ends.pop(whose, None)
+            (level.ends or {}).pop(whose, None)
         for above, part in reversed(path):
             if not above.below[part].is_empty:
                 break
@@ -81,9 +84,11 @@ class Patterns(Generic[K]):
         for depth, part in enumerate(parts):
             wild = depth > 0 or not is_hidden
             if wild:
-                yield from (level.rests for level in levels)
+                yield from (level.rests for level in levels if level.rests)
             wanted = (part, ONE) if wild else (part,)
             levels = [below for level in levels for name in wanted if (below := level.below.get(name)) is not None]
         for level in levels:
-            yield level.ends
-            yield level.rests
+            if level.ends:
+                yield level.ends
+            if level.rests:
+                yield level.rests
