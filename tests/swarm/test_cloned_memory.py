@@ -131,8 +131,8 @@ class Liar:
         return frames
 
 
-def put_back(seed: int, *cuts: bool, lies: int = 0) -> tuple[World, list[App], set[bytes]]:
-    """One moment of Ana is gone back to once for each of these, cut off or not; what was published by then."""
+def put_back(seed: int, *cuts: bool, before: int = 2, lies: int = 0) -> tuple[World, list[App], set[bytes]]:
+    """After so many publishes comes a moment of Ana that is gone back to once for each of these, cut off or not."""
     world = World(seed, Network.even(delay_us=20_000))
     names = ("ana", "ben", "cy", "dan")[: 4 if lies else 3]
     for at, name in enumerate(names):
@@ -154,7 +154,7 @@ def put_back(seed: int, *cuts: bool, lies: int = 0) -> tuple[World, list[App], s
             app.publish("room/1", payload, copies=2)
             world.run(0.1)
 
-    say(apps[0], 2)
+    say(apps[0], before)
     world.run(3)
     snapshots = [Snapshot(ana) for _ in cuts]
     say(apps[0], 3)
@@ -176,12 +176,15 @@ def put_back(seed: int, *cuts: bool, lies: int = 0) -> tuple[World, list[App], s
     return world, apps, said
 
 
+@pytest.mark.parametrize("before", [0, 2])
 @pytest.mark.parametrize("seed", range(2))
 @pytest.mark.parametrize(
     "cuts", [*product([True, False], repeat=2), (True, True, True), (False, False, False), (True, False, True)]
 )
-def test_a_memory_that_is_put_back_again_and_again_loses_nothing(seed: int, cuts: tuple[bool, ...]) -> None:
-    world, apps, said = put_back(seed, *cuts)
+def test_a_memory_that_is_put_back_again_and_again_loses_nothing(
+    seed: int, cuts: tuple[bool, ...], before: int
+) -> None:
+    world, apps, said = put_back(seed, *cuts, before=before)
 
     assert world.converged()
     assert checkers.everything(apps) == []
