@@ -27,6 +27,8 @@ from mesh.types import US_PER_MS, LinkId, LogId, Now
 
 GRAFT = "dissemination.graft"
 ANNOUNCE = "dissemination.announce"
+GRAFT_RANGES_MAX = 1_024
+"""Ranges of one graft: what is looked at of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +208,7 @@ class Dissemination:
                 else:
                     too_many = True
         if asked:
-            outcomes += [Send((link,), Graft(tuple(asked))), Count("grafts_total", len(asked))]
+            outcomes += [*_grafts(link, asked), Count("grafts_total", len(asked))]
         return [*outcomes, RepairDue()] if too_many else outcomes
 
     def on_graft_timer(self, log: LogId, first: int, now: Now) -> list[Outcome]:
@@ -231,7 +233,7 @@ class Dissemination:
         self.wanted[log, start] = wanted
         wanted.asked, wanted.asked_us = (*wanted.asked, link), now.mono_us
         wanted.wait_us = max(wanted.wait_us // 2, US_PER_MS)
-        return [Send((link,), Graft(tuple((log, lo, hi) for lo, hi in missing))), Count("grafts_total"), again]
+        return [*_grafts(link, [(log, lo, hi) for lo, hi in missing]), Count("grafts_total"), again]
 
     def on_not_found(self, link: LinkId, log: LogId, first: int, last: int) -> None:
         """A peer does not have what it announced: do not ask it again."""
@@ -256,3 +258,9 @@ class Dissemination:
         assert len(self.wanted) <= self.config.wanted_max
         for (_, first), wanted in self.wanted.items():
             assert first <= wanted.last and len(set(wanted.asked)) == len(wanted.asked) <= self.config.graft_tries_max
+
+
+def _grafts(link: LinkId, ranges: list[tuple[LogId, int, int]]) -> list[Outcome]:
+    """Ask for ranges, in as many frames as a reader takes them."""
+    pages = range(0, len(ranges), GRAFT_RANGES_MAX)
+    return [Send((link,), Graft(tuple(ranges[at : at + GRAFT_RANGES_MAX]))) for at in pages]

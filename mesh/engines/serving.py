@@ -91,7 +91,7 @@ class Serving:
         refused: list[tuple[LogId, int, int]] = []
         sent: list[Outcome] = []
         fresh_ms = self.graft_fresh_ms if isinstance(frame, Graft) else self.want_fresh_ms
-        for log, first, last in frame.ranges[:RANGES_MAX]:
+        for log, first, last in _once(frame.ranges[:RANGES_MAX]):
             held = self.holdings.received_of(log)
             missing += [(log, lo, hi) for lo, hi in held.missing(first, last)]
             for lo, hi in debt.fresh(log, held.within(first, last)):
@@ -110,9 +110,11 @@ class Serving:
                     debt.queue.append(asked)
         outcomes: list[Outcome] = []
         if missing:
-            outcomes += [Send((link,), NotFound(tuple(missing[i : i + 1024]))) for i in range(0, len(missing), 1024)]
+            pages = range(0, len(missing), RANGES_MAX)
+            outcomes += [Send((link,), NotFound(tuple(missing[at : at + RANGES_MAX]))) for at in pages]
         if refused:
-            outcomes.append(Send((link,), Busy(tuple(refused), self.busy_retry_ms)))
+            pages = range(0, len(refused), RANGES_MAX)
+            outcomes += [Send((link,), Busy(tuple(refused[at : at + RANGES_MAX]), self.busy_retry_ms)) for at in pages]
         return outcomes + sent + self._serve(peer, debt, wall_ms)
 
     def behind(self, link: LinkId) -> list[Outcome] | None:
@@ -228,3 +230,14 @@ def _spend(peer: Peer, debt: Owed, batch: Batch, lane: Lane) -> bool:
         return peer.spend(batch.size)
     debt.has_sent = True
     return peer.can_take_old(batch.size) and peer.spend(batch.size)
+
+
+def _once(ranges: tuple[tuple[LogId, int, int], ...]) -> Iterable[tuple[LogId, int, int]]:
+    """The same positions, each once: who asks for one again and again in one frame is answered once."""
+    if len(ranges) < 2:
+        return ranges
+    seen, found = VersionVector(), []
+    for log, first, last in ranges:
+        found += [(log, lo, hi) for lo, hi in seen.get(log).missing(first, last)]
+        seen.add(log, first, last)
+    return found

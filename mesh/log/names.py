@@ -91,7 +91,8 @@ def _without(run: NameRun, gone: NameRun, batch: Batch) -> list[NameRun]:
         return [run]
     left = run._replace(last=gone.first - 1, to_position=batch.first - 1)
     right = run._replace(first=gone.last + 1, from_position=batch.last + 1)
-    return [part for part in (left, right) if part.first <= part.last]
+    # What would begin or end within the batch is taken out with it, though sequences there may not rise.
+    return [part for part in (left, right) if part.first <= part.last and part.from_position <= part.to_position]
 
 
 class NameIndex:
@@ -200,11 +201,16 @@ class NameIndex:
     def tighten(self, batch: Batch, gone: IntervalSet) -> None:
         """Let the runs that a batch was taken out of neither begin nor end where all was taken back."""
         for name in dict.fromkeys((record.publisher, record.incarnation) for record in batch.records()):
-            runs = self._in(name, batch.log) or []
-            for index, run in enumerate(runs):
+            runs = self._in(name, batch.log)
+            if runs is None:
+                continue
+            left = []
+            for run in runs:
                 kept = IntervalSet([(run.from_position, run.to_position)]).minus(gone)
-                (start, _), *_ = kept
-                runs[index] = run._replace(from_position=start, to_position=kept.last)
+                if kept:
+                    (start, _), *_ = kept
+                    left.append(run._replace(from_position=start, to_position=kept.last))
+            self._put(name, batch.log, left)
 
     def expire(self, wall_ms: int) -> int:
         """Forget runs of which nothing is alive; return how many incarnations went with them."""

@@ -3,7 +3,7 @@
 import pytest
 
 from mesh.effects import Count, RepairDue, Send
-from mesh.engines.dissemination import ANNOUNCE, GRAFT
+from mesh.engines.dissemination import ANNOUNCE, GRAFT, GRAFT_RANGES_MAX
 from mesh.frames import Graft
 from mesh.log.holdings import Holdings
 from mesh.types import LinkId, LogId, NodeId
@@ -248,3 +248,18 @@ def test_check_sees_too_many_tries_and_one_that_was_asked_twice(asked: tuple[Lin
 
     with pytest.raises(AssertionError):
         one.check_all()
+
+
+def test_a_question_of_very_many_ranges_goes_in_frames_that_are_read() -> None:
+    writer = Writer()
+    batches = [writer.write() for _ in range(2 * GRAFT_RANGES_MAX + 1)]
+    one = engine(to_ben(), holdings=held(*batches[1::2]))
+
+    *_, first, second, count = one.on_ihave(TO_BEN, ihave((LOG, 1, len(batches))), at())
+
+    assert isinstance(first, Send) and isinstance(second, Send)
+    assert [len(each.frame.ranges) for each in (first, second) if isinstance(each.frame, Graft)] == [
+        GRAFT_RANGES_MAX,
+        1,
+    ]
+    assert count == Count("grafts_total", GRAFT_RANGES_MAX + 1)

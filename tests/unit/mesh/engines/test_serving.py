@@ -412,3 +412,13 @@ def test_every_position_that_is_asked_for_is_answered(
     assert not loads
     assert not one.owed.get(TO_BEN) or not one.owed[TO_BEN].queue
     assert all(answered.get(position, 0) >= 1 for position in wanted)
+
+
+def test_what_is_asked_for_again_in_one_frame_is_answered_once() -> None:
+    one = engine(to_ben(), holdings=on_disk(written(3)[1]))
+
+    again = tuple((LOG, first, 4) for first in (2, 1, 2, 1))
+    assert one.ask(TO_BEN, Want(again), LATER_MS) == [
+        Send((TO_BEN,), NotFound(((LOG, 3, 4), (LOG, 1, 1)))),
+        load(1, (2, 2)),
+    ]

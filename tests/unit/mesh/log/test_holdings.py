@@ -463,3 +463,37 @@ def test_a_name_that_one_of_two_tables_does_not_know_is_no_contradiction_and_ano
     holdings.stored[writer.log].runs[0] = Run(2, 2, batch.name, b"?" * 32)
     with pytest.raises(AssertionError):
         holdings.check()
+
+
+@pytest.mark.parametrize("order", [(1, 3, 2), (2, 1), (4, 3, 5), (3, 2, 1)])
+@pytest.mark.parametrize("stored", [0, 1])
+def test_names_that_came_out_of_order_are_taken_back_as_others_are(order: tuple[int, ...], stored: int) -> None:
+    writer = Writer()
+    kept = writer.seal([record(9, b"kept", publisher="other", stamp=1 << 20)])
+    batch = writer.seal([record(n, b"x", stamp=(1 << 21) + at) for at, n in enumerate(order)])
+    more = writer.seal([record(7, b"y", stamp=1 << 22)])
+    holdings = holding(*[kept][:stored])
+    for each in (*[kept][stored:], batch, more):
+        holdings.receive(each)
+
+    holdings.take_back(*[kept][stored:], batch, more)
+
+    holdings.check_all()
+    assert len(holdings.names) == stored
+    assert all(not holdings.names.find("pub", 7, n) for n in (*order, 7))
+
+
+def test_a_run_of_which_no_place_is_left_goes_with_what_was_taken_back() -> None:
+    writer = Writer()
+    sealed = [
+        writer.seal([record(n, b"x", stamp=(at << 20) + place) for place, n in enumerate(names)])
+        for at, names in enumerate(((2, 1), (4, 3, 5), (7,), (6,)), 1)
+    ]
+    holdings = holding(sealed[0])
+    for each in sealed[1:]:
+        holdings.receive(each)
+
+    holdings.take_back(*sealed[1:])
+
+    holdings.check_all()
+    assert [bool(holdings.names.find("pub", 7, n)) for n in range(1, 8)] == [True, True, *[False] * 5]
