@@ -117,12 +117,15 @@ def sweep(
         from sim.report import write_sweep
 
         write_sweep(tally, report, command, gates=not no_gates)
+    raise SystemExit(_status(tally, shut))
+
+
+def _status(tally: Tally, shut: list[str]) -> int:
     if tally.interrupted:
-        raise SystemExit(stopped())
+        return stopped()
     if tally.failed or shut:
-        raise SystemExit(BROKEN)
-    if tally.missing:
-        raise SystemExit(MISUSED)
+        return BROKEN
+    return MISUSED if tally.missing else 0
 
 
 def _numbers(seeds: str, shard: str) -> Seeds:

@@ -262,7 +262,7 @@ def test_who_says_a_byte_now_and_then_is_closed_and_others_notice_nothing(tmp_pa
                     await writer.drain()
                 try:
                     async with asyncio.timeout(0.25):
-                        assert await reader.read(1 << 16) is not None
+                        await reader.read(1 << 16)  # an answer, or the end
                         return time.monotonic() - began_s
                 except TimeoutError:
                     continue
