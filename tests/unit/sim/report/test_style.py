@@ -1,0 +1,16 @@
+"""Every kind of frame that a report draws has a color, and can be hidden."""
+
+from importlib.resources import files
+
+import pytest
+
+from sim.report.lanes import SHOWN
+
+
+@pytest.mark.parametrize("kind", SHOWN)
+def test_a_kind_of_frame_has_a_color_and_a_switch(kind: str) -> None:
+    style = files("sim.report").joinpath("page.css").read_text()
+
+    assert f".k-{kind}{{--k:var(--{kind.lower()})}}" in style
+    assert f"--{kind.lower()}:" in style
+    assert f".trace:has(.t-{kind}:not(:checked)) g.k-{kind}" in style
