@@ -289,6 +289,7 @@ class Node(Composition):
         peer = self.links.reading(link) if link in self.links.links else None
         if peer is None:
             return outcomes
+        outcomes += self.repair.on_answer(peer.link, batch.log, batch.first, batch.last, now)
         verdict = self.journal.on_push(link, batch, self.guard.expiry_ms, now)
         if verdict is Verdict.TAKEN:
             outcomes += self._observe(batch, now)

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from mesh.clocks.vector import IntervalSet, VersionVector
-from mesh.types import LogId
+from mesh.types import LogId, Now
 
 
 @dataclass(slots=True)
@@ -26,10 +26,16 @@ class Partner:
     """What we have asked it for since the session began; a part of `missing`, as the next is."""
     doubtful: VersionVector = field(default_factory=VersionVector)
     """What we had asked it for before: it is not asked for that again until it has sent the last page of its vector."""
+    owes: VersionVector = field(default_factory=VersionVector)
+    """What it was asked for and has not answered, though others may have sent it since: what tells whether it answers."""
     given_up: bool = False
     """It was silent, or stalled: others may be asked for what is doubtful."""
     moved_us: int = 0
-    """When it was last asked for something, or something that it has came."""
+    """When it was asked for something while it owed nothing, or it last sent something that it was asked for."""
+    began_us: int = 0
+    """When the session began."""
+    heard: int = 0
+    """The last session of which the last page of its vector has come."""
     due: int = 0
     """It waits for the last page of our vector, in this session."""
     stamps: dict[LogId, int] = field(default_factory=dict)
@@ -45,6 +51,7 @@ class Partner:
     has_begun: bool = False
     """The other end has begun its first session."""
     incomplete: int = 0
+    """Sessions that stalled since one came to its end."""
     compared: int = 0
     """The last session that came to its end ..."""
     lost_since: int = 0
@@ -59,10 +66,37 @@ class Partner:
             known = asked.get(log)
             asked.replace(log, known.minus(known.minus(missing)))
 
+    @property
+    def vectors(self) -> tuple[VersionVector, ...]:
+        """All that is known of logs there."""
+        return self.theirs, self.missing, self.asked, self.doubtful, self.owes
+
+    @property
+    def owes_anything(self) -> bool:
+        """Whether it was asked for something that has not come, from wherever."""
+        return bool(self.asked) or bool(self.doubtful)
+
+    def begin(self, now: Now) -> None:
+        """A session begins: what was asked in those before may be lost."""
+        self.active, self.began_us = True, now.mono_us
+        self.doubt()
+
+    def ask(self, log: LogId, first: int, last: int) -> None:
+        """It is asked for a range."""
+        self.asked.add(log, first, last)
+        self.owes.add(log, first, last)
+
     def came(self, log: LogId, first: int, last: int) -> None:
         """A range need not be fetched from it any more, nor waited for."""
         self.missing.remove(log, first, last)
         self.answered(log, first, last)
+
+    def unclaim(self) -> None:
+        """It has nothing that we miss."""
+        for log, runs in self.missing.items():
+            for first, last in runs:
+                self.theirs.remove(log, first, last)
+        self.missing, self.asked, self.doubtful = VersionVector(), VersionVector(), VersionVector()
 
     def answered(self, log: LogId, first: int, last: int) -> None:
         """A range that we have asked it for is not under way any more."""
@@ -72,7 +106,7 @@ class Partner:
     def doubt(self) -> None:
         """Another session begins, or none goes on: what was asked for until now may be lost."""
         self.doubtful.merge(self.asked)
-        self.asked = VersionVector()
+        self.owes, self.asked = self.doubtful.copy(), VersionVector()
 
     def trust(self) -> None:
         """Whatever was under way when this session began has come: what is missing may be asked for again."""
@@ -85,3 +119,13 @@ class Partner:
         comes = self.asked.get(log).copy()
         comes.update(self.doubtful.get(log))
         return comes
+
+    def check(self, others: list[Partner]) -> None:
+        """Assert that only what is missing is asked for, and of nobody else."""
+        for log, doubtful in self.doubtful.items():
+            assert self.missing.get(log).includes(doubtful), log
+            assert not any(self.asked.get(log).touches(first, last) for first, last in doubtful), log
+        for log, asked in self.asked.items():
+            assert self.missing.get(log).includes(asked), log
+            for other in others:
+                assert not any(other.comes(log).touches(first, last) for first, last in asked), log

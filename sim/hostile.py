@@ -1,13 +1,13 @@
 """Members and clients gone bad: what leaves a compromised host in place of its node's frames, and clients that keep no rule.
 
-A hostile member has a certificate and an honest node; its host changes what that node says. Deeds of members:
-`garble` (bits of frames flip), `tamper` (payloads of batches change, signatures stay), `replay` (old frames come again),
-`withhold` (batches and announcements never leave), `forget` (what repair asks and answers never leaves), `deny` (answers
-say that it has nothing), `boast` (vectors claim what it has not), `flood` (every frame leaves many times), `forge`
-(batches in others' names), `fork` (a log of its own with two histories, one for each half of its peers), `eclipse` (false
-addresses of everybody), `crowd` (ever new addresses of nobody); what these four make stands in `sim.forger`; `past` and
-`future` (it speaks another version of the protocol). Deeds of clients: `bad-fields`, `flood`, `skip-attach`, `huge`, and
-`silent` (many connections on which nothing is ever said).
+A hostile member has a certificate and an honest node; its host changes what that node says. Deeds of members: `garble`
+(bits of frames flip), `tamper` (payloads of batches change, signatures stay), `replay` (old frames come again),
+`withhold` (batches, announcements and that it has none never leave), `forget` (what repair asks and answers never
+leaves), `deny` (answers say that it has nothing), `boast` (vectors claim what it has not), `flood` (every frame leaves
+many times), `forge` (batches in others' names), `fork` (a log of its own with two histories, one for each half of its
+peers), `eclipse` (false addresses of everybody), `crowd` (ever new addresses of nobody); what these four make stands in
+`sim.forger`; `past` and `future` (it speaks another version of the protocol). Deeds of clients: `bad-fields`, `flood`,
+`skip-attach`, `huge`, and `silent` (many connections on which nothing is ever said).
 """
 
 from __future__ import annotations
@@ -203,7 +203,7 @@ def _said_by(what: str, frame: f.Frame) -> list[f.Frame]:
         case "tamper", f.Push(batch) if batch.body:
             body = batch.body[:-1] + bytes([batch.body[-1] ^ 1])
             return [f.Push(Batch(batch.header, body, batch.signature, batch.epoch_public, batch.epoch_proof))]
-        case "withhold", f.Push() | f.IHave():
+        case "withhold", f.Push() | f.IHave() | f.NotFound() | f.Busy():
             return []
         case "forget", f.RepairHello() | f.RepairEqual() | f.Vector() | f.Want() | f.Graft() | f.NotFound() | f.Busy():
             return []

@@ -8,6 +8,10 @@ received nor asked of another, we want: oldest first within a log, the log with 
 session leaves intervals, and the next needs less; what was asked in it may be under way still, and is asked of the same
 peer again once the last page of its vector has come, which travels behind (`mesh.partner`).
 
+A peer may claim what it has not, or keep what it has. So a session goes on for as long as what was asked of a peer comes
+from *that peer*, and not for ever; one that stalls is given up, and then the peer is asked only for what no other has
+whose session did not; and after a few its claims hold up no delivery.
+
 When: a link comes up, speaks again, has credit again; something announced did not come; rows were lost; and by the
 clock, ±50 %, more rarely while nothing differs (Demers et al., *Epidemic Algorithms*, 1987).
 
@@ -52,7 +56,10 @@ class RepairConfig:
     far_ms: int = 20_000
     far_max_ms: int = 300_000
     stall_ms: int = 5_000
-    """A session without any progress for so long is given up; the next one needs less."""
+    """A session in which nothing that was asked for comes for so long is given up; the next one needs less."""
+    session_max_ms: int = 600_000
+    """And one that goes on for so long: who gives a little now and then must not keep us from asking others. Guess: what
+    is asked for at a time crosses within it, and who is slower still sends some of it twice."""
     fresh_ms: int = 1_000
     """What is wanted and younger goes in the live lane: it was pushed or announced on a link that is not there any more."""
     want_bytes: int = 1 << 18
@@ -68,6 +75,7 @@ class RepairConfig:
         """Refuse what makes no sense."""
         require(0 < self.near_ms <= self.near_max_ms and 0 < self.far_ms <= self.far_max_ms, "intervals must rise")
         require(self.ranges_waiting_max >= 1 and self.stall_ms > 0 and self.busy_retry_ms > 0, "limits are positive")
+        require(self.stall_ms <= self.session_max_ms, "stall_ms <= session_max_ms must hold")
         require(self.want_positions_max >= 1 and self.incomplete_alarm >= 1, "limits are positive")
         require(self.fresh_ms > 0, "limits are positive")
         require(self.want_bytes >= BATCH_BYTES_MAX, "want_bytes must hold a batch")
@@ -129,14 +137,16 @@ class Repair:
             return []
         if partner.active:
             return self._want(link, now)
-        partner.active = True
-        partner.doubt()
+        partner.begin(now)
         partner.session += 1
         return [
             Send((link,), RepairHello(partner.session, self.holdings.digest)),
             Count("repair_sessions_total"),
-            SetTimer(Timer(STALL, (link,)), now.mono_us + self.config.stall_ms * US_PER_MS),
+            self._stalls(link, now),
         ]
+
+    def _stalls(self, link: LinkId, now: Now) -> SetTimer:
+        return SetTimer(Timer(STALL, (link,)), now.mono_us + self.config.stall_ms * US_PER_MS)
 
     def on_peer_back(self, link: LinkId, now: Now, *, anew: bool = False) -> list[Outcome]:
         """A peer may have missed something until now: compare, and again if a session that began before is under way.
@@ -175,16 +185,24 @@ class Repair:
         return [SetTimer(Timer(STALL, (link,)), None), SetTimer(Timer(DUE, (link,)), now.mono_us + wait_us)]
 
     def on_stall_timer(self, link: LinkId, now: Now) -> list[Outcome]:
-        """A session made no progress: give it up, let others be asked, and say so if it goes on like this."""
+        """A session made no progress, or for too long: let others be asked, and say so if it goes on without progress.
+
+        It has not stalled if nothing is asked of the peer because all that it has is to come from others.
+        """
         partner = self.partners.get(link)
         if partner is None or not partner.active:
             return []
-        partner.incomplete += 1
+        if partner.heard == partner.session and not partner.owes_anything and not self._is_anything_free(partner):
+            return [self._stalls(link, now)]
+        if partner.moved_us > now.mono_us - self.config.stall_ms * US_PER_MS:  # it gives, but has for too long
+            partner.again = True
+        else:
+            partner.incomplete += 1
         partner.given_up = True
         partner.doubt()
         outcomes = self._finish(link, partner, now, differed=True)
         outcomes.append(Count("repair_incomplete_total"))
-        if partner.incomplete % self.config.incomplete_alarm == 0:
+        if partner.incomplete and partner.incomplete % self.config.incomplete_alarm == 0:
             peer = self.peers.get(link)
             assert peer is not None
             about = {"peer": peer.node.hex()[:16], "missing": partner.missing.count}
@@ -256,10 +274,12 @@ class Repair:
         return LogState(log, stamp, tuple((run.first, run.last, run.head) for run in runs))
 
     def on_equal(self, link: LinkId, frame: RepairEqual, now: Now) -> list[Outcome]:
-        """Both have stored the same."""
+        """Both have stored the same: what it said to have besides, it has not, unless we lost it meanwhile."""
         partner = self.partners.get(link)
         if partner is None or not partner.active or frame.session != partner.session:
             return []
+        if partner.lost_since < partner.session:
+            partner.unclaim()
         partner.incomplete, partner.compared = 0, partner.session
         return self._finish(link, partner, now, differed=False)
 
@@ -284,6 +304,8 @@ class Repair:
         if frame.answer:
             outcomes += self._tell_vector(link, partner, frame.session, answer=False)
         is_answer = frame.answer and frame.session == partner.session
+        if is_answer and not frame.more:
+            partner.heard = partner.session
         has_stalled = partner.moved_us <= now.mono_us - self.config.stall_ms * US_PER_MS
         if not frame.more and (is_answer or has_stalled):
             partner.trust()
@@ -323,42 +345,63 @@ class Repair:
             return []
         ranges: list[tuple[LogId, int, int]] = []
         for log in sorted(partner.missing.logs(), key=lambda log: (-partner.stamps[log], log)):
-            free = partner.missing.get(log).minus(partner.doubtful.get(log))
-            for other in self.partners.values():
-                free = free.minus(other.comes(log))
-            for first, last in free:
+            for first, last in self._free(partner, log):
                 if room <= 0 or len(ranges) >= PAGE_LOGS:
                     break
                 end = min(last, first + room - 1)
                 ranges.append((log, first, end))
-                partner.asked.add(log, first, end)
+                partner.ask(log, first, end)
                 self.peers.touched.add(link)
                 room -= end - first + 1
         if not ranges:
             return []
+        want: list[Outcome] = [Send((link,), Want(tuple(ranges)))]
+        if asked and partner.active:  # who is asked for more has given nothing by that
+            return want
         partner.moved_us = now.mono_us
         if not partner.active:  # a vector came unasked, in a session of the peer's
-            partner.active = True
-            partner.session += 1 if partner.session else 0  # the first is one that a RepairHello has begun
-        stall = SetTimer(Timer(STALL, (link,)), now.mono_us + self.config.stall_ms * US_PER_MS)
-        return [Send((link,), Want(tuple(ranges))), stall]
+            partner.active, partner.began_us = True, now.mono_us
+            if partner.session:  # the first is one that a RepairHello has begun
+                partner.session += 1
+                partner.heard = partner.session
+        return [*want, self._stalls(link, now)]
+
+    def _free(self, partner: Partner, log: LogId) -> IntervalSet:
+        """What of a log a peer may be asked for: what nobody was asked for, nor, if its session stalled, another has."""
+        free = partner.missing.get(log).minus(partner.doubtful.get(log))
+        for link, other in self.partners.items():
+            free = free.minus(other.comes(log))
+            if partner.incomplete and not other.incomplete and self._speaks(link):
+                free = free.minus(other.missing.get(log))
+        return free
+
+    def _is_anything_free(self, partner: Partner) -> bool:
+        return any(self._free(partner, log) for log in partner.missing.logs())
+
+    def on_answer(self, link: LinkId, log: LogId, first: int, last: int, now: Now) -> list[Outcome]:
+        """A batch came on a link: if it was asked for there, that session goes on, whoever else sent it meanwhile."""
+        partner = self.partners.get(link)
+        if partner is None or not partner.owes.sets or not partner.owes.get(log).touches(first, last):
+            return []
+        partner.owes.remove(log, first, last)
+        partner.moved_us = now.mono_us
+        is_long = partner.began_us <= now.mono_us - self.config.session_max_ms * US_PER_MS
+        return [self._stalls(link, now)] if partner.active and not is_long else []
 
     def on_received(self, log: LogId, first: int, last: int, now: Now) -> list[Outcome]:
-        """A batch came, from wherever: nobody needs to be asked for it. Sessions that wanted it have progressed."""
+        """A batch came, from wherever: nobody needs to be asked for it."""
         outcomes: list[Outcome] = []
         for link, partner in self.partners.items():
             missing = partner.missing.sets.get(log)
             if missing is None or not missing.touches(first, last):
                 continue
             partner.came(log, first, last)
-            partner.moved_us = now.mono_us
             if not partner.active:
                 continue
             if not partner.missing:
                 partner.incomplete = 0
                 outcomes += self._finish(link, partner, now, differed=True)
                 continue
-            outcomes.append(SetTimer(Timer(STALL, (link,)), now.mono_us + self.config.stall_ms * US_PER_MS))
             outcomes += self._want(link, now)
         return outcomes
 
@@ -369,6 +412,7 @@ class Repair:
             return []
         for log, first, last in frame.ranges:
             partner.answered(log, first, last)
+            partner.owes.remove(log, first, last)
             if isinstance(frame, NotFound):
                 partner.missing.remove(log, first, last)
                 partner.theirs.remove(log, first, last)
@@ -406,7 +450,7 @@ class Repair:
         outcomes: list[Outcome] = []
         for link, partner in self.partners.items():
             was_missing = bool(partner.missing)
-            for vector in (partner.theirs, partner.missing, partner.asked, partner.doubtful):
+            for vector in partner.vectors:
                 vector.remove(log, end + 1, POSITION_MAX)
             if partner.active and was_missing and not partner.missing:
                 outcomes += self._finish(link, partner, now, differed=True)
@@ -415,21 +459,24 @@ class Repair:
     def on_forget(self, log: LogId) -> None:
         """A log has wholly expired: what others have of it does not matter, even if they tell it still."""
         for partner in self.partners.values():
-            for vector in (partner.theirs, partner.missing, partner.asked, partner.doubtful):
+            for vector in partner.vectors:
                 vector.forget(log)
             partner.stamps.pop(log, None)
             partner.doubted.discard(log)
 
     def can_fill(self, log: LogId, first: int, last: int) -> bool:
-        """Whether any peer that can be reached says that it has any of a range."""
+        """Whether any peer that can be reached, and gives what it has, says that it has any of a range."""
         return any(
-            partner.theirs.get(log).touches(first, last) and self._speaks(link)
+            partner.incomplete < self.config.incomplete_alarm
+            and partner.theirs.get(log).touches(first, last)
+            and self._speaks(link)
             for link, partner in self.partners.items()
         )
 
     def has_asked_everyone(self) -> bool:
-        """Whether every member was compared with since we last lost something: what none of them has is lost."""
-        return self.everyone_speaks() and all(p.compared > p.lost_since for p in self.partners.values())
+        """Whether every member was compared with, and gave what it has, since we last lost something."""
+        partners = self.partners.values()
+        return self.everyone_speaks() and all(p.compared > p.lost_since and not p.incomplete for p in partners)
 
     def check(self) -> None:
         """Assert that nothing is asked of two peers, and that only what is missing is asked for, of links touched."""
@@ -445,13 +492,5 @@ class Repair:
 
     def _check_partner(self, link: LinkId, partner: Partner) -> None:
         assert link in self.peers
-        if not partner.asked.sets and not partner.doubtful.sets:
-            return
-        for log, doubtful in partner.doubtful.items():
-            assert partner.missing.get(log).includes(doubtful), link
-            assert not any(partner.asked.get(log).touches(first, last) for first, last in doubtful), link
-        others = [other for other in self.partners.values() if other is not partner]
-        for log, asked in partner.asked.items():
-            assert partner.missing.get(log).includes(asked), link
-            for other in others:
-                assert not any(other.comes(log).touches(first, last) for first, last in asked), link
+        if partner.asked.sets or partner.doubtful.sets:
+            partner.check([other for other in self.partners.values() if other is not partner])

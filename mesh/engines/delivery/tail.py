@@ -1,10 +1,10 @@
 """The tail: how far each log may be delivered, and the readers that have read so far.
 
-What may be delivered of a log is its stored prefix (the *horizon*), beyond which a hole waits to be filled. A hole
-that no reachable peer can fill is given up after `hole_ms`: it is reported (`missing`, may fill), the horizon moves
-past it, and what fills it later is delivered marked *late*. As the horizon moves, each batch is matched once against
-the channels' groups of readers at the tail, and each group is told once. A reader that cannot take it leaves its group
-with an exact cursor.
+What may be delivered of a log is its stored prefix (the *horizon*), beyond which a hole waits to be filled. A hole that
+no reachable peer can fill is given up after `hole_ms`, one that peers only say that they can after `hole_max_ms`: it is
+reported (`missing`, may fill), the horizon moves past it, and what fills it later is delivered marked *late*. As the
+horizon moves, each batch is matched once against the channels' groups of readers at the tail, and each group is told
+once. A reader that cannot take it leaves its group with an exact cursor.
 """
 
 from __future__ import annotations
@@ -47,6 +47,8 @@ class DeliveryConfig:
 
     hole_ms: int = 30_000
     """A hole that no reachable peer can fill is reported after so long (protocol.md, 11)."""
+    hole_max_ms: int = 3_600_000
+    """A hole that does not begin to fill for so long is reported whoever says to have it: a peer may say so and lie."""
     coverage_ms: int = 5_000
     """Readers at the tail whom nothing concerned are told how far the log has come, so often at most."""
     load_bytes: int = 1 << 18
@@ -64,6 +66,7 @@ class DeliveryConfig:
 
     def __post_init__(self) -> None:
         """Refuse what makes no sense."""
+        require(self.hole_ms <= self.hole_max_ms, "hole_ms <= hole_max_ms must hold")
         require(self.hole_ms > 0 and self.loads_max >= 1 and self.backlog_max >= 1, "limits are positive")
         require(self.load_bytes >= BATCH_BYTES_MAX and self.recent_bytes >= 0, "load_bytes must hold a batch")
         require(self.coverage_ms > 0 and self.message_bytes_max > 0, "limits are positive")
@@ -105,6 +108,8 @@ class Tail:
     """Readers that are behind, have credit, and wait for their turn."""
     holes: dict[LogId, list[Holes]] = field(default_factory=dict)
     """For each log that waits at a hole, its holes by when they were noticed."""
+    claimed: dict[LogId, tuple[int, int]] = field(default_factory=dict)
+    """For each log that waits at a hole that somebody says to have, its first position, and since when (monotonic µs)."""
     expiry_ms: int = 0
     """What expires up to this time is dead; the node says it before each settling."""
     next_request: int = 2
@@ -206,7 +211,7 @@ class Tail:
     def on_hole_timer(self, log: LogId, now: Now) -> list[Outcome]:
         """Holes have stood for long: report them and go on behind them, unless somebody who can be reached can fill one."""
         hole_us = self.config.hole_ms * US_PER_MS
-        known = self.holes.pop(log, [])
+        known, claim = self.holes.pop(log, []), self.claimed.pop(log, None)
         younger = [holes for holes in known if holes.ended_us + hole_us > now.mono_us]
         through = max((holes.through for holes in known if holes not in younger), default=0)
         outcomes: list[Outcome] = []
@@ -220,7 +225,7 @@ class Tail:
                     outcomes.append(SetTimer(Timer(HOLE, (log,)), younger[0].ended_us + hole_us))
                 return [*outcomes, *self._advance(log, now)]
             first, last = horizon + 1, runs[0][0] - 1
-            if self.can_fill(log, first, last):
+            if self.can_fill(log, first, last) and self._is_awaited(log, first, claim, now):
                 return [*outcomes, *self._notice(log, stored.last, now)]
             self.horizon[log] = last
             outcomes += self._tell_hole(log, first, last)
@@ -229,6 +234,15 @@ class Tail:
             self.holes[log] = known
             outcomes.append(SetTimer(Timer(HOLE, (log,)), now.mono_us + LOOK_AGAIN_US))
         return outcomes
+
+    def _is_awaited(self, log: LogId, first: int, claim: tuple[int, int] | None, now: Now) -> bool:
+        """Whether to wait on for what somebody says to have: not if it was said for long, and nothing of it has come."""
+        if claim is None or claim[0] != first:
+            claim = first, now.mono_us
+        if claim[1] <= now.mono_us - self.config.hole_max_ms * US_PER_MS:
+            return False
+        self.claimed[log] = claim
+        return True
 
     def _tell_hole(self, log: LogId, first: int, last: int) -> list[Outcome]:
         """Report a hole that was given up to whoever was not told what would have filled it."""

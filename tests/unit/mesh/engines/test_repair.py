@@ -41,6 +41,7 @@ from tests.samples import ANA, BEN, Writer
         {"fresh_ms": 0},
         {"ranges_waiting_max": 0},
         {"stall_ms": 0},
+        {"session_max_ms": 4_999},
         {"busy_retry_ms": 0},
         {"want_positions_max": 0},
         {"incomplete_alarm": 0},
@@ -52,6 +53,7 @@ def test_a_config_that_makes_no_sense_is_refused(fields: dict[str, int]) -> None
         "near_ms": "intervals must rise",
         "far_ms": "intervals must rise",
         "want_bytes": "want_bytes must hold a batch",
+        "session_max_ms": "stall_ms <= session_max_ms must hold",
     }
     expected = words.get(next(iter(fields)), "limits are positive")
 

@@ -7,7 +7,7 @@ import pytest
 from mesh.clocks.vector import IntervalSet, VersionVector
 from mesh.codes import Code
 from mesh.effects import Count, Report
-from mesh.engines.repair import PAGE_LOGS, STALL, Partner, RepairConfig
+from mesh.engines.repair import DUE, PAGE_LOGS, STALL, Partner, RepairConfig
 from mesh.frames import Busy, LogState, NotFound, RepairEqual
 from mesh.log.holdings import Holdings
 from mesh.peers import Peers
@@ -18,6 +18,7 @@ from tests.engine_samples import (
     TO_CY,
     at,
     held,
+    no_timer,
     set_timer,
     state,
     take,
@@ -70,8 +71,8 @@ def test_a_peer_is_asked_for_more_once_half_of_its_share_has_come() -> None:
     take(holdings, batches[1])
     two = repair.on_received(ana.log, 2, 2, at(2))
 
-    assert one == [set_timer(STALL, TO_BEN, ms=5_001)]
-    assert two == [set_timer(STALL, TO_BEN, ms=5_002), *wanted(TO_BEN, (ana.log, 5, 6), now_ms=2)]
+    assert one == []
+    assert two == wanted(TO_BEN, (ana.log, 5, 6))[:1]  # who is asked for more has given nothing by that
     repair.check_all()
 
 
@@ -85,7 +86,7 @@ def test_half_of_an_odd_share_is_rounded_down() -> None:
 
     outcomes = repair.on_received(ana.log, 1, 2, at())
 
-    assert outcomes == [set_timer(STALL, TO_BEN, ms=5_000), *wanted(TO_BEN, (ana.log, 6, 7))]
+    assert outcomes == wanted(TO_BEN, (ana.log, 6, 7))[:1]
 
 
 def test_a_share_is_filled_from_several_logs_to_its_last_position() -> None:
@@ -120,7 +121,7 @@ def test_a_share_of_one_is_asked_for_one_after_the_other() -> None:
     second = repair.on_received(ana.log, 1, 1, at())
 
     assert first == wanted(TO_BEN, (ana.log, 1, 1))
-    assert second == [set_timer(STALL, TO_BEN, ms=5_000), *wanted(TO_BEN, (ana.log, 2, 2))]
+    assert second == wanted(TO_BEN, (ana.log, 2, 2))
     assert repair.compare(TO_BEN, at()) == []
 
 
@@ -209,13 +210,130 @@ def test_every_third_session_without_progress_is_told_to_a_person() -> None:
 
     for session in range(1, 7):
         one.engine.on_vector(TO_BEN, vector(state(ana, (1, 4)), session=session), at())
-        outcomes = one.engine.on_stall_timer(TO_BEN, at())
-        assert outcomes[:3] == [*one.finished(TO_BEN, 5_000, 0), Count("repair_incomplete_total")]
+        outcomes = one.engine.on_stall_timer(TO_BEN, at(5_000))
+        assert outcomes[:3] == [*one.finished(TO_BEN, 5_000, 5_000), Count("repair_incomplete_total")]
         told.append(outcomes[3:])
         one.engine.compare(TO_BEN, at())
 
     alarm = [Report(Code.REPAIR_STALLED, {"peer": BEN.hex()[:16], "missing": 4})]
     assert told == [[], [], alarm, [], [], alarm]
+
+
+def test_what_comes_from_others_is_no_progress_of_a_peer_and_what_it_sends_is_whoever_sent_it_before() -> None:
+    repair, ana = shared()
+    batch = ana.write(2)
+    repair.on_vector(TO_BEN, vector(state(ana, (1, 5))), at())
+    ben = repair.partners[TO_BEN]
+
+    take(repair.holdings, ana.batches[0])
+    from_cy = [*repair.on_answer(TO_CY, ana.log, 1, 3, at(4)), *repair.on_received(ana.log, 1, 3, at(4))]
+    unasked = repair.on_answer(TO_BEN, ana.log, 9, 9, at(5))
+    stranger = repair.on_answer(TO_ANA, ana.log, 1, 3, at(5))
+    late = repair.on_answer(TO_BEN, ana.log, 1, 3, at(6))
+
+    assert [each for each in from_cy if each == set_timer(STALL, TO_BEN, ms=5_004)] == []
+    assert (unasked, stranger, late) == ([], [], [set_timer(STALL, TO_BEN, ms=5_006)])
+    assert list(ben.owes.get(ana.log)) == [(batch.first, batch.last)]
+    assert repair.on_answer(TO_BEN, ana.log, 1, 3, at(7)) == []
+    ben.active = False
+    assert repair.on_answer(TO_BEN, ana.log, 4, 5, at(8)) == []
+    assert ben.moved_us == at(8).mono_us
+
+
+def test_a_session_that_goes_on_for_too_long_is_given_up_however_it_moves_and_is_no_failure() -> None:
+    repair, ana = shared()
+    one = Desk(repair)
+    last_ms = CONFIG.session_max_ms
+
+    before = repair.on_answer(TO_BEN, ana.log, 1, 1, at(last_ms - 1))
+    after = repair.on_answer(TO_BEN, ana.log, 2, 2, at(last_ms))
+    outcomes = repair.on_stall_timer(TO_BEN, at(last_ms + 4_999))
+
+    assert (before, after) == ([set_timer(STALL, TO_BEN, ms=last_ms + 4_999)], [])
+    one.finished(TO_BEN, 5_000, 0)
+    assert outcomes == [
+        no_timer(STALL, TO_BEN),
+        set_timer(DUE, TO_BEN, ms=last_ms + 4_999),
+        Count("repair_incomplete_total"),
+        *wanted(TO_CY, (ana.log, 1, 3), now_ms=last_ms + 4_999),
+    ]
+    assert repair.partners[TO_BEN].incomplete == 0
+
+
+def test_a_peer_whose_turn_has_not_come_does_not_stall() -> None:
+    repair, _ = shared()
+    cy = repair.partners[TO_CY]
+    cy.heard = cy.session
+
+    outcomes = repair.on_stall_timer(TO_CY, at(5_000))
+
+    assert outcomes == [set_timer(STALL, TO_CY, ms=10_000)]
+    assert (cy.active, cy.incomplete) == (True, 0)
+
+
+def test_a_peer_that_has_not_told_what_it_has_stalls() -> None:
+    one = desk(to_ben())
+
+    assert one.engine.on_stall_timer(TO_BEN, at(5_000))[-1] == Count("repair_incomplete_total")
+
+
+def test_a_peer_whose_session_stalled_is_asked_only_for_what_no_other_has() -> None:
+    repair, ana = shared()
+    repair.on_stall_timer(TO_BEN, at(5_000))
+    repair.on_not_found(TO_CY, Busy(((ana.log, 1, 3),)), at(5_001))
+    ana.write()
+    ben = repair.partners[TO_BEN]
+
+    repair.compare(TO_BEN, at(6_000))
+    ben.trust()
+    told = repair.on_vector(TO_BEN, vector(state(ana, (1, 4)), session=ben.session), at(6_000))
+    repair.check_all()
+    after = repair.on_stall_timer(TO_CY, at(10_000))
+
+    assert told == wanted(TO_BEN, (ana.log, 4, 4), now_ms=6_000)
+    assert after[-1] == wanted(TO_BEN, (ana.log, 1, 3))[0]
+
+
+def test_a_silent_peer_keeps_nothing_from_being_asked_of_one_whose_session_stalled() -> None:
+    repair, ana = shared()
+    repair.on_stall_timer(TO_BEN, at(5_000))
+    ben, cy = repair.partners[TO_BEN], repair.partners[TO_CY]
+    peer = repair.peers.get(TO_CY)
+    assert peer is not None
+    cy.asked = VersionVector()
+    peer.silent = True
+
+    repair.compare(TO_BEN, at(6_000))
+    ben.trust()
+
+    assert repair.compare(TO_BEN, at(6_000)) == wanted(TO_BEN, (ana.log, 1, 3), now_ms=6_000)
+
+
+def test_whoever_fails_too_often_to_give_what_it_claims_is_not_waited_for_and_proves_no_loss() -> None:
+    repair, ana = shared()
+    repair.partners[TO_CY].theirs = VersionVector()
+    repair.everyone_speaks = lambda: True
+    for partner in repair.partners.values():
+        partner.compared = partner.session
+    found = []
+    for failed in range(4):
+        repair.partners[TO_BEN].incomplete = failed
+        found.append((repair.can_fill(ana.log, 1, 3), repair.has_asked_everyone()))
+
+    assert found == [(True, True), (True, False), (True, False), (False, False)]
+
+
+def test_what_a_peer_that_has_the_same_said_to_have_besides_is_not_there_unless_it_was_lost_here() -> None:
+    repair, ana = shared()
+    repair.on_lost(ana.log, 1, 1)
+    ben, cy = repair.partners[TO_BEN], repair.partners[TO_CY]
+    cy.lost_since = 0
+
+    repair.on_equal(TO_BEN, RepairEqual(1), at())
+    repair.on_equal(TO_CY, RepairEqual(1), at())
+
+    assert [list(ben.missing.get(ana.log)), list(ben.theirs.get(ana.log))] == [[(1, 3)], [(1, 3)]]
+    assert [list(cy.missing.get(ana.log)), list(cy.theirs.get(ana.log)), cy.asked.count] == [[], [], 0]
 
 
 def test_equal_digests_forgive_sessions_without_progress() -> None:
@@ -302,9 +420,9 @@ def test_after_a_session_that_stalled_the_next_follows_soon_however_leisurely_th
     one = desk(far)
     one.engine.on_vector(TO_BEN, vector(state(ana, (1, 2))), at())
 
-    outcomes = one.engine.on_stall_timer(TO_BEN, at())
+    outcomes = one.engine.on_stall_timer(TO_BEN, at(5_000))
 
-    assert outcomes == [*one.finished(TO_BEN, CONFIG.stall_ms, 0), Count("repair_incomplete_total")]
+    assert outcomes == [*one.finished(TO_BEN, CONFIG.stall_ms, 5_000), Count("repair_incomplete_total")]
     assert one.engine.partners[TO_BEN].interval_ms == CONFIG.far_ms
 
 

@@ -57,6 +57,29 @@ def test_a_hole_that_somebody_can_fill_is_waited_for() -> None:
     assert desk.delivery.holes == {LOG: [Holes(3, 30_000_000, 30_000_000)]}
 
 
+def test_a_hole_that_somebody_only_says_to_fill_is_told_after_an_hour_in_which_none_of_it_came() -> None:
+    desk, batches = Desk(), written(6)
+    desk.subscribe()
+    desk.store(batches[0], batches[3], batches[5])
+    desk.settle()
+    desk.fillable = True
+
+    waits = desk.delivery.on_hole_timer(LOG, at(30_000))
+    desk.store(batches[1])  # it begins to fill, so that its hour begins anew
+    desk.settle(40_000)
+    desk.delivery.on_hole_timer(LOG, at(60_000))
+    early = desk.delivery.on_hole_timer(LOG, at(3_659_999))
+    kept = dict(desk.delivery.claimed)
+    told = desk.delivery.on_hole_timer(LOG, at(3_689_999))
+
+    assert waits == [set_timer(HOLE, LOG, ms=60_000)]
+    assert early == [set_timer(HOLE, LOG, ms=3_689_999)]
+    assert kept == {LOG: (3, 60_000_000)}
+    assert told[:2] == [gap(3, 3, GapReason.MISSING), messages(4, 4, *of(batches[3]))]
+    assert told[2:] == [set_timer(HOLE, LOG, ms=3_719_999)]
+    assert desk.delivery.claimed == {LOG: (5, 3_689_999_000)}
+
+
 def test_holes_that_began_together_are_given_up_together() -> None:
     desk, batches = Desk(), written(7)
     desk.subscribe()

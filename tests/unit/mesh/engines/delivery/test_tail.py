@@ -25,6 +25,7 @@ from tests.samples import ANA, BEN, CY, WALL_MS, Writer, record
     ("fields", "why"),
     [
         ({"hole_ms": 0}, "limits are positive"),
+        ({"hole_max_ms": 29_999}, "hole_ms <= hole_max_ms must hold"),
         ({"loads_max": 0}, "limits are positive"),
         ({"backlog_max": 0}, "limits are positive"),
         ({"load_bytes": BATCH_BYTES_MAX - 1}, "load_bytes must hold a batch"),
