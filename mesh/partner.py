@@ -8,6 +8,7 @@ them, or until nothing has come for long.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from mesh.clocks.vector import IntervalSet, VersionVector
@@ -28,6 +29,8 @@ class Partner:
     """What we had asked it for before: it is not asked for that again until it has sent the last page of its vector."""
     owes: VersionVector = field(default_factory=VersionVector)
     """What it was asked for and has not answered, though others may have sent it since: what tells whether it answers."""
+    denied: VersionVector = field(default_factory=VersionVector)
+    """What it told that it has, and had not when it was asked: if its next vector leaves that log out, it has it still."""
     given_up: bool = False
     """It was silent, or stalled: others may be asked for what is doubtful."""
     moved_us: int = 0
@@ -59,6 +62,7 @@ class Partner:
 
     def learn(self, log: LogId, theirs: IntervalSet, received: IntervalSet) -> None:
         """It tells what it has of a log; it may have lost what we asked it for."""
+        self.denied.forget(log)
         self.theirs.replace(log, theirs)
         missing = theirs.minus(received)
         self.missing.replace(log, missing)
@@ -69,7 +73,7 @@ class Partner:
     @property
     def vectors(self) -> tuple[VersionVector, ...]:
         """All that is known of logs there."""
-        return self.theirs, self.missing, self.asked, self.doubtful, self.owes
+        return self.theirs, self.missing, self.asked, self.doubtful, self.denied, self.owes
 
     @property
     def owes_anything(self) -> bool:
@@ -90,6 +94,20 @@ class Partner:
         """A range need not be fetched from it any more, nor waited for."""
         self.missing.remove(log, first, last)
         self.answered(log, first, last)
+
+    def deny(self, log: LogId, first: int, last: int) -> None:
+        """It has not what it was asked for: it is not missing from it, and not expected of it, unless it tells so again."""
+        for lo, hi in self.missing.get(log).within(first, last):
+            self.denied.add(log, lo, hi)
+        self.missing.remove(log, first, last)
+        self.theirs.remove(log, first, last)
+
+    def undeny(self, received_of: Callable[[LogId], IntervalSet]) -> None:
+        """The last page of a vector has come. A log that it left out is as it was told, so it can be asked for once more."""
+        for log, runs in self.denied.items():
+            for first, last in runs.minus(received_of(log)):
+                self.missing.add(log, first, last)
+        self.denied = VersionVector()
 
     def unclaim(self) -> None:
         """It has nothing that we miss."""

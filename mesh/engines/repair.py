@@ -309,6 +309,8 @@ class Repair:
         has_stalled = partner.moved_us <= now.mono_us - self.config.stall_ms * US_PER_MS
         if not frame.more and (is_answer or has_stalled):
             partner.trust()
+        if not frame.more:
+            partner.undeny(self.holdings.received_of)
         if not frame.more or frame.answer:
             outcomes += self._want(link, now)
         if not frame.more and partner.active and not partner.missing:
@@ -406,7 +408,7 @@ class Repair:
         return outcomes
 
     def on_not_found(self, link: LinkId, frame: NotFound | Busy, now: Now) -> list[Outcome]:
-        """A peer cannot give what it was asked for: ask others, and believe its vector no longer on this."""
+        """A peer cannot give what it was asked for: ask others, and believe its last vector no longer on this."""
         partner = self.partners.get(link)
         if partner is None:
             return []
@@ -414,8 +416,7 @@ class Repair:
             partner.answered(log, first, last)
             partner.owes.remove(log, first, last)
             if isinstance(frame, NotFound):
-                partner.missing.remove(log, first, last)
-                partner.theirs.remove(log, first, last)
+                partner.deny(log, first, last)
         outcomes: list[Outcome] = []
         if isinstance(frame, Busy):
             return outcomes  # the stall timer asks again

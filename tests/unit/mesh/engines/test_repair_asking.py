@@ -370,6 +370,38 @@ def test_a_peer_that_lacks_a_part_still_owes_the_rest() -> None:
     assert repair.partners[TO_BEN].active
 
 
+def test_what_a_peer_denied_is_asked_of_it_again_once_a_vector_of_it_leaves_the_log_as_it_told_it() -> None:
+    ana = Writer(ANA)
+    run_of(ana, 6)
+    repair = desk(to_ben()).engine
+    ben = repair.partners[TO_BEN]
+    repair.on_vector(TO_BEN, vector(state(ana, (1, 4))), at())
+    repair.on_not_found(TO_BEN, NotFound(((ana.log, 1, 3),)), at())
+
+    before = repair.can_fill(ana.log, 1, 3)
+    repair.on_vector(TO_BEN, vector(session=9, more=True), at())
+    repair.check_all()
+    again = repair.on_vector(TO_BEN, vector(session=9), at())
+
+    assert (before, repair.can_fill(ana.log, 1, 3)) == (False, False)
+    assert again == wanted(TO_BEN, (ana.log, 1, 3))[:1]
+    assert ben.denied.count == 0
+    repair.on_not_found(TO_BEN, NotFound(((ana.log, 1, 4),)), at())
+    assert list(ben.denied.get(ana.log)) == [(1, 4)]
+    repair.on_vector(TO_BEN, vector(state(ana, (5, 6))), at())
+    assert (ben.denied.count, list(ben.missing.get(ana.log))) == (0, [(5, 6)])
+
+
+def test_what_was_denied_and_came_from_another_is_not_asked_for() -> None:
+    repair, ana = shared()
+    repair.on_not_found(TO_BEN, NotFound(((ana.log, 1, 3),)), at())
+    take(repair.holdings, *ana.batches)
+    repair.on_received(ana.log, 1, 3, at())
+
+    assert repair.on_vector(TO_BEN, vector(session=9), at()) == []
+    assert repair.partners[TO_BEN].denied.count == repair.partners[TO_BEN].missing.count == 0
+
+
 def test_what_a_peer_lacks_outside_a_session_plans_nothing() -> None:
     repair, ana = shared()
     repair.partners[TO_CY].active = False
