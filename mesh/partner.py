@@ -54,7 +54,7 @@ class Partner:
     has_begun: bool = False
     """The other end has begun its first session."""
     incomplete: int = 0
-    """Sessions that stalled since one came to its end."""
+    """Sessions that stalled since one came to its end, or it gave anything."""
     compared: int = 0
     """The last session that came to its end ..."""
     lost_since: int = 0

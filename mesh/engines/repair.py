@@ -386,7 +386,7 @@ class Repair:
         if partner is None or not partner.owes.sets or not partner.owes.get(log).touches(first, last):
             return []
         partner.owes.remove(log, first, last)
-        partner.moved_us = now.mono_us
+        partner.moved_us, partner.incomplete = now.mono_us, 0
         is_long = partner.began_us <= now.mono_us - self.config.session_max_ms * US_PER_MS
         return [self._stalls(link, now)] if partner.active and not is_long else []
 

@@ -236,8 +236,9 @@ def test_what_comes_from_others_is_no_progress_of_a_peer_and_what_it_sends_is_wh
     assert list(ben.owes.get(ana.log)) == [(batch.first, batch.last)]
     assert repair.on_answer(TO_BEN, ana.log, 1, 3, at(7)) == []
     ben.active = False
+    ben.incomplete = 2
     assert repair.on_answer(TO_BEN, ana.log, 4, 5, at(8)) == []
-    assert ben.moved_us == at(8).mono_us
+    assert (ben.moved_us, ben.incomplete) == (at(8).mono_us, 0)
 
 
 def test_a_session_that_goes_on_for_too_long_is_given_up_however_it_moves_and_is_no_failure() -> None:
