@@ -1,10 +1,11 @@
 """Serving: what peers ask for, by graft or want, is sent as their credit allows.
 
 Every range that is asked for is answered: by the batches, or by `NotFound` for what is not here, or by `Busy`; a range
-that is asked for again before it left is sent once. Ranges wait in a queue per link, what is new before what is old. New
-batches travel in the live lane; old ones in that of backfill, and leave a part of the credit, so that they hold up nothing
-that is new. What is in memory is sent from there, the rest is read from the disk in pieces, one read at a time for each
-link; a link without credit waits, and costs nothing.
+that is asked for again before it left is sent once. Ranges wait in two queues per link, what is new before what is old,
+each in the order of the questions. New batches travel in the live lane; old ones in that of backfill, and leave a part of
+the credit, so that they hold up nothing that is new. What is in memory is sent from there, the rest is read from the disk
+in pieces, one read at a time for each link; an answer is for what was read, whatever has come before it in the queues
+meanwhile. A link without credit waits, and costs nothing.
 
 Invariants, checked by `check`: queues are bounded; a link has at most one read under way.
 """
@@ -14,6 +15,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import islice
 
 from mesh.clocks.hybrid import stamp_ms
 from mesh.clocks.vector import IntervalSet, VersionVector
@@ -28,9 +30,11 @@ REQUEST_STEP = 4
 """Engines number their reads in steps, each from its own start, so that the node knows whose an answer is."""
 RANGES_MAX = 1_024
 """Ranges of one want that are looked at: what a page holds."""
+READ_RANGES_MAX = 16
+"""Ranges of one read."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Asked:
     """A range that a peer waits for."""
 
@@ -39,31 +43,49 @@ class Asked:
     last: int
     fresh_ms: int
     """What was stamped within this time is new."""
+    is_new: bool = False
+    """It was new when it was asked for, and waits among what is new."""
 
 
 @dataclass(slots=True)
 class Owed:
     """What is owed to one link."""
 
-    queue: deque[Asked] = field(default_factory=deque)
+    new: deque[Asked] = field(default_factory=deque)
+    old: deque[Asked] = field(default_factory=deque)
     ranges: VersionVector = field(default_factory=VersionVector)
-    """All that is in the queue: what is asked for twice before it left is sent once."""
-    reading: bool = False
+    """All that waits: what is asked for twice before it left is sent once."""
+    request: int = 0
+    """The read that is under way; 0 is none."""
+    read: list[Asked] = field(default_factory=list)
+    """What was read for, and is still waited for."""
     has_sent: bool = False
     """Something old has left since somebody last asked."""
     is_awaited: bool = False
     """Somebody has to hear when all of it has left."""
 
+    @property
+    def queue(self) -> deque[Asked]:
+        """The queue whose turn it is."""
+        return self.new or self.old
+
     def fresh(self, log: LogId, ranges: list[tuple[int, int]]) -> Iterable[tuple[int, int]]:
-        """What of these ranges of a log is not in the queue yet."""
+        """What of these ranges of a log does not wait yet."""
         return IntervalSet(ranges).minus(self.ranges.get(log)) if self.queue else ranges
+
+    def put(self, asked: Asked) -> None:
+        """Let a range wait."""
+        self.ranges.add(asked.log, asked.first, asked.last)
+        (self.new if asked.is_new else self.old).append(asked)
 
     def take(self, asked: Asked, last: int) -> None:
         """A range is answered through a position: go on behind it."""
         self.ranges.remove(asked.log, asked.first, min(last, asked.last))
         asked.first = last + 1
         if asked.first > asked.last:
-            self.queue.remove(asked)
+            (self.new if asked.is_new else self.old).remove(asked)
+            if asked in self.read:
+                self.read.remove(asked)
 
 
 @dataclass
@@ -100,14 +122,11 @@ class Serving:
                 if batch is not None and not debt.queue and hi <= batch.last and _spend(peer, debt, batch, lane):
                     sent.append(Send((link,), Push(batch), lane))  # as nearly always: it does not have to wait
                     continue
-                if len(debt.queue) >= self.ranges_waiting_max:
+                if len(debt.new) + len(debt.old) >= self.ranges_waiting_max:
                     refused.append((log, lo, hi))
                     continue
-                debt.ranges.add(log, lo, hi)
-                if lane is Lane.LIVE:
-                    debt.queue.appendleft(asked)
-                else:
-                    debt.queue.append(asked)
+                asked.is_new = lane is Lane.LIVE
+                debt.put(asked)
         outcomes: list[Outcome] = []
         if missing:
             pages = range(0, len(missing), RANGES_MAX)
@@ -131,7 +150,7 @@ class Serving:
     def _serve(self, peer: Peer, debt: Owed, wall_ms: int) -> list[Outcome]:
         """Send from memory what can be sent, then read more if there is credit for it."""
         outcomes: list[Outcome] = []
-        while debt.queue and not debt.reading:
+        while debt.queue and not debt.request:
             asked = debt.queue[0]
             batch = self.holdings.at_hand(asked.log, asked.first)
             if batch is not None:
@@ -143,15 +162,15 @@ class Serving:
                 continue
             if not peer.can_take_old(BODY_BYTES_MAX + OVERHEAD_BYTES):
                 return outcomes
-            debt.reading = True
-            request, self.next_request = self.next_request, self.next_request + REQUEST_STEP
-            self.reads[request] = peer.link
-            ranges = [(asked.first, asked.last)]
-            for other in list(debt.queue)[1:16]:
-                if other.log != asked.log or other.first <= ranges[-1][1]:
+            debt.request, self.next_request = self.next_request, self.next_request + REQUEST_STEP
+            self.reads[debt.request] = peer.link
+            debt.read = [asked]
+            for other in islice(debt.queue, 1, READ_RANGES_MAX):
+                if other.log != asked.log or other.first <= debt.read[-1].last:
                     break
-                ranges.append((other.first, other.last))
-            outcomes.append(Load(request, Ranges(asked.log, tuple(ranges)), self.want_bytes))
+                debt.read.append(other)
+            ranges = tuple((each.first, each.last) for each in debt.read)
+            outcomes.append(Load(debt.request, Ranges(asked.log, ranges), self.want_bytes))
         if debt.is_awaited and not debt.queue:
             debt.is_awaited = False
             outcomes.append(Served(peer.link))
@@ -165,12 +184,12 @@ class Serving:
         return Lane.LIVE if stamp_ms(batch.head.stamp) + asked.fresh_ms > wall_ms else Lane.BACKFILL
 
     def on_loaded(self, loaded: Loaded, wall_ms: int) -> list[Outcome]:
-        """The disk answered: send what credit holds; the rest stays in the queue and is read again."""
+        """The disk answered: send what credit holds; the rest stays in its queue and is read again."""
         link = self.reads.pop(loaded.request)
         debt, peer = self.owed.get(link), self.peers.get(link)
-        if debt is None or peer is None:
+        if debt is None or peer is None or debt.request != loaded.request:
             return []
-        debt.reading = False
+        debt.request = 0
         outcomes: list[Outcome] = []
         missing: list[tuple[LogId, int, int]] = []
         for batch in loaded.batches:
@@ -183,17 +202,20 @@ class Serving:
             outcomes.append(Send((link,), Push(batch), lane))
             debt.take(asked, batch.last)
         else:
-            if not loaded.batches and debt.queue:  # what was here has gone meanwhile
-                gone = debt.queue[0]
-                missing.append((gone.log, gone.first, gone.last))
-                debt.take(gone, gone.last)
+            if not loaded.batches:  # what was here has gone meanwhile; what follows may be in memory, or be read next
+                gone = debt.read[0]
+                absent = self.holdings.received_of(gone.log).missing(gone.first, gone.last)
+                last = absent[0][1] if absent and absent[0][0] == gone.first else gone.last
+                missing.append((gone.log, gone.first, last))
+                debt.take(gone, last)
+        debt.read.clear()
         if missing:
             outcomes.append(Send((link,), NotFound(tuple(missing))))
         return outcomes + self._serve(peer, debt, wall_ms)
 
     def _first_of(self, debt: Owed, batch: Batch, missing: list[tuple[LogId, int, int]]) -> Asked | None:
-        """The queued range that a batch answers; what lies before the batch in it was not found."""
-        for asked in debt.queue:
+        """The range that a batch was read for; what lies before the batch in it was not found."""
+        for asked in debt.read:
             if asked.log == batch.log and asked.first <= batch.last and batch.first <= asked.last:
                 if asked.first < batch.first:
                     missing.append((asked.log, asked.first, batch.first - 1))
@@ -218,10 +240,13 @@ class Serving:
     def check_all(self) -> None:
         """Assert the invariants."""
         for link, debt in self.owed.items():
+            waiting = [*debt.new, *debt.old]
             assert link in self.peers
-            assert debt.reading == (link in self.reads.values())
-            assert all(debt.ranges.covers(asked.log, asked.first, asked.last) for asked in debt.queue)
-            assert debt.ranges.count == sum(asked.last - asked.first + 1 for asked in debt.queue)
+            assert bool(debt.read) == bool(debt.request) and (not debt.request or self.reads[debt.request] == link)
+            read_from = debt.new if debt.read and debt.read[0].is_new else debt.old
+            assert debt.read == list(islice(read_from, len(debt.read)))
+            assert all(debt.ranges.covers(asked.log, asked.first, asked.last) for asked in waiting)
+            assert debt.ranges.count == sum(asked.last - asked.first + 1 for asked in waiting)
 
 
 def _spend(peer: Peer, debt: Owed, batch: Batch, lane: Lane) -> bool:

@@ -79,7 +79,9 @@ class LinkConfig:
         require(
             0 < self.credit_step_bytes <= self.credit_ahead_bytes // 2, "credit_step_bytes: half the credit at most"
         )
-        require(self.credit_ahead_bytes >= 2 * BODY_BYTES_MAX, "credit_ahead_bytes must hold two large batches")
+        # Half of it may be granted at a time: that has to hold the largest batch.
+        least = 2 * (BODY_BYTES_MAX + OVERHEAD_BYTES)
+        require(self.credit_ahead_bytes >= least, f"credit_ahead_bytes: two of the largest batches, {least}, at least")
         require(self.links_max >= 1 and self.greeting_timeout_ms > 0, "links_max and greeting_timeout_ms: positive")
         require(self.control_bytes_per_s > 0, "control_bytes_per_s: positive")
 

@@ -119,7 +119,7 @@ def test_too_much_that_is_asked_at_once_is_refused_for_now() -> None:
 
     assert first == []
     assert second == [Send((TO_BEN,), Busy(asked[RANGES_MAX:], 1_000))]
-    assert len(one.owed[TO_BEN].queue) == RANGES_MAX
+    assert len(one.owed[TO_BEN].old) == RANGES_MAX
 
 
 def test_what_is_new_goes_before_what_is_old_and_what_is_old_in_the_order_of_the_questions() -> None:
@@ -132,6 +132,18 @@ def test_what_is_new_goes_before_what_is_old_and_what_is_old_in_the_order_of_the
     ben.credit_until = CREDIT
 
     assert one.on_credit(TO_BEN, LATER_MS) == [*pushed(fresh, lane=Lane.LIVE), *pushed(*old)]
+
+
+def test_what_is_new_and_waits_for_credit_goes_in_the_order_of_the_questions() -> None:
+    batches = written(5)
+    ben = to_ben(credit=0)
+    one = engine(ben, holdings=held(*batches))
+    for some in ((1, 2, 3), (4, 5)):
+        one.ask(TO_BEN, Graft(tuple((LOG, number, number) for number in some)), WALL_MS)
+    one.check_all()
+    ben.credit_until = CREDIT
+
+    assert one.on_credit(TO_BEN, WALL_MS) == pushed(*batches, lane=Lane.LIVE)
 
 
 def test_what_is_grafted_is_new_for_longer_than_what_is_wanted() -> None:
@@ -322,6 +334,62 @@ def test_where_the_disk_has_nothing_any_more_the_next_range_is_read() -> None:
     assert outcomes == [not_found((LOG, 1, 3)), load(1 + REQUEST_STEP, (1, 1), log=LogId(BEN, 1 << 20))]
 
 
+def test_what_was_read_has_gone_and_not_what_has_come_before_it_meanwhile() -> None:
+    old, fresh = Writer(BEN).write(), Writer(_stamp=stamp_of(LATER_MS)).write()
+    holdings = on_disk(old)
+    ben = to_ben(credit=READ_BYTES)
+    one = engine(ben, holdings=holdings)
+    one.ask(TO_BEN, Want(((old.log, 1, 1),)), LATER_MS)
+    take(holdings, fresh)
+    one.ask(TO_BEN, Graft(((LOG, 1, 1),)), LATER_MS)
+    one.check_all()
+
+    assert one.on_loaded(Loaded(1), LATER_MS) == [not_found((old.log, 1, 1)), *pushed(fresh, lane=Lane.LIVE)]
+    one.check_all()
+
+
+def test_what_was_read_says_nothing_of_what_was_asked_for_later() -> None:
+    """The second batch reaches from what was asked for later into what was read: the first is not missing."""
+    batches = written(3, size=4)
+    holdings = on_disk(batches[1], batches[2])
+    one = engine(to_ben(), holdings=holdings)
+    one.ask(TO_BEN, Want(((LOG, 7, 12),)), LATER_MS)
+    take(holdings, batches[0])
+    one.ask(TO_BEN, Graft(((LOG, 1, 6),)), WALL_MS)
+
+    first = one.on_loaded(Loaded(1, tuple(batches[1:])), WALL_MS)
+    second = one.on_loaded(Loaded(1 + REQUEST_STEP, (batches[1],)), WALL_MS)
+
+    assert first == [*pushed(*batches[1:], batches[0], lane=Lane.LIVE), load(1 + REQUEST_STEP, (5, 6))]
+    assert second == pushed(batches[1], lane=Lane.LIVE)
+    one.check_all()
+
+
+def test_of_what_was_read_and_has_gone_the_part_in_memory_is_sent() -> None:
+    batches = written(3)
+    holdings = on_disk(*batches[:2])
+    take(holdings, batches[2])
+    one = engine(to_ben(), holdings=holdings)
+    one.ask(TO_BEN, Want(((LOG, 1, 3),)), LATER_MS)
+    holdings.lose(LOG, 1, 2)
+
+    assert one.on_loaded(Loaded(1), LATER_MS) == [not_found((LOG, 1, 2)), *pushed(batches[2])]
+
+
+def test_an_answer_to_what_a_link_asked_before_it_was_dropped_and_taken_back_comes_to_nothing() -> None:
+    batches = written(1)
+    one = engine(to_ben(), holdings=on_disk(*batches))
+    one.ask(TO_BEN, Want(((LOG, 1, 1),)), LATER_MS)
+    one.on_peer_down(TO_BEN)
+    one.ask(TO_BEN, Want(((LOG, 1, 1),)), LATER_MS)
+
+    first = one.on_loaded(Loaded(1), LATER_MS)
+    one.check_all()
+    second = one.on_loaded(Loaded(1 + REQUEST_STEP, tuple(batches)), LATER_MS)
+
+    assert (first, second) == ([], pushed(*batches))
+
+
 def test_a_batch_that_nobody_waits_for_is_passed_over() -> None:
     batches = written(2)
     one = engine(to_ben(), holdings=on_disk(*batches, Writer(BEN).write()))
@@ -355,7 +423,7 @@ def test_a_batch_that_reaches_beyond_what_was_asked_answers_it() -> None:
 def test_check_sees_a_read_that_nobody_waits_for() -> None:
     one = engine(to_ben(), holdings=on_disk(*written(1)))
     one.ask(TO_BEN, Want(((LOG, 1, 1),)), LATER_MS)
-    one.owed[TO_BEN].reading = False
+    one.owed[TO_BEN].request = 0
 
     with pytest.raises(AssertionError):
         one.check_all()

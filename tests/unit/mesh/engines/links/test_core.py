@@ -18,7 +18,7 @@ from mesh.engines.links.addresses import DIAL
 from mesh.engines.links.core import CONTROL_BURST_S, GREETING
 from mesh.errors import ConfigError
 from mesh.frames import Credit, Hello, Push
-from mesh.log.batch import BODY_BYTES_MAX
+from mesh.log.batch import BODY_BYTES_MAX, OVERHEAD_BYTES
 from tests.engine_samples import LIFE, TO_BEN, TO_CY, at, no_timer, set_timer
 from tests.link_samples import (
     AT_BEN,
@@ -47,7 +47,12 @@ from tests.samples import BEN, SUITE, WALL_MS, Writer
         ({"silent_ms": 60_000}, "alive_ms < silent_ms < dead_ms must hold"),
         ({"credit_step_bytes": 0}, "credit_step_bytes: half the credit at most"),
         ({"credit_step_bytes": (2 << 20) + 1}, "credit_step_bytes: half the credit at most"),
-        ({"credit_ahead_bytes": BODY_BYTES_MAX, "credit_step_bytes": 1}, "credit"),
+        (
+            {"credit_ahead_bytes": BODY_BYTES_MAX, "credit_step_bytes": 1},
+            "two of the largest batches, 2229248, at least",
+        ),
+        ({"credit_ahead_bytes": 2 * BODY_BYTES_MAX}, "two of the largest batches, 2229248, at least"),
+        ({"credit_ahead_bytes": 2 * (BODY_BYTES_MAX + OVERHEAD_BYTES) - 1}, "two of the largest batches"),
         ({"links_max": 0}, "links_max"),
         ({"greeting_timeout_ms": 0}, "greeting_timeout_ms"),
         ({"control_bytes_per_s": 0}, "control_bytes_per_s: positive"),
@@ -56,6 +61,21 @@ from tests.samples import BEN, SUITE, WALL_MS, Writer
 def test_a_config_that_makes_no_sense_is_refused(fields: dict[str, int], why: str) -> None:
     with pytest.raises(ConfigError, match=why):
         LinkConfig(**fields)
+
+
+def test_the_least_credit_holds_the_largest_batch_though_half_of_it_is_not_granted_yet() -> None:
+    """With 512 bytes less for each of the two, what has to be read for a peer waited for credit that never came."""
+    largest = BODY_BYTES_MAX + OVERHEAD_BYTES
+    config = LinkConfig(credit_ahead_bytes=2 * largest, credit_step_bytes=largest)
+    one = greeted(config)
+    one.links.on_credit(TO_BEN, Credit(config.credit_ahead_bytes))
+    peer = one.peers.by_link[TO_BEN]
+
+    assert one.links.on_batch_done(TO_BEN, largest - 1) == []
+    peer.sent = largest - 1  # and the other side grants no more either
+
+    assert peer.can_take_old(largest)
+    assert one.links.on_batch_done(TO_BEN, 1) == [Send((TO_BEN,), Credit(3 * largest))]
 
 
 # --- greeting --------------------------------------------------------------------------------------------------------
