@@ -264,9 +264,8 @@ class Node(Composition):
                 if link != came_on:  # whoever asked begins anew on the newer link, and asks there
                     return []
                 return self.serving.ask(link, frame, self.guard.wall_ms(now))
-            case f.NotFound(ranges):
-                for log, first, last in ranges:
-                    self.dissemination.on_not_found(link, log, first, last)
+            case f.NotFound():
+                self.dissemination.on_not_found(link, frame)
                 return self.repair.on_not_found(link, frame, now)
             case f.Busy():
                 return self.repair.on_not_found(link, frame, now)

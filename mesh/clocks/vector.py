@@ -11,7 +11,7 @@ Invariants: `0 < first <= last`, and between runs at least one number is missing
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from enum import Enum
 
 from mesh.types import LogId
@@ -288,6 +288,17 @@ class VersionVector:
         for runs in self.sets.values():
             assert runs
             runs.check()
+
+
+def once(ranges: tuple[tuple[LogId, int, int], ...]) -> Sequence[tuple[LogId, int, int]]:
+    """The same positions in the same order, each once: who names one again and again in a frame is heard once."""
+    if len(ranges) < 2:
+        return ranges
+    seen, found = VersionVector(), []
+    for log, first, last in ranges:
+        found += [(log, lo, hi) for lo, hi in seen.get(log).missing(first, last)]
+        seen.add(log, first, last)
+    return found
 
 
 _NOTHING = IntervalSet()

@@ -16,10 +16,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from mesh.clocks.vector import VersionVector
+from mesh.clocks.vector import VersionVector, once
 from mesh.effects import Count, Outcome, RepairDue, Send, SetTimer, Timer
 from mesh.errors import require
-from mesh.frames import Graft, IHave, Lane, Push
+from mesh.frames import Graft, IHave, Lane, NotFound, Push
 from mesh.log.batch import Batch
 from mesh.log.holdings import Holdings
 from mesh.peers import Peers
@@ -189,7 +189,7 @@ class Dissemination:
         outcomes: list[Outcome] = []
         asked: list[tuple[LogId, int, int]] = []
         too_many = False
-        for log, first, last in frame.ranges:
+        for log, first, last in once(frame.ranges):
             if self.announcements:
                 self._untell(link, log, first, last)
             for lo, hi in self.holdings.received_of(log).missing(first, last):
@@ -235,10 +235,11 @@ class Dissemination:
         wanted.wait_us = max(wanted.wait_us // 2, US_PER_MS)
         return [*_grafts(link, [(log, lo, hi) for lo, hi in missing]), Count("grafts_total"), again]
 
-    def on_not_found(self, link: LinkId, log: LogId, first: int, last: int) -> None:
+    def on_not_found(self, link: LinkId, frame: NotFound) -> None:
         """A peer does not have what it announced: do not ask it again."""
-        for (wanted_log, start), wanted in self.wanted.items():
-            if wanted_log == log and start <= last and first <= wanted.last and link in wanted.announcers:
+        absent = VersionVector((log, [(first, last)]) for log, first, last in frame.ranges)
+        for (log, start), wanted in self.wanted.items():
+            if link in wanted.announcers and absent.get(log).touches(start, wanted.last):
                 wanted.announcers.remove(link)
 
     def on_peer_down(self, link: LinkId) -> None:

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from mesh.clocks.hybrid import stamp_ms
-from mesh.clocks.vector import IntervalSet, VersionVector
+from mesh.clocks.vector import IntervalSet, VersionVector, once
 from mesh.effects import Load, Loaded, Outcome, Ranges, Send, Served
 from mesh.frames import Busy, Graft, Lane, NotFound, Push, Want
 from mesh.log.batch import BODY_BYTES_MAX, OVERHEAD_BYTES, Batch
@@ -113,7 +113,7 @@ class Serving:
         refused: list[tuple[LogId, int, int]] = []
         sent: list[Outcome] = []
         fresh_ms = self.graft_fresh_ms if isinstance(frame, Graft) else self.want_fresh_ms
-        for log, first, last in _once(frame.ranges[:RANGES_MAX]):
+        for log, first, last in once(frame.ranges[:RANGES_MAX]):
             held = self.holdings.received_of(log)
             missing += [(log, lo, hi) for lo, hi in held.missing(first, last)]
             for lo, hi in debt.fresh(log, held.within(first, last)):
@@ -255,14 +255,3 @@ def _spend(peer: Peer, debt: Owed, batch: Batch, lane: Lane) -> bool:
         return peer.spend(batch.size)
     debt.has_sent = True
     return peer.can_take_old(batch.size) and peer.spend(batch.size)
-
-
-def _once(ranges: tuple[tuple[LogId, int, int], ...]) -> Iterable[tuple[LogId, int, int]]:
-    """The same positions, each once: who asks for one again and again in one frame is answered once."""
-    if len(ranges) < 2:
-        return ranges
-    seen, found = VersionVector(), []
-    for log, first, last in ranges:
-        found += [(log, lo, hi) for lo, hi in seen.get(log).missing(first, last)]
-        seen.add(log, first, last)
-    return found

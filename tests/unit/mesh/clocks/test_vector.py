@@ -2,7 +2,7 @@
 
 import pytest
 
-from mesh.clocks.vector import IntervalSet, Order, VersionVector
+from mesh.clocks.vector import IntervalSet, Order, VersionVector, once
 from mesh.types import LogId
 from tests.samples import ANA, BEN
 
@@ -208,3 +208,10 @@ def test_a_log_that_is_named_many_times_in_falling_order_costs_no_more_than_sort
     vector = VersionVector((LOG, [(number, number)]) for number in range(2_000, 0, -2))
 
     assert (len(vector), vector.count) == (1, 1_000)
+
+
+def test_of_ranges_that_overlap_each_position_is_named_once_and_first_where_it_was_named_first() -> None:
+    again = ((LOG, 3, 5), (LOG, 1, 7), (OTHER, 4, 4), (LOG, 2, 8), (OTHER, 4, 4))
+
+    assert once(again) == [(LOG, 3, 5), (LOG, 1, 2), (LOG, 6, 7), (OTHER, 4, 4), (LOG, 8, 8)]
+    assert (once(()), once(again[:1])) == ((), again[:1])

@@ -2,9 +2,10 @@
 
 import pytest
 
+from mesh.clocks.vector import IntervalSet
 from mesh.effects import Count, RepairDue, Send
 from mesh.engines.dissemination import ANNOUNCE, GRAFT, GRAFT_RANGES_MAX
-from mesh.frames import Graft
+from mesh.frames import Graft, NotFound
 from mesh.log.holdings import Holdings
 from mesh.types import LinkId, LogId, NodeId
 from tests.engine_samples import (
@@ -58,6 +59,26 @@ def test_what_its_origin_cannot_push_is_asked_for_at_once_in_one_question(is_lin
     assert outcomes == [*timers, Send((TO_BEN,), Graft(((LOG, 2, 3), (OTHER, 4, 4)))), Count("grafts_total", 2)]
     one.on_ihave(TO_CY, ihave((LOG, 2, 3)), at(50))
     assert one.on_graft_timer(LOG, 2, at(100)) == grafted(TO_CY, (LOG, 2, 3), again_ms=150)
+    one.check_all()
+
+
+def test_what_is_announced_again_in_one_frame_is_looked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """2,048 times one range, over a log with 2,000 holes, kept a node busy for seconds."""
+    one = engine(to_ben(), holdings=held(Writer().write()))
+    looked_at: list[tuple[int, int]] = []
+    missing = IntervalSet.missing
+
+    def counted(runs: IntervalSet, first: int, last: int) -> list[tuple[int, int]]:
+        if runs is one.holdings.received_of(LOG):
+            looked_at.append((first, last))
+        return missing(runs, first, last)
+
+    monkeypatch.setattr(IntervalSet, "missing", counted)
+    outcomes = one.on_ihave(TO_BEN, ihave(*[(LOG, 1, 9)] * 2_046, (LOG, 5, 12), (LOG, 1, 11)), at())
+
+    assert looked_at == [(1, 9), (10, 12)]
+    timers = [set_timer(GRAFT, LOG, 2, ms=100), set_timer(GRAFT, LOG, 10, ms=100)]
+    assert outcomes == [*timers, Send((TO_BEN,), Graft(((LOG, 2, 9), (LOG, 10, 12)))), Count("grafts_total", 2)]
     one.check_all()
 
 
@@ -129,7 +150,7 @@ def test_who_will_not_answer_is_not_waited_for(how: str) -> None:
     elif how == "silent":
         ben.silent = True
     else:
-        one.on_not_found(TO_BEN, LOG, 2, 2)
+        one.on_not_found(TO_BEN, NotFound(((LOG, 2, 2),)))
 
     assert one.on_graft_timer(LOG, 1, at(200)) == [RepairDue()]
 
@@ -226,11 +247,31 @@ def test_who_does_not_have_what_it_announced_is_not_asked_for_it_again() -> None
     one.on_ihave(TO_BEN, ihave((LogId(BEN, 1), 1, 3), (LOG, 10, 12)), at())
     one.on_ihave(TO_CY, ihave((LOG, 1, 3)), at())
 
-    one.on_not_found(TO_BEN, LOG, 3, 9)
-    one.on_not_found(TO_ANA, LOG, 1, 12)
+    one.on_not_found(TO_BEN, NotFound(((LOG, 3, 4), (LOG, 6, 9))))
+    one.on_not_found(TO_ANA, NotFound(((LOG, 1, 12),)))
 
     announcers = {place: wanted.announcers for place, wanted in one.wanted.items()}
     assert announcers == {(LOG, 1): [TO_CY], (LogId(BEN, 1), 1): [TO_BEN], (LOG, 10): [TO_BEN]}
+
+
+def test_an_answer_of_many_ranges_is_compared_once_with_each_that_is_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    one = engine(to_ana(), to_ben())
+    one.on_ihave(TO_BEN, ihave(*((LOG, number, number) for number in range(1, 200, 2))), at())
+    compared = 0
+    touches = IntervalSet.touches
+
+    def counted(runs: IntervalSet, first: int, last: int) -> bool:
+        nonlocal compared
+        compared += 1
+        return touches(runs, first, last)
+
+    monkeypatch.setattr(IntervalSet, "touches", counted)
+    one.on_not_found(TO_BEN, NotFound(tuple((LOG, number, number) for number in range(101, 500, 2))))
+
+    assert compared == 100
+    assert [start for (_, start), wanted in one.wanted.items() if wanted.announcers] == list(range(1, 100, 2))
 
 
 def test_beyond_the_limit_announcements_are_left_to_repair() -> None:
