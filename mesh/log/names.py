@@ -7,13 +7,18 @@ stored does not wait for what may never come. Batches that come in another order
 the last of them is here. Runs are what a disk keeps, too (`marks.names`), replaced by `(publisher, incarnation, log,
 first)` as they grow at their end; what was joined to an earlier one stays on the disk and is passed over at the start.
 
+The runs of a name in a log are sorted by their sequences. Unless a log holds a name twice, which none does that an honest
+node wrote, they do not overlap, and one look finds the run of a sequence and its neighbors however many there are. Which
+names lie twice in a log is remembered: there all runs are looked at, to find a name, but never to take one in.
+
 The index is bounded by retention: a run is forgotten when all that is in it has expired.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from itertools import chain
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterable
+from itertools import pairwise
 from typing import NamedTuple
 
 from mesh.clocks.vector import IntervalSet, VersionVector
@@ -23,6 +28,7 @@ from mesh.types import LogId
 
 Name = tuple[str, int]
 """A publisher and its incarnation."""
+_NOTHING = IntervalSet()
 
 
 class NameRun(NamedTuple):
@@ -84,15 +90,20 @@ def _holds(run: NameRun, new: NameRun) -> bool:
     return names and run.from_position <= new.from_position and new.to_position <= run.to_position
 
 
-def _without(run: NameRun, gone: NameRun, batch: Batch) -> list[NameRun]:
-    """What is left of a run without the names of a batch: they lay in it whole, and what is left lies beside the batch."""
+def _without(run: NameRun, gone: NameRun) -> list[NameRun]:
+    """What is left of a run without the names of another, which lay in it whole."""
     inside = run.log == gone.log and run.first <= gone.first and gone.last <= run.last
     if not inside or not run.from_position <= gone.from_position <= run.to_position:
         return [run]
-    left = run._replace(last=gone.first - 1, to_position=batch.first - 1)
-    right = run._replace(first=gone.last + 1, from_position=batch.last + 1)
-    # What would begin or end within the batch is taken out with it, though sequences there may not rise.
+    left = run._replace(last=gone.first - 1, to_position=gone.from_position - 1)
+    right = run._replace(first=gone.last + 1, from_position=gone.to_position + 1)
     return [part for part in (left, right) if part.first <= part.last and part.from_position <= part.to_position]
+
+
+def _within(run: NameRun, gone: IntervalSet) -> list[NameRun]:
+    """A run that neither begins nor ends at positions that are gone, if anything is left of it."""
+    left = gone.missing(run.from_position, run.to_position)
+    return [run._replace(from_position=left[0][0], to_position=left[-1][1])] if left else []
 
 
 class NameIndex:
@@ -104,10 +115,14 @@ class NameIndex:
         """Of the log in which a name was seen first ..."""
         self.movers: dict[Name, dict[LogId, list[NameRun]]] = {}
         """... and of others. Only a name that lies in more than one log can have copies, and a batch looks at its own alone."""
-        for run in sorted(runs, key=lambda run: (run.log, run.from_position, run.first, -run.last)):
+        self._twice: set[tuple[Name, LogId]] = set()
+        """Where runs of one log overlap, or did."""
+        for run in sorted(runs, key=lambda run: (run.log, run.first, -run.last, run.from_position)):
             before = self._in((run.publisher, run.incarnation), run.log)
-            if not before or not _holds(before[-1], run):
-                self._take(run)
+            if before is None:
+                self._begin(run)
+            else:
+                self._join(before, run, _NOTHING)
 
     def _in(self, name: Name, log: LogId) -> list[NameRun] | None:
         """The runs of a name in a log."""
@@ -117,28 +132,36 @@ class NameIndex:
         others = self.movers.get(name)
         return others.get(log) if others is not None else None
 
-    def _all(self, name: Name) -> Iterable[NameRun]:
-        """The runs of a name in all logs."""
+    def _all(self, name: Name) -> Iterable[list[NameRun]]:
+        """The runs of a name in each log that has any."""
+        here = self._runs.get(name)
+        if here is None:
+            return ()
         others = self.movers.get(name)
-        runs = self._runs.get(name, [])
-        return runs if others is None else chain(runs, *others.values())
+        return (here,) if others is None else (here, *others.values())
 
-    def _take(self, run: NameRun) -> None:
+    def _window(self, runs: list[NameRun], sequence: int) -> tuple[int, int]:
+        """Where in the runs of a name in a log those stand that can hold a sequence, or where they would."""
+        publisher, incarnation, _, _, log, *_ = runs[0]
+        if ((publisher, incarnation), log) in self._twice:
+            return 0, len(runs)
+        end = bisect_left(runs, (publisher, incarnation, sequence + 1))
+        return (end - 1 if end and runs[end - 1].last >= sequence else end), end
+
+    def _begin(self, run: NameRun) -> None:
+        """Take in the first run of a name in a log."""
         name = run.publisher, run.incarnation
-        runs = self._runs.setdefault(name, [])
-        if runs and runs[0].log != run.log:
-            runs = self.movers.setdefault(name, {}).setdefault(run.log, [])
-        runs.append(run)
+        if name in self._runs:
+            self.movers.setdefault(name, {})[run.log] = [run]
+        else:
+            self._runs[name] = [run]
 
-    def _put(self, name: Name, log: LogId, runs: list[NameRun]) -> None:
-        """Let a name have these runs in a log where it had some, or none any more."""
+    def _end(self, name: Name, log: LogId) -> None:
+        """A name has no run left in a log."""
+        self._twice.discard((name, log))
         others = self.movers.get(name, {})
-        if self._runs[name][0].log != log:
-            others[log] = runs
-            if not runs:
-                del others[log]
-        elif runs:
-            self._runs[name] = runs
+        if log in others:
+            del others[log]
         elif others:
             self._runs[name] = others.pop(next(iter(others)))
         else:
@@ -156,12 +179,12 @@ class NameIndex:
         for new in found:
             runs = self._in((new.publisher, new.incarnation), new.log)
             if runs is None:
-                self._take(new)
+                self._begin(new)
                 run = new
-            elif len(runs) == 1 and _follows(runs[0], new, held):  # as nearly always
-                run = runs[0] = _joined(runs[0], new)
-            else:  # it may have been lost from the disk, its row perhaps too, and have come again
-                run = next((run for run in runs if _holds(run, new)), None) or self._join(runs, new, held)
+            elif _follows(runs[-1], new, held):  # as nearly always
+                run = runs[-1] = _joined(runs[-1], new)
+            else:
+                run = self._join(runs, new, held)
             if len(found) == 1:
                 return [run]
             changed[run.publisher, run.incarnation, run.first, run.from_position] = run
@@ -169,22 +192,37 @@ class NameIndex:
 
     def _join(self, runs: list[NameRun], new: NameRun, held: IntervalSet) -> NameRun:
         """Take a run in, joined with those that it touches; return what it is part of now."""
-        before = next((i for i, run in enumerate(runs) if _follows(run, new, held)), None)
-        if before is not None:
-            new = _joined(runs.pop(before), new)
-        after = next((i for i, run in enumerate(runs) if _follows(new, run, held)), None)
-        if after is not None:
-            new = _joined(new, runs.pop(after))
-        runs.append(new)
+        start = end = bisect_right(runs, new)
+        for run in runs[max(start - 1, 0) : start + 1]:
+            if _holds(run, new):  # it was lost from the disk, its row perhaps too, and has come again
+                return run
+        if start > 0 and _follows(runs[start - 1], new, held):
+            start -= 1
+            new = _joined(runs[start], new)
+        if end < len(runs) and _follows(new, runs[end], held):
+            new = _joined(new, runs[end])
+            end += 1
+        before, after = runs[max(start - 1, 0) : start], runs[end : end + 1]
+        if (before and before[0].last >= new.first) or (after and after[0].first <= new.last):
+            self._twice.add(((new.publisher, new.incarnation), new.log))
+        runs[start:end] = [new]
         return new
 
     def find(self, publisher: str, incarnation: int, sequence: int) -> list[NameRun]:
         """The runs that hold a name: one for each copy; none if it is new here."""
-        return [run for run in self._all((publisher, incarnation)) if run.first <= sequence <= run.last]
+        found = []
+        for runs in self._all((publisher, incarnation)):
+            start, end = self._window(runs, sequence)
+            found += [run for run in runs[start:end] if run.first <= sequence <= run.last]
+        return found
 
     def newest(self, publisher: str, incarnation: int) -> int:
         """The highest sequence that is held of an incarnation; 0 if none is."""
-        return max((run.last for run in self._all((publisher, incarnation))), default=0)
+        newest = 0
+        for runs in self._all((publisher, incarnation)):
+            start, end = self._window(runs, runs[-1].last)
+            newest = max(newest, *[run.last for run in runs[start:end]])
+        return newest
 
     def moved(self, publisher: str, incarnation: int) -> bool:
         """Whether this incarnation's names lie in more than one log, so that a copy is possible at all."""
@@ -193,24 +231,27 @@ class NameIndex:
     def forget(self, batch: Batch) -> None:
         """Take the names of a batch out again: its append failed."""
         for gone in _runs_of(batch):
-            name = gone.publisher, gone.incarnation
-            runs = self._in(name, batch.log)
-            if runs is not None:
-                self._put(name, batch.log, [part for run in runs for part in _without(run, gone, batch)])
+
+            def cut(run: NameRun, gone: NameRun = gone) -> list[NameRun]:
+                return _without(run, gone)
+
+            self._change(gone, gone.first, cut)
 
     def tighten(self, batch: Batch, gone: IntervalSet) -> None:
         """Let the runs that a batch was taken out of neither begin nor end where all was taken back."""
-        for name in dict.fromkeys((record.publisher, record.incarnation) for record in batch.records()):
-            runs = self._in(name, batch.log)
-            if runs is None:
-                continue
-            left = []
-            for run in runs:
-                kept = IntervalSet([(run.from_position, run.to_position)]).minus(gone)
-                if kept:
-                    (start, _), *_ = kept
-                    left.append(run._replace(from_position=start, to_position=kept.last))
-            self._put(name, batch.log, left)
+        for cut in _runs_of(batch):
+            for beside in (cut.first - 1, cut.last + 1):
+                self._change(cut, beside, lambda run: _within(run, gone))
+
+    def _change(self, where: NameRun, sequence: int, change: Callable[[NameRun], list[NameRun]]) -> None:
+        """Change the runs that can hold a sequence, of the name and in the log of another run."""
+        name = where.publisher, where.incarnation
+        runs = self._in(name, where.log)
+        if runs is not None:
+            start, end = self._window(runs, sequence)
+            runs[start:end] = sorted([part for run in runs[start:end] for part in change(run)])
+            if not runs:
+                self._end(name, where.log)
 
     def expire(self, wall_ms: int) -> int:
         """Forget runs of which nothing is alive; return how many incarnations went with them."""
@@ -218,9 +259,9 @@ class NameIndex:
         here = [(name, runs[0].log, runs) for name, runs in self._runs.items()]
         there = [(name, log, runs) for name, others in self.movers.items() for log, runs in others.items()]
         for name, log, runs in (*here, *there):
-            alive = [run for run in runs if run.expires_ms > wall_ms]
-            if len(alive) < len(runs):
-                self._put(name, log, alive)
+            runs[:] = [run for run in runs if run.expires_ms > wall_ms]
+            if not runs:
+                self._end(name, log)
         return before - len(self._runs)
 
     def copies_elsewhere(self, publisher: str, incarnation: int, sequence: int, log: LogId) -> list[NameRun]:
@@ -232,11 +273,15 @@ class NameIndex:
         key = record.publisher, record.incarnation
         if key not in self.movers:
             return False
-        for run in self._all(key):
-            if run.log != log and run.last > record.sequence:
-                start = run.from_position + max(record.sequence + 1 - run.first, 0)
-                if told.get(run.log).touches(start, run.to_position):
-                    return True
+        for runs in self._all(key):
+            if runs[0].log == log:
+                continue
+            start, _ = self._window(runs, record.sequence + 1)
+            for run in runs[start:]:
+                if run.last > record.sequence:
+                    place = run.from_position + max(record.sequence + 1 - run.first, 0)
+                    if told.get(run.log).touches(place, run.to_position):
+                        return True
         return False
 
     def check(self) -> None:
@@ -246,7 +291,11 @@ class NameIndex:
             logs = [home, *self.movers.get(name, {}).values()]
             assert all(len({run.log for run in runs}) == 1 for runs in logs)
             assert len({runs[0].log for runs in logs}) == len(logs)
-            for run in self._all(name):
-                assert (run.publisher, run.incarnation) == name
-                assert 0 < run.first <= run.last and 0 < run.from_position <= run.to_position
-                assert run.last - run.first <= run.to_position - run.from_position
+            for runs in logs:
+                assert runs == sorted(runs)
+                apart = all(run.last < after.first for run, after in pairwise(runs))
+                assert apart or (name, runs[0].log) in self._twice
+                for run in runs:
+                    assert (run.publisher, run.incarnation) == name
+                    assert 0 < run.first <= run.last and 0 < run.from_position <= run.to_position
+                    assert run.last - run.first <= run.to_position - run.from_position

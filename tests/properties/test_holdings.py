@@ -15,14 +15,19 @@ from mesh.types import LogId
 from tests.samples import ANA, BEN, Writer, received, record
 
 lengths = st.lists(st.integers(1, 3), min_size=1, max_size=5)
+NUMBERS = list(range(1, 20))
 
 
 class HoldingsBesideAModel(RuleBasedStateMachine):
-    """Two logs, whose batches hold one publisher's messages, the second log some of the first's again."""
+    """Two logs, whose batches hold one publisher's messages, the second log some of the first's again.
 
-    @initialize(ana=lengths, ben=lengths, offset=st.integers(0, 4))
-    def begin(self, ana: list[int], ben: list[int], offset: int) -> None:
+    They are in the order of their sequences, or in any.
+    """
+
+    @initialize(ana=lengths, ben=lengths, offset=st.integers(0, 4), numbers=st.just(NUMBERS) | st.permutations(NUMBERS))
+    def begin(self, ana: list[int], ben: list[int], offset: int, numbers: list[int]) -> None:
         self.holdings = Holdings(4_096)
+        self.numbers = numbers
         self.batches: list[Batch] = []
         for node, parts, before in ((ANA, ana, 0), (BEN, ben, offset)):
             writer = Writer(node)
@@ -39,7 +44,7 @@ class HoldingsBesideAModel(RuleBasedStateMachine):
         records: list[Record] = []
         for number in range(after + 1, after + count + 1):
             writer._stamp += 1
-            records.append(record(number, stamp=writer._stamp))
+            records.append(record(self.numbers[number - 1], stamp=writer._stamp))
         return writer.seal(records)
 
     @property

@@ -4,30 +4,10 @@ import pytest
 
 from mesh.clocks.vector import IntervalSet, VersionVector
 from mesh.log import names
-from mesh.log.batch import Batch
 from mesh.log.names import NameIndex, NameRun
 from mesh.types import LogId
+from tests.name_samples import ALL, batch_of, p, run_of
 from tests.samples import ANA, BEN, WALL_MS, Writer, record
-
-ALL = IntervalSet([(1, 99)])
-"""What is held of a log in most of these tests."""
-
-
-def batch_of(writer: Writer, *names: tuple[str, int, int]) -> Batch:
-    """The next batch of a writer, with records of these names: publisher, incarnation, sequence."""
-    records = []
-    for publisher, incarnation, sequence in names:
-        writer._stamp += 1
-        records.append(record(sequence, publisher=publisher, incarnation=incarnation, stamp=writer._stamp))
-    return writer.seal(records)
-
-
-def run_of(batch: Batch, first: int, last: int, at: int, to: int, publisher: str = "p") -> NameRun:
-    return NameRun(publisher, 7, first, last, batch.log, at, to, batch.head.expires_ms)
-
-
-def p(*sequences: int) -> list[tuple[str, int, int]]:
-    return [("p", 7, sequence) for sequence in sequences]
 
 
 def test_sequences_that_follow_one_another_are_one_run_over_batches_too() -> None:
