@@ -75,7 +75,10 @@ class Patterns(Generic[K]):
 
     def matching(self, channel: str) -> set[K]:
         """Whose patterns match a valid channel, as `mesh.types.pattern_matches` has it."""
-        return {whose for ends in self._ends(channel) for whose in ends}
+        found: set[K] = set()
+        for ends in self._ends(channel):
+            found.update(ends)  # from table to table, without hashing anew: whose they are may be long
+        return found
 
     def _ends(self, channel: str) -> Iterator[dict[K, None]]:
         parts = channel.split("/")

@@ -56,3 +56,26 @@ def test_a_hundred_times_the_patterns_are_not_looked_at_for_one_channel(monkeypa
 
     assert tree.matching("site/77/heat") == {77}
     assert looked == ["site", "+", "77", "+", "heat", "+"]
+
+
+def test_whose_patterns_match_is_found_without_hashing_it_again() -> None:
+    """A group is known by all of its patterns; hashing 256 of them for each that matches took most of a look-up."""
+
+    class Counted:
+        hashed = 0
+
+        def __hash__(self) -> int:
+            Counted.hashed += 1
+            return 7
+
+    tree: Patterns[Counted] = Patterns()
+    ana, ben = Counted(), Counted()
+    for pattern in ("a/b", "a/+", "+/b", "+/+", "a/#", "#"):
+        tree.add(pattern, ana)
+        tree.add(pattern, ben)
+    Counted.hashed = 0
+
+    found = tree.matching("a/b")
+
+    assert Counted.hashed == 0
+    assert found == {ana, ben}
