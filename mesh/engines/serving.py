@@ -87,6 +87,18 @@ class Owed:
             if asked in self.read:
                 self.read.remove(asked)
 
+    def lose(self, asked: Asked, last: int, absent: list[tuple[int, int]]) -> None:
+        """Of a range, through a position, these are not here: the rest waits on where it waited."""
+        here = IntervalSet([(asked.first, last)]).minus(IntervalSet(absent))
+        queue = self.new if asked.is_new else self.old
+        at = queue.index(asked)
+        for lo, hi in here:
+            queue.insert(at, Asked(asked.log, lo, hi, asked.fresh_ms, asked.is_new))
+            at += 1
+        self.take(asked, last)
+        for lo, hi in here:
+            self.ranges.add(asked.log, lo, hi)
+
 
 @dataclass
 class Serving:
@@ -202,12 +214,8 @@ class Serving:
             outcomes.append(Send((link,), Push(batch), lane))
             debt.take(asked, batch.last)
         else:
-            if not loaded.batches:  # what was here has gone meanwhile; what follows may be in memory, or be read next
-                gone = debt.read[0]
-                absent = self.holdings.received_of(gone.log).missing(gone.first, gone.last)
-                last = absent[0][1] if absent and absent[0][0] == gone.first else gone.last
-                missing.append((gone.log, gone.first, last))
-                debt.take(gone, last)
+            if not loaded.batches:
+                missing += self._not_read(debt, debt.read[0], debt.read[0].last)
         debt.read.clear()
         if missing:
             outcomes.append(Send((link,), NotFound(tuple(missing))))
@@ -218,10 +226,18 @@ class Serving:
         for asked in debt.read:
             if asked.log == batch.log and asked.first <= batch.last and batch.first <= asked.last:
                 if asked.first < batch.first:
-                    missing.append((asked.log, asked.first, batch.first - 1))
-                    debt.take(asked, batch.first - 1)
+                    missing += self._not_read(debt, asked, batch.first - 1)
                 return asked
         return None
+
+    def _not_read(self, debt: Owed, asked: Asked, last: int) -> list[tuple[LogId, int, int]]:
+        """The disk has nothing of a range through a position: what has gone meanwhile, but not what has come back.
+
+        If all of it should be here, the disk is right: nothing is read for ever.
+        """
+        absent = self.holdings.received_of(asked.log).missing(asked.first, last) or [(asked.first, last)]
+        debt.lose(asked, last, absent)
+        return [(asked.log, lo, hi) for lo, hi in absent]
 
     def on_credit(self, link: LinkId, wall_ms: int) -> list[Outcome]:
         """A peer can take more."""
