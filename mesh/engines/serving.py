@@ -45,6 +45,8 @@ class Asked:
     """What was stamped within this time is new."""
     is_new: bool = False
     """It was new when it was asked for, and waits among what is new."""
+    is_again: bool = False
+    """It was read in vain, though it should be here: it may have come while the disk was asked."""
 
 
 @dataclass(slots=True)
@@ -93,7 +95,7 @@ class Owed:
         queue = self.new if asked.is_new else self.old
         at = queue.index(asked)
         for lo, hi in here:
-            queue.insert(at, Asked(asked.log, lo, hi, asked.fresh_ms, asked.is_new))
+            queue.insert(at, Asked(asked.log, lo, hi, asked.fresh_ms, asked.is_new, is_again=True))
             at += 1
         self.take(asked, last)
         for lo, hi in here:
@@ -139,14 +141,8 @@ class Serving:
                     continue
                 asked.is_new = lane is Lane.LIVE
                 debt.put(asked)
-        outcomes: list[Outcome] = []
-        if missing:
-            pages = range(0, len(missing), RANGES_MAX)
-            outcomes += [Send((link,), NotFound(tuple(missing[at : at + RANGES_MAX]))) for at in pages]
-        if refused:
-            pages = range(0, len(refused), RANGES_MAX)
-            outcomes += [Send((link,), Busy(tuple(refused[at : at + RANGES_MAX]), self.busy_retry_ms)) for at in pages]
-        return outcomes + sent + self._serve(peer, debt, wall_ms)
+        busy = [Send((link,), Busy(page, self.busy_retry_ms)) for page in _pages(refused)]
+        return [*_not_found(link, missing), *busy, *sent, *self._serve(peer, debt, wall_ms)]
 
     def behind(self, link: LinkId) -> list[Outcome] | None:
         """Have `Served` told when all that a peer has asked for has left, which may be now.
@@ -217,9 +213,7 @@ class Serving:
             if not loaded.batches:
                 missing += self._not_read(debt, debt.read[0], debt.read[0].last)
         debt.read.clear()
-        if missing:
-            outcomes.append(Send((link,), NotFound(tuple(missing))))
-        return outcomes + self._serve(peer, debt, wall_ms)
+        return [*outcomes, *_not_found(link, missing), *self._serve(peer, debt, wall_ms)]
 
     def _first_of(self, debt: Owed, batch: Batch, missing: list[tuple[LogId, int, int]]) -> Asked | None:
         """The range that a batch was read for; what lies before the batch in it was not found."""
@@ -233,9 +227,11 @@ class Serving:
     def _not_read(self, debt: Owed, asked: Asked, last: int) -> list[tuple[LogId, int, int]]:
         """The disk has nothing of a range through a position: what has gone meanwhile, but not what has come back.
 
-        If all of it should be here, the disk is right: nothing is read for ever.
+        What should be here is read once more, and if it is not there, the disk is right: nothing is read for ever.
         """
-        absent = self.holdings.received_of(asked.log).missing(asked.first, last) or [(asked.first, last)]
+        absent = self.holdings.received_of(asked.log).missing(asked.first, last)
+        if asked.is_again and not absent:
+            absent = [(asked.first, last)]
         debt.lose(asked, last, absent)
         return [(asked.log, lo, hi) for lo, hi in absent]
 
@@ -263,6 +259,15 @@ class Serving:
             assert debt.read == list(islice(read_from, len(debt.read)))
             assert all(debt.ranges.covers(asked.log, asked.first, asked.last) for asked in waiting)
             assert debt.ranges.count == sum(asked.last - asked.first + 1 for asked in waiting)
+
+
+def _pages(ranges: list[tuple[LogId, int, int]]) -> list[tuple[tuple[LogId, int, int], ...]]:
+    return [tuple(ranges[at : at + RANGES_MAX]) for at in range(0, len(ranges), RANGES_MAX)]
+
+
+def _not_found(link: LinkId, missing: list[tuple[LogId, int, int]]) -> list[Outcome]:
+    """Say what is not here, in as many frames as a reader takes it."""
+    return [Send((link,), NotFound(page)) for page in _pages(missing)]
 
 
 def _spend(peer: Peer, debt: Owed, batch: Batch, lane: Lane) -> bool:

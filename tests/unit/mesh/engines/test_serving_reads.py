@@ -6,6 +6,8 @@ from mesh.clocks.hybrid import stamp_of
 from mesh.effects import Loaded
 from mesh.engines.serving import REQUEST_STEP
 from mesh.frames import Graft, Lane, Want
+from mesh.log.holdings import Holdings
+from mesh.log.log import Run
 from mesh.types import LogId
 from tests.engine_samples import TO_BEN, TO_CY, take, to_ben, to_cy
 from tests.samples import BEN, WALL_MS, Writer
@@ -81,8 +83,10 @@ def test_what_credit_does_not_hold_is_read_again() -> None:
 
 def test_what_lies_before_a_batch_that_was_read_has_gone() -> None:
     batches = written(3)
-    one = engine(to_ben(), holdings=on_disk(*batches))
+    holdings = on_disk(*batches)
+    one = engine(to_ben(), holdings=holdings)
     one.ask(TO_BEN, Want(((LOG, 1, 3),)), LATER_MS)
+    holdings.lose(LOG, 1, 1)
 
     outcomes = one.on_loaded(Loaded(1, tuple(batches[1:])), LATER_MS)
 
@@ -90,8 +94,10 @@ def test_what_lies_before_a_batch_that_was_read_has_gone() -> None:
 
 
 def test_where_the_disk_has_nothing_any_more_the_next_range_is_read() -> None:
-    one = engine(to_ben(), holdings=on_disk(*written(3), Writer(BEN).write()))
+    holdings = on_disk(*written(3), Writer(BEN).write())
+    one = engine(to_ben(), holdings=holdings)
     one.ask(TO_BEN, Want(((LOG, 1, 3), (LogId(BEN, 1 << 20), 1, 1))), LATER_MS)
+    holdings.lose(LOG, 1, 3)
 
     outcomes = one.on_loaded(Loaded(1), LATER_MS)
 
@@ -107,6 +113,7 @@ def test_what_was_read_has_gone_and_not_what_has_come_before_it_meanwhile() -> N
     take(holdings, fresh)
     one.ask(TO_BEN, Graft(((LOG, 1, 1),)), LATER_MS)
     one.check_all()
+    holdings.lose(old.log, 1, 1)
 
     assert one.on_loaded(Loaded(1), LATER_MS) == [not_found((old.log, 1, 1)), *pushed(fresh, lane=Lane.LIVE)]
     one.check_all()
@@ -151,6 +158,46 @@ def test_of_what_lies_before_a_batch_that_was_read_what_has_come_back_is_sent() 
     outcomes = one.on_loaded(Loaded(1, (batches[4],)), LATER_MS)
 
     assert outcomes == [*pushed(batches[4]), not_found((LOG, 1, 1), (LOG, 3, 4)), *pushed(batches[1])]
+    one.check_all()
+
+
+def test_what_was_lost_and_has_come_again_while_it_was_read_is_sent() -> None:
+    batches = written(1)
+    holdings = on_disk(*batches)
+    one = engine(to_ben(), holdings=holdings)
+    one.ask(TO_BEN, Want(((LOG, 1, 1),)), LATER_MS)
+    holdings.lose(LOG, 1, 1)
+    take(holdings, *batches)
+
+    assert one.on_loaded(Loaded(1), LATER_MS) == pushed(*batches)
+    one.check_all()
+
+
+def test_what_should_be_here_and_was_not_read_is_read_once_more_and_then_given_up() -> None:
+    one = engine(to_ben(), holdings=on_disk(*written(2)))
+    one.ask(TO_BEN, Want(((LOG, 1, 2),)), LATER_MS)
+
+    first = one.on_loaded(Loaded(1), LATER_MS)
+    one.check_all()
+
+    assert first == [load(1 + REQUEST_STEP, (1, 2))]
+    assert one.on_loaded(Loaded(1 + REQUEST_STEP), LATER_MS) == [not_found((LOG, 1, 2))]
+    one.check_all()
+
+
+def test_what_was_read_and_has_gone_in_many_places_is_said_in_pages() -> None:
+    holdings = Holdings()
+    holdings.recover(LOG, (Run(1, 2_050, b"", b"x"),), 5, 6)
+    one = engine(to_ben(), holdings=holdings)
+    one.ask(TO_BEN, Want(((LOG, 1, 2_050),)), LATER_MS)
+    for position in range(1, 2_051, 2):
+        holdings.lose(LOG, position, position)
+
+    outcomes = one.on_loaded(Loaded(1), LATER_MS)
+
+    odd = [(LOG, position, position) for position in range(1, 2_051, 2)]
+    even = [(position, position) for position in range(2, 34, 2)]
+    assert outcomes == [not_found(*odd[:1_024]), not_found(*odd[1_024:]), load(1 + REQUEST_STEP, *even)]
     one.check_all()
 
 
