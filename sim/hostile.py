@@ -8,6 +8,10 @@ many times), `forge` (batches in others' names), `fork` (a log of its own with t
 peers), `eclipse` (false addresses of everybody), `crowd` (ever new addresses of nobody); what these four make stands in
 `sim.forger`; `past` and `future` (it speaks another version of the protocol). Deeds of clients: `bad-fields`, `flood`,
 `skip-attach`, `huge`, and `silent` (many connections on which nothing is ever said).
+
+A stream has credit, and a host that keeps its node's batches to itself has to keep the node's books: what never left was
+never spent, and the node hears of so much more credit than its peer grants. Else its node would soon have nothing to say
+on that link, and for ever, also once the deed has ended.
 """
 
 from __future__ import annotations
@@ -19,11 +23,11 @@ from dataclasses import dataclass, field, replace
 import msgpack
 
 from mesh import frames as f
-from mesh.effects import Requested
+from mesh.effects import FrameReceived, Requested
 from mesh.errors import DecodeError
 from mesh.log.batch import Batch
 from mesh.operations import Attach, CreditGrant, Draft, Inspect, Publish, Subscribe
-from mesh.types import SessionId
+from mesh.types import LinkId, SessionId
 from mesh.wire.frames import decode_frame, encode_frame
 from sim.diary import Ledger
 from sim.forger import Forger
@@ -50,6 +54,18 @@ class Evil:
     """Hears of it when it is done."""
 
 
+@dataclass(slots=True)
+class CreditBook:
+    """The books of a host that keeps batches from a link. Bytes are running totals, as in `Credit`."""
+
+    granted: int
+    """What the peer lets the node send ..."""
+    told: int
+    """... and what the node was told that it may."""
+    kept: int = 0
+    """What the node believes to have sent, and never left."""
+
+
 @dataclass
 class Hostiles:
     """Who has gone bad in a world, and how."""
@@ -62,6 +78,7 @@ class Hostiles:
     rng: Stream = field(init=False)
     _kept: dict[str, deque[bytes]] = field(default_factory=dict)
     _forgers: dict[str, Forger] = field(default_factory=dict)
+    _books: dict[LinkId, CreditBook] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Begin to look at what leaves the nodes."""
@@ -92,7 +109,34 @@ class Hostiles:
         frames = [packed]
         for evil in deeds:
             frames = [left for frame in frames for left in self._done(evil, machine, pipe, frame)]
+        given = _read(packed)
+        if isinstance(given, f.Push) and not any(isinstance(_read(left), f.Push) for left in frames):
+            self._keep_back(machine, pipe.source_link, given.batch.size)
         return frames
+
+    def _keep_back(self, machine: Machine, link: LinkId, size: int) -> None:
+        """A batch stays with the host: what the node spent on it is given back to it, in steps as a peer grants them."""
+        peer = None if machine.node is None else machine.node.peers.get(link)
+        if peer is None:  # it is written to no more, as another link to the same node is
+            return
+        books = self._books.setdefault(link, CreditBook(peer.credit_until, peer.credit_until))
+        self.world.links.bend = self._hear
+        if peer.credit_until > books.told:  # that grant was on its way when the books began
+            books.granted = books.told = peer.credit_until
+        books.kept += size
+        if books.granted + books.kept - books.told >= machine.config.links.credit_step_bytes:
+            books.told = books.granted + books.kept
+            credit = f.Credit(books.told)
+            self.world.hear(machine, FrameReceived(link, credit, len(encode_frame(credit))))
+
+    def _hear(self, _: Machine, link: LinkId, frame: f.Frame) -> f.Frame:
+        """What a node hears of its credit; the books of a link last as long as it stands, also beyond the deed."""
+        books = self._books.get(link)
+        if books is None or not isinstance(frame, f.Credit):
+            return frame
+        books.granted = max(books.granted, frame.until_bytes)
+        books.told = books.granted + books.kept
+        return f.Credit(books.told)
 
     def _done(self, evil: Evil, machine: Machine, pipe: Pipe, packed: bytes) -> list[bytes]:
         if not self.rng.chance(evil.share_ppm):

@@ -7,6 +7,7 @@ that is larger than a path carries blocks its stream, as a packet that never arr
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
 from heapq import heappop, heappush
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING
 from mesh.codes import Code
 from mesh.effects import DialFailed, FrameReceived, LinkBroken, LinkDown, LinkUp
 from mesh.errors import DecodeError
-from mesh.frames import Lane
+from mesh.frames import Frame, Lane
 from mesh.types import Address, LinkId
 from mesh.wire.frames import decode_frame
 from mesh.wire.operations import decode_node
@@ -88,6 +89,8 @@ class Links:
         self.network = network
         self.dials = 0
         self.idle_us = IDLE_US
+        self.bend: Callable[[Machine, LinkId, Frame], Frame] | None = None
+        """What a node hears in place of a frame; for members gone bad, whose hosts stand between."""
         self._numbers = 0
         self._number = 0
         self._rng = world.rng.fork("links")
@@ -248,6 +251,8 @@ class Links:
             world.hear(target, LinkBroken(pipe.target_link, Code.FRAME_UNDECODABLE, str(error)))
             return
         if frame is not None:  # a node that has a link runs: what `World.hear` would ask is known
+            if self.bend is not None:
+                frame = self.bend(target, pipe.target_link, frame)
             target.inbox.append(FrameReceived(pipe.target_link, frame, len(packed)))
             if not target.ticking and not target.paused:
                 world.plan(target)

@@ -2,13 +2,16 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from hashlib import shake_256
 
 from mesh import frames as f
+from mesh.types import LinkId
 from mesh.wire.frames import decode_frame, encode_frame
 from sim.hostile import FLOOD_TIMES, Hostiles, _of_tomorrow, _said_by
 from sim.links import Pipe
 from sim.network import Network
-from sim.world import World
+from sim.workload import App
+from sim.world import Machine, World
 from tests.link_samples import hello
 
 
@@ -85,3 +88,74 @@ def test_garbled_frames_pass_other_deeds() -> None:
         hostiles.turn("eve", deed, 1_000_000)
 
     assert all(leaves(f.Alive(number)) for number in range(200))
+
+
+# --- the credit of a stream -------------------------------------------------------------------------------------------
+
+
+def keeping(share_ppm: int) -> tuple[World, Machine, Machine, Callable[[], None], App]:
+    """Eve, whose host keeps batches from ana; with an application at hers that has published ten megabytes meanwhile."""
+    world, hostiles, _ = two()
+    app = App(world, "app", ["eve"])
+    world.run(1)
+    end = hostiles.turn("eve", "withhold", share_ppm)
+    for number in range(200):
+        app.publish("room/1", shake_256(b"%d" % number).digest(50_000))  # which does not compress
+        world.run(0.05)
+    world.run(5)
+    return world, world.machines["ana"], world.machines["eve"], end, app
+
+
+def test_what_a_host_keeps_back_costs_its_node_no_credit() -> None:
+    world, ana, eve, end, app = keeping(1_000_000)
+    assert eve.node is not None and ana.node is not None
+    (peer,) = eve.node.peers
+    (link,) = ana.node.links.links.values()
+    assert (link.got, peer.starved) == (0, False)
+    assert peer.sent > 2 * link.granted_until
+
+    end()
+    app.publish("room/1", b"honest again")
+
+    assert world.run_until(world.converged, 60)
+    assert not any(label.startswith("hangup/") for label in world.coverage)
+
+
+def test_a_node_whose_host_keeps_some_batches_back_hears_of_as_much_more_credit() -> None:
+    world, ana, eve, end, _ = keeping(300_000)
+    assert eve.node is not None and ana.node is not None
+    (peer,) = eve.node.peers
+    (link,) = ana.node.links.links.values()
+    step = eve.config.links.credit_step_bytes
+
+    kept = peer.sent - link.got
+
+    assert kept > step
+    assert link.granted_until > eve.config.links.credit_ahead_bytes
+    assert link.granted_until + kept - step < peer.credit_until <= link.granted_until + kept
+    end()
+    assert world.run_until(world.converged, 60)
+
+
+def test_the_books_of_a_link_begin_with_a_grant_that_is_on_its_way() -> None:
+    world, hostiles, _ = two()
+    eve = world.machines["eve"]
+    assert eve.node is not None
+    (peer,) = eve.node.peers
+    step = eve.config.links.credit_step_bytes
+    hostiles._keep_back(eve, peer.link, 1)
+    peer.credit_until += 5 * step
+
+    hostiles._keep_back(eve, peer.link, step)
+    world.run(0.01)
+
+    assert peer.credit_until == eve.config.links.credit_ahead_bytes + 6 * step + 1
+
+
+def test_a_link_that_is_written_to_no_more_has_no_books() -> None:
+    _, hostiles, _ = two()
+    eve = hostiles.world.machines["eve"]
+
+    hostiles._keep_back(eve, LinkId(99), 1)
+
+    assert hostiles._books == {}
