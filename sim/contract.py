@@ -16,13 +16,32 @@ SETTLE_US = 1_000_000
 """The second that the contract allows for each hop beside grafts and round trips."""
 
 
-def hops(names: list[str], pairs: list[tuple[str, str]]) -> int:
-    """The diameter of the graph that links make among some nodes, in hops; 0 for one node."""
+def _near(names: list[str], pairs: list[tuple[str, str]]) -> dict[str, list[str]]:
+    """Who is linked with whom among some nodes."""
     near: dict[str, list[str]] = {name: [] for name in names}
     for a, b in pairs:
         if a in near and b in near:
             near[a].append(b)
             near[b].append(a)
+    return near
+
+
+def parts(names: list[str], pairs: list[tuple[str, str]]) -> list[list[str]]:
+    """Some nodes by who can reach whom, in their order."""
+    near = _near(names, pairs)
+    found: list[list[str]] = []
+    for start in names:
+        if not any(start in part for part in found):
+            part = [start]
+            for name in part:  # which grows meanwhile
+                part += [other for other in near[name] if other not in part]
+            found.append([name for name in names if name in part])
+    return found
+
+
+def hops(names: list[str], pairs: list[tuple[str, str]]) -> int:
+    """The diameter of the graph that links make among some nodes, in hops; 0 for one node."""
+    near = _near(names, pairs)
     farthest = 0
     for start in names:
         distance = {start: 0}

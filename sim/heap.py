@@ -3,7 +3,8 @@
 First *safety*: the plan's steps are done as their time comes. Then *liveness*: everything that is still wrong ends for a
 connected core; the others stay dead or cut off for ever; and the core must finish everything within the bound of the
 contract, or the outcome says what is pending and why. Healing everybody alike would hide what only works with everybody.
-Then *quiet*: a converged mesh says nothing but heartbeats.
+Others that are cut off together are well among themselves, and converge within their own bound, or a storm between them
+could go on unseen. Then *quiet*: a converged mesh says nothing but heartbeats.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from mesh.crypto import Suite
 from mesh.errors import MeshError
 from mesh.operations import SlowPolicy
 from sim.checkers import SKEW_US, Watch, places_in
-from sim.contract import budget, convergence_us
+from sim.contract import budget, convergence_us, parts
 from sim.diary import Diary, Matching, Name
 from sim.figures import BUSY, measure
 from sim.isolation import Books, hold, hurt_by, without_faults
@@ -209,6 +210,7 @@ class Play:
                 break
         self.watch.look("converges")
         self._judge(outcome)
+        self._judge_others(healed_us)
         self._be_quiet(outcome)
         measure(self, outcome)
 
@@ -374,11 +376,28 @@ class Play:
         outcome.pending = [f"{name} lies only outside the core" for name in sorted(self.outside)]
         figures.excused = sum(entry.is_excused for entry in watch.ledger.values())
 
+    def _judge_others(self, healed_us: int) -> None:
+        """Nodes outside the core that run, and are cut off together, become equal as the core does."""
+        for part in self._cut_off_together():
+            bound_us = convergence_us(self.cast, self.world.network, self.pairs, part, self.config)
+            while not self.world.converged(part) and self.world.now_us < healed_us + bound_us:
+                self.world.run_to(self.world.now_us + LOOK_US)
+            self.watch.look("converges")
+            if not self.world.converged(part):
+                what = (
+                    f"{' '.join(part)}, cut off together, never had equal digests; the bound is {bound_us / 1e6:.2f} s"
+                )
+                self.watch.broken("converges", what, *self.stage.story[-4:])
+
+    def _cut_off_together(self) -> list[list[str]]:
+        """The nodes outside the core that run, by who can reach whom, where there is anybody to reach."""
+        machines = self.world.machines
+        left = [name for name in self.cast.nodes if name not in self.core and machines[name].node is not None]
+        return [part for part in parts(left, self.pairs) if len(part) > 1]
+
     def _be_quiet(self, outcome: Outcome) -> None:
         world = self.world
         world.run_to(world.now_us + CALM_US)
-        outside = [name for name in self.cast.nodes if name not in self.core and world.machines[name].node is not None]
-        is_over = len(outside) < 2 or world.converged(outside)  # who is cut off together has time to become equal
         before = dict(world.coverage)
         world.run_to(world.now_us + QUIET_US)
         sent = {
@@ -389,7 +408,7 @@ class Play:
         self.watch.look("quiet")
         self._nobody_honest_is_hung_up_on()
         self._no_clock_was_dragged()
-        if busy and is_over and outcome.figures.converged_us >= 0 and not self._unfinished():
+        if busy and outcome.figures.converged_us >= 0 and not self._unfinished():
             said = ", ".join(f"{count} {kind.removeprefix('frame/')}" for kind, count in sorted(busy.items()))
             self.watch.broken(
                 "quiet", f"a converged mesh with nothing to do sent {said} within {QUIET_US // MILLION} s"

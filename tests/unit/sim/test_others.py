@@ -1,0 +1,109 @@
+"""Nodes outside the core of a run that are cut off together: they are left to themselves, and not out of sight."""
+
+from collections.abc import Callable
+
+from mesh.effects import Outcome, Send
+from mesh.frames import Graft, NotFound, Want
+from mesh.node import Node
+from mesh.types import LinkId, Now
+from sim.contract import parts
+from sim.heap import Play
+from sim.scenario.reading import from_tables
+
+CORE, NAMES = ["ana", "ben", "cy"], ["ana", "ben", "cy", "dan", "eve"]
+REGIONS = ["eu", "us", "ap", "sa", "af"]
+
+
+def played(*mutations: Callable[[Play], None], links: str = "full") -> Play:
+    """Eve lacks what was published meanwhile when she is cut off together with dan, who has it; both go on running."""
+    tables = {
+        "title": "Two that are cut off together",
+        "promise": "They are judged, too.",
+        "duration": "8s",
+        "core": CORE,
+        "topology": {
+            "latency": "100ms",
+            "links": links,
+            "node": [{"name": name, "region": region} for name, region in zip(NAMES, REGIONS, strict=True)],
+        },
+        "client": [{"name": "app", "count": 3, "at": CORE, "gateways": CORE, "subscribe": [{}]}],
+        "workload": [{"rate": 5}],
+        "timeline": [{"at": "3s", "for": "5s", "partition": [["eve"], NAMES[:4]]}],
+    }
+    play = Play(from_tables(tables), 0)
+    for mutation in mutations:
+        play.world.at(4_000_000, mutation, play)
+    play.run()
+    assert all(play.world.machines[name].node for name in ("dan", "eve")), "this seed leaves one of them dead"
+    return play
+
+
+def told(play: Play) -> list[str]:
+    return [f"{breach.promise}: {breach.about}" for breach in play.watch.breaches]
+
+
+def node(play: Play, name: str) -> Node:
+    found = play.world.machines[name].node
+    assert found is not None
+    return found
+
+
+def dan_gives_nothing(play: Play) -> None:
+    def ask(link: LinkId, frame: Graft | Want, _wall_ms: int) -> list[Outcome]:
+        return [Send((link,), NotFound(frame.ranges))]
+
+    node(play, "dan").serving.ask = ask  # type: ignore[method-assign]
+
+
+def eve_asks_again_at_once(play: Play) -> None:
+    def on_not_found(link: LinkId, frame: NotFound, _now: Now) -> list[Outcome]:
+        return [Send((link,), Want(frame.ranges))]
+
+    node(play, "eve").repair.on_not_found = on_not_found  # type: ignore[assignment, method-assign]
+
+
+def ana_asks_for_what_she_has(play: Play) -> None:
+    ana = node(play, "ana")
+    on_alive_timer = ana.links.on_alive_timer
+
+    def and_asks(now: Now) -> list[Outcome]:
+        log = next(iter(ana.holdings.stored))
+        return [*on_alive_timer(now), Send(tuple(ana.peers.links()), Graft(((log, 1, 1),)))]
+
+    ana.links.on_alive_timer = and_asks  # type: ignore[method-assign]
+
+
+def test_who_is_cut_off_together_becomes_equal_and_quiet() -> None:
+    play = played()
+
+    assert play._cut_off_together() == [["dan", "eve"]]
+    assert play.world.converged(["dan", "eve"])
+    assert told(play) == []
+
+
+def test_a_storm_between_nodes_that_are_cut_off_together_is_seen() -> None:
+    converges, quiet = told(played(dan_gives_nothing, eve_asks_again_at_once))
+
+    assert converges == "converges: dan eve, cut off together, never had equal digests; the bound is 17.00 s"
+    assert quiet == "quiet: a converged mesh with nothing to do sent 164 NotFound, 165 Want within 10 s"
+
+
+def test_the_core_has_to_be_quiet_also_while_others_differ() -> None:
+    converges, quiet = told(played(dan_gives_nothing, ana_asks_for_what_she_has))
+
+    assert converges.startswith("converges: dan eve, cut off together, ")
+    assert quiet.startswith("quiet: a converged mesh with nothing to do sent 80 Graft, ")
+
+
+def test_who_is_cut_off_alone_owes_nothing() -> None:
+    alone = played(dan_gives_nothing, links="star")
+
+    assert not alone.world.converged(["dan", "eve"])
+    assert (alone._cut_off_together(), told(alone)) == ([], [])
+
+
+def test_parts_are_told_in_the_order_of_the_nodes() -> None:
+    pairs = [("ana", "cy"), ("dan", "eve"), ("cy", "zoe"), ("zoe", "ben")]
+
+    assert parts(NAMES, pairs) == [["ana", "cy"], ["ben"], ["dan", "eve"]]
+    assert parts([], pairs) == []
