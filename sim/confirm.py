@@ -4,6 +4,9 @@ A loss that splits a mesh must keep messages from crossing for as long as it las
 it heals, the mesh must converge within the bound that was predicted. A level is played at its narrowest: as many nodes as it
 asks for are cut off from all others, so that an acknowledged message stands there and nowhere else; then as many disks or
 regions are lost as it should survive, and the message must reach everyone from what is left.
+
+How long all of that takes is reckoned with the topology's longest round trip: links have to stand before anything is lost, a
+message has to be where it must be before disks are lost, and it has time to cross, as the bound of what is left has it.
 """
 
 from __future__ import annotations
@@ -16,12 +19,21 @@ from typing import Any
 from sim.heap import Play
 from sim.scenario.reading import from_tables
 from sim.topology import Graph, Report
+from sim.topology.analysis import say
 from sim.topology.report import Kind, Level, Loss
 from sim.units import MILLION
 
-LOSS_S, LASTS_S = 3, 20
-TOLD_S, WIPED_S = 1, 10
-"""When the message is published after a loss begins, and when disks are lost then."""
+SETTLE_S = 2
+STANDS_TRIPS = 4
+"""When links stand: a handshake takes one round trip and a half, greetings one, what is said first another ..."""
+LOSS_S = 3
+"""... and so long after that a loss begins."""
+SAID_S, CROSSES_S = 5, 15
+"""When the message is published after that begins, and how long it has at the least to cross what is left."""
+TOLD_S, WIPED_S, LEFT_S = 1, 9, 10
+"""The same where a level is played: then disks are lost, and so long after that the others are linked again ..."""
+TOLD_TRIPS = 4
+"""... but not before the message was pushed, or announced and asked for, and a receipt has come back."""
 PROBE = "probe/1"
 
 
@@ -109,13 +121,13 @@ def confirm(
     graph: Graph, report: Report, seeds: int, name: str = "topology", config: Mapping[str, object] | None = None
 ) -> Iterator[Verdict]:
     """Play each of them with some seeds, and nodes with such settings. Raises `ScenarioError` for what cannot be played."""
-    stage = _Stage(graph, name, dict(config or {}))
+    stage = _Stage(graph, report, name, dict(config or {}))
     for what in predicted(report):
         for seed in range(seeds):
             if isinstance(what, Level):
                 yield stage.level(what, seed)
             else:
-                yield stage.loss(what, seed, report.span.redial_bound_us or 0)
+                yield stage.loss(what, seed)
 
 
 @dataclass
@@ -123,15 +135,19 @@ class _Stage:
     """Plays things on a graph. Its names may hold what a scenario's names may not, as "New York" does."""
 
     graph: Graph
+    report: Report
     name: str
     config: dict[str, object]
 
     def __post_init__(self) -> None:
+        never = {each.pair for each in self.graph.links if say(each.pair) in self.report.never}
+        self.standing = self.graph.without(links=never) or self.graph
+        self.trip_us = max((each.rtt_us for each in self.standing.links), default=0)
         self.nodes = _plain_names(self.graph.regions)
         self.regions = _plain_names(dict.fromkeys(self.graph.regions.values()))
 
-    def _play(self, title: str, left: list[str], timeline: list[dict[str, Any]], seed: int) -> Play:
-        """A run in which there is an application at each of the nodes that are left."""
+    def _play(self, title: str, left: list[str], timeline: list[dict[str, Any]], lasts_us: int, seed: int) -> Play:
+        """A run in which there is an application at each of the nodes that are left, and a loss lasts so long."""
         links = [
             {"between": [self.nodes[end] for end in each.pair], "latency": each.rtt_us // 2}
             | ({"rate": each.rate_bps} if each.rate_bps else {})
@@ -141,7 +157,8 @@ class _Stage:
         tables = {
             "title": title,
             "promise": "what the graph predicts",
-            "duration": (LOSS_S + LASTS_S + 2) * MILLION,
+            "settle": max(SETTLE_S * MILLION, STANDS_TRIPS * self.trip_us),
+            "duration": (LOSS_S + 2) * MILLION + lasts_us,
             "config": self.config,
             "topology": {
                 "node": [
@@ -156,9 +173,11 @@ class _Stage:
         }
         return Play(from_tables(tables, self.name), seed)
 
-    def loss(self, loss: Loss, seed: int, bound_us: int) -> LossVerdict:
+    def loss(self, loss: Loss, seed: int) -> LossVerdict:
         """Lose something while a message is published, and see whom it reaches until it is back."""
         left = [name for part in loss.parts for name in part]
+        span = self.report.span if loss.splits else loss.span
+        lasts_us = SAID_S * MILLION + max(CROSSES_S * MILLION, span.bound_us or 0)
         if loss.kind is Kind.NODE:
             event: dict[str, Any] = {"crash": [self.nodes[node] for node in loss.what]}
         elif loss.kind is Kind.REGION:
@@ -167,17 +186,16 @@ class _Stage:
             pair = next(each.pair for each in self.graph.links if " – ".join(each.pair) == loss.what[0])
             event = {"partition": [[self.nodes[end]] for end in pair]}
         timeline = [
-            {"at": LOSS_S * MILLION, "for": LASTS_S * MILLION, **event},
+            {"at": LOSS_S * MILLION, "for": lasts_us, **event},
             {
-                "at": (LOSS_S + 5) * MILLION,
+                "at": (LOSS_S + SAID_S) * MILLION,
                 "publish": {"client": f"at-{self.nodes[left[0]]}", "channel": PROBE},
             },
         ]
-        play = self._play(f"loss of {' '.join(loss.what)}", left, timeline, seed)
+        play = self._play(f"loss of {' '.join(loss.what)}", left, timeline, lasts_us, seed)
         outcome = play.run()
-        healed_us = play.scenario.settle + (LOSS_S + LASTS_S) * MILLION
-        crossed = _shown_everywhere(play, healed_us)
-        converged_us = outcome.figures.converged_us
+        crossed = _shown_everywhere(play, play.scenario.settle + LOSS_S * MILLION + lasts_us)
+        converged_us, bound_us = outcome.figures.converged_us, self.report.span.redial_bound_us or 0
         return LossVerdict(" ".join(loss.what), seed, loss.splits, crossed, converged_us, bound_us, outcome.broken)
 
     def level(self, level: Level, seed: int) -> LevelVerdict:
@@ -194,9 +212,11 @@ class _Stage:
         others = [node for node in self.graph.nodes if node not in holders]
         cut = [[self.nodes[node] for node in holders], [self.nodes[node] for node in others]]
         begin = LOSS_S * MILLION
+        wiped_us = TOLD_S * MILLION + max(WIPED_S * MILLION, TOLD_TRIPS * self.trip_us)
+        lasts_us = wiped_us + LEFT_S * MILLION
         wipe = {"wipe": [self.nodes[node] for node in lost]} if lost else {"crash": [self.nodes[first]]}
         timeline: list[dict[str, Any]] = [
-            *([{"at": begin, "for": LASTS_S * MILLION, "partition": cut}] if others else []),
+            *([{"at": begin, "for": lasts_us, "partition": cut}] if others else []),
             {
                 "at": begin + TOLD_S * MILLION,
                 "publish": {
@@ -206,9 +226,9 @@ class _Stage:
                     "regions": regions,
                 },
             },
-            {"at": begin + WIPED_S * MILLION, "for": MILLION, **wipe},
+            {"at": begin + wiped_us, "for": MILLION, **wipe},
         ]
-        play = self._play(f"what {level.name} survives", list(self.graph.nodes), timeline, seed)
+        play = self._play(f"what {level.name} survives", list(self.graph.nodes), timeline, lasts_us, seed)
         outcome = play.run()
         told = next((entry.level for entry in play.watch.ledger.values() if entry.channel == PROBE), (0, 0))
         return LevelVerdict(
@@ -219,7 +239,7 @@ class _Stage:
     def _holders(self, first: str, copies: int, regions: int) -> list[str]:
         """A node and as many of those that it is linked with as make so many copies, in so many regions."""
         found = [first]
-        for other, _ in self.graph.near()[first]:
+        for other, _ in self.standing.near()[first]:
             if len(found) < copies or (
                 len({self.graph.regions[node] for node in found}) < regions
                 and self.graph.regions[other] not in {self.graph.regions[node] for node in found}

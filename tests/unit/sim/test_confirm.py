@@ -93,3 +93,48 @@ def test_who_never_converged_is_not_said_to_have_done_so_before_the_heal() -> No
 
     assert not verdict.is_true
     assert verdict.line() == "ben, seed 0: predicted a split and 7.50 s; seen not all reached, never, ['converges']"
+
+
+# --- links that are as slow as nodes wait for a greeting ---------------------------------------------------------------
+
+SLOW_US = 4_990_000
+
+
+def slow_ring() -> Graph:
+    """Of seven nodes, each in a region of its own; without one of them, what is left is six hops long."""
+    names = [f"n{number}" for number in range(7)]
+    links = (link(name, names[number - 1], SLOW_US) for number, name in enumerate(names))
+    return Graph({name: f"r-{name}" for name in names}, tuple(links))
+
+
+@pytest.fixture(scope="module")
+def slow() -> Report:
+    return analyse(slow_ring())
+
+
+def test_losses_and_levels_have_the_time_that_the_slowest_link_takes(slow: Report) -> None:
+    found = played(slow_ring(), slow)
+
+    assert [each.line() for each in found if not each.is_true] == []
+    assert {each.what for each in found} >= {"n3", "n2 – n3", "copies:3", "regions:3"}
+
+
+def test_a_loss_that_splits_nothing_and_is_said_to_is_refuted_over_slow_links_too(slow: Report) -> None:
+    (loss,) = [each for each in slow.losses if each.kind is Kind.LINK and each.what == ("n0 – n6",)]
+    split = replace(loss, parts=(loss.parts[0][:3], loss.parts[0][3:]))
+
+    (wrong,) = played(slow_ring(), only(slow, losses=(split,), span=loss.span))
+
+    assert isinstance(wrong, LossVerdict)
+    assert (wrong.splits, wrong.crossed, wrong.is_true) == (True, True, False)
+
+
+def test_who_is_linked_by_a_link_that_never_comes_up_holds_no_copy() -> None:
+    never = link("ben", "new york", 6_000_000)
+    graph = Graph(LINE.regions, (never, link("New York", "ben", HOP_US), link("New York", "new york", HOP_US)))
+    report = analyse(graph)
+    assert report.never == ("ben – new york",)
+
+    found = played(graph, report, seeds=3)
+
+    assert [each.line() for each in found if not each.is_true] == []
