@@ -1,13 +1,13 @@
 """Members and clients gone bad: what leaves a compromised host in place of its node's frames, and clients that keep no rule.
 
 A hostile member has a certificate and an honest node; its host changes what that node says. Deeds of members: `garble`
-(bits of frames flip), `tamper` (payloads of batches change, signatures stay), `replay` (old frames come again),
-`withhold` (batches, announcements and that it has none never leave), `forget` (what repair asks and answers never
-leaves), `deny` (answers say that it has nothing), `boast` (vectors claim what it has not), `flood` (every frame leaves
-many times), `forge` (batches in others' names), `fork` (a log of its own with two histories, one for each half of its
-peers), `eclipse` (false addresses of everybody), `crowd` (ever new addresses of nobody); what these four make stands in
-`sim.forger`; `past` and `future` (it speaks another version of the protocol). Deeds of clients: `bad-fields`, `flood`,
-`skip-attach`, `huge`, and `silent` (many connections on which nothing is ever said).
+(bits of frames flip), `tamper` (payloads of batches change, or the proofs of who opened their epochs; signatures stay),
+`replay` (old frames come again), `withhold` (batches, announcements and that it has none never leave), `forget` (what
+repair asks and answers never leaves), `deny` (answers say that it has nothing), `boast` (vectors claim what it has not),
+`flood` (every frame leaves many times), `forge` (batches in others' names), `fork` (a log of its own with two histories,
+one for each half of its peers), `eclipse` (false addresses of everybody), `crowd` (ever new addresses of nobody); what
+these four make stands in `sim.forger`; `past` and `future` (it speaks another version of the protocol). Deeds of clients:
+`bad-fields`, `flood`, `skip-attach`, `huge`, and `silent` (many connections on which nothing is ever said).
 
 A stream has credit, and a host that keeps its node's batches to itself has to keep the node's books: what never left was
 never spent, and the node hears of so much more credit than its peer grants. Else its node would soon have nothing to say
@@ -244,9 +244,8 @@ def _said_by(what: str, frame: f.Frame) -> list[f.Frame]:
     match what, frame:
         case "past", f.Hello():
             return [replace(frame, version=0)]
-        case "tamper", f.Push(batch) if batch.body:
-            body = batch.body[:-1] + bytes([batch.body[-1] ^ 1])
-            return [f.Push(Batch(batch.header, body, batch.signature, batch.epoch_public, batch.epoch_proof))]
+        case "tamper", f.Push(batch):
+            return [f.Push(_tampered(batch))]
         case "withhold", f.Push() | f.IHave() | f.NotFound() | f.Busy():
             return []
         case "forget", f.RepairHello() | f.RepairEqual() | f.Vector() | f.Want() | f.Graft() | f.NotFound() | f.Busy():
@@ -259,6 +258,15 @@ def _said_by(what: str, frame: f.Frame) -> list[f.Frame]:
             return [f.Stored(node, region, tuple((log, first, last + BOAST_POSITIONS) for log, first, last in ranges))]
         case _:
             return [frame]
+
+
+def _tampered(batch: Batch) -> Batch:
+    """The payload is another, or, of every second batch, the proof that its node opened the epoch."""
+    if batch.body and batch.first % 2:
+        body = batch.body[:-1] + bytes([batch.body[-1] ^ 1])
+        return Batch(batch.header, body, batch.signature, batch.epoch_public, batch.epoch_proof)
+    proof = batch.epoch_proof[:-1] + bytes([batch.epoch_proof[-1] ^ 1])
+    return Batch(batch.header, batch.body, batch.signature, batch.epoch_public, proof)
 
 
 def _boast(state: f.LogState) -> f.LogState:

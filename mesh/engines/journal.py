@@ -17,7 +17,7 @@ from enum import Enum
 
 from mesh.crypto import Suite
 from mesh.effects import Append, Marks
-from mesh.log.batch import OTHER_KEY, Batch, verify
+from mesh.log.batch import OTHER_KEY, Batch, KeyProven, verify
 from mesh.log.holdings import Holdings
 from mesh.types import LinkId, LogId, NodeId, Now
 
@@ -57,7 +57,7 @@ class Journal:
     blocked_until_us: int = 0
     fault: str = ""
     """What was wrong with the last batch that was invalid or forked."""
-    _epochs: OrderedDict[tuple[NodeId, int], bytes] = field(default_factory=OrderedDict)
+    _epochs: OrderedDict[tuple[NodeId, int], KeyProven] = field(default_factory=OrderedDict)
 
     def on_push(self, link: LinkId, batch: Batch, expiry_ms: int, now: Now) -> Verdict:
         """Judge a peer's batch; one that is taken is received, and part of the next append."""
@@ -92,7 +92,7 @@ class Journal:
 
         Where nothing of the log is held the first key means nothing: this one is as good.
         """
-        other: dict[tuple[NodeId, int], bytes] = {}
+        other: dict[tuple[NodeId, int], KeyProven] = {}
         if verify(batch, self.mesh, self.suite, other):
             return False
         if batch.log in self.holdings.received:

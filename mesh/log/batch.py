@@ -39,6 +39,8 @@ NO_NAME = bytes(NAME_BYTES)
 """The previous name in a log's first batch."""
 OVERHEAD_BYTES = 512
 """What a batch costs a link's credit beside its body: header, signatures and framing, rounded up."""
+KeyProven = tuple[bytes, bytes]
+"""An epoch's key, and its node's signature over it."""
 OTHER_KEY = "the epoch has another key"
 """Why a batch is refused whose epoch was opened under a key that was seen before, and is not its."""
 
@@ -249,20 +251,21 @@ def seal(
     return batch
 
 
-def verify(batch: Batch, mesh: bytes, suite: Suite, known_epochs: dict[tuple[NodeId, int], bytes]) -> str:
+def verify(batch: Batch, mesh: bytes, suite: Suite, known_epochs: dict[tuple[NodeId, int], KeyProven]) -> str:
     """Say why a batch is not what its node sealed; empty if it is.
 
-    `known_epochs` remembers the epoch keys of batches that passed (bounded by the caller): their proof is not checked
-    again. The records are decoded, so that a batch which passes can be read ever after.
+    `known_epochs` remembers the epoch keys of batches that passed (bounded by the caller): the same proof of the same key
+    is not checked again. Another is, though the key be known: whoever takes the batch from us may not know it yet. The
+    records are decoded, so that a batch which passes can be read ever after.
     """
     log = batch.log
     known = known_epochs.get((log.node, log.epoch))
-    if known is None:
+    if known is not None and known[0] != batch.epoch_public:
+        return OTHER_KEY
+    if known is None or known[1] != batch.epoch_proof:
         statement = epoch_statement(mesh, log.node, log.epoch, batch.epoch_public)
         if not suite.verify(log.node, statement, batch.epoch_proof):
             return "the epoch is not signed by its node"
-    elif known != batch.epoch_public:
-        return OTHER_KEY
     if not suite.verify(batch.epoch_public, batch.header, batch.signature):
         return "the signature does not verify"
     if batch.first == 1 and batch.head.previous != NO_NAME:
@@ -275,7 +278,7 @@ def verify(batch: Batch, mesh: bytes, suite: Suite, known_epochs: dict[tuple[Nod
         return str(error)
     fault = _content_fault(batch, records)
     if known is None and not fault:
-        known_epochs[log.node, log.epoch] = batch.epoch_public
+        known_epochs[log.node, log.epoch] = batch.epoch_public, batch.epoch_proof
     return fault
 
 

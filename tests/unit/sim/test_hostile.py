@@ -5,6 +5,7 @@ from dataclasses import replace
 from hashlib import shake_256
 
 from mesh import frames as f
+from mesh.log.batch import verify
 from mesh.types import LinkId
 from mesh.wire.frames import decode_frame, encode_frame
 from sim.hostile import FLOOD_TIMES, Hostiles, _of_tomorrow, _said_by
@@ -13,6 +14,7 @@ from sim.network import Network
 from sim.workload import App
 from sim.world import Machine, World
 from tests.link_samples import hello
+from tests.samples import MESH, SUITE, Writer
 
 
 def test_a_host_of_tomorrow_says_more_than_is_understood_and_all_that_is() -> None:
@@ -28,6 +30,20 @@ def test_a_host_of_tomorrow_says_more_than_is_understood_and_all_that_is() -> No
 def test_a_host_of_the_past_greets_with_a_version_of_the_past_and_says_the_rest_as_it_is() -> None:
     assert _said_by("past", hello()) == [replace(hello(), version=0)]
     assert _said_by("past", f.Alive(7)) == [f.Alive(7)]
+
+
+def test_a_host_that_tampers_spoils_the_payload_or_the_proof_of_the_epoch_and_never_the_signature() -> None:
+    writer = Writer()
+
+    for batch, fault in (
+        (writer.write(), "the body is not the one that was signed"),
+        (writer.write(), "the epoch is not signed by its node"),
+        (writer.write().stripped(), "the epoch is not signed by its node"),
+    ):
+        (changed,) = _said_by("tamper", f.Push(batch))
+        assert isinstance(changed, f.Push)
+        assert (changed.batch.header, changed.batch.signature) == (batch.header, batch.signature)
+        assert verify(changed.batch, MESH, SUITE, {}) == fault
 
 
 # --- several deeds of one node ----------------------------------------------------------------------------------------

@@ -269,6 +269,15 @@ def test_a_second_key_that_its_node_did_not_sign_is_invalid() -> None:
     assert one.fault == "the epoch has another key"
 
 
+def test_another_proof_of_a_key_that_is_known_is_checked_for_others_may_not_know_it() -> None:
+    writer = Writer()
+    one = stored(writer.write())
+    writer.opened = replace(writer.opened, proof=bytes(64))
+
+    assert push(one, writer.write()) is Verdict.INVALID
+    assert one.fault == "the epoch is not signed by its node"
+
+
 # --- appends ---------------------------------------------------------------------------------------------------------
 
 
