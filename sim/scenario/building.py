@@ -67,8 +67,18 @@ def linked(cast: Cast, rng: Stream) -> list[Pair]:
             side = max(1, int(size**0.5))
             right = [(names[i], names[i + 1]) for i in range(size - 1) if (i + 1) % side]
             return right + [(names[i], names[i + side]) for i in range(size - side)]
+        case "sparse":
+            return _sparse(names, rng)
         case _:
             return _random(names, topology.degree, rng)
+
+
+def _sparse(names: list[str], rng: Stream) -> list[Pair]:
+    """A drawn tree: a star, a line, or anything between; and as often as not one link more, which closes a ring."""
+    names = rng.shuffled(names)
+    found = [(names[rng.below(i)], name) for i, name in enumerate(names) if i]
+    others = [pair for pair in itertools.combinations(names, 2) if pair not in found and pair[::-1] not in found]
+    return [*found, rng.choice(others)] if others and rng.below(2) else found
 
 
 def _random(names: list[str], degree: int, rng: Stream) -> list[Pair]:

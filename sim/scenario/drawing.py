@@ -143,7 +143,10 @@ ONLY_IN_FILES = ("crowd",)
 
 
 def _hostile(cast: Cast, rng: Stream) -> dict[str, Any]:
-    deed = rng.choice([deed for deed in get_args(HostileDeed) if deed not in (*OF_OTHER_VERSIONS, *ONLY_IN_FILES)])
+    faults = cast.scenario.random
+    named = () if faults is None else faults.deeds
+    any_ = [deed for deed in get_args(HostileDeed) if deed not in (*OF_OTHER_VERSIONS, *ONLY_IN_FILES)]
+    deed = rng.choice(list(named) or any_)
     return {"hostile": {"node": rng.choice(_bad(cast)), "does": deed, "share": 100_000 + rng.below(900_000)}}
 
 

@@ -10,7 +10,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from mesh.certificates import NAME_TEXT_MAX
-from sim.scenario.events import Event, Measured, Shape, check_measured
+from sim.scenario.events import Event, HostileDeed, Measured, Shape, check_measured
 from sim.scenario.quantities import (
     NUMBER_MAX,
     PLACE,
@@ -96,8 +96,8 @@ class Topology(Part):
     rate: Rate | None = None
     matrix: str | None = None
     """Round-trips between regions: a preset (`aws`, `azure`, `gcp`), or a file (CSV, TOML, GML) beside the scenario."""
-    links: Literal["full", "ring", "line", "star", "grid", "random"] | tuple[tuple[str, str], ...] = "full"
-    """Who is linked with whom."""
+    links: Literal["full", "ring", "line", "star", "grid", "random", "sparse"] | tuple[tuple[str, str], ...] = "full"
+    """Who is linked with whom. `sparse` draws a tree, and as often as not one link more: there are few ways around anybody."""
     degree: int = Field(default=6, ge=1, le=NODES_MAX, strict=True)
     """Links of each node, where `links = "random"`."""
 
@@ -196,6 +196,8 @@ class RandomFaults(Part):
     """Each seed takes about half of the faults, so that none hides another."""
     bad: NamesOrNone = ()
     """The nodes that may go bad: whose clocks may be wrong, whose hosts hostile; any for clocks where this is empty."""
+    deeds: tuple[HostileDeed, ...] = ()
+    """What hostile hosts do; where this is empty, all that does something whenever it is drawn."""
 
 
 class Guarantees(Part):

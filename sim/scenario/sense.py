@@ -95,19 +95,24 @@ def _regions(cast: Cast) -> None:
 
 
 def _core(cast: Cast) -> None:
-    """Those who are healed at the end can reach one another. Of drawn links only the ring is there with every seed."""
+    """Those who are healed at the end can reach one another.
+
+    Of drawn links only a ring is there with every seed; of few ones none, but all of them join all nodes together.
+    """
     scenario = cast.scenario
     if len(cast.nodes) > 1 and scenario.topology.loss == MILLION:
         raise CastError(("topology", "loss"), "'100%'", "a network on which something arrives")
     if scenario.core == "random":
         return
     names = cast.nodes_of(scenario.core) if not isinstance(scenario.core, str) else list(cast.nodes)
-    if scenario.topology.links == "full":
+    if scenario.topology.links == "full" or (scenario.topology.links == "sparse" and len(names) == len(cast.nodes)):
         return
     near: dict[str, list[str]] = {name: [] for name in names}
     if scenario.topology.links == "random":
         order = list(cast.nodes)
         pairs = list(zip(order, order[1:] + order[:1], strict=True))
+    elif scenario.topology.links == "sparse":
+        pairs = []
     else:
         pairs = linked(cast, Tape().stream(b"", "none"))
     for one, other in pairs:

@@ -14,7 +14,7 @@ from sim.topology.graph import Graph, Link, link
 def graph_of(scenario: Scenario, seed: int = 1) -> Graph:
     """Nodes and links of a scenario; a link's rate is the lesser of both ways.
 
-    The seed matters only where links are drawn (`links = "random"`). Raises `CastError`, `ScenarioError`.
+    The seed matters only where links are drawn (`links = "random"` or `"sparse"`). Raises `CastError`, `ScenarioError`.
     """
     cast = Cast(scenario)
     matrix = scenario.topology.matrix

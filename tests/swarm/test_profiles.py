@@ -12,9 +12,9 @@ from sim.sweep import Tally, cores, pool, sweep
 
 FULL = bool(os.environ.get("GOSSAMER_FULL"))
 SEEDS = (
-    {"swarm": 5_000, "hostile": 1_000, "clocks": 500, "mortal": 500}
+    {"swarm": 5_000, "hostile": 1_000, "hostile-sparse": 1_000, "clocks": 500, "mortal": 500}
     if FULL
-    else {"swarm": 120, "hostile": 40, "clocks": 12, "mortal": 12}
+    else {"swarm": 120, "hostile": 40, "hostile-sparse": 24, "clocks": 12, "mortal": 12}
 )
 
 

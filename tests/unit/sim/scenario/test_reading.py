@@ -232,6 +232,17 @@ def test_what_is_at_a_limit_makes_sense(tmp_path: Path) -> None:
         )
 
 
+def test_of_few_drawn_links_a_core_can_be_everybody_or_drawn_itself(tmp_path: Path) -> None:
+    few = GOOD.replace("[topology]", '[topology]\nlinks = "sparse"')
+    three = few.replace("[[client]]", '[[topology.node]]\nname = "cy"\n\n[[client]]')
+    read(written(tmp_path, three))
+    read(written(tmp_path, three.replace(TITLE, f'{TITLE}\ncore = "random"')))
+    read(written(tmp_path, three.replace(TITLE, f'{TITLE}\ncore = ["cy", "ana", "ben"]')))
+
+    with pytest.raises(ScenarioError, match=r"two\.toml:2: core: no links lead from 'ana' to 'cy'"):
+        read(written(tmp_path, three.replace(TITLE, f'{TITLE}\ncore = ["ana", "cy"]')))
+
+
 def test_includes_are_taken_over_and_errors_in_them_name_their_file(tmp_path: Path) -> None:
     base = written(tmp_path, GOOD.replace("rate = 5", 'rate = 5\nspeed = "fast"'), "base.toml")
     top = written(tmp_path, 'include = ["base.toml"]\ntitle = "Above"\n', "top.toml")

@@ -24,6 +24,7 @@ SHAPES = [
     {"links": "ring", "matrix": "aws"},
     {"links": "star", "rate": "1Mbit/s"},
     {"links": "random", "degree": 2},
+    {"links": "sparse"},
 ]
 
 

@@ -1,0 +1,84 @@
+"""What a seed draws: links where they are few, and what bad hosts do."""
+
+from collections import Counter
+from typing import Any
+
+from sim.contract import hops
+from sim.scenario.building import linked
+from sim.scenario.cast import Cast
+from sim.scenario.drawing import draw_fault
+from sim.scenario.model import Scenario
+from sim.scenario.reading import from_tables
+from sim.tape import Tape
+from sim.topology import Graph
+from sim.topology.graph import link
+
+SEEDS = 200
+
+
+def five(links: str = "sparse", **random: Any) -> Scenario:
+    tables: dict[str, Any] = {"title": "Five", "promise": "All.", "topology": {"node": [{"name": "n", "count": 5}]}}
+    tables["topology"]["links"] = links
+    return from_tables(tables | ({"random": random} if random else {}))
+
+
+# --- links -----------------------------------------------------------------------------------------------------------
+
+
+def drawn(seed: int) -> list[tuple[str, str]]:
+    return linked(Cast(five()), Tape().stream(b"%d" % seed, "test"))
+
+
+def test_few_links_join_all_nodes_and_make_one_ring_at_most() -> None:
+    names = list(Cast(five()).nodes)
+
+    for seed in range(SEEDS):
+        pairs = drawn(seed)
+        graph = Graph(dict.fromkeys(names, "eu"), tuple(link(one, other, 0) for one, other in pairs))
+        assert len(graph.parts()) == 1
+        assert len(pairs) in (4, 5)
+
+
+def test_few_links_are_a_star_a_line_or_a_ring_in_some_seeds_each_and_the_same_for_the_same_seed() -> None:
+    names = list(Cast(five()).nodes)
+    shapes: Counter[str] = Counter()
+    for seed in range(SEEDS):
+        pairs = drawn(seed)
+        degrees = sorted(sum(name in pair for pair in pairs) for name in names)
+        shapes["more"] += len(pairs) == 5
+        shapes["star"] += degrees == [1, 1, 1, 1, 4]
+        shapes["line"] += len(pairs) == 4 and hops(names, pairs) == 4
+        shapes["ring"] += degrees == [2] * 5
+
+    assert set(shapes) == {"more", "star", "line", "ring"} and min(shapes.values()) > 0
+    assert SEEDS // 3 < shapes["more"] < SEEDS * 2 // 3
+    assert drawn(3) == drawn(3) != drawn(4)
+
+
+def test_two_nodes_have_one_link() -> None:
+    two = Cast(
+        from_tables(
+            {"title": "T", "promise": "P.", "topology": {"node": [{"name": "n", "count": 2}], "links": "sparse"}}
+        )
+    )
+
+    assert {len(linked(two, Tape().stream(b"%d" % seed, "test"))) for seed in range(20)} == {1}
+
+
+# --- deeds -----------------------------------------------------------------------------------------------------------
+
+
+def done(scenario: Scenario) -> set[str]:
+    cast, rng = Cast(scenario), Tape().stream(b"deeds", "test")
+    assert scenario.random is not None
+    faults = [draw_fault(cast, scenario.random, 0, rng) for _ in range(SEEDS)]
+    return {fault.hostile.does for fault in faults if fault is not None and fault.hostile is not None}
+
+
+def test_hosts_do_what_is_named_and_else_all_that_does_something_whenever_it_is_drawn() -> None:
+    hostile = {"faults": ["hostile"], "quiet": 0}
+
+    assert done(five(**hostile, deeds=["deny", "past"])) == {"deny", "past"}
+    assert done(five(**hostile)) == {
+        "garble", "tamper", "replay", "withhold", "forget", "deny", "boast", "flood", "forge", "fork", "eclipse",
+    }  # fmt: skip
