@@ -55,6 +55,10 @@ class Partner:
     """The other end has begun its first session."""
     incomplete: int = 0
     """Sessions that stalled since one came to its end, or it gave anything."""
+    failed_us: int = 0
+    """When the first of them did ..."""
+    failing_us: int = 0
+    """... and how much later the last."""
     compared: int = 0
     """The last session that came to its end ..."""
     lost_since: int = 0
@@ -94,6 +98,13 @@ class Partner:
         """A range need not be fetched from it any more, nor waited for."""
         self.missing.remove(log, first, last)
         self.answered(log, first, last)
+
+    def fail(self, now: Now) -> None:
+        """A session stalled: nothing that it was asked for has come for long."""
+        if not self.incomplete:
+            self.failed_us = now.mono_us
+        self.incomplete += 1
+        self.failing_us = now.mono_us - self.failed_us
 
     def deny(self, log: LogId, first: int, last: int) -> None:
         """It has not what it was asked for: it is not missing from it, and not expected of it, unless it tells so again."""

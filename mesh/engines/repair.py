@@ -10,7 +10,7 @@ peer again once the last page of its vector has come, which travels behind (`mes
 
 A peer may claim what it has not, or keep what it has. So a session goes on for as long as what was asked of a peer comes
 from *that peer*, and not for ever; one that stalls is given up, and then the peer is asked only for what no other has
-whose session did not; and after a few its claims hold up no delivery.
+whose session did not; and once a few have, and time for the slowest link has passed, its claims hold up no delivery.
 
 When: a link comes up, speaks again, has credit again; something announced did not come; rows were lost; and by the
 clock, ±50 %, more rarely while nothing differs (Demers et al., *Epidemic Algorithms*, 1987).
@@ -60,6 +60,8 @@ class RepairConfig:
     session_max_ms: int = 600_000
     """And one that goes on for so long: who gives a little now and then must not keep us from asking others. Guess: what
     is asked for at a time crosses within it, and who is slower still sends some of it twice."""
+    slow_ms: int = 150_000
+    """Who stalls for less may have one batch on its way: the largest takes 141 s over 64 kbit/s."""
     fresh_ms: int = 1_000
     """What is wanted and younger goes in the live lane: it was pushed or announced on a link that is not there any more."""
     want_bytes: int = 1 << 18
@@ -77,7 +79,7 @@ class RepairConfig:
         require(self.ranges_waiting_max >= 1 and self.stall_ms > 0 and self.busy_retry_ms > 0, "limits are positive")
         require(self.stall_ms <= self.session_max_ms, "stall_ms <= session_max_ms must hold")
         require(self.want_positions_max >= 1 and self.incomplete_alarm >= 1, "limits are positive")
-        require(self.fresh_ms > 0, "limits are positive")
+        require(self.fresh_ms > 0 and self.slow_ms > 0, "limits are positive")
         require(self.want_bytes >= BATCH_BYTES_MAX, "want_bytes must hold a batch")
 
 
@@ -197,7 +199,7 @@ class Repair:
         if partner.moved_us > now.mono_us - self.config.stall_ms * US_PER_MS:  # it gives, but has for too long
             partner.again = True
         else:
-            partner.incomplete += 1
+            partner.fail(now)
         partner.given_up = True
         partner.doubt()
         outcomes = self._finish(link, partner, now, differed=True)
@@ -466,9 +468,10 @@ class Repair:
             partner.doubted.discard(log)
 
     def can_fill(self, log: LogId, first: int, last: int) -> bool:
-        """Whether any peer that can be reached, and gives what it has, says that it has any of a range."""
+        """Whether any peer that can be reached, and does not fail for long, says that it has any of a range."""
+        slow_us = self.config.slow_ms * US_PER_MS
         return any(
-            partner.incomplete < self.config.incomplete_alarm
+            (partner.incomplete < self.config.incomplete_alarm or partner.failing_us < slow_us)
             and partner.theirs.get(log).touches(first, last)
             and self._speaks(link)
             for link, partner in self.partners.items()

@@ -39,6 +39,7 @@ from tests.samples import ANA, BEN, Writer
         {"far_ms": 0},
         {"far_ms": 2, "far_max_ms": 1},
         {"fresh_ms": 0},
+        {"slow_ms": 0},
         {"ranges_waiting_max": 0},
         {"stall_ms": 0},
         {"session_max_ms": 4_999},

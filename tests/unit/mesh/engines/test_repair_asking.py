@@ -310,20 +310,6 @@ def test_a_silent_peer_keeps_nothing_from_being_asked_of_one_whose_session_stall
     assert repair.compare(TO_BEN, at(6_000)) == wanted(TO_BEN, (ana.log, 1, 3), now_ms=6_000)
 
 
-def test_whoever_fails_too_often_to_give_what_it_claims_is_not_waited_for_and_proves_no_loss() -> None:
-    repair, ana = shared()
-    repair.partners[TO_CY].theirs = VersionVector()
-    repair.everyone_speaks = lambda: True
-    for partner in repair.partners.values():
-        partner.compared = partner.session
-    found = []
-    for failed in range(4):
-        repair.partners[TO_BEN].incomplete = failed
-        found.append((repair.can_fill(ana.log, 1, 3), repair.has_asked_everyone()))
-
-    assert found == [(True, True), (True, False), (True, False), (False, False)]
-
-
 def test_what_a_peer_that_has_the_same_said_to_have_besides_is_not_there_unless_it_was_lost_here() -> None:
     repair, ana = shared()
     repair.on_lost(ana.log, 1, 1)

@@ -1,0 +1,38 @@
+"""Whoever keeps what it says to have is waited for at a hole for a while, and not for ever."""
+
+from mesh.clocks.vector import VersionVector
+from mesh.types import US_PER_MS
+from tests.engine_samples import TO_BEN, TO_CY, at
+from tests.repair_samples import CONFIG, shared
+
+
+def test_whoever_fails_too_often_to_give_what_it_claims_is_not_waited_for_and_proves_no_loss() -> None:
+    repair, ana = shared()
+    repair.partners[TO_CY].theirs = VersionVector()
+    repair.everyone_speaks = lambda: True
+    for partner in repair.partners.values():
+        partner.compared = partner.session
+    ben = repair.partners[TO_BEN]
+    found = []
+    for failed, after_ms in (0, 0), (1, CONFIG.slow_ms), (2, CONFIG.slow_ms), (3, CONFIG.slow_ms):
+        ben.incomplete, ben.failing_us = failed, after_ms * US_PER_MS
+        found.append((repair.can_fill(ana.log, 1, 3), repair.has_asked_everyone()))
+
+    assert found == [(True, True), (True, False), (True, False), (False, False)]
+
+
+def test_a_peer_is_waited_for_while_one_large_batch_may_cross_a_narrow_link() -> None:
+    repair, ana = shared()
+    repair.partners[TO_CY].theirs = VersionVector()
+    ben = repair.partners[TO_BEN]
+
+    def stall(at_ms: int) -> bool:
+        ben.active = True
+        repair.on_stall_timer(TO_BEN, at(at_ms))
+        return repair.can_fill(ana.log, 1, 3)
+
+    for first_ms in 5_000, 400_000:
+        waited = [stall(first_ms + after_ms) for after_ms in (0, 10_000, 20_000, CONFIG.slow_ms - 1, CONFIG.slow_ms)]
+        assert waited == [True, True, True, True, False]
+        repair.on_answer(TO_BEN, ana.log, ben.owes.get(ana.log).last, 3, at(first_ms + CONFIG.slow_ms))
+        assert repair.can_fill(ana.log, 1, 3)
