@@ -61,7 +61,7 @@ class RepairConfig:
     """And one that goes on for so long: who gives a little now and then must not keep us from asking others. Guess: what
     is asked for at a time crosses within it, and who is slower still sends some of it twice."""
     slow_ms: int = 150_000
-    """Who stalls for less may have one batch on its way: the largest takes 141 s over 64 kbit/s."""
+    """Whoever sends nothing for less may have a batch on its way: the largest takes 141 s over 64 kbit/s."""
     fresh_ms: int = 1_000
     """What is wanted and younger goes in the live lane: it was pushed or announced on a link that is not there any more."""
     want_bytes: int = 1 << 18
@@ -94,7 +94,7 @@ class Repair:
     everyone_speaks: Callable[[], bool] = lambda: False
     """Whether every member of the mesh can be reached."""
     behind: Callable[[LinkId], list[Outcome] | None] = lambda _link: None
-    """Has `Served` told when all that a link asked for has left; None if nothing was asked for since that was last so."""
+    """Has `Served` told when all that a link asked for has left; None if nothing of it can be under way."""
     partners: dict[LinkId, Partner] = field(default_factory=dict)
     blocked_until_us: int = 0
 
@@ -308,7 +308,7 @@ class Repair:
         is_answer = frame.answer and frame.session == partner.session
         if is_answer and not frame.more:
             partner.heard = partner.session
-        has_stalled = partner.moved_us <= now.mono_us - self.config.stall_ms * US_PER_MS
+        has_stalled = partner.moved_us <= now.mono_us - self.config.slow_ms * US_PER_MS
         if not frame.more and (is_answer or has_stalled):
             partner.trust()
         if not frame.more:

@@ -62,7 +62,7 @@ class Owed:
     read: list[Asked] = field(default_factory=list)
     """What was read for, and is still waited for."""
     has_sent: bool = False
-    """Something old has left since somebody last asked."""
+    """Something old has left: it may be under way for as long as the link stands."""
     is_awaited: bool = False
     """Somebody has to hear when all of it has left."""
 
@@ -147,12 +147,12 @@ class Serving:
     def behind(self, link: LinkId) -> list[Outcome] | None:
         """Have `Served` told when all that a peer has asked for has left, which may be now.
 
-        None if nothing left since that was last asked, in the lane of what is old, so that nothing can be under way.
+        None if nothing ever left in the lane of what is old, so that nothing can be under way.
         """
         debt = self.owed.get(link)
         if debt is None or not (debt.queue or debt.has_sent):
             return None
-        debt.has_sent, debt.is_awaited = False, bool(debt.queue)
+        debt.is_awaited = bool(debt.queue)
         return [] if debt.is_awaited else [Served(link)]
 
     def _serve(self, peer: Peer, debt: Owed, wall_ms: int) -> list[Outcome]:

@@ -1,5 +1,6 @@
 """Nodes outside the core of a run that are cut off together: they are left to themselves, and not out of sight."""
 
+import re
 from collections.abc import Callable
 
 from mesh.effects import Outcome, Send
@@ -85,7 +86,8 @@ def test_a_storm_between_nodes_that_are_cut_off_together_is_seen() -> None:
     converges, quiet = told(played(dan_gives_nothing, eve_asks_again_at_once))
 
     assert converges == "converges: dan eve, cut off together, never had equal digests; the bound is 17.00 s"
-    assert quiet == "quiet: a converged mesh with nothing to do sent 164 NotFound, 165 Want within 10 s"
+    said = r"quiet: a converged mesh with nothing to do sent 1\d\d NotFound, 1\d\d Want within 10 s"
+    assert re.fullmatch(said, quiet), quiet
 
 
 def test_the_core_has_to_be_quiet_also_while_others_differ() -> None:

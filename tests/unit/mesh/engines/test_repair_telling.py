@@ -18,7 +18,7 @@ from tests.engine_samples import (
     to_ben,
     to_cy,
 )
-from tests.repair_samples import asked, desk, engine, hello, run_of, shared, vector, wanted
+from tests.repair_samples import CONFIG, asked, desk, engine, hello, run_of, shared, vector, wanted
 from tests.repair_samples import told as telling
 from tests.samples import ANA, BEN, Writer
 
@@ -238,6 +238,7 @@ def test_where_nothing_has_come_for_long_any_vector_lets_it_be_asked_for_again()
     repair.on_answer(TO_BEN, ana.log, 1, 1, at(20))
     repair.on_received(ana.log, 1, 1, at(20))
     repair.on_stall_timer(TO_BEN, at(5_020))
+    late_ms = 20 + CONFIG.slow_ms
 
-    assert repair.on_vector(TO_BEN, vector(session=8), at(5_019)) == []
-    assert repair.on_vector(TO_BEN, vector(session=8), at(5_020)) == wanted(TO_BEN, (ana.log, 2, 3), now_ms=5_020)
+    assert repair.on_vector(TO_BEN, vector(session=8), at(late_ms - 1)) == []
+    assert repair.on_vector(TO_BEN, vector(session=8), at(late_ms)) == wanted(TO_BEN, (ana.log, 2, 3), now_ms=late_ms)

@@ -142,12 +142,12 @@ def test_where_nothing_old_was_sent_or_is_owed_nothing_has_to_be_waited_for() ->
     assert one.behind(TO_BEN) is None
 
 
-def test_what_follows_old_answers_follows_at_once_where_all_have_left() -> None:
+def test_what_follows_old_answers_follows_at_once_where_all_have_left_though_it_be_asked_again() -> None:
     one = engine(to_ben(), holdings=held(*written(1)))
     one.ask(TO_BEN, Want(((LOG, 1, 1),)), LATER_MS)
 
     assert one.behind(TO_BEN) == [Served(TO_BEN)]
-    assert one.behind(TO_BEN) is None
+    assert one.behind(TO_BEN) == [Served(TO_BEN)]
 
 
 def test_what_follows_old_answers_waits_for_credit_and_for_the_disk_as_they_do() -> None:
