@@ -37,6 +37,8 @@ class Breach:
     promise: str
     about: str
     witness: tuple[str, ...] = ()
+    kind: str = ""
+    """Which of several things that one promise says; a smaller run has to break the same."""
 
 
 def _second(us: int) -> str:
@@ -64,10 +66,10 @@ class Watch:
     """How often each promise was looked at: one that never was is not proved."""
     matcher: Matcher = field(default_factory=Matcher)
 
-    def broken(self, promise: str, about: str, *witness: str) -> None:
+    def broken(self, promise: str, about: str, *witness: str, kind: str = "") -> None:
         """Note a breach."""
         if len(self.breaches) < BREACHES_MAX:
-            self.breaches.append(Breach(promise, about, witness))
+            self.breaches.append(Breach(promise, about, witness, kind))
 
     def look(self, promise: str, times: int = 1) -> None:
         """A promise is looked at."""
@@ -93,7 +95,7 @@ class Watch:
                 self._disordered(diary, name, before, shown)
         else:
             diary.newest[key] = record.sequence
-        self._invented(diary, name, shown)
+        self.not_invented(diary, name, shown)
 
     def _twice(self, diary: Diary, name: Name, first_us: int, shown: Shown) -> None:
         entry = self.ledger.get(name)
@@ -115,7 +117,8 @@ class Watch:
             f"{_second(shown.at_us)}: {diary.owner} is shown {say_name(name)}, not marked late",
         )
 
-    def _invented(self, diary: Diary, name: Name, shown: Shown) -> None:
+    def not_invented(self, diary: Diary, name: Name, shown: Shown) -> None:
+        """What is shown was published, with these bytes, and has not expired for long."""
         record, entry = shown.record, self.ledger.get(name)
         self.look("nothing invented")
         line = f"{_second(shown.at_us)}: {diary.owner} is shown {say_name(name)} on {record.channel}"
@@ -143,6 +146,18 @@ class Watch:
         if not is_durable:
             what = f"{say_name(name)} was acknowledged by {node}, and is not on its disk"
             line = f"{_second(self.now_us())}: {name[0]} is told by {node} that it is durable there"
+            self.broken("durable before acknowledged", what, _published(name, entry), line)
+
+    def on_held(
+        self, name: Name, entry: Entry, node: str, level: tuple[int, int], holders: set[str], regions: set[str]
+    ) -> None:
+        """A node says that a message is stored so many times, in so many regions: it lies on as many disks."""
+        self.look("durable before acknowledged")
+        if len(holders) < level[0] or len(regions) < level[1]:
+            said = f"copies:{level[0]} regions:{level[1]}"
+            there = f"at {', '.join(sorted(holders))} in {', '.join(sorted(regions))}" if holders else "nowhere"
+            what = f"{say_name(name)} was acknowledged by {node} at {said}, and lies {there}"
+            line = f"{_second(self.now_us())}: {name[0]} is told {said} by {node}"
             self.broken("durable before acknowledged", what, _published(name, entry), line)
 
     # --- when all is quiet -------------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from sim.scenario.model import Guarantees
 from sim.units import say_us
 
 if TYPE_CHECKING:
+    from sim.checkers import Watch
     from sim.heap import Play
 
 HEARTBEATS = frozenset({"Hello", "Alive", "Credit", "Members", "RepairHello", "RepairEqual", "Vector", "Stored"})
@@ -79,19 +80,24 @@ def judge(guarantees: Guarantees, outcome: Outcome, play: Play) -> None:
         watch.look("bounds")
         if found > bound or found == -1:
             shown, most = (say_us(found), say_us(int(bound))) if name.endswith("_us") else (found, bound)
-            watch.broken(
-                "bounds", f"{name.removesuffix('_us').replace('_', ' ')} is {shown}, and must be at most {most}"
-            )
+            _unbounded(watch, name.removesuffix("_us").replace("_", " "), found, shown, most)
     for pattern, most_us in guarantees.slowest_on.items():
         watch.look("bounds")
         slowest_us = slowest_on(pattern, watch.ledger, [d for app in play.apps.values() for d in app.diaries.values()])
         if slowest_us > most_us or slowest_us == -1:
-            text = f"slowest on {pattern} is {say_us(slowest_us)}, and must be at most {say_us(most_us)}"
-            watch.broken("bounds", text)
+            _unbounded(watch, f"slowest on {pattern}", slowest_us, say_us(slowest_us), say_us(most_us))
     for label in guarantees.see:
         watch.look("bounds")
         if not play.world.coverage.get(label):
-            watch.broken("bounds", f"{label} never happened, so this run proves nothing")
+            watch.broken("bounds", f"{label} never happened, so this run proves nothing", kind=f"see {label}")
+
+
+def _unbounded(watch: Watch, what: str, found: float, shown: object, most: object) -> None:
+    """A bound is not kept; or nothing was measured, which proves nothing, and is another failure."""
+    if found == -1:
+        watch.broken("bounds", f"nothing was measured of {what}, which must be at most {most}", kind=f"no {what}")
+    else:
+        watch.broken("bounds", f"{what} is {shown}, and must be at most {most}", kind=what)
 
 
 def slowest_on(pattern: str, ledger: Ledger, diaries: Iterable[Diary]) -> int:

@@ -28,6 +28,7 @@ from sim.checkers import SKEW_US, Watch, places_in
 from sim.contract import budget, convergence_us, parts
 from sim.diary import Diary, Matching, Name
 from sim.figures import BUSY, measure
+from sim.historian import Historian
 from sim.isolation import Books, hold, hurt_by, without_faults
 from sim.links import IDLE_US
 from sim.network import Condition, Delay
@@ -116,6 +117,8 @@ class Play:
         for step in self.steps:
             world.at(self.scenario.settle + step.at, self.stage.do, step)
         self.core: list[str] = []
+        self.historian = Historian(world, self.watch, root.fork("historian"))
+        world.at(self.scenario.settle + self.scenario.duration // 2, self.historian.remember)
 
     def _attach(self, name: str) -> None:
         person = self.cast.clients[name]
@@ -211,6 +214,8 @@ class Play:
         self.watch.look("converges")
         self._judge(outcome)
         self._judge_others(healed_us)
+        if figures.converged_us >= 0:
+            self.historian.judge(self.core, self._is_owed)
         self._be_quiet(outcome)
         measure(self, outcome)
 

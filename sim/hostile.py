@@ -87,6 +87,7 @@ class Hostiles:
     def turn(self, node: str, deed: str, share_ppm: int, done: Callable[[], None] = lambda: None) -> Callable[[], None]:
         """A member goes bad, or worse; what is returned ends this deed, and no other that goes on."""
         evil = Evil(deed, share_ppm, done)
+        self.world.machines[node].is_bad = True
         if node not in self.deeds:
             self._forgers[node] = Forger(self.world, self.world.machines[node], self.rng.fork(node), self.ledger)
         self.deeds.setdefault(node, []).append(evil)

@@ -138,7 +138,8 @@ def hold(watch: Watch, cast: Cast, steps: list[Step], books: Books, calm: Books)
             watch.look("isolated")
             if min(len(found), len(usual)) < SAMPLES_MIN:
                 text = f"fewer than {SAMPLES_MIN} {what} of {group} clients while something was wrong"
-                watch.broken("isolated", f"{text}, so nothing is known of what it does to them")
+                about = f"{text}, so nothing is known of what it does to them"
+                watch.broken("isolated", about, kind=f"few {what} of {group}")
                 continue
             moved_us, still_us = percentile(found, 99), percentile(usual, 99)
             if moved_us > still_us * per_cent // 100 + GRAIN_US:
@@ -146,6 +147,8 @@ def hold(watch: Watch, cast: Cast, steps: list[Step], books: Books, calm: Books)
                     "isolated",
                     f"p99 of {what} of {group} clients is {say_us(moved_us)}, and {say_us(still_us)} without the faults",
                     *(say_event(step) for step in faults[:4] if isinstance(step, Event)),
+                    kind=f"{what} of {group}",
                 )
     if not any(groups.values()):
-        watch.broken("isolated", "the faults name everybody, so that nobody is left whom they could spare")
+        about = "the faults name everybody, so that nobody is left whom they could spare"
+        watch.broken("isolated", about, kind="nobody spared")

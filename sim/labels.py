@@ -55,5 +55,7 @@ SAFEGUARDS = (
     "gap-report",
     "intervals-with-rows",
     "redial",
+    "counted-copies",
+    "one-history",
 )
 """What can be turned off; the switches are in `sim.safeguards`."""

@@ -56,6 +56,17 @@ class Machine:
     slowness: int = 1
     """Its processor takes so many times as long."""
     paused: bool = False
+    lost_us: int = -1
+    """When its disk last lost what it had said to hold; -1: never."""
+    is_bad: bool = False
+    """Its host does, or has done, what no honest one does."""
+
+    def vouches(self, since_us: int, *, mortal: bool) -> bool:
+        """Whether what it has told since a moment to have stored has to be there, if it is alive by the world's clock."""
+        clock = self.clock
+        is_wrong = self.began_wrong or clock.offset_ms or clock.drift_ppm or clock.frozen_ms is not None
+        is_sound = not self.is_bad and self.disk.kept is None and self.lost_us < since_us
+        return is_sound and not (mortal and is_wrong)
 
     def begin(self, true_us: int) -> None:
         """Another life of it begins."""

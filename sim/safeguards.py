@@ -7,6 +7,7 @@ that the simulator checks what the documents say. The table of docs/internals/sa
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,11 +19,13 @@ from mesh.client.outbox import Outbox
 from mesh.client.seen import Seen
 from mesh.clocks.hybrid import ClockGuard
 from mesh.effects import Append, Effect, Stored
+from mesh.engines.delivery.history import Histories, Page
 from mesh.engines.delivery.tail import Tail
 from mesh.engines.delivery.twins import Twins
 from mesh.engines.dissemination import Dissemination
 from mesh.engines.intake import Intake
 from mesh.engines.links.addresses import AddressBook
+from mesh.engines.receipts import Receipts
 from mesh.engines.repair import Repair
 from mesh.log.batch import NO_NAME, Batch, Epoch, epoch_statement
 from mesh.log.names import NameIndex
@@ -179,6 +182,28 @@ def _no_verification() -> list[Patch]:
     return [(journal, "verify", trusting), (Batch, "matches_name", _always(True))]  # noqa: FBT003
 
 
+def _count_the_linked() -> list[Patch]:
+    rise = Receipts._rise
+
+    def counting(self: Receipts, log: LogId, queue: deque[Any]) -> Any:
+        known, stored = self.elsewhere, self.holdings.stored_of(log)
+        self.elsewhere = {**known, log: {peer.node: stored for peer in self.peers}}
+        self.regions.update({peer.node: peer.region for peer in self.peers})
+        try:
+            return rise(self, log, queue)
+        finally:
+            self.elsewhere = known
+
+    return [(Receipts, "_rise", counting)]
+
+
+def _log_after_log() -> list[Patch]:
+    def first(_: Histories, page: Page) -> LogId | None:
+        return min((log for log, stream in page.streams.items() if stream.ready), default=None)
+
+    return [(Histories, "_least", first)]
+
+
 SAFEGUARDS: dict[str, Safeguard] = {
     each.name: each
     for each in (
@@ -293,6 +318,22 @@ SAFEGUARDS: dict[str, Safeguard] = {
             "swarm",
             40,
             _dial_with_leisure,
+        ),
+        Safeguard(
+            "counted-copies",
+            "nodes count whom they are linked with, and not who has said that it is stored there",
+            ("durable before acknowledged",),
+            "swarm",
+            5,
+            _count_the_linked,
+        ),
+        Safeguard(
+            "one-history",
+            "history shows log after log, and not by stamps",
+            ("in order",),
+            "swarm",
+            5,
+            _log_after_log,
         ),
     )
 }

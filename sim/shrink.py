@@ -58,6 +58,8 @@ class Shrinker:
     told: Callable[[str], None] = lambda _: None
     runs: int = 0
     best: Outcome | None = field(default=None)
+    kinds: set[str] = field(default_factory=set)
+    """What of the promise the first run broke: nothing else counts, such as a bound that nothing was measured for."""
     _is_plain: bool = False
     """Whether nothing is drawn any more, so that what is left has to make sense as a file."""
 
@@ -71,8 +73,10 @@ class Shrinker:
                 outcome = Play(scenario, self.seed, tape or Tape(), list(steps), self.promise).run()
         except CastError:
             return False
-        if self.promise not in outcome.broken:
+        kinds = {breach.kind for breach in outcome.breaches if breach.promise == self.promise}
+        if not kinds or (self.kinds and not kinds & self.kinds):
             return False
+        self.kinds = self.kinds or kinds
         self.best = outcome
         return True
 

@@ -295,7 +295,7 @@ class Stage:
                 machine.disk.lie()
             else:
                 self._again(deed, machine)
-                machine.disk.kept = None
+                machine.disk.kept, machine.lost_us = None, self.world.now_us
 
         return self._ill(deed, "lying", what, turn)
 
@@ -303,6 +303,7 @@ class Stage:
         for machine in self._machines(what.nodes):
             for log, first in self.rng.shuffled(self.atlas.spare_rows(machine))[: what.rows]:
                 machine.disk.corrupt(log, first)
+                machine.lost_us = self.world.now_us
                 deed.happened()
                 self.world.cover("disk/flipped")
 
@@ -312,6 +313,7 @@ class Stage:
             if len(rows) > 1:
                 (log, first), (other_log, other_first) = self.rng.shuffled(rows)[:2]
                 machine.disk.misdirect(log, first, other_log, other_first)
+                machine.lost_us = self.world.now_us
                 deed.happened()
                 self.world.cover("disk/misdirected")
 
@@ -334,6 +336,7 @@ class Stage:
         deed.happened()
         self._down(machine)
         machine.disk.restore(image)
+        machine.lost_us = self.world.now_us
         self.world.cover(what)
         self._up(machine)
 
@@ -344,7 +347,7 @@ class Stage:
             elif self.atlas.may_replace(machine, Image()):
                 deed.happened()
                 self._down(machine)
-                machine.disk = Disk()
+                machine.disk, machine.lost_us = Disk(), self.world.now_us
                 self.world.cover("disk/wiped")
             else:
                 self.world.cover("atlas/refused")

@@ -16,9 +16,19 @@ from mesh.client.effects import ClientEffect
 from mesh.client.machine import CONNECTING
 from mesh.client.outbox import Held
 from mesh.clocks.vector import VersionVector
-from mesh.operations import ClientOperation, Draft, GapReason, Goodbye, NodeOperation, Receipt, SlowPolicy
+from mesh.operations import (
+    ClientOperation,
+    Draft,
+    GapReason,
+    Goodbye,
+    History,
+    HistoryPage,
+    NodeOperation,
+    Receipt,
+    SlowPolicy,
+)
 from mesh.types import SessionId
-from sim.checkers import Watch
+from sim.checkers import SKEW_US, Watch
 from sim.diary import Diary, Entry, Ledger, Name, Shown
 from sim.network import Delay
 from sim.tape import Stream
@@ -49,6 +59,8 @@ class App:
     ttl_default_us: int = 0
     """How long its messages live where it does not say; 0: longer than any run."""
     diaries: dict[int, Diary] = field(default_factory=dict)
+    pages: list[HistoryPage] = field(default_factory=list)
+    """Of history, as they were asked for."""
     reads: bool = True
     unread: list[tuple[int, int]] = field(default_factory=list)
     """What it has not taken: the subscription and the bytes of each message."""
@@ -101,6 +113,16 @@ class App:
         self.diaries[number] = Diary(patterns, policy, whole=whole, owner=self.name)
         self._run(effects)
         return number
+
+    def ask(self, request: History) -> None:
+        """Ask for a page of history; it comes into `pages`."""
+        self._run(self.client.ask(request)[1])
+
+    def end(self) -> None:
+        """End for good."""
+        self._hang_up()
+        self.gateways = []
+        self.client.close()
 
     def take_all(self) -> None:
         """Read on, beginning with all that was not taken."""
@@ -202,7 +224,10 @@ class App:
                 self.diaries[number].began = True
             case fx.Changed(state, gateway, why):
                 self.states.append(f"{state} {gateway} {why}".rstrip())
-            case fx.Covered() | fx.Answered():
+            case fx.Answered(answer):
+                if isinstance(answer, HistoryPage):
+                    self.pages.append(answer)
+            case fx.Covered():
                 pass
 
     def _reached(self, name: Name, entry: Entry, receipt: Receipt) -> None:
@@ -213,6 +238,8 @@ class App:
                 self._see_it_durable(name, entry, self.home)
         if level != entry.level:
             entry.level, entry.told_us = level, self.world.now_us
+            if self.watch is not None and self.home is not None and self.home.node is not None and level > (1, 1):
+                self._see_it_held(name, entry, self.home, receipt)
 
     def _see_it_durable(self, name: Name, entry: Entry, home: Machine) -> None:
         """At the moment of its acknowledgement a message lies on the disk of the node that says so, if that is honest."""
@@ -222,6 +249,26 @@ class App:
         runs = home.node.holdings.names.find(*name)
         is_durable = any(home.disk.has(run.log, run.from_position, run.to_position, name) for run in runs)
         self.watch.on_acknowledged(name, entry, home.name, is_durable=is_durable)
+
+    def _see_it_held(self, name: Name, entry: Entry, home: Machine, receipt: Receipt) -> None:
+        """At that moment it lies on as many disks and in as many regions as it says.
+
+        A machine whose disk has lost something since, or whose host is bad, counts as one that holds it, for what it told was
+        believed; so does one with a wrong clock for what is mortal. Beyond the end of a forked log nothing is asked.
+        """
+        assert self.watch is not None and home.node is not None
+        runs = home.node.holdings.names.find(*name)
+        if entry.expires_us and self.world.now_us + SKEW_US >= entry.expires_us:
+            return
+        if not runs or any(run.log in home.node.holdings.forked for run in runs):
+            return
+        holders, regions = set[str](), set[str]()
+        for machine in self.world.machines.values():
+            holds = (machine.disk.has(run.log, run.from_position, run.to_position, name) for run in runs)
+            if not machine.vouches(entry.at_us, mortal=entry.expires_us > 0) or any(holds):
+                holders.add(machine.name)
+                regions.add(machine.region)
+        self.watch.on_held(name, entry, home.name, (receipt.copies, receipt.regions), holders, regions)
 
     def _transmit(self, home: Machine, session: SessionId, operation: ClientOperation) -> None:
         """An operation crosses the uplink, in order."""

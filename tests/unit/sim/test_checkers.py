@@ -169,3 +169,20 @@ def test_many_diaries_are_each_given_what_they_match_in_the_order_of_the_ledger(
     assert all(ledger[name] is held for each in found for name, held in each)
     for diary, each in zip(diaries, found, strict=True):
         assert [name for name, held in ledger.items() if diary.matches(held.channel)] == [name for name, _ in each]
+
+
+def test_a_level_is_held_by_so_many_disks_in_so_many_regions() -> None:
+    found, _ = watch()
+
+    found.on_held(NAME, entry(), "ana", (2, 2), {"ana", "ben"}, {"eu", "us"})
+    kept = broken(found)
+    found.on_held(NAME, entry(), "ana", (2, 1), set(), set())
+    found.on_held(NAME, entry(), "ana", (2, 2), {"ana", "ben"}, {"eu"})
+
+    assert kept == []
+    assert found.evaluated == {"durable before acknowledged": 3}
+    assert [about for _, about in broken(found)] == [
+        "alice/0007/1 was acknowledged by ana at copies:2 regions:1, and lies nowhere",
+        "alice/0007/1 was acknowledged by ana at copies:2 regions:2, and lies at ana, ben in eu",
+    ]
+    assert found.breaches[0].witness[1] == "9.000000 s: alice is told copies:2 regions:1 by ana"

@@ -49,3 +49,18 @@ def test_shrinking_plays_no_more_than_it_may() -> None:
     shrinker.run(steps)
 
     assert shrinker.runs <= 5
+
+
+def test_a_bound_is_shrunk_to_a_run_that_breaks_it_and_not_to_one_in_which_nothing_is_measured() -> None:
+    scenario = read(find("halves"))
+    guarantees = scenario.guarantees.model_copy(update={"p99": 1_000_000})
+    scenario = scenario.model_copy(update={"duration": 40_000_000, "guarantees": guarantees})
+    outcome = Play(scenario, 0).run()
+
+    small = Shrinker(scenario, 0, "bounds").run(outcome.steps)
+
+    assert [(breach.kind, breach.about[:7]) for breach in outcome.breaches] == [("p99", "p99 is ")]
+    assert small is not None
+    assert (0 < small.events <= 4, small.outcome.breaches[0].kind) == (True, "p99")
+    nothing = Play(scenario, 0, steps=[]).run().breaches
+    assert [(breach.kind, breach.about[:23]) for breach in nothing][:1] == [("no p99", "nothing was measured of")]

@@ -1,0 +1,173 @@
+"""The past, read at the end: history has one order at a cut, the same on every node, and leaves out nothing.
+
+Once the core is equal, two of its nodes are asked for the history of everything, page by page: forwards at the cut that the
+first of them fixes, and backwards at one that some node had in the middle of the run. Rows are compared by where they
+stand (log and position) and what they are. What may expire within the skew of clocks is left out, and all of it where a
+log has two histories: beyond its end each node shows its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from mesh.clocks.vector import VersionVector
+from mesh.log.record import Record
+from mesh.operations import History
+from mesh.types import LogId
+from sim.checkers import SKEW_US, Watch
+from sim.diary import Diary, Name, Shown, name_of, say_name
+from sim.workload import App
+
+if TYPE_CHECKING:
+    from sim.tape import Stream
+    from sim.world import Machine, World
+
+PAGE = 37
+"""Records asked for at a time: so that pages end in the middle of batches."""
+PAGES_MAX = 30
+NODES_MAX = 2
+ANSWER_S = 5.0
+"""A page is there by then, in simulated seconds."""
+EVERYTHING = ("#",)
+Row = tuple[LogId, int, Record]
+
+
+@dataclass
+class Reading:
+    """What a node showed, in its order, and whether that was all."""
+
+    node: str
+    cut: VersionVector
+    backwards: bool
+    rows: list[Row] = field(default_factory=list)
+    whole: bool = False
+
+
+@dataclass
+class Historian:
+    """Reads and compares the past in a world."""
+
+    world: World
+    told: Watch
+    """Hears what is broken; that it was looked at is not counted there, for no subscription was."""
+    rng: Stream
+    early: VersionVector | None = None
+    """The cut of a node in the middle of the run."""
+    watch: Watch = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Share the ledger."""
+        self.watch = Watch(self.told.now_us, self.told.ledger, self.told.breaches)
+
+    def remember(self) -> None:
+        """Take the cut of some node that runs, without its knowing."""
+        nodes = [machine.node for machine in self.world.machines.values() if machine.node is not None]
+        if nodes:
+            self.early = self.rng.choice(nodes).holdings.stored_vector()
+
+    def judge(self, core: list[str], is_owed: Callable[[Name], bool]) -> None:
+        """Read at nodes of a core that is equal, and hold what they show against one another and the ledger."""
+        machines = self.world.machines
+        nodes = self.rng.shuffled([name for name in core if self._can_ask(machines[name])])[:NODES_MAX]
+        is_forked = any(machine.node.holdings.forked for machine in machines.values() if machine.node is not None)
+        cut: VersionVector | None = None
+        for backwards in (False, True):
+            readings: list[Reading] = []
+            for node in nodes:
+                reading = self._read(node, cut, backwards=backwards)
+                if reading is None:
+                    return
+                cut = reading.cut
+                self._hold(reading)
+                if reading.whole and not is_forked and not backwards:
+                    diary = Diary(EVERYTHING, owner=f"history at {node}")
+                    diary.seen = dict.fromkeys((name_of(record) for *_, record in reading.rows), 0)
+                    self.watch.nothing_lost(diary, is_owed)
+                readings.append(reading)
+            if len(readings) == NODES_MAX and not is_forked:
+                self._compare(*readings)
+            cut = self.early
+            if cut is None:
+                return
+
+    def _can_ask(self, machine: Machine) -> bool:
+        """Whether a node runs by a right clock, and has room for a client more."""
+        has_room = len(machine.sessions) < machine.config.sessions.sessions_max
+        return machine.node is not None and not machine.has_only_a_wrong_clock and has_room
+
+    def _read(self, node: str, cut: VersionVector | None, *, backwards: bool) -> Reading | None:
+        """Ask a node for page after page; None, and a promise broken, if one does not come."""
+        app = App(self.world, f"historian-{node}-{'back' if backwards else 'on'}", [node])
+        reading = Reading(node, cut if cut is not None else VersionVector(), backwards)
+        request = History(0, EVERYTHING, PAGE, backwards=backwards, cut=cut)
+        self.watch.look("available")
+        for number in range(1, PAGES_MAX + 1):
+            app.ask(request)
+            if not self.world.run_until(lambda due=number: len(app.pages) == due, ANSWER_S):  # type: ignore[misc]
+                self.watch.broken("available", f"{node} did not show page {number} of its history within {ANSWER_S} s")
+                return None
+            page = app.pages[-1]
+            places = zip(page.places, page.records, strict=True)
+            reading.rows += [(log, position, record) for (log, position), record in places]
+            reading.cut = page.cut
+            if page.next is None:
+                reading.whole = True
+                break
+            request = replace(request, cut=page.cut, after=page.next)
+        app.end()
+        return reading
+
+    def _hold(self, reading: Reading) -> None:
+        """Rows stand in the order of a cut, each message once, and nothing was invented.
+
+        In a log of a member gone bad stamps may fall; it stands in the way of no other.
+        """
+        bad = {machine.node_id for machine in self.world.machines.values() if machine.is_bad}
+        diary = Diary(EVERYTHING, owner=f"history at {reading.node}")
+        seen: set[tuple[Name, bytes]] = set()
+        before: tuple[int, LogId, int] | None = None
+        self.watch.look("in order")
+        self.watch.look("once")
+        for log, position, record in reading.rows:
+            name, key = name_of(record), (record.stamp, log, position)
+            self.watch.not_invented(diary, name, Shown(log, position, record, late=False, at_us=self.world.now_us))
+            if (name, record.payload) in seen:
+                self.watch.broken("once", f"{diary.owner} shows {say_name(name)} twice")
+            seen.add((name, record.payload))
+            if log.node in bad:
+                continue
+            if before is not None and (key >= before if reading.backwards else key <= before):
+                self.watch.broken("in order", f"{diary.owner} shows {say_name(name)} out of the order of stamps")
+            before = key
+
+    def _compare(self, one: Reading, other: Reading) -> None:
+        """Both show the same, as far as both were read."""
+        rows, others = self._lasting(one), self._lasting(other)
+        if one.whole == other.whole:
+            same = rows == others if one.whole else all(a == b for a, b in zip(rows, others, strict=False))
+        else:
+            same = False
+        if same:
+            return
+        at = next(
+            (i for i, (a, b) in enumerate(zip(rows, others, strict=False)) if a != b), min(len(rows), len(others))
+        )
+        shown = [say_name(name_of(found[at][2])) if at < len(found) else "nothing" for found in (rows, others)]
+        way = "backwards" if one.backwards else "forwards"
+        what = (
+            f"read {way} at one cut, row {at + 1} of history is {shown[0]} at {one.node} and {shown[1]} at {other.node}"
+        )
+        self.watch.broken("in order", what)
+
+    def _lasting(self, reading: Reading) -> list[Row]:
+        """The rows that no clock's skew takes away."""
+        soon_us = self.world.now_us + 2 * SKEW_US
+        ledger = self.watch.ledger
+
+        def dies(row: Row) -> bool:
+            entry = ledger.get(name_of(row[2]))
+            return entry is not None and 0 < entry.expires_us < soon_us
+
+        return [row for row in reading.rows if not dies(row)]

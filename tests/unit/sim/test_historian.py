@@ -1,0 +1,179 @@
+"""The past, read at the end: what it asks, what it finds, and each way in which a node could show it wrongly."""
+
+from dataclasses import replace
+
+import pytest
+
+from mesh.clocks.vector import VersionVector
+from mesh.log.record import Record
+from mesh.types import LogId
+from sim.checkers import Watch
+from sim.diary import Entry
+from sim.historian import PAGE, Historian, Reading, Row
+from sim.network import Network
+from sim.safeguards import off
+from sim.workload import App
+from sim.world import World
+from tests.samples import ANA, BEN
+
+LOG, OTHER = LogId(ANA, 1), LogId(BEN, 1)
+MESSAGES = PAGE + 5
+
+
+def reader(now_us: int = 0) -> Historian:
+    world = World(7, Network.even(delay_us=5_000))
+    world.now_us = now_us
+    return Historian(world, Watch(lambda: world.now_us), world.rng.fork("historian"))
+
+
+def spoken(messages: int = MESSAGES) -> Historian:
+    """Two nodes that have the same, and who reads them."""
+    found = reader()
+    world = found.world
+    world.add("ana", "eu")
+    world.add("ben", "us", ("ana",))
+    apps = [App(world, name, [node]) for name, node in (("one", "ana"), ("two", "ben"))]
+    for app in apps:
+        app.watch, app.ledger = found.told, found.told.ledger
+    world.run(2)
+    for number in range(messages):
+        apps[number % 2].publish("room/1", b"%d" % number)
+        world.run(0.05)
+        if number == messages // 2:
+            found.remember()
+    world.run(2)
+    return found
+
+
+def row(stamp: int, position: int = 1, *, log: LogId = LOG, sequence: int = 1, payload: bytes = b"x") -> Row:
+    return log, position, Record("room/1", "alice", 7, sequence, stamp, 0, 0, [], {}, payload, b"")
+
+
+def reading(*rows: Row, node: str = "ana", whole: bool = True, backwards: bool = False) -> Reading:
+    return Reading(node, VersionVector(), backwards, list(rows), whole)
+
+
+def broken(found: Historian) -> list[tuple[str, str]]:
+    return [(breach.promise, breach.about) for breach in found.told.breaches]
+
+
+def test_two_nodes_show_the_same_whole_past_and_leave_no_reader_behind() -> None:
+    found = spoken()
+
+    found.judge(["ana", "ben"], lambda _: True)
+
+    assert broken(found) == []
+    assert found.world.coverage["ask/History"] == 4 + 2  # two pages at each, and one of the half
+    assert found.told.evaluated == {"durable before acknowledged": MESSAGES}
+    assert {name: found.watch.evaluated[name] for name in ("available", "in order", "once", "nothing lost")} == {
+        "available": 4,
+        "in order": 4,
+        "once": 4,
+        "nothing lost": 2 * MESSAGES,
+    }
+    assert [len(machine.sessions) for machine in found.world.machines.values()] == [1, 1]
+
+
+def test_what_history_leaves_out_is_lost() -> None:
+    found = spoken(3)
+    name = ("never", 1, 1)
+    found.told.ledger[name] = Entry("room/1", b"acknowledged, and nowhere", (1, 1))
+
+    found.judge(["ben"], lambda each: each == name)
+
+    assert [about for promise, about in broken(found) if promise == "nothing lost"] == [
+        "never/0001/1 was acknowledged at copies:1 and never shown to history at ben"
+    ]
+
+
+def test_log_after_log_is_not_the_order_of_stamps() -> None:
+    found = spoken(6)
+
+    with off("one-history"):
+        found.judge(["ana", "ben"], lambda _: True)
+
+    assert {promise for promise, _ in broken(found)} == {"in order"}
+    assert "out of the order of stamps" in broken(found)[0][1]
+
+
+def test_a_node_that_shows_nothing_is_not_available() -> None:
+    found = spoken(1)
+    found.world.pause(found.world.machines["ana"])
+
+    found.judge(["ana"], lambda _: True)
+
+    assert broken(found) == [("available", "ana did not show page 1 of its history within 5.0 s")]
+
+
+@pytest.mark.parametrize("what", ["down", "full", "alone with a wrong clock"])
+def test_who_cannot_answer_is_not_asked(what: str) -> None:
+    found = spoken(1)
+    ana = found.world.machines["ana"]
+    if what == "down":
+        found.world.crash(ana)
+    elif what == "full":
+        ana.config = replace(ana.config, sessions=replace(ana.config.sessions, sessions_max=1))
+    else:
+        ana.began_wrong = True
+        assert ana.node is not None
+        ana.node.guard.offsets.clear()
+
+    found.judge(["ana"], lambda _: True)
+
+    assert broken(found) == []
+    assert "ask/History" not in found.world.coverage
+
+
+def test_a_row_twice_or_before_its_time_or_never_published_is_told() -> None:
+    found = reader()
+    found.told.ledger[("alice", 7, 1)] = Entry("room/1", b"x")
+
+    found._hold(reading(row(5), row(4, 2)))
+    found._hold(reading(row(4), row(5, 2, sequence=9), backwards=True))
+
+    assert broken(found) == [
+        ("once", "history at ana shows alice/0007/1 twice"),
+        ("in order", "history at ana shows alice/0007/1 out of the order of stamps"),
+        ("nothing invented", "alice/0007/9 was shown to history at ana, and never published"),
+        ("in order", "history at ana shows alice/0007/9 out of the order of stamps"),
+    ]
+
+
+def test_stamps_may_fall_in_a_log_of_a_member_gone_bad_alone() -> None:
+    found = reader()
+    machine = found.world.add("ana", "eu")
+    machine.is_bad, machine.node_id = True, BEN
+    for sequence in (1, 2, 3):
+        found.told.ledger[("alice", 7, sequence)] = Entry("room/1", b"x")
+
+    found._hold(reading(row(5), row(4, 1, log=OTHER, sequence=2), row(6, 2, sequence=3)))
+
+    assert broken(found) == []
+
+
+def test_rows_that_differ_between_nodes_are_told_and_those_that_die_are_not() -> None:
+    found = reader()
+    found.told.ledger |= {("alice", 7, 1): Entry("room/1", b"x"), ("alice", 7, 2): Entry("room/1", b"x", expires_us=1)}
+    lives, dies = row(1), row(2, 2, sequence=2)
+
+    found._compare(reading(lives, dies), reading(lives, node="ben"))
+    same = broken(found)
+    found._compare(reading(lives), reading(node="ben"))
+    found._compare(reading(lives, whole=False), reading(lives, whole=True, node="ben"))
+    found._compare(reading(lives, whole=False), reading(row(9), whole=False, node="ben", backwards=True))
+    found._compare(reading(lives, lives, whole=False), reading(lives, whole=False, node="ben"))
+
+    assert same == []
+    assert [about for _, about in broken(found)] == [
+        "read forwards at one cut, row 1 of history is alice/0007/1 at ana and nothing at ben",
+        "read forwards at one cut, row 2 of history is nothing at ana and nothing at ben",
+        "read forwards at one cut, row 1 of history is alice/0007/1 at ana and alice/0007/1 at ben",
+    ]
+
+
+def test_without_a_node_that_runs_no_cut_is_remembered() -> None:
+    found = reader()
+
+    found.remember()
+
+    assert found.early is None
