@@ -34,8 +34,10 @@ class Twins:
         """Read names from the holdings."""
         self._holdings = holdings
         self._known: OrderedDict[MessageName, dict[Place, tuple[Copy, ...]]] = OrderedDict()
-        self._again: set[MessageName] = set()
-        """Names that were compared more than once: nobody asks for ever."""
+        self._sought: dict[MessageName, set[Place]] = {}
+        """Places that were not found when the copies of their name were compared, and are looked up once more ..."""
+        self._gone: dict[MessageName, set[Place]] = {}
+        """... and those that were not found then, either: nobody asks for ever."""
         self._asked: dict[int, OfNames] = {}
 
     def unknown(self, batch: Batch) -> list[MessageName]:
@@ -60,13 +62,16 @@ class Twins:
         known = self._known.get(record.name)
         if known is None or not logs <= {log for log, _ in known}:
             return None
-        if place not in known and record.name not in self._again:
-            return None  # its row was damaged when its copies were compared, and it has come again
+        if place not in known and place not in self._gone.get(record.name, ()):
+            self._sought.setdefault(record.name, set()).add(place)
+            return None  # its row was damaged, or lost, when its copies were compared, and it has come again
         return known.get(place, ())
 
     def differs(self, record: Record, place: Place) -> bool:
-        """Whether a copy of a record's name was compared and is another message. False where none was compared."""
+        """Whether a copy of a record's name was compared with it and is another message. False where none was."""
         known = self._known.get(record.name, {})
+        if place not in known:
+            return False
         equal = {(log, at) for _, log, at in known.get(place, ())}
         return any(at and (log, at) != place and (log, at) not in equal for log, at in known)
 
@@ -111,13 +116,15 @@ class Twins:
         for run in self._holdings.names.find(*name):  # a copy that is not there, or has lost its body, has no twin
             if all(log != run.log for log, _ in known):
                 known[run.log, 0] = ()
-        if name in self._known:
-            self._again.add(name)
+        lost = self._sought.pop(name, set()) - known.keys()
+        if lost:
+            self._gone.setdefault(name, set()).update(lost)
         self._known[name] = known
         self._known.move_to_end(name)
         while len(self._known) > TWINS_MAX:
             gone, _ = self._known.popitem(last=False)
-            self._again.discard(gone)
+            self._gone.pop(gone, None)
+            self._sought.pop(gone, None)
         if not differ:
             return []
         return [Report(Code.NAMES_CONFLICT, {"publisher": name.publisher, "sequence": name.sequence})]

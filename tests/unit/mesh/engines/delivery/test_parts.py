@@ -241,7 +241,7 @@ def test_a_copy_whose_body_is_gone_has_no_twin_and_is_not_looked_up_again() -> N
     assert not twins.differs(here.records()[0], (here.log, 1))
 
 
-def test_a_copy_whose_row_comes_again_is_compared_once_more_and_then_never_again() -> None:
+def test_a_copy_whose_row_comes_again_is_compared_once_more_each_time_it_was_there() -> None:
     here, there, twins, _ = moved((b"x", b"x"))
     copy = there.records()[0]
     looked_up(twins, here, there.stripped())
@@ -251,7 +251,26 @@ def test_a_copy_whose_row_comes_again_is_compared_once_more_and_then_never_again
     assert [log for _, log, _ in twins.others(copy, (there.log, 1)) or ()] == [here.log]
     twins.ask([copy.name], 9)
     twins.on_loaded(Loaded(9, (here, there.stripped())))
-    assert twins.others(copy, (there.log, 1)) == ()
+    assert twins.others(copy, (there.log, 1)) is None
+    assert not twins.differs(copy, (there.log, 1)), "it was compared with nothing"
+    twins.ask([copy.name], 13)
+    twins.on_loaded(Loaded(13, (here, there.stripped())))
+    assert twins.others(copy, (there.log, 1)) == (), "nobody asks for ever"
+    assert not twins.differs(copy, (there.log, 1))
+
+
+def test_a_copy_that_was_lost_and_comes_again_is_found_though_its_name_was_compared_often() -> None:
+    here, there, twins, holdings = moved((b"x", b"x"))
+    third = Writer(CY).seal([record(1, b"x")])
+    keep(holdings, third)
+    copy = there.records()[0]
+    for request in (5, 9):
+        twins.ask([copy.name], request)
+        twins.on_loaded(Loaded(request, (here, third)))
+
+    assert twins.others(copy, (there.log, 1)) is None
+    looked_up(twins, there, here, third)
+    assert {log for _, log, _ in twins.others(copy, (there.log, 1)) or ()} == {here.log, third.log}
 
 
 def test_a_copy_that_came_later_is_compared_anew() -> None:
