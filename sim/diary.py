@@ -46,11 +46,27 @@ class Entry:
     first_told_us: int = -1
     told_us: int = -1
     """When the level was told."""
+    wanted: tuple[int, int] = (1, 1)
+    """The level that was asked for: copies and regions ..."""
+    reached_us: int = -1
+    """... and when it was told."""
     expires_us: int = 0
     """After this it may be gone; 0: not within any run."""
     disks_lost: int = 0
     """How many disks were lost that held it, and in how many regions: what its level need not survive is excused."""
     regions_lost: tuple[str, ...] = ()
+
+    def rise(self, copies: int, regions: int, now_us: int) -> bool:
+        """Its publisher is told of a level; whether that is more than was told before."""
+        level = max(self.level[0], copies), max(self.level[1], regions)
+        if self.first_told_us < 0:
+            self.first_told_us = now_us
+        if self.reached_us < 0 and level[0] >= self.wanted[0] and level[1] >= self.wanted[1]:
+            self.reached_us = now_us
+        if level == self.level:
+            return False
+        self.level, self.told_us = level, now_us
+        return True
 
     @property
     def is_acknowledged(self) -> bool:

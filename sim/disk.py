@@ -79,12 +79,19 @@ class Disk:
     """Appends fail, reads go on."""
     failing: bool = False
     """Appends fail with an input/output error."""
+    fsync_fails: bool = False
+    """Nobody knows of the next append whether it was kept."""
     image: Image = field(default_factory=Image)
     kept: Image | None = None
     """What a disk that lies about fsync has really kept; None where it is honest."""
     clean: bool = False
     forget_intervals: bool = False
     """A safeguard turned off: rows are kept, intervals are not (for tests that must fail)."""
+
+    @property
+    def fault(self) -> str:
+        """Why appends fail; empty where they do not."""
+        return "the disk is full" if self.full else "input/output error" if self.failing else ""
 
     @property
     def rows(self) -> dict[tuple[LogId, int], Row]:

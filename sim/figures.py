@@ -46,6 +46,8 @@ def measure_books(figures: Figures, ledger: Ledger, diaries: Iterable[Diary]) ->
     figures.median_us, figures.p99_us = percentile(delays, 50), percentile(delays, 99)
     figures.slowest_us = delays[-1] if delays else -1
     figures.acknowledge_p99_us = percentile(waits, 99)
+    reached = sorted(e.reached_us - e.at_us for e in ledger.values() if e.reached_us >= 0)
+    figures.reach_p99_us = percentile(reached, 99)
     figures.unavailable_us = waits[-1] if waits else -1
 
 
@@ -114,6 +116,7 @@ def bounds_of(guarantees: Guarantees) -> dict[str, float]:
         "p99_us": guarantees.p99,
         "slowest_us": guarantees.slowest,
         "acknowledge_p99_us": guarantees.acknowledge_p99,
+        "reach_p99_us": guarantees.reach_p99,
         "unavailable_us": guarantees.unavailable,
         "frames_per_message": guarantees.frames_per_message,
         "copies_per_message": guarantees.copies_per_message,

@@ -203,7 +203,7 @@ class Play:
         self._heal()
         healed_us = max(self.stage.last_us, world.now_us) if self.stage.story else world.now_us
         bound_us = convergence_us(self.cast, world.network, self.pairs, self.core, self.config)
-        figures.bound_us = self.scenario.guarantees.converge or bound_us
+        figures.bound_us = self.scenario.guarantees.converge_within(bound_us)
         limit_us = healed_us + figures.bound_us + CLIENTS_US
         while world.now_us < limit_us:
             world.run_to(world.now_us + LOOK_US)

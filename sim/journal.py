@@ -19,6 +19,7 @@ from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from hashlib import blake2b
 from importlib.metadata import version
+from io import FileIO
 from pathlib import Path
 from typing import Annotated, Any, BinaryIO, ClassVar
 
@@ -195,23 +196,22 @@ class Journal:
             if result is not None:
                 yield number, result
 
-    def open(self, seeds: Seeds) -> BinaryIO:
+    def open(self, seeds: Seeds) -> FileIO:
         """Cut off what was torn, write what it is of and what it is asked for, and go on behind it. After `results`.
 
         Raises `OutputError`.
         """
         asked = json.dumps(asdict(Asked(str(seeds), seeds.shard))).encode() + b"\n"
         try:
-            kept = self.path.open("ab")
+            kept = self.path.open("ab", buffering=0)  # nothing is left to be written when it is closed
             self._take(kept)
             kept.truncate(self._whole_bytes)
-            kept.write((b"" if self._whole_bytes else self._heading) + (b"" if seeds in self.asked else asked))
-            kept.flush()
+            _append(kept, (b"" if self._whole_bytes else self._heading) + (b"" if seeds in self.asked else asked))
         except OSError as error:
             raise unwritable(self.path, error) from error
         return kept
 
-    def _take(self, kept: BinaryIO) -> None:
+    def _take(self, kept: FileIO) -> None:
         """Nobody else may write on it, nor have written since it was read. Raises `JournalError`."""
         try:
             fcntl.flock(kept, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -222,13 +222,18 @@ class Journal:
             kept.close()
             raise JournalError(str(self.path), 0, "another sweep writes on it", "a file for each sweep")
 
-    def write(self, kept: BinaryIO, result: Result) -> None:
+    def write(self, kept: FileIO, result: Result) -> None:
         """Add a result. Raises `OutputError`."""
         try:
-            kept.write(json.dumps(asdict(result)).encode() + b"\n")
-            kept.flush()
+            _append(kept, json.dumps(asdict(result)).encode() + b"\n")
         except OSError as error:
             raise unwritable(self.path, error) from error
+
+
+def _append(kept: FileIO, written: bytes) -> None:
+    """Write all of it; a disk may take a part, and refuse the rest."""
+    while written:
+        written = written[kept.write(written) :]
 
 
 class Gathered:

@@ -21,6 +21,7 @@ OCCASIONS = (
     "disk/restored",
     "disk/wiped",
     "disk/lied",
+    "disk/fsync-failed",
     "atlas/kept",
     "atlas/refused",
     "node/killed",

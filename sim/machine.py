@@ -68,6 +68,14 @@ class Machine:
         is_sound = not self.is_bad and self.disk.kept is None and self.lost_us < since_us
         return is_sound and not (mortal and is_wrong)
 
+    def lose_power(self) -> None:
+        """Of the appends that were not answered each in turn may have been kept, then none."""
+        for append in self.appending:
+            if self.disk_rng.below(2):
+                break
+            self.disk.write(append)
+        self.disk.lose_power()
+
     def begin(self, true_us: int) -> None:
         """Another life of it begins."""
         self.life += 1

@@ -23,6 +23,9 @@ class Figures:
     p99_us: int = -1
     slowest_us: int = -1
     acknowledge_p99_us: int = -1
+    """From publish to its first receipt, which is that of the accepting node."""
+    reach_p99_us: int = -1
+    """From publish to the receipt of the level that was asked for, of those that it was told."""
     unavailable_us: int = -1
     """The longest that a publisher waited for its first receipt."""
     frames_per_message: float = 0.0

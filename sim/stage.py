@@ -55,6 +55,7 @@ class Stage:
         self.atlas = Atlas(world, ledger)
         self.hostiles = Hostiles(world, ledger)
         self.rng = world.rng.fork("stage")
+        world.on_fsync_failed = self._down
         self.story: list[str] = []
         """What was done, with its time."""
         self.bands: list[Band] = []
@@ -288,6 +289,14 @@ class Stage:
             machine.disk.failing = is_failing
 
         return self._ill(deed, "io-error", what, turn)
+
+    def _do_fsync_fails(self, deed: Deed, what: Any) -> End:
+        def turn(machine: Machine, is_failing: bool) -> None:
+            machine.disk.fsync_fails = is_failing
+            if not is_failing:
+                self._up(machine)
+
+        return self._ill(deed, "fsync", what, turn)
 
     def _do_fsync_lies(self, deed: Deed, what: Any) -> End:
         def turn(machine: Machine, is_lying: bool) -> None:

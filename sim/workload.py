@@ -91,7 +91,7 @@ class App:
         name = (self.name, self.client.incarnation, sequence)
         now_us = self.world.now_us
         gateway = self.home.name if self.session is not None and self.home is not None else ""
-        entry = Entry(channel, payload, mortal=ttl_ms > 0, at_us=now_us, gateway=gateway)
+        entry = Entry(channel, payload, mortal=ttl_ms > 0, at_us=now_us, gateway=gateway, wanted=(copies, regions))
         lives_us = ttl_ms * 1_000 or self.ttl_default_us
         entry.expires_us = now_us + lives_us if lives_us else 0
         self.ledger[name] = entry
@@ -231,15 +231,14 @@ class App:
                 pass
 
     def _reached(self, name: Name, entry: Entry, receipt: Receipt) -> None:
-        level = max(entry.level[0], receipt.copies), max(entry.level[1], receipt.regions)
-        if entry.first_told_us < 0:
-            entry.first_told_us = self.world.now_us
-            if self.watch is not None and self.home is not None and self.home.node is not None:
-                self._see_it_durable(name, entry, self.home)
-        if level != entry.level:
-            entry.level, entry.told_us = level, self.world.now_us
-            if self.watch is not None and self.home is not None and self.home.node is not None and level > (1, 1):
-                self._see_it_held(name, entry, self.home, receipt)
+        is_first = entry.first_told_us < 0
+        has_risen = entry.rise(receipt.copies, receipt.regions, self.world.now_us)
+        if self.watch is None or self.home is None or self.home.node is None:
+            return
+        if is_first:
+            self._see_it_durable(name, entry, self.home)
+        if has_risen and entry.level > (1, 1):
+            self._see_it_held(name, entry, self.home, receipt)
 
     def _see_it_durable(self, name: Name, entry: Entry, home: Machine) -> None:
         """At the moment of its acknowledgement a message lies on the disk of the node that says so, if that is honest."""

@@ -99,6 +99,8 @@ class World:
         """What leaves a node in place of a frame; for members gone bad."""
         self.witness: Callable[[Machine, Effect], None] | None = None
         """Sees every effect before it is performed."""
+        self.on_fsync_failed: Callable[[Machine], None] = self.crash
+        """Ends a process whose disk does not know what it has kept."""
         self.recorder: Recorder | None = None
         """Keeps what crossed, for reports; costs time, and changes nothing."""
         self.listener: Callable[[list[bytes]], None] | None = None
@@ -213,16 +215,9 @@ class World:
         self.hear(machine, Started(machine.disk.recover(), machine.rng.bytes(32), machine.disk.free_bytes))
 
     def crash(self, machine: Machine, *, silent: bool = False) -> None:
-        """Cut the power: of what was not answered, each append in turn may have been kept, then none.
-
-        Peers hear at once that the process is gone, or (`silent`) only that they hear nothing any more.
-        """
+        """Cut the power. Peers hear at once that the process is gone, or (`silent`) only that they hear nothing any more."""
         assert machine.node is not None
-        for append in machine.appending:
-            if machine.disk_rng.below(2):
-                break
-            machine.disk.write(append)
-        machine.disk.lose_power()
+        machine.lose_power()
         self._off(machine, silent=silent)
 
     def _end(self, machine: Machine, life: int) -> None:
@@ -396,16 +391,19 @@ class World:
         """The disk answers an append of this life, in order; after a failed one it fails all behind it."""
         if not machine.appending:
             return
-        if machine.appending[0] is not append:
-            if any(append is each for each in machine.appending):  # a slower one is before it
+        if machine.appending[0] is not append:  # a slower one is before it
+            if any(append is each for each in machine.appending):
                 self.due(self.now_us + 100, self._answer, machine, append)
             return
         disk = machine.disk
-        if disk.full or disk.failing:
+        if disk.fsync_fails:  # nothing that the system says of that data can be believed now
+            self.cover("disk/fsync-failed")
+            self.on_fsync_failed(machine)
+            return
+        if disk.fault:
             failed, machine.appending = machine.appending, []
-            why, free_bytes = ("the disk is full", 0) if disk.full else ("input/output error", disk.free_bytes)
             for each in failed:
-                self.hear(machine, StoreFailed(each.append, why, free_bytes))
+                self.hear(machine, StoreFailed(each.append, disk.fault, 0 if disk.full else disk.free_bytes))
             return
         machine.appending.pop(0)
         disk.write(append)

@@ -165,6 +165,7 @@ class App:
         lives_us = ttl_ms * 1_000 or self.ttl_default_us
         expires_us = now_us + lives_us if lives_us else 0
         entry = Entry(channel, payload, mortal=ttl_ms > 0, at_us=now_us, gateway=self.at, expires_us=expires_us)
+        entry.wanted = copies, regions
         self.watch.ledger[self.name, self.client.incarnation, self._posted] = entry
 
     def drop(self) -> None:
@@ -244,12 +245,7 @@ class App:
                 pass
 
     def _reached(self, entry: Entry, copies: int, regions: int) -> None:
-        now_us = self.watch.now_us()
-        level = max(entry.level[0], copies), max(entry.level[1], regions)
-        if entry.first_told_us < 0:
-            entry.first_told_us = now_us
-        if level != entry.level:
-            entry.level, entry.told_us = level, now_us
+        entry.rise(copies, regions, self.watch.now_us())
 
 
 def _start(diary: Diary) -> Cursor | None:

@@ -256,7 +256,7 @@ class _Play:
         healed_us = self.now_us()
         stage.say(f"healed for good: {' '.join(names)}")
         bound_us = convergence_us(self.cast, self.network, self.pairs, names, NodeConfig())
-        figures.bound_us = self.scenario.guarantees.converge or bound_us
+        figures.bound_us = self.scenario.guarantees.converge_within(bound_us)
         converge_by_us = healed_us + slack_us(figures.bound_us)
         while figures.converged_us < 0 and self.now_us() < converge_by_us:
             if await self._are_equal():

@@ -186,6 +186,7 @@ TABLE: dict[str, Drawn] = {
     "full-disk": _of_node("full-disk"),
     "slow-disk": lambda cast, rng: {"slow-disk": {"nodes": _node(cast, rng), "by": 1 + rng.below(500_000)}},
     "io-error": _of_node("io-error"),
+    "fsync-fails": _of_node("fsync-fails"),
     "fsync-lies": _of_node("fsync-lies"),
     "bit-rot": lambda cast, rng: {"bit-rot": {"nodes": _node(cast, rng), "rows": 1 + rng.below(3)}},
     "misdirect": _of_node("misdirect"),

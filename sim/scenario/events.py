@@ -268,6 +268,8 @@ class Event(Part):
     """A disk is slow."""
     io_error: Names | None = None
     """Appends fail with an input/output error."""
+    fsync_fails: Names | None = None
+    """The next fsync fails: the process ends, as after a loss of power, and is started at the end."""
     fsync_lies: Names | None = None
     """A disk says that it has kept what it has not; at the end the power fails."""
     bit_rot: BitRot | None = None

@@ -204,12 +204,17 @@ class Guarantees(Part):
     """Bounds beyond the contract, which is always checked. What is not set is not bounded."""
 
     converge: Time | None = Field(default=None, gt=0)
-    """After the last fault; without it, the bound of the contract for this topology."""
+    """After the last fault, where that is less than the contract allows for this topology."""
+    converge_late: Time | None = Field(default=None, gt=0)
+    """The same in place of the contract's bound, where that says nothing of what the scenario does: the story says why."""
     median: Time | None = None
     """From publish to deliver, over all messages and subscriptions."""
     p99: Time | None = None
     slowest: Time | None = None
     acknowledge_p99: Time | None = None
+    """From publish to the first receipt, which is that of the accepting node."""
+    reach_p99: Time | None = None
+    """From publish to the receipt of the level that was asked for."""
     frames_per_message: Real | None = None
     """Between nodes, without heartbeats."""
     copies_per_message: Real | None = None
@@ -232,6 +237,10 @@ class Guarantees(Part):
     """The same as `slowest` for the channels that a pattern means. On the heap engine."""
     see: tuple[str, ...] = ()
     """What must have happened, in the words of coverage, so that a scenario cannot pass by doing nothing."""
+
+    def converge_within(self, contract_us: int) -> int:
+        """By when digests are equal, given what the contract allows: µs after the last fault."""
+        return self.converge_late or min(self.converge or contract_us, contract_us)
 
 
 class Scenario(Part):

@@ -52,6 +52,7 @@ HAPPENS: dict[str, list[dict[str, Any]]] = {
     "full-disk": [{"at": "3s", "full-disk": ["ben"], "for": "1s"}],
     "slow-disk": [{"at": "3s", "slow-disk": {"nodes": ["ben"]}, "for": "1s"}],
     "io-error": [{"at": "3s", "io-error": ["ben"], "for": "1s"}],
+    "fsync-fails": [{"at": "3s", "fsync-fails": ["ben"], "for": "1s"}],
     "fsync-lies": [{"at": "3s", "fsync-lies": ["ben"], "for": "1s"}],
     "bit-rot": [{"at": "3s", "bit-rot": {"nodes": ["ben"]}}],
     "misdirect": [{"at": "3s", "misdirect": ["ben"]}],
@@ -86,8 +87,8 @@ def test_what_happens_counts_once(verb: str) -> None:
 DEAD = {"at": "2500ms", "crash": ["ben"]}
 AWAY = {"at": "2500ms", "offline": ["app-1"]}
 ON_THE_DEAD = {
-    "restart", "crash", "crash-loop", "pause", "slow-cpu", "drain", "full-disk", "slow-disk", "io-error", "fsync-lies",
-    "scrub", "clock", "hostile", "hostile-client",
+    "restart", "crash", "crash-loop", "pause", "slow-cpu", "drain", "full-disk", "slow-disk", "io-error", "fsync-fails",
+    "fsync-lies", "scrub", "clock", "hostile", "hostile-client",
 }  # fmt: skip
 
 

@@ -1,6 +1,7 @@
 """Journals of sweeps: tied to all that decides a result, whole after a power cut, and never taken for what they are not."""
 
 import json
+import resource
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -226,3 +227,21 @@ def test_two_sweeps_do_not_write_on_one_journal(journal: Path) -> None:
     list(second.results())
     second.open(seeds_of("0..9")).close()
     assert seeds_in(journal) == [0, 1, 2]
+
+
+def test_a_disk_that_fills_up_within_a_line_is_told_and_costs_that_seed_alone(journal: Path) -> None:
+    room = journal.stat().st_size + 3_000
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (room, hard))
+    try:
+        with pytest.raises(OutputError) as refused:
+            sweep(scenario(), range(9), Here(), journal=journal)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    kept = seeds_in(journal)
+
+    again = sweep(scenario(), range(9), Here(), journal=journal)
+
+    assert (refused.value.code, journal.stat().st_size > room) == (Code.OUTPUT_UNWRITABLE, True)
+    assert kept[:3] == [0, 1, 2] and kept == list(range(len(kept))) and len(kept) < 9
+    assert (again.seeds, seeds_in(journal)) == (9, list(range(9)))
