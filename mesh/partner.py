@@ -125,7 +125,7 @@ class Partner:
         for log, runs in self.missing.items():
             for first, last in runs:
                 self.theirs.remove(log, first, last)
-        self.missing, self.asked, self.doubtful = VersionVector(), VersionVector(), VersionVector()
+        self.missing, self.asked, self.doubtful, self.denied = (VersionVector() for _ in range(4))
 
     def answered(self, log: LogId, first: int, last: int) -> None:
         """A range that we have asked it for is not under way any more."""

@@ -379,6 +379,15 @@ def test_what_a_peer_denied_is_asked_of_it_again_once_a_vector_of_it_leaves_the_
     assert (ben.denied.count, list(ben.missing.get(ana.log))) == (0, [(5, 6)])
 
 
+def test_what_was_denied_by_one_that_has_the_same_is_not_asked_for_again() -> None:
+    repair, ana = shared()
+    repair.on_not_found(TO_BEN, NotFound(((ana.log, 1, 3),)), at())
+    repair.compare(TO_BEN, at())
+    repair.on_equal(TO_BEN, RepairEqual(repair.partners[TO_BEN].session), at())
+
+    assert repair.on_vector(TO_BEN, vector(session=9), at()) == []
+
+
 def test_what_was_denied_and_came_from_another_is_not_asked_for() -> None:
     repair, ana = shared()
     repair.on_not_found(TO_BEN, NotFound(((ana.log, 1, 3),)), at())
