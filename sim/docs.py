@@ -80,8 +80,8 @@ CATALOGUE_HEAD = """# The catalogue
 
 Situations that break meshes, and the files that ship for them. `gossamer sim run NAME` plays one, and each is a file to copy
 (`sim/scenarios/`). A file passes on the engines that it names; *sabotage* is the safeguard without which it must fail, which
-the project's own tests see to. What awaits a feature has no file, and none is pretended. Files play within seconds: where a situation
-speaks of hours, of ten thousand clients or of a million messages, its file has fewer, and says how many.
+the project's own tests see to. What awaits a feature has no file, and none is pretended. Files play within seconds: where a
+situation speaks of hours, of ten thousand clients or of a million messages, its file has fewer, and says how many.
 """
 
 
