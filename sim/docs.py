@@ -11,7 +11,7 @@ from sim.catalogue import AWAITED, LESSONS, ROWS
 from sim.scenario import model, plan, quantities, reading, sense
 from sim.scenario.events import VERBS
 from sim.scenario.labels import gates
-from sim.scenario.model import Scenario, json_schema
+from sim.scenario.model import Scenario, json_schema, tables
 from sim.scenario.reading import SHIPPED, read
 from sim.units import say_us
 
@@ -87,9 +87,9 @@ situation speaks of hours, of ten thousand clients or of a million messages, its
 
 def scenario_page() -> str:
     """Every table and key of a scenario file."""
-    made = json_schema()
-    tables = {"Scenario": made, **{name: made["$defs"][name] for name in _order(made)}}
-    return SCENARIO_HEAD + "".join(_table(name, table) for name, table in tables.items()) + _words() + _limits()
+    made = tables()
+    ordered = {"Scenario": made, **{name: made["$defs"][name] for name in _order(made)}}
+    return SCENARIO_HEAD + "".join(_table(name, table) for name, table in ordered.items()) + _words() + _limits()
 
 
 def _words() -> str:
@@ -126,7 +126,7 @@ def _limits() -> str:
 
 def faults_page() -> str:
     """Every verb of a timeline, and the tables that verbs take."""
-    made = json_schema()
+    made = tables()
     event = made["$defs"]["Event"]["properties"]
     lines = [FAULTS_HEAD, "| verb | takes | what happens |\n|---|---|---|\n"]
     lines += [f"| `{verb}` | {_takes(event[verb])} | {_one_line(event[verb])} |\n" for verb in VERBS]

@@ -287,11 +287,29 @@ class Scenario(Part):
     guarantees: Guarantees = Guarantees()
 
 
-def json_schema() -> dict[str, Any]:
-    """The JSON Schema of a scenario file."""
+def tables() -> dict[str, Any]:
+    """The tables of a scenario and their keys, as a JSON Schema of what a file says together with all that it includes."""
     made = Scenario.model_json_schema(by_alias=True)
     for table in (made, *made["$defs"].values()):
         for field in table.get("properties", {}).values():
             if isinstance(field.get("default"), int) and field.get("type") == "string":
                 field["default"] = (say_ppm if "%" in field["pattern"] else say_us)(field["default"])
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **made}
+    return made
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema of one file, for editors.
+
+    What a scenario needs may come with what its file includes. A file without title and promise is a part: it plays
+    nothing by itself, and needs nothing.
+    """
+    made = tables()
+    needed = made.pop("required")
+    nodes = {"required": made["$defs"]["Topology"].pop("required")}
+    whole = {"required": needed, "properties": {"topology": nodes}}
+    part = {"not": {"anyOf": [{"required": [key]} for key in ("title", "promise")]}}
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **made,
+        "anyOf": [whole, {"required": ["include"]}, part],
+    }

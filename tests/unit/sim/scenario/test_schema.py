@@ -1,0 +1,66 @@
+"""The JSON Schema, which an editor holds a file against while it is written."""
+
+import tomllib
+from pathlib import Path
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from sim.scenario.model import json_schema
+from sim.scenario.reading import SHIPPED
+
+ROOT = Path(__file__).parents[4]
+FILES = [*SHIPPED.glob("*.toml"), *(SHIPPED / "parts").glob("*.toml"), *(ROOT / "tests").rglob("*.toml")]
+SCHEMA = Draft202012Validator(json_schema())
+GOOD = """
+title = "Two nodes"
+promise = "They agree."
+
+[[topology.node]]
+name = "ana"
+count = 2
+
+[[timeline]]
+at = "1s"
+for = "2s"
+isolate = "ana-1"
+"""
+
+
+def refused(text: str) -> list[str]:
+    return [error.message for error in SCHEMA.iter_errors(tomllib.loads(text))]
+
+
+def test_the_schema_is_one() -> None:
+    Draft202012Validator.check_schema(json_schema())
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_it_accepts_every_file_that_there_is(path: Path) -> None:
+    assert refused(path.read_text()) == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "problem"),
+    [
+        ('title = "Two nodes"', 'title = "Two nodes"\nspeed = 7', "'speed' was unexpected"),
+        ('for = "2s"', 'for = "2s"\nhow = "fast"', "'how' was unexpected"),
+        ("count = 2", "count = 2\nname_ = 2", "'name_' was unexpected"),
+        ('at = "1s"', 'at = "-1s"', "'-1s' does not match"),
+        ('at = "1s"', "at = 1", "1 is not of type 'string'"),
+        ('title = "Two nodes"', "", "is not valid under any of the given schemas"),
+        ('promise = "They agree."', "", "is not valid under any of the given schemas"),
+        ('[[topology.node]]\nname = "ana"\ncount = 2', "", "is not valid under any of the given schemas"),
+    ],
+)
+def test_it_refuses_what_a_scenario_cannot_say(old: str, new: str, problem: str) -> None:
+    assert old in GOOD
+
+    found = refused(GOOD.replace(old, new))
+
+    assert len(found) == 1 and problem in found[0], found
+
+
+def test_a_file_that_includes_another_needs_nothing_of_its_own() -> None:
+    assert refused('include = ["parts/two-nodes.toml"]\n[topology]\nlatency = "1ms"') == []
+    assert refused(GOOD) == []
