@@ -9,7 +9,7 @@ from typing import Any
 from sim import toml, units
 from sim.catalogue import AWAITED, LESSONS, ROWS
 from sim.scenario import model, plan, quantities, reading, sense
-from sim.scenario.events import VERBS
+from sim.scenario.events import AT_ONCE, VERBS
 from sim.scenario.labels import gates
 from sim.scenario.model import Scenario, json_schema, tables
 from sim.scenario.reading import SHIPPED, read
@@ -17,7 +17,8 @@ from sim.units import say_us
 
 SCENARIO_HEAD = """# Scenario files
 
-A scenario is a TOML file. Unknown keys are refused with file and line. `include = ["base.toml"]` takes over the tables of
+A scenario is a TOML file. Unknown keys, and keys that would change nothing where they stand, are
+refused with file and line. `include = ["base.toml"]` takes over the tables of
 another file: tables are joined key by key, lists are replaced. A file that is not there is looked for among the parts that
 ship, so that what is copied from the [catalogue](scenarios.md) plays wherever it lies. The [JSON
 Schema](scenario.schema.json), also printed by `gossamer sim schema`, is for editors. What can happen in a `[[timeline]]` is
@@ -50,7 +51,8 @@ What is beyond one of them is an error with file and line, before anything is pl
 FAULTS_HEAD = """# What can happen
 
 Each `[[timeline]]` has a moment, `at`, and exactly one verb. `for` says when it ends by itself; without it, it lasts until
-the core is healed at the end. `[random]` draws from the same verbs and those named in its `faults`.
+the core is healed at the end. What is over as soon as it is done takes no `for`: """
+FAULTS_BELOW = """. `[random]` draws from the same verbs and those named in its `faults`.
 
 ```toml
 [[timeline]]
@@ -64,7 +66,8 @@ DEEDS = """## What a bad host does
 
 `hostile` turns the host of a member. The keys are good, what leaves is not: `garble` flips bits of frames; `tamper`
 changes payloads, or the proof of who opened their log, under signatures that stay; `replay` sends old frames again;
-`withhold` keeps batches and answers back; `deny` answers that it has nothing; `boast` claims in vectors what it has not;
+`withhold` keeps batches and answers back; `forget` does not send what repairs: vectors, questions for what is missing, and
+the answers that there is nothing or no room; `deny` answers that it has nothing; `boast` claims in vectors what it has not;
 `flood` sends every frame many times; `forge` makes batches in the name of others, whose keys it does not have; `fork`
 signs two histories of a log of its own, by one key or by two, and shows one to each half of its peers; `eclipse` says of
 everybody that they are at its own address, and that it is at theirs; `crowd` tells ever new addresses at which nobody is;
@@ -128,7 +131,8 @@ def faults_page() -> str:
     """Every verb of a timeline, and the tables that verbs take."""
     made = tables()
     event = made["$defs"]["Event"]["properties"]
-    lines = [FAULTS_HEAD, "| verb | takes | what happens |\n|---|---|---|\n"]
+    at_once = ", ".join(f"`{verb}`" for verb in VERBS if verb in AT_ONCE)
+    lines = [FAULTS_HEAD, at_once, FAULTS_BELOW, "| verb | takes | what happens |\n|---|---|---|\n"]
     lines += [f"| `{verb}` | {_takes(event[verb])} | {_one_line(event[verb])} |\n" for verb in VERBS]
     parts = [name for name in made["$defs"] if name not in _order(made) and name != "Event"]
     return "".join([*lines, "\n", DEEDS, *(_table(name, made["$defs"][name]) for name in sorted(parts))])

@@ -83,7 +83,7 @@ def _beside(test: Test, scenario: str | Path) -> Path:
 def kept(path: Path, seed: int) -> Outcome:
     """Play a seed. Raises `PromiseBrokenError` with the witness where a promise is broken."""
     __tracebackhide__ = True
-    outcome = Play(read(path), seed).run()
+    outcome = Play(read(path, "heap"), seed).run()
     if outcome.breaches:
         first = outcome.breaches[0]
         lines = [f"{first.promise}: {first.about}", *(f"    {line}" for line in first.witness)]

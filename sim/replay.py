@@ -1,8 +1,9 @@
 """Artefacts: a run that can be replayed exactly, in one file.
 
-It holds the scenario, the seed, the steps, every draw, and what came of them. A replay is strict: it makes the same draws
-or raises `TapeError`, and its trace must be the recorded one. A tape means something only to the code that made it, so a
-file names the version and a fingerprint of the sources of `mesh` and `sim`, and any other is refused.
+It holds the scenario with the round trips between its regions, the seed, the steps, every draw, and what came of them. A
+replay is strict: it makes the same draws or raises `TapeError`, and its trace must be the recorded one. A tape means
+something only to the code that made it, so a file names the version and a fingerprint of the sources of `mesh` and `sim`,
+and any other is refused.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from sim.heap import Play
 from sim.outcome import Outcome
 from sim.outputs import put
 from sim.safeguards import SAFEGUARDS, off
-from sim.scenario.building import config_of
+from sim.scenario.building import config_of, with_round_trips
 from sim.scenario.cast import Cast, CastError
 from sim.scenario.events import Event
 from sim.scenario.model import Scenario
@@ -38,7 +39,8 @@ from sim.scenario.quantities import MESSAGE_BYTES_MAX
 from sim.scenario.reading import from_tables
 from sim.tape import Tape
 
-FORMAT = 1
+FORMAT = 2
+"""2: the round trips of a matrix stand in the scenario."""
 PLANNED = "play/plan"
 """Streams that the plan was drawn from: its steps stand in the file instead."""
 TAPE_BYTES_MAX = 256 << 20
@@ -149,7 +151,7 @@ def save(artefact: Artefact, path: Path) -> None:
         "without": list(artefact.without),
         "stop-at": artefact.stop_at,
         "trace": artefact.trace,
-        "scenario": artefact.scenario.model_dump(mode="json", by_alias=True, exclude_none=True),
+        "scenario": with_round_trips(artefact.scenario).model_dump(mode="json", by_alias=True, exclude_defaults=True),
         "steps": [_step(step) for step in artefact.steps],
         "draws": artefact.draws,
     }

@@ -13,7 +13,9 @@ from typing import TypeVar
 
 from sim.heap import Play
 from sim.outcome import Outcome
+from sim.regions import PRESETS
 from sim.safeguards import off
+from sim.scenario.building import with_round_trips
 from sim.scenario.cast import Cast, CastError
 from sim.scenario.events import Event
 from sim.scenario.model import Group, Scenario
@@ -180,7 +182,7 @@ class Shrinker:
 
 
 def _plain(scenario: Scenario) -> Scenario:
-    """The same without anything drawn, each node and client by its own name."""
+    """The same without anything drawn, each node and client by its own name, and nothing in another file."""
     cast = Cast(scenario)
     nodes = tuple(
         Group(name=member.name, region=member.region, profile=member.group.profile) for member in cast.nodes.values()
@@ -190,6 +192,8 @@ def _plain(scenario: Scenario) -> Scenario:
         for person in cast.clients.values()
     )
     topology = scenario.topology.model_copy(update={"node": nodes})
+    if isinstance(scenario.topology.matrix, str) and scenario.topology.matrix not in PRESETS:
+        topology = topology.model_copy(update={"matrix": with_round_trips(scenario).topology.matrix})
     return scenario.model_copy(
         update={"topology": topology, "client": clients, "workload": (), "random": None, "include": (), "number": None}
     )

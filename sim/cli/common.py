@@ -58,12 +58,12 @@ def known_safeguards(names: Sequence[str]) -> tuple[str, ...]:
     return tuple(names)
 
 
-def scenario_of(name: str) -> tuple[Path, Scenario]:
-    """The scenario that a person means, by path or by the name under which it ships."""
+def scenario_of(name: str, engine: str = "heap") -> tuple[Path, Scenario]:
+    """The scenario that a person means, by path or by the name under which it ships, for an engine that it names."""
     from sim.scenario.reading import find, read
 
     path = find(name)
-    return path, read(path)
+    return path, read(path, engine)
 
 
 def say(text: str, *, nl: bool = True, err: bool = False, **style: Any) -> None:

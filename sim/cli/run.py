@@ -33,7 +33,7 @@ def run(
     without: tuple[str, ...],
 ) -> None:
     """Play SCENARIO (a file, or a name that `gossamer sim list` prints) once, and say which promises were kept."""
-    _, what = scenario_of(scenario)
+    _, what = scenario_of(scenario, "heap" if engine == "heap" else "")
     without = known_safeguards(without)
     flags = "".join(f" --without {name}" for name in without) + (" --engine real" if engine == "real" else "")
     command = f"gossamer sim run {shlex.quote(scenario)} --seed {seed}{flags}"

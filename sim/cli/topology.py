@@ -50,7 +50,7 @@ def topology(file: str, confirm: bool, seeds: int, picture: Path | None, in_json
     if _is_graph(path):
         graph, question = read_graph(path), None
     else:
-        scenario = scenario_of(file)[1]
+        scenario = scenario_of(file, "heap" if confirm else "")[1]
         graph, question, config = graph_of(scenario), question_of(scenario), scenario.config
     with bar("losses", quiet=in_json) as told:
         report = analyse(graph, question, told)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
 
 from sim.errors import SimError
-from sim.regions.files import matrix_from_csv, read_matrix
+from sim.regions.files import matrix_from_csv, matrix_from_table, read_matrix
 from sim.regions.matrix import Pair, RegionMatrix
 
 PRESETS = ("aws", "azure", "gcp")
@@ -22,11 +23,15 @@ def preset(name: str) -> RegionMatrix:
     return matrix_from_csv(file.read_text(encoding="utf-8"), f"{name}.csv")
 
 
-def named_matrix(name: str) -> RegionMatrix:
-    """A preset, or the matrix in a file of that name. Raises `SimError`."""
-    return preset(name) if name in PRESETS else read_matrix(Path(name))
+def named_matrix(named: str | Mapping[str, Mapping[str, int]]) -> RegionMatrix:
+    """A preset, the matrix in a file of that name, or that of round trips in µs. Raises `SimError`."""
+    if isinstance(named, str):
+        return preset(named) if named in PRESETS else read_matrix(Path(named))
+    return matrix_from_table(
+        {"rtt": {one: {other: f"{us}us" for other, us in trips.items()} for one, trips in named.items()}}, {}, "matrix"
+    )
 
 
-def load_matrix(name: str) -> dict[Pair, int]:
+def load_matrix(named: str | Mapping[str, Mapping[str, int]]) -> dict[Pair, int]:
     """The same as plain round trips in µs, each pair once, the lesser name first."""
-    return dict(named_matrix(name).round_trips_us)
+    return dict(named_matrix(named).round_trips_us)

@@ -12,7 +12,9 @@ from mesh.config import sim as sim_config
 from mesh.errors import ConfigError
 from sim.errors import ScenarioError
 from sim.network import Delay, Network
+from sim.regions import named_matrix
 from sim.scenario.cast import Cast
+from sim.scenario.model import Scenario
 from sim.tape import Stream
 
 Pair = tuple[str, str]
@@ -97,6 +99,19 @@ def _random(names: list[str], degree: int, rng: Stream) -> list[Pair]:
             count[a] += 1
             count[b] += 1
     return [(names[a], names[b]) for a, b in sorted(found)]
+
+
+def with_round_trips(scenario: Scenario) -> Scenario:
+    """The same, whatever becomes of the file that holds its matrix: the round trips of its regions stand in it."""
+    if scenario.topology.matrix is None:
+        return scenario
+    regions = Cast(scenario).regions
+    trips = named_matrix(scenario.topology.matrix).only(regions)
+    table = {
+        one: {other: trips.rtt_us(one, other) for other in regions[index + 1 :]} for index, one in enumerate(regions)
+    }
+    topology = scenario.topology.model_copy(update={"matrix": table})
+    return scenario.model_copy(update={"topology": topology})
 
 
 def network_of(cast: Cast, round_trips: Mapping[Pair, int], pairs: list[Pair]) -> Network:

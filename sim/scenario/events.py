@@ -76,6 +76,7 @@ class LinkChange(Part):
     latency: Time | None = None
     """A new one-way delay."""
     jitter: Time = 0
+    """Of the new delay, as is its shape."""
     shape: Shape = "uniform"
     measured: Measured = ()
     """For the shape `empirical`, instead of `latency` and `jitter`: one-way delays, each as likely as another."""
@@ -335,4 +336,23 @@ class Event(Part):
         return getattr(self, self.verb.replace("-", "_"))
 
 
+AT_ONCE = frozenset(
+    (
+        "misdiscover",
+        "rebind",
+        "restart",
+        "bit-rot",
+        "misdirect",
+        "snapshot",
+        "restore",
+        "scrub",
+        "drop-client",
+        "move-client",
+        "kill-client",
+        "subscribe",
+        "publish",
+        "hostile-client",
+    )
+)
+"""Verbs of what is over as soon as it is done: `for` would say nothing."""
 VERBS = tuple(name.replace("_", "-") for name in Event.model_fields if name not in ("at", "for_"))

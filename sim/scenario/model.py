@@ -5,6 +5,7 @@ Read `Scenario` first: it is the file. All times are microseconds, sizes bytes, 
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any, Literal, Self
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
@@ -94,12 +95,13 @@ class Topology(Part):
     """For the shape `empirical`, between regions, instead of `latency` and `jitter`: one-way delays, all as likely."""
     loss: Share = 0
     rate: Rate | None = None
-    matrix: str | None = None
-    """Round-trips between regions: a preset (`aws`, `azure`, `gcp`), or a file (CSV, TOML, GML) beside the scenario."""
+    matrix: str | dict[str, dict[str, Time]] | None = None
+    """Round-trips between regions: a preset (`aws`, `azure`, `gcp`), a file (CSV, TOML, GML) beside the scenario, or a table
+    of tables, `{ eu = { us = "90ms" }, us = {} }`."""
     links: Literal["full", "ring", "line", "star", "grid", "random", "sparse"] | tuple[tuple[str, str], ...] = "full"
     """Who is linked with whom. `sparse` draws a tree, and as often as not one link more: there are few ways around anybody."""
     degree: int = Field(default=6, ge=1, le=NODES_MAX, strict=True)
-    """Links of each node, where `links = "random"`."""
+    """Links of each node, for `links = "random"` alone."""
 
     @model_validator(mode="after")
     def _measured(self) -> Self:
@@ -151,7 +153,7 @@ class Workload(Part):
     audience: Audience = "steady"
     clients: Names = ("*",)
     channels: Channels = ("room/1",)
-    """`room/{n}` with `spread` stands for `room/0` to `room/(spread-1)`."""
+    """`room/{n}` with `spread` stands for `room/0` to `room/(spread-1)`; without `{n}` there is no `spread`."""
     spread: int = Field(default=1, ge=1, le=100_000, strict=True)
     zipf: Flag = False
     """Channel n is 1/n as popular as the first; else all are alike."""
@@ -162,7 +164,7 @@ class Workload(Part):
     regions: tuple[Count, ...] = Field(default=(1,), min_length=1)
     ttl: Time = 0
     mortal: Share = 0
-    """So many of the messages live for `ttl` only; all of them where this is 0 and `ttl` is not."""
+    """Beside a `ttl`: so many of the messages live for it only; all of them where this is 0."""
     from_: Time = 0
     until: Time | None = None
 
@@ -210,7 +212,9 @@ class Guarantees(Part):
     median: Time | None = None
     """From publish to deliver, over all messages and subscriptions."""
     p99: Time | None = None
+    """The same, for all but the slowest hundredth."""
     slowest: Time | None = None
+    """The same, for each of them."""
     acknowledge_p99: Time | None = None
     """From publish to the first receipt, which is that of the accepting node."""
     reach_p99: Time | None = None
@@ -222,6 +226,7 @@ class Guarantees(Part):
     idle_frames: Real | None = None
     """A second and node, once all is quiet."""
     dials: int | None = Field(default=None, ge=0, le=NUMBER_MAX, strict=True)
+    """Connections that nodes begin to nodes, all together."""
     logs: int | None = Field(default=None, ge=0, le=NUMBER_MAX, strict=True)
     """That any node knows at the end: those that have wholly expired are forgotten."""
     repeats: Real | None = None
@@ -285,6 +290,13 @@ class Scenario(Part):
     timeline: tuple[Event, ...] = ()
     random: RandomFaults | None = None
     guarantees: Guarantees = Guarantees()
+
+
+@cache
+def keys() -> frozenset[str]:
+    """Every key of every table."""
+    made = Scenario.model_json_schema(by_alias=True)
+    return frozenset(key for table in (made, *made["$defs"].values()) for key in table.get("properties", ()))
 
 
 def tables() -> dict[str, Any]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import runpy
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from traceback import extract_tb
 from types import CodeType
@@ -16,7 +17,7 @@ from sim.errors import ScenarioError
 from sim.regions import PRESETS
 from sim.scenario.building import config_of
 from sim.scenario.cast import Cast, CastError
-from sim.scenario.model import FORMAT, Scenario
+from sim.scenario.model import FORMAT, Scenario, keys
 from sim.scenario.sense import check
 from sim.toml import Place, line_of, parse, read_text
 
@@ -64,14 +65,17 @@ def find(name: str) -> Path:
     raise ScenarioError(name, 0, "there is no such file", "a file, or a name that `gossamer sim list` prints")
 
 
-def read(path: Path) -> Scenario:
-    """Read a scenario. Raises `ScenarioError`."""
+def read(path: Path, engine: str = "") -> Scenario:
+    """Read a scenario, for an engine that it has to name if one is given. Raises `ScenarioError`."""
     if path.suffix == ".py":
-        return _read_python(path)
+        scenario = _read_python(path)
+        if engine:
+            _engine(scenario, engine, lambda problem, expected: ScenarioError(str(path), 0, problem, expected))
+        return scenario
     files = _Files()
     tables, sources = files.merged(path, ())
     try:
-        scenario = Scenario.model_validate(tables)
+        scenario = _of(tables)
         _check(scenario)
     except ValidationError as error:
         raise _placed(sources, *_first(error)) from error
@@ -79,13 +83,31 @@ def read(path: Path) -> Scenario:
         raise _placed(sources, error.loc, error.problem, error.expected) from error
     if scenario.format_ != FORMAT:
         raise _placed(sources, ("format",), f"format {scenario.format_} is not known here", f"format = {FORMAT}")
+    if engine:
+        _engine(scenario, engine, partial(_placed, sources, ("engines",)))
     return scenario
+
+
+def _of(tables: dict[str, Any]) -> Scenario:
+    """A scenario of a file's tables, whose keys are those of the schema: the names of our own fields are none of them."""
+    return Scenario.model_validate(tables, by_alias=True, by_name=False)
+
+
+def _engine(scenario: Scenario, engine: str, told: Callable[[str, str], ScenarioError]) -> None:
+    """Raise what is told where a scenario does not name the engine that it is to be played on."""
+    if engine not in scenario.engines:
+        other = scenario.engines[0]
+        problem = f"the {engine} engine is none of those that it names: {', '.join(scenario.engines)}"
+        raise told(problem, f"{engine!r} among them, or `gossamer sim run` with --engine {other}")
 
 
 def _check(scenario: Scenario) -> None:
     """Everybody exists, nodes take their settings, and the whole makes sense. Raises `CastError`."""
     cast = Cast(scenario)
     for loc, settings in _settings(scenario):
+        twice = _said_twice(settings)
+        if twice:
+            raise CastError((*loc, twice), "another key says the same", "each setting once, written with hyphens")
         try:
             config_of(settings)
         except ScenarioError as error:
@@ -103,6 +125,16 @@ def _wrong_alone(settings: Mapping[str, int | bool | str]) -> list[str]:
         except ScenarioError:
             return [name]
     return []
+
+
+def _said_twice(settings: Mapping[str, int | bool | str]) -> str:
+    """The second spelling of a setting that is there already; empty where there is none."""
+    seen: set[str] = set()
+    for name in settings:
+        if name.replace("_", "-") in seen:
+            return name
+        seen.add(name.replace("_", "-"))
+    return ""
 
 
 def _settings(scenario: Scenario) -> list[tuple[tuple[str | int, ...], Mapping[str, int | bool | str]]]:
@@ -130,8 +162,9 @@ def _read_python(path: Path) -> Scenario:
         raise ScenarioError(
             str(path), 0, "it defines no `scenario`", "`scenario`, a Scenario or a function that makes one"
         )
-    if made.topology.matrix not in (None, *PRESETS):
-        topology = made.topology.model_copy(update={"matrix": str(path.parent / str(made.topology.matrix))})
+    matrix = made.topology.matrix
+    if isinstance(matrix, str) and matrix not in PRESETS:
+        topology = made.topology.model_copy(update={"matrix": str(path.parent / matrix)})
         made = made.model_copy(update={"topology": topology})
     return _cast(made, str(path))
 
@@ -153,7 +186,7 @@ def _raised(path: Path, error: BaseException, function: CodeType | None = None) 
 def from_tables(tables: dict[str, Any], name: str = "scenario") -> Scenario:
     """A scenario from the tables of a file that there is not. Raises `ScenarioError`."""
     try:
-        return _cast(Scenario.model_validate(tables), name)
+        return _cast(_of(tables), name)
     except ValidationError as error:
         loc, problem, expected = _first(error)
         raise ScenarioError(name, 0, f"{_dotted(loc)}: {problem}", expected) from error
@@ -259,11 +292,9 @@ def _over(upper: dict[str, Any], lower: dict[str, Any]) -> dict[str, Any]:
 
 def _placed(sources: list[Source], loc: tuple[str | int, ...], problem: str, expected: str) -> ScenarioError:
     """An error where it stands: of several files, in the one that counts."""
-    place = tuple(str(part).replace("_", "-").rstrip("-") if isinstance(part, str) else part for part in loc)
-    keys = place[: next((index for index, part in enumerate(place) if isinstance(part, int)), len(place))]
+    keys = loc[: next((index for index, part in enumerate(loc) if isinstance(part, int)), len(loc))]
     source = max(sources, key=lambda each: each.depth_of(keys))  # the first of equals
-    line = max(line_of(source.lines, place), line_of(source.lines, loc))  # a setting may be written either way
-    return ScenarioError(str(source.path), line, f"{_dotted(place)}: {problem}", expected)
+    return ScenarioError(str(source.path), line_of(source.lines, loc), f"{_dotted(loc)}: {problem}", expected)
 
 
 def _dotted(place: tuple[str | int, ...]) -> str:
@@ -279,7 +310,11 @@ def _first(error: ValidationError) -> tuple[Place, str, str]:
     told = next(
         (each for each in errors if each["type"] != "literal_error" and _plain(each["loc"]) == field), errors[0]
     )
-    return (field, *_said(told))
+    if told["type"] == "string_type" and isinstance(
+        told["input"], dict
+    ):  # it was meant to be the table, and is that wrong
+        told = next((each for each in errors if each is not told and _plain(each["loc"])[: len(field)] == field), told)
+    return (_plain(told["loc"]), *_said(told))
 
 
 def _plain(loc: Place) -> Place:
@@ -292,7 +327,12 @@ def _said(error: Any) -> tuple[str, str]:
     message = str(error["msg"]).removeprefix("Value error, ").removeprefix("Input should be ")
     match error["type"]:
         case "extra_forbidden":
-            return "nobody knows this key", "a key of the schema (gossamer sim schema, docs/reference/scenario.md)"
+            hyphened = str(error["loc"][-1]).rstrip("_").replace("_", "-")
+            meant = f"{hyphened!r}, or another " if hyphened in keys() and hyphened != error["loc"][-1] else "a "
+            return (
+                "nobody knows this key",
+                f"{meant}key of the schema (gossamer sim schema, docs/reference/scenario.md)",
+            )
         case "missing":
             return "it is missing", "a value"
         case "too_short":

@@ -9,13 +9,16 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
+from sim.errors import ScenarioError
 from sim.labels import SAFEGUARDS
 from sim.regions import PRESETS, named_matrix
 from sim.scenario.building import config_of, linked
 from sim.scenario.cast import Cast, CastError, Loc
+from sim.scenario.events import AT_ONCE
 from sim.scenario.labels import happenings, meant_by
 from sim.scenario.model import Scenario, Workload
 from sim.scenario.plan import PUBLISHED_BYTES_MAX, STEPS_MAX
+from sim.scenario.quantities import PLACE
 from sim.tape import Tape
 from sim.units import MILLION, say_us
 
@@ -43,6 +46,7 @@ def check(cast: Cast) -> None:
     _copies(cast)
     _lifetimes(cast.scenario)
     _work(cast)
+    _idle(cast.scenario)
 
 
 def _words(scenario: Scenario) -> None:
@@ -56,6 +60,31 @@ def _words(scenario: Scenario) -> None:
     for index, label in enumerate(scenario.guarantees.see):
         if label not in happenings() and label not in events:
             raise CastError(("guarantees", "see", index), f"nothing is ever called {label!r}", LABEL)
+
+
+def _idle(scenario: Scenario) -> None:
+    """No key says what nothing comes of, where its table is as it is."""
+    topology, faults = scenario.topology, scenario.random
+    if "degree" in topology.model_fields_set and topology.links != "random":
+        raise CastError(("topology", "degree"), "it changes nothing", 'links = "random" beside it')
+    for index, work in enumerate(scenario.workload):
+        place = ("workload", index)
+        if "spread" in work.model_fields_set and not any(PLACE in channel for channel in work.channels):
+            raise CastError((*place, "spread"), "it changes nothing", f"{PLACE} in one of the channels")
+        if work.zipf and len(work.channels) == 1 and (work.spread == 1 or PLACE not in work.channels[0]):
+            raise CastError((*place, "zipf"), "it changes nothing", "several channels")
+        if work.mortal and not work.ttl:
+            raise CastError((*place, "mortal"), "it changes nothing", "a ttl, for which so many of the messages live")
+    for index, event in enumerate(scenario.timeline):
+        place = ("timeline", index)
+        if event.for_ is not None and event.verb in AT_ONCE:
+            raise CastError((*place, "for"), f"{event.verb} is over at once", "no `for` beside this verb")
+        if event.link is not None and event.link.latency is None and not event.link.measured:
+            for key in ("jitter", "shape"):
+                if key in event.link.model_fields_set:
+                    raise CastError((*place, "link", key), "it changes nothing", "a latency beside it")
+    if faults is not None and faults.deeds and "hostile" not in faults.faults:
+        raise CastError(("random", "deeds"), "it changes nothing", "`hostile` among the faults")
 
 
 def _links(cast: Cast) -> None:
@@ -84,14 +113,21 @@ def _regions(cast: Cast) -> None:
     matrix = cast.scenario.topology.matrix
     if matrix is None:
         return
-    if matrix not in PRESETS and not Path(matrix).is_file():
-        known = f"a file beside the scenario, or one of {', '.join(PRESETS)}"
-        raise CastError(("topology", "matrix"), f"there is no file {matrix[:80]!r}", known)
-    regions = named_matrix(matrix).names
+    if isinstance(matrix, str):
+        if matrix not in PRESETS and not Path(matrix).is_file():
+            known = f"a file beside the scenario, or one of {', '.join(PRESETS)}"
+            raise CastError(("topology", "matrix"), f"there is no file {matrix[:80]!r}", known)
+        regions = named_matrix(matrix).names
+    else:
+        try:
+            regions = named_matrix(matrix).names
+        except ScenarioError as error:
+            raise CastError(("topology", "matrix"), error.problem, error.expected) from error
+    said = f"the matrix {matrix!r}" if isinstance(matrix, str) else "the matrix"
     for index, group in enumerate(cast.scenario.topology.node):
         if group.region not in regions:
             place = ("topology", "node", index, "region")
-            raise CastError(place, f"the matrix {matrix!r} has no {group.region!r}", f"one of {_some(regions)}")
+            raise CastError(place, f"{said} has no {group.region!r}", f"one of {_some(regions)}")
 
 
 def _core(cast: Cast) -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 from sim.plain import plain, quoted
 from sim.scenario.model import Scenario
 
 TOML_LONG = "\\U%08x"
+BARE = re.compile(r"[A-Za-z0-9_-]+")
+"""A key without quotes."""
 FIRST = ("format", "title", "promise", "story", "number")
 
 
@@ -46,11 +49,7 @@ def _table(path: tuple[str, ...], value: Any) -> list[str]:
 
 
 def _key(key: str) -> str:
-    return (
-        key
-        if key.replace("-", "").replace("_", "").isalnum()
-        else quoted(json.dumps(key, ensure_ascii=False), TOML_LONG)
-    )
+    return key if BARE.fullmatch(key) else quoted(json.dumps(key, ensure_ascii=False), TOML_LONG)
 
 
 def _value(value: Any) -> str:

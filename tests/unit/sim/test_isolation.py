@@ -57,7 +57,7 @@ def about(*timeline: dict[str, Any], **workload: Any) -> tuple[list[tuple[str, s
     ],
 )
 def test_a_fault_hurts_those_whom_it_names(event: dict[str, Any], nodes: set[str], clients: set[str]) -> None:
-    scenario = from_tables(tables({**A_WHILE, **event}))
+    scenario = from_tables(tables({"at": "1s", **event}))
 
     hurt = hurt_by(Cast(scenario), list(scenario.timeline))
 

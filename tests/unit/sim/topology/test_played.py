@@ -50,7 +50,7 @@ def test_the_bound_is_the_one_that_the_engine_holds_the_mesh_to(topology: dict[s
 
 
 def test_round_trips_come_from_the_matrix() -> None:
-    found = {each.rtt_us for each in graph_of(scenario(links="line", matrix="aws", local_latency="1ms")).links}
+    found = {each.rtt_us for each in graph_of(scenario(links="line", matrix="aws", **{"local-latency": "1ms"})).links}
 
     assert found == {2_000, 69_622}
 
