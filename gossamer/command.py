@@ -89,13 +89,19 @@ class LazyGroup(click.Group):
             name_twins(command, f"{ctx.auto_envvar_prefix}_{cmd_name.upper()}")
         return command
 
+    def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
+        """Read what stands before the verb. Ctrl-C is 130 here, too."""
+        try:
+            return super().make_context(*args, **kwargs)
+        except KeyboardInterrupt:
+            raise _stopped() from None
+
     def invoke(self, ctx: click.Context) -> Any:
         """Run a verb. Ctrl-C that nobody else heard, as while a verb is imported, is 130 as of every program."""
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
-            click.echo("gossamer: stopped.", err=True)
-            raise SystemExit(130) from None
+            raise _stopped() from None
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -124,6 +130,11 @@ class LazyGroup(click.Group):
             CompletionItem(name, help=verb.summary) for name, verb in self.verbs.items() if name.startswith(incomplete)
         ]
         return verbs + click.Command.shell_complete(self, ctx, incomplete)
+
+
+def _stopped() -> SystemExit:
+    click.echo("gossamer: stopped.", err=True)
+    return SystemExit(130)
 
 
 def name_twins(command: click.Command, prefix: str) -> None:
@@ -172,6 +183,8 @@ def main() -> NoReturn:
     """Run the command and end the process with its exit status."""
     try:
         command(prog_name="gossamer")
+    except KeyboardInterrupt:  # before anything was read
+        raise _stopped() from None
     except OSError as error:  # an output that cannot be written
         from nodes.cli.common import out_of_order
 

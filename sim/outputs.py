@@ -11,6 +11,13 @@ from pathlib import Path
 from sim.errors import OutputError
 
 
+def are_one(one: Path, other: Path) -> bool:
+    """Whether two names are those of one file, which is there or will be; what is no file, such as a terminal, takes both."""
+    if one.exists() and other.exists():
+        return one.is_file() and one.samefile(other)
+    return one.resolve() == other.resolve()
+
+
 def put(path: Path, content: str | bytes) -> None:
     """Write a file. Raises `OutputError`."""
     try:

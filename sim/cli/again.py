@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,10 @@ from sim.cli.common import (
     BROKEN,
     MISUSED,
     OUTPUT,
+    SEED,
     as_json,
+    check_apart,
+    inputs_of,
     known_safeguards,
     say,
     say_outcome,
@@ -45,6 +49,7 @@ def replay(file: Path, until: str | None, explain: str | None, report: Path | No
     from sim.replay import replay as play
     from sim.units import duration_us
 
+    check_apart({"--report": report}, [file])
     artefact = load(file)
     try:
         until_us = None if until is None else duration_us(until)
@@ -87,7 +92,7 @@ def _tell(played: Play, explain: str | None, until_us: int | None, *, in_json: b
 
 @click.command()
 @click.argument("file")
-@click.option("--seed", type=click.IntRange(min=0), help="For a scenario: the seed that fails.")
+@click.option("--seed", type=SEED, help="For a scenario: the seed that fails.")
 @click.option("--out", type=OUTPUT, help="Where to write the smaller scenario (TOML).")
 @click.option("--save", type=OUTPUT, help="Where to write its tape.")
 @click.option(
@@ -116,7 +121,7 @@ def shrink(
     from sim.shrink import Shrinker
 
     without = known_safeguards(without)
-    artefact = _artefact(file, seed, without)
+    artefact = _artefact(file, seed, without, {"--out": out, "--save": save})
     if not artefact.broken:
         say(f"{file} breaks no promise with seed {artefact.seed}: there is nothing to shrink.", err=True)
         raise SystemExit(MISUSED)
@@ -159,8 +164,8 @@ def _say_progress(shrinker: Shrinker, words: str) -> None:
     click.echo(f"\r\033[K{shrinker.runs} runs: {words}", nl=False, err=True)
 
 
-def _artefact(file: str, seed: int | None, without: tuple[str, ...]) -> Artefact:
-    """A tape, or a scenario that is played now."""
+def _artefact(file: str, seed: int | None, without: tuple[str, ...], written: Mapping[str, Path | None]) -> Artefact:
+    """A tape, or a scenario that is played now; neither is among what is written then."""
     from sim.heap import Play
     from sim.replay import load, record
     from sim.safeguards import off
@@ -168,8 +173,10 @@ def _artefact(file: str, seed: int | None, without: tuple[str, ...]) -> Artefact
     if seed is None:
         if file.endswith((".toml", ".py")) or not Path(file).exists():
             raise click.UsageError("A scenario is shrunk with --seed; a tape holds its own.")
+        check_apart(written, [Path(file)])
         return load(Path(file))
-    _, scenario = scenario_of(file)
+    path, scenario = scenario_of(file)
+    check_apart(written, inputs_of(path, scenario))
     with off(*without):
         play = Play(scenario, seed)
         outcome = play.run()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -13,6 +13,7 @@ from sim.checkers import PROMISES, Breach
 from sim.outcome import Outcome
 from sim.plain import plain, quoted
 from sim.scenario.model import Scenario
+from sim.seeds import SEED_MAX
 
 BROKEN, MISUSED = 1, 2
 
@@ -34,6 +35,7 @@ class Output(click.Path):
 
 
 OUTPUT = Output()
+SEED = click.IntRange(0, SEED_MAX)
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 SHOWN_MAX = 5
 
@@ -46,6 +48,30 @@ def without_flag(function: Decorated) -> Decorated:
         metavar="SAFEGUARD",
         help="Turn a safeguard off, to see that it is missed; `gossamer sim safeguards --list` names them.",
     )(function)
+
+
+def check_apart(written: Mapping[str, Path | None], read: Sequence[Path] = ()) -> None:
+    """What is written is neither one of the files that are read, nor written twice. Raises `UsageError`."""
+    from sim.outputs import are_one
+
+    asked = [(flag, path) for flag, path in written.items() if path is not None]
+    for index, (flag, path) in enumerate(asked):
+        for given in read:
+            if are_one(path, given):
+                raise click.UsageError(f"{flag} {path} would overwrite {given}, which is read: give it another file.")
+        for other, there in asked[:index]:
+            if are_one(path, there):
+                raise click.UsageError(f"{other} and {flag} are one file, {path}: give each its own.")
+
+
+def inputs_of(path: Path, scenario: Scenario) -> list[Path]:
+    """The files that a scenario is read from, that of its matrix with them."""
+    from sim.regions import PRESETS
+    from sim.scenario.reading import files_of
+
+    matrix = scenario.topology.matrix
+    beside = [Path(matrix)] if isinstance(matrix, str) and matrix not in PRESETS else []
+    return [*files_of(path), *beside]
 
 
 def known_safeguards(names: Sequence[str]) -> tuple[str, ...]:

@@ -7,7 +7,18 @@ from pathlib import Path
 
 import click
 
-from sim.cli.common import BROKEN, OUTPUT, as_json, known_safeguards, say_outcome, scenario_of, without_flag
+from sim.cli.common import (
+    BROKEN,
+    OUTPUT,
+    SEED,
+    as_json,
+    check_apart,
+    inputs_of,
+    known_safeguards,
+    say_outcome,
+    scenario_of,
+    without_flag,
+)
 from sim.cli.stopping import stopped
 from sim.outcome import Outcome
 from sim.scenario.model import Scenario
@@ -17,7 +28,7 @@ ABOUT_ENGINES = "Simulated nodes, or real processes behind fault proxies."
 
 @click.command()
 @click.argument("scenario")
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Equal seeds give equal runs.")
+@click.option("--seed", type=SEED, default=0, show_default=True, help="Equal seeds give equal runs.")
 @click.option("--save", type=OUTPUT, help="Write a tape, for replay and shrink.")
 @click.option("--report", type=OUTPUT, help="Write a page (HTML) about the run.")
 @click.option("--engine", type=click.Choice(["heap", "real"]), default="heap", show_default=True, help=ABOUT_ENGINES)
@@ -33,7 +44,8 @@ def run(
     without: tuple[str, ...],
 ) -> None:
     """Play SCENARIO (a file, or a name that `gossamer sim list` prints) once, and say which promises were kept."""
-    _, what = scenario_of(scenario, "heap" if engine == "heap" else "")
+    path, what = scenario_of(scenario, "heap" if engine == "heap" else "")
+    check_apart({"--save": save, "--report": report}, inputs_of(path, what))
     without = known_safeguards(without)
     flags = "".join(f" --without {name}" for name in without) + (" --engine real" if engine == "real" else "")
     command = f"gossamer sim run {shlex.quote(scenario)} --seed {seed}{flags}"

@@ -10,7 +10,18 @@ from typing import TYPE_CHECKING, Self
 
 import click
 
-from sim.cli.common import BROKEN, MISUSED, OUTPUT, as_json, known_safeguards, say, scenario_of, without_flag
+from sim.cli.common import (
+    BROKEN,
+    MISUSED,
+    OUTPUT,
+    as_json,
+    check_apart,
+    inputs_of,
+    known_safeguards,
+    say,
+    scenario_of,
+    without_flag,
+)
 from sim.cli.stopping import stopped
 
 if TYPE_CHECKING:
@@ -27,7 +38,7 @@ SEEDS_SHOWN_MAX = 400
 
 @click.command()
 @click.argument("scenario", required=False)
-@click.option("--profile", help="A profile instead of a scenario: swarm, hostile, clocks, mortal.")
+@click.option("--profile", help="A profile instead of a scenario: swarm, hostile, hostile-sparse, clocks, mortal.")
 @click.option(
     "--seeds",
     show_default=SEEDS,
@@ -89,7 +100,12 @@ def sweep(
     if (scenario is None) == (profile is None):
         raise click.UsageError("Give a scenario or --profile, and not both.")
     name = scenario or profile or ""
-    _, what = scenario_of(name)
+    path, what = scenario_of(name)
+    if profile is not None and (what.random is None or what.number is not None):
+        raise click.BadParameter(
+            f"{profile!r} is no profile, but a story: give it without --profile", param_hint="--profile"
+        )
+    check_apart({"--journal": journal, "--junit": junit, "--report": report}, [*inputs_of(path, what), *merge])
     without = known_safeguards(without)
     numbers = _numbers(SEEDS if seeds is None else seeds, shard)
     if merge:

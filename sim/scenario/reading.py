@@ -88,6 +88,11 @@ def read(path: Path, engine: str = "") -> Scenario:
     return scenario
 
 
+def files_of(path: Path) -> list[Path]:
+    """All files that a scenario is made of: itself, and what it includes. Raises `ScenarioError`."""
+    return [path] if path.suffix == ".py" else [source.path for source in _Files().merged(path, ())[1]]
+
+
 def _of(tables: dict[str, Any]) -> Scenario:
     """A scenario of a file's tables, whose keys are those of the schema: the names of our own fields are none of them."""
     return Scenario.model_validate(tables, by_alias=True, by_name=False)

@@ -149,6 +149,18 @@ def test_a_twin_is_named_as_the_flag_is_and_not_as_the_parameter(group: LazyGrou
     assert result.output == "True 2 None\n"
 
 
+def test_ctrl_c_while_the_flags_before_a_verb_are_read_is_130() -> None:
+    def pressed(_ctx: click.Context, _param: click.Parameter, _value: object) -> None:
+        raise KeyboardInterrupt
+
+    flag = click.Option(["--early"], is_eager=True, callback=pressed)
+    group = LazyGroup("gossamer", verbs={}, params=[flag])
+
+    told = CliRunner().invoke(group, ["--early", "1", "sim"])
+
+    assert (told.exit_code, told.stderr) == (130, "gossamer: stopped.\n")
+
+
 def test_ctrl_c_while_a_verb_is_imported_is_130(group: LazyGroup, monkeypatch: pytest.MonkeyPatch) -> None:
     def pressed(verb: Verb) -> click.Command:
         raise KeyboardInterrupt

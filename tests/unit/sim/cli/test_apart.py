@@ -1,0 +1,111 @@
+"""What is written is never one of the files that are read; what is asked for is what it says that it is."""
+
+import os
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from sim.cli import sim
+from sim.replay import load
+from sim.scenario.reading import SHIPPED, read
+from sim.seeds import SEED_MAX
+
+PART = '[[topology.node]]\nname = "ana"\n[[topology.node]]\nname = "ben"\nregion = "us"\n'
+FILE = """
+include = ["part.toml"]
+title = "t"
+promise = "p"
+duration = "1s"
+topology.matrix = "rtt.csv"
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "part.toml").write_text(PART)
+    (tmp_path / "s.toml").write_text(FILE)
+    (tmp_path / "rtt.csv").write_text("region,eu,us\neu,,90\nus,90,\n")
+    (tmp_path / "bounded.toml").write_text(FILE + 'guarantees.see = ["fault/crash"]\n')
+    monkeypatch.chdir(tmp_path)
+    called("run", "bounded.toml", "--save", "x.tape")
+    called("sweep", "s.toml", "--seeds", "0..1", "--jobs", "1", "--no-gates", "--journal", "x.jsonl")
+    (tmp_path / "linked.tape").hardlink_to("x.tape")
+    return tmp_path
+
+
+def called(*arguments: str) -> tuple[int, str]:
+    done = CliRunner().invoke(sim, arguments)
+    return done.exit_code, done.output
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+READ = "would overwrite"
+TWICE = "are one file"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("run s.toml --save s.toml", READ),
+        ("run s.toml --save ./part.toml", READ),
+        ("run s.toml --report rtt.csv", READ),
+        ("run s.toml --save a --report a", TWICE),
+        ("run s.toml --save a --report ./a", TWICE),
+        ("sweep s.toml --seeds 0 --junit s.toml", READ),
+        ("sweep s.toml --seeds 0 --journal x.jsonl --junit x.jsonl", TWICE),
+        ("sweep s.toml --seeds 0 --journal a --report a", TWICE),
+        ("sweep s.toml --merge x.jsonl --junit x.jsonl", READ),
+        ("sweep s.toml --merge x.jsonl --report x.jsonl", READ),
+        ("replay x.tape --report x.tape", READ),
+        ("replay x.tape --report linked.tape", READ),
+        ("shrink x.tape --out x.tape", READ),
+        ("shrink x.tape --save linked.tape", READ),
+        ("shrink x.tape --save a --out a", TWICE),
+        ("shrink bounded.toml --seed 0 --out bounded.toml", READ),
+        ("topology s.toml --svg s.toml", READ),
+        ("topology rtt.csv --svg rtt.csv", READ),
+    ],
+)
+def test_a_file_is_not_written_over_another_that_was_named(words: str, said: str, folder: Path) -> None:
+    before = contents(folder)
+
+    status, told = called(*words.split())
+
+    assert (status, said in told) == (2, True), told
+    assert contents(folder) == before
+
+
+def test_what_is_no_file_takes_two_outputs(folder: Path) -> None:
+    assert called("run", "s.toml", "--save", os.devnull, "--report", os.devnull)[0] == 0
+
+
+def test_a_seed_that_no_tape_can_hold_is_refused_before_anything_is_played(folder: Path) -> None:
+    most = str(SEED_MAX)
+
+    assert called("run", "bounded.toml", "--seed", most, "--save", "most.tape")[0] == 1
+    assert load(Path("most.tape")).seed == SEED_MAX
+    assert called("replay", "most.tape")[0] == 1
+    for words in ("run s.toml --save y.tape --seed", "shrink s.toml --seed"):
+        status, told = called(*words.split(), str(SEED_MAX + 1))
+        assert (status, "0<=x<=9223372036854775807" in told) == (2, True), told
+    assert not Path("y.tape").exists()
+
+
+def test_a_profile_is_one(folder: Path) -> None:
+    status, told = called("sweep", "--profile", "halves", "--seeds", "0")
+
+    assert (status, "'halves' is no profile, but a story: give it without --profile" in told) == (2, True)
+    assert called("sweep", "--profile", "s.toml", "--seeds", "0")[0] == 2
+
+
+def test_the_help_names_all_profiles_that_ship() -> None:
+    profiles = {path.stem for path in SHIPPED.glob("*.toml") if read(path).number is None}
+
+    _, told = called("sweep", "--help")
+    named = " ".join(told.split()).partition("instead of a scenario: ")[2].partition(".")[0]
+
+    assert set(named.split(", ")) == profiles
