@@ -23,7 +23,7 @@ CONDITIONAL = ("stays dead", "isolated")
 def gates_of(scenario: Scenario) -> dict[str, str]:
     """All that a sweep of a scenario has to see, and what it means where it was not seen."""
     gates = {f"promise/{name}": f"{name} was never looked at" for name in _stated(scenario)}
-    for event, label in labels_of(scenario.timeline).items():
+    for label, event in labels_of(scenario.timeline):
         gates[label] = f"{say_event(event)}, at {say_us(event.at)}, never did anything"
     if scenario.random is not None:
         gates |= {f"fault/{fault}": "a fault of the scenario was never done" for fault in scenario.random.faults}

@@ -20,7 +20,7 @@ from mesh.operations import SlowPolicy
 from mesh.types import NodeId
 from sim.atlas import Atlas
 from sim.conditions import End, Holds, around, condition_of
-from sim.deeds import Deed, labels_of
+from sim.deeds import Deed, Labels
 from sim.diary import Ledger
 from sim.disk import ROOM_BYTES, Disk, Image
 from sim.hostile import Hostiles
@@ -66,7 +66,7 @@ class Stage:
         self._number = 0
         self.holds = Holds()
         self._images: dict[tuple[str, str], Image] = {}
-        self._labels = labels_of(cast.scenario.timeline)
+        self._labels = Labels(cast.scenario.timeline)
 
     # --- steps -------------------------------------------------------------------------------------------------------
 
@@ -78,7 +78,7 @@ class Stage:
         verb = step.verb
         act: Callable[[Deed, Any], End | None] = getattr(self, f"_do_{verb.replace('-', '_')}")
         self.world.note(verb.encode())
-        deed = Deed(step, partial(self._count, step))
+        deed = Deed(step, partial(self._count, verb, self._labels.of(step)))
         if verb in ("publish", "subscribe"):
             deed.happened()
             act(deed, step.what)
@@ -96,10 +96,10 @@ class Stage:
         if step.for_ is not None:
             self.world.after(step.for_, self._over, self._number)
 
-    def _count(self, event: Event) -> None:
-        self.world.cover(f"fault/{event.verb}")
-        if event in self._labels:
-            self.world.cover(self._labels[event])
+    def _count(self, verb: str, label: str) -> None:
+        self.world.cover(f"fault/{verb}")
+        if label:
+            self.world.cover(label)
 
     def _over(self, number: int) -> None:
         found = self.under_way.pop(number, None)

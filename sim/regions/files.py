@@ -196,19 +196,26 @@ class Gml:
         import networkx as nx
 
         self.path = path
-        self._lines: dict[frozenset[str], int] = {}
-        """Where a node or an edge stands, by its labels."""
+        self._lines: dict[tuple[int, frozenset[str]], int] = {}
+        """Where a node or an edge stands, by how many labels it has, and which ..."""
+        self._blocks: dict[str, list[int]] = {"node": [], "edge": []}
+        """... all of them, in their order ..."""
+        self._named: dict[tuple[str, str], list[int]] = {}
+        """... and nodes by their ids, and by their labels."""
         labels: dict[str, str] = {}
         at, line = 0, 1
         for found in _BLOCK.finditer(text):
             line, at = line + text.count("\n", at, found.start()), found.start()
             said = {key: value.strip('"') for key, value in _FIELD.findall(found[2])}
+            self._blocks[found[1]].append(line)
             if found[1] == "node":
+                for named in said.items():
+                    self._named.setdefault(named, []).append(line)
                 labels[said.get("id", "")] = said.get("label", "")
-                self._lines.setdefault(frozenset({said.get("label", "")}), line)
+                self._lines.setdefault((1, frozenset({said.get("label", "")})), line)
             else:
                 ends = frozenset(labels.get(said.get(key, ""), "") for key in ("source", "target"))
-                self._lines.setdefault(ends, line)
+                self._lines.setdefault((2, ends), line)
         try:
             self.net: Any = nx.parse_gml(text.splitlines(), label="label")
         except (
@@ -220,14 +227,24 @@ class Gml:
             TypeError,
             ValueError,
         ) as error:
-            place = re.search(r"\((\d+), \d+\)", str(error))
             raise ScenarioError(
-                path, int(place[1]) if place else 0, f"no graph: {told(error)}", "a graph in GML, with labels"
+                path, self._line_of(str(error)), f"no graph: {told(error)}", "a graph in GML, with labels"
             ) from None
+
+    def _line_of(self, problem: str) -> int:
+        """Where that is of which the parser says something; 0 where it does not say of what."""
+        numbered = re.match(r"(node|edge) #(\d{1,9}) ", problem)
+        if numbered:
+            return dict(enumerate(self._blocks[numbered[1]])).get(int(numbered[2]), 0)
+        twice = re.fullmatch(r"node (id|label) '?(.*?)'? is duplicated", problem)
+        if twice:
+            return next(iter(self._named.get((twice[1], twice[2]), [])[1:]), 0)
+        place = re.search(r"\((\d+), \d+\)", problem)
+        return int(place[1]) if place else 0
 
     def line(self, *labels: object) -> int:
         """Where the node of a label begins, or the edge between two; 0 where that cannot be told."""
-        return self._lines.get(frozenset(str(label) for label in labels), 0)
+        return self._lines.get((len(labels), frozenset(str(label) for label in labels)), 0)
 
     def nodes(self) -> Iterator[tuple[str, dict[str, Any]]]:
         """The nodes with what is said of them."""

@@ -27,7 +27,7 @@ from typing import Any
 from mesh.errors import ConfigError
 from sim.errors import ScenarioError, SimError
 from sim.regions.files import EXPECTED, Gml, matrix_from_csv, matrix_from_table, time_of, told
-from sim.regions.matrix import RegionMatrix
+from sim.regions.matrix import Pair, RegionMatrix
 from sim.regions.presets import preset
 from sim.toml import Place, line_of, parse, read_text
 from sim.topology.graph import Graph, Link, full_mesh, link
@@ -53,9 +53,17 @@ def read_graph(path: Path) -> Graph:
             raise ScenarioError(name, 0, f"the name ends in {other or 'nothing'!r}", ".toml, .gml or .csv")
 
 
-def _graph(regions: dict[str, str], links: list[Link], path: str) -> Graph:
+def _graph(regions: dict[str, str], links: list[tuple[int, Link]], path: str) -> Graph:
+    """A graph of links, each with its line."""
+    seen: set[Pair] = set()
+    for line, each in links:
+        if each.one == each.other:
+            raise ScenarioError(path, line, f"a link of {each.one} to itself", "a link between two nodes")
+        if each.pair in seen:
+            raise ScenarioError(path, line, f"a second link between {' and '.join(each.pair)}", "one between two nodes")
+        seen.add(each.pair)
     try:
-        return Graph(regions, tuple(links))
+        return Graph(regions, tuple(each for _, each in links))
     except ConfigError as error:
         raise ScenarioError(path, 0, str(error), "nodes, and one link between two of them") from None
 
@@ -91,7 +99,7 @@ def graph_from_gml(text: str, path: str) -> Graph:
         regions[node] = str(region)
     _bounded(regions, path)
     links = [
-        link(one, other, rtt_us, _rate(about.get("rate"), path, about["line"]))
+        (about["line"], link(one, other, rtt_us, _rate(about.get("rate"), path, about["line"])))
         for one, other, rtt_us, about in net.edges()
     ]
     return _graph(regions, links, path)
@@ -127,7 +135,8 @@ def graph_from_toml(text: str, path: str) -> Graph:
     listed = table.get("link", [])
     if not isinstance(listed, list):
         raise ScenarioError(path, line_of(lines, ("link",)), "link is no list", "tables [[link]]")
-    links = [_link(each, nodes, matrix, path, line_of(lines, ("link", index))) for index, each in enumerate(listed)]
+    at = [line_of(lines, ("link", index)) for index in range(len(listed))]
+    links = [(line, _link(each, nodes, matrix, path, line)) for line, each in zip(at, listed, strict=True)]
     return _graph(nodes, links, path)
 
 

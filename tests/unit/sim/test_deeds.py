@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from sim.gates import gates_of
 from sim.heap import Play
 from sim.scenario.events import VERBS
 from sim.scenario.model import Scenario
@@ -182,7 +183,22 @@ def test_a_fault_of_the_timeline_that_never_fired_shuts_the_gate() -> None:
 def test_each_event_of_the_timeline_has_to_fire_for_itself() -> None:
     events = ({"at": "3s", "crash": ["ben"]}, {"at": "4s", "crash": ["ben"]}, {"at": "3s", "crash": ["ben"]})
 
-    assert shut(four(*events)) == ["timeline/2: crash ben, at 4s, never did anything"]
+    assert shut(four(*events)) == [
+        "timeline/2: crash ben, at 4s, never did anything",
+        "timeline/3: crash ben, at 3s, never did anything",
+    ]
+
+
+def test_equal_events_are_each_seen_and_asked_for() -> None:
+    again = {"at": "3s", "publish": {"client": "app-1", "channel": "room/1"}}
+    dead = {"at": "4s", "crash": ["ben"]}
+
+    assert counted(four(again, again, dead, again)) == {
+        "fault/publish": 3, "fault/crash": 1, "timeline/1": 1, "timeline/2": 1, "timeline/3": 1, "timeline/4": 1,
+    }  # fmt: skip
+    assert Play(four(again, again, guarantees={"see": ["timeline/1"]}), 1).run().is_kept
+    assert [label for label in gates_of(four(dead, dead)) if "timeline" in label] == ["timeline/1", "timeline/2"]
+    assert shut(four(dead, dead)) == ["timeline/2: crash ben, at 4s, never did anything"]
 
 
 def test_a_drawn_fault_that_came_to_nothing_shuts_the_gate() -> None:

@@ -14,6 +14,8 @@ from sim.topology.files import NODES_MAX
 
 NODES = '[nodes]\nana = "eu-west-1"\nben = "us-east-1"\n'
 LISTED = f'preset = "aws"\n{NODES}[[link]]\nbetween = ["ben", "ana"]\nrate = "100Mbit/s"\n'
+AB = ' node [ id 0 label "a" ]\n node [ id 1 label "b" ]\n'
+EDGE = 'edge [ source 0 target 1 rtt "9ms" ]'
 REGIONS = {"ana": "eu-west-1", "ben": "us-east-1"}
 
 
@@ -95,7 +97,16 @@ def test_a_graph_in_gml_has_regions_and_rates(tmp_path: Path) -> None:
         ("a.toml", f'{NODES}[[link]]\nbetween = ["ana", "ben"]\nrtt = "soon"\n', 4, "'soon' is not a time"),
         ("a.toml", f"{LISTED}speed = 3\n", 5, "an unknown key 'speed' of a link"),
         ("a.toml", LISTED.replace("100Mbit/s", "fast"), 5, "'fast' is not a rate"),
-        ("a.toml", f'{LISTED}[[link]]\nbetween = ["ana", "ben"]\n', 0, "one link"),
+        ("a.toml", f'{LISTED}[[link]]\nbetween = ["ana", "ben"]\n', 8, "a second link between ana and ben"),
+        ("a.gml", f"graph [\n{AB} edge [ source 0 target 9 ]\n]", 4, "edge #0 has undefined target 9"),
+        ("a.gml", f"graph [\n{AB} {EDGE}\n edge [\n  source 7\n  target 0 ]\n]", 5, "edge #1 has undefined source 7"),
+        ("a.gml", f"graph [\n{AB} {EDGE}\n edge [ source 1 target 0 ]\n]", 5, "edge #1 (1--0) is duplicated"),
+        ("a.gml", f"graph [\n{AB} edge [ target 1 ]\n]", 4, "edge #0 has no 'source' attribute"),
+        ("a.gml", f'graph [\n{AB} node [ id 2 label "a" ]\n]', 4, "node label 'a' is duplicated"),
+        ("a.gml", f'graph [\n{AB} node [\n id 1\n label "c" ]\n]', 4, "node id 1 is duplicated"),
+        ("a.gml", f"graph [\n{AB} node [ id 2 ]\n]", 4, "node #2 has no 'label' attribute"),
+        ("a.gml", f'graph [\n{AB} edge [ source 0 target 0 rtt "9ms" ]\n]', 4, "a link of a to itself"),
+        ("a.gml", f"graph [\n multigraph 1\n{AB} {EDGE}\n {EDGE}\n]", 5, "a second link between a and b"),
         (
             "a.gml",
             'graph [\n node [ id 0 label "a" ]\n node [ id 1 label "b" ]\n edge [ source 0 target 1 ]\n]',
