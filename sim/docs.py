@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from textwrap import fill
 from typing import Any
 
 from sim import toml, units
@@ -51,8 +52,7 @@ What is beyond one of them is an error with file and line, before anything is pl
 FAULTS_HEAD = """# What can happen
 
 Each `[[timeline]]` has a moment, `at`, and exactly one verb. `for` says when it ends by itself; without it, it lasts until
-the core is healed at the end. What is over as soon as it is done takes no `for`: """
-FAULTS_BELOW = """. `[random]` draws from the same verbs and those named in its `faults`.
+the core is healed at the end. `[random]` draws from the same verbs and those named in its `faults`.
 
 ```toml
 [[timeline]]
@@ -61,7 +61,10 @@ for = "12s"
 partition = [["eu-*"], ["us-*", "ap"]]
 ```
 
+What is over as soon as it is done takes no `for`:
 """
+WIDTH = 120
+"""Of lines of prose."""
 DEEDS = """## What a bad host does
 
 `hostile` turns the host of a member. The keys are good, what leaves is not: `garble` flips bits of frames; `tamper`
@@ -132,7 +135,11 @@ def faults_page() -> str:
     made = tables()
     event = made["$defs"]["Event"]["properties"]
     at_once = ", ".join(f"`{verb}`" for verb in VERBS if verb in AT_ONCE)
-    lines = [FAULTS_HEAD, at_once, FAULTS_BELOW, "| verb | takes | what happens |\n|---|---|---|\n"]
+    lines = [
+        FAULTS_HEAD,
+        fill(at_once, WIDTH, break_on_hyphens=False),
+        ".\n\n| verb | takes | what happens |\n|---|---|---|\n",
+    ]
     lines += [f"| `{verb}` | {_takes(event[verb])} | {_one_line(event[verb])} |\n" for verb in VERBS]
     parts = [name for name in made["$defs"] if name not in _order(made) and name != "Event"]
     return "".join([*lines, "\n", DEEDS, *(_table(name, made["$defs"][name]) for name in sorted(parts))])

@@ -2,11 +2,12 @@
 
 import re
 from pathlib import Path
+from typing import get_args
 
 from sim.catalogue import AWAITED, LESSONS, ROWS
 from sim.docs import catalogue_page, faults_page, scenario_page
 from sim.scenario.building import config_of
-from sim.scenario.events import VERBS
+from sim.scenario.events import VERBS, ClientDeed, HostileDeed
 from sim.scenario.model import Scenario, json_schema
 from sim.scenario.reading import SHIPPED, read
 
@@ -44,6 +45,14 @@ def test_every_verb_and_key_has_a_row() -> None:
     assert [verb for verb in VERBS if f"| `{verb}` |" not in faults] == []
     assert [key for key in json_schema()["properties"] if f"| `{key}` |" not in tables] == []
     assert re.findall(r"\|  \|$", faults.partition("## What")[0], re.MULTILINE) == []
+
+
+def test_every_guarantee_and_every_deed_is_described() -> None:
+    guarantees = json_schema()["$defs"]["Guarantees"]["properties"]
+    deeds = faults_page().partition("## What a bad host does")[2].partition("\n## ")[0]
+
+    assert [key for key, field in guarantees.items() if not field.get("description")] == []
+    assert [deed for deed in (*get_args(HostileDeed), *get_args(ClientDeed)) if f"`{deed}`" not in deeds] == []
 
 
 def test_defaults_in_the_schema_are_written_as_files_write_them() -> None:
