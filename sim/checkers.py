@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from mesh.clocks.vector import IntervalSet, VersionVector
+from mesh.log.record import CONTENT_MASK
 from mesh.operations import SlowPolicy
 from sim.diary import Diary, Entry, Ledger, Matcher, Matching, Name, Shown, say_name
 from sim.diary import name_of as name_of
@@ -41,6 +42,14 @@ class Breach:
     """Which of several things that one promise says; a smaller run has to break the same."""
 
 
+CONTENTS = "channel", "payload", "headers", "content type"
+
+
+def _content(entry: Entry) -> tuple[str, bytes, dict[str, str], int]:
+    """What has to be shown as it was given."""
+    return entry.channel, entry.payload, entry.headers, entry.flags
+
+
 def _second(us: int) -> str:
     return f"{us / 1e6:.6f} s"
 
@@ -65,6 +74,8 @@ class Watch:
     evaluated: dict[str, int] = field(default_factory=dict)
     """How often each promise was looked at: one that never was is not proved."""
     matcher: Matcher = field(default_factory=Matcher)
+    stamps: dict[Name, tuple[int, int]] = field(default_factory=dict)
+    """The least and the greatest stamp that each message was shown with."""
 
     def broken(self, promise: str, about: str, *witness: str, kind: str = "") -> None:
         """Note a breach."""
@@ -74,6 +85,10 @@ class Watch:
     def look(self, promise: str, times: int = 1) -> None:
         """A promise is looked at."""
         self.evaluated[promise] = self.evaluated.get(promise, 0) + times
+
+    def told_of(self, name: Name) -> list[str]:
+        """That it was published, as a witness says it; nothing where it was not."""
+        return [_published(name, self.ledger[name])] if name in self.ledger else []
 
     # --- as it goes --------------------------------------------------------------------------------------------------
 
@@ -125,9 +140,14 @@ class Watch:
         if entry is None:
             self.broken("nothing invented", f"{say_name(name)} was shown to {diary.owner}, and never published", line)
             return
-        if (entry.channel, entry.payload) != (record.channel, record.payload):
-            what = f"{say_name(name)} was published as {entry.payload[:32]!r}, and shown as {record.payload[:32]!r}"
-            self.broken("nothing invented", what, _published(name, entry), line)
+        given, found = _content(entry), (record.channel, record.payload, record.headers, record.flags & CONTENT_MASK)
+        if given != found:
+            at = next(at for at, (one, other) in enumerate(zip(given, found, strict=True)) if one != other)
+            was, shown_as = (
+                f"{each[:32]!r}" if isinstance(each, bytes) else str(each) for each in (given[at], found[at])
+            )
+            what = f"{say_name(name)} was published as {was}, and shown as {shown_as}"
+            self.broken("nothing invented", what, _published(name, entry), line, kind=CONTENTS[at])
         elif entry.refused:
             what = f"{say_name(name)} was refused ({entry.refused}), and shown to {diary.owner}"
             self.broken("nothing invented", what, _published(name, entry), line)
@@ -174,14 +194,20 @@ class Watch:
             if dies or entry.is_excused:
                 continue
             if is_owed(name):
-                self.broken(
-                    "nothing lost",
-                    f"{say_name(name)} was acknowledged at copies:{entry.level[0]} and never shown to {diary.owner}",
-                    _published(name, entry),
-                    _told(name, entry),
-                    f"{_second(now_us)}: all is quiet, and {diary.owner} was never shown it",
-                )
+                self.never_shown(diary, name, entry)
         self.look("nothing lost", len(self.ledger))
+
+    def never_shown(self, diary: Diary, name: Name, entry: Entry, what: str = "") -> None:
+        """Something that was owed was not shown; `what` says why, where it is not that everything was."""
+        about = f"{say_name(name)}, {what}," if what else say_name(name)
+        self.broken(
+            "nothing lost",
+            f"{about} was acknowledged at copies:{entry.level[0]} and never shown to {diary.owner}",
+            _published(name, entry),
+            _told(name, entry),
+            f"{_second(self.now_us())}: all is quiet, and {diary.owner} was never shown it",
+            kind="newest" if what else "",
+        )
 
     def honest_about_gaps(
         self,

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from mesh.client import effects as fx
+from mesh.clocks.vector import VersionVector
 from mesh.log.record import Record
 from mesh.operations import SlowPolicy
 from mesh.types import LogId, pattern_matches
@@ -55,6 +56,9 @@ class Entry:
     disks_lost: int = 0
     """How many disks were lost that held it, and in how many regions: what its level need not survive is excused."""
     regions_lost: tuple[str, ...] = ()
+    headers: dict[str, str] = field(default_factory=dict)
+    flags: int = 0
+    """What the payload is, as its publisher says."""
 
     def rise(self, copies: int, regions: int, now_us: int) -> bool:
         """Its publisher is told of a level; whether that is more than was told before."""
@@ -96,6 +100,31 @@ class Shown:
     """Who showed it, where that is known."""
 
 
+@dataclass(slots=True)
+class Heard:
+    """What a subscription was told of places, messages or not, where somebody follows it."""
+
+    shown: VersionVector = field(default_factory=VersionVector)
+    """The places of what it was shown."""
+    passed: dict[LogId, int] = field(default_factory=dict)
+    """For each log, the last position that is behind it for good."""
+    reached: dict[LogId, int] = field(default_factory=dict)
+    """The same, with gaps that may fill."""
+    closed: VersionVector = field(default_factory=VersionVector)
+    """Gaps that do not fill."""
+    awaited: VersionVector = field(default_factory=VersionVector)
+    """Gaps that may fill."""
+    held: VersionVector = field(default_factory=VersionVector)
+    """Those of them that the node held which told them."""
+    newest: dict[tuple[str, int], int] = field(default_factory=dict)
+    """The highest sequence shown of each publisher's incarnation, in whatever channel."""
+
+    def pass_to(self, log: LogId, last: int) -> None:
+        """A log is behind it up to a position, but for holes."""
+        self.passed[log] = max(self.passed.get(log, 0), last)
+        self.reached[log] = max(self.reached.get(log, 0), last)
+
+
 @dataclass
 class Diary:
     """What a subscription was shown, in order, and what it was told is missing."""
@@ -107,13 +136,23 @@ class Diary:
     began: bool = False
     whole: bool = True
     """It began at the beginning, and is owed everything."""
+    from_now: bool = False
+    """It is owed what is published after it stood first, which was at `began_us`."""
+    began_us: int = -1
     misjudged: list[fx.Missed] = field(default_factory=list)
     """Those of `missed` that a node told as expired which had begun alone, with a clock that was wrong."""
     owner: str = ""
+    heard: Heard = field(default_factory=Heard)
     seen: dict[Name, int] = field(default_factory=dict)
     """When each name was shown first."""
     newest: dict[tuple[str, int, str], int] = field(default_factory=dict)
     """The highest sequence shown of each publisher's incarnation in each channel."""
+
+    def owed_of(self, matching: Matching) -> Matching:
+        """What of all that it matches may be owed to it, by when it began."""
+        if not self.from_now:
+            return matching
+        return [(name, entry) for name, entry in matching if 0 <= self.began_us < entry.at_us]
 
     def matches(self, channel: str) -> bool:
         """Whether a channel is among those it wants."""

@@ -49,6 +49,10 @@ class Row:
     stripped: bool
     damaged: bool = False
 
+    def batch(self) -> Batch:
+        """What its bytes say."""
+        return _decoded(self.packed)
+
     def copy(self) -> Row:
         """A row that can be damaged alone."""
         return replace(self)

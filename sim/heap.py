@@ -41,6 +41,7 @@ from sim.scenario.model import Guarantees, Scenario
 from sim.scenario.plan import Step, plan
 from sim.stage import Band, Stage
 from sim.tape import Tape
+from sim.telling import DROPS, newest_unseen
 from sim.tripwire import TripwireError, tripwires
 from sim.units import MILLION
 from sim.workload import App
@@ -317,6 +318,7 @@ class Play:
         for diary, matching in self._whole():
             if diary.policy is SlowPolicy.ALL:
                 waiting += self._unseen(diary, matching)
+            waiting += [f"{diary.owner} was not shown {name}" for name, _ in self._newest_unseen(diary, matching)]
             # a gap is told once nobody who can be reached can fill it, and not before
             scratch = Watch(self.watch.now_us, self.watch.ledger)
             scratch.honest_about_gaps(diary, places_in(self.world), self._is_owed, matching)
@@ -324,9 +326,11 @@ class Play:
         return waiting
 
     def _whole(self) -> list[tuple[Diary, Matching]]:
-        """The diaries of the core's clients that began at the beginning, and what each matches."""
-        diaries = [diary for app in self._members() for diary in app.diaries.values() if diary.whole]
-        return list(zip(diaries, self.watch.matcher.of(self.watch.ledger, diaries), strict=True))
+        """The diaries of the core's clients that began at the beginning or from now, and what may be owed to each."""
+        everybodys = [diary for app in self._members() for diary in app.diaries.values()]
+        diaries = [diary for diary in everybodys if diary.whole or diary.from_now]
+        matched = self.watch.matcher.of(self.watch.ledger, diaries)
+        return [(diary, diary.owed_of(matching)) for diary, matching in zip(diaries, matched, strict=True)]
 
     def _unseen(self, diary: Diary, matching: Matching) -> list[str]:
         now_us = self.world.now_us
@@ -336,6 +340,15 @@ class Play:
             if entry.is_acknowledged and name not in diary.seen and not entry.is_excused
             and not (entry.expires_us and now_us + SKEW_US > entry.expires_us) and self._is_owed_to(diary, name)
         ][:10]  # fmt: skip
+
+    def _newest_unseen(self, diary: Diary, matching: Matching) -> Matching:
+        """The newest messages, where a diary lets others be dropped, that it was not shown and could have been."""
+        if diary.policy not in DROPS:
+            return []
+        room = self.cast.clients[diary.owner].group.credit // 4  # what it grants at once
+        kept = min(machine.config.delivery.backlog_max for machine in self.world.machines.values())
+        unseen = newest_unseen(self.watch, diary, matching, max(1, min(room, kept)))
+        return [(name, entry) for name, entry in unseen if self._is_owed_to(diary, name)]
 
     def _no_clock_was_dragged(self) -> None:
         """A stamp of the future moves nobody's clock whose own was right (lesson 21)."""
@@ -377,6 +390,8 @@ class Play:
         for diary, matching in self._whole():
             if diary.policy in (SlowPolicy.ALL, SlowPolicy.DISCONNECT):
                 watch.nothing_lost(diary, partial(self._is_owed_to, diary), matching)
+            for name, entry in self._newest_unseen(diary, matching):
+                watch.never_shown(diary, name, entry, f"the newest of {entry.channel}")
             watch.honest_about_gaps(diary, places_in(self.world), self._is_owed, matching)
         outcome.pending = [f"{name} lies only outside the core" for name in sorted(self.outside)]
         figures.excused = sum(entry.is_excused for entry in watch.ledger.values())

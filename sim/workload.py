@@ -16,6 +16,7 @@ from mesh.client.effects import ClientEffect
 from mesh.client.machine import CONNECTING
 from mesh.client.outbox import Held
 from mesh.clocks.vector import VersionVector
+from mesh.log.record import CONTENT_MASK
 from mesh.operations import (
     ClientOperation,
     Draft,
@@ -28,6 +29,7 @@ from mesh.operations import (
     SlowPolicy,
 )
 from mesh.types import SessionId
+from sim import telling
 from sim.checkers import SKEW_US, Watch
 from sim.diary import Diary, Entry, Ledger, Name, Shown
 from sim.network import Delay
@@ -37,6 +39,7 @@ from sim.world import Machine, World
 CONNECT_US = 1_000
 """What it takes to reach a gateway beside the application."""
 BESIDE = Delay(500, 0)
+DRESSED_IN = 8
 
 
 @dataclass
@@ -78,6 +81,7 @@ class App:
         rng = self.world.rng.fork(f"app/{self.name}/{self.life}")
         if self.life == 1:
             self._uplink_rng: Stream = rng.fork("uplink")
+            self._headers_rng: Stream = rng.fork("headers")
             self._up_us = self._down_us = 0
         self.client = Client(self.config, self.name, 1 + rng.below(1 << 62), list(self.gateways), rng)
         self._alarm_us = -1
@@ -87,11 +91,13 @@ class App:
 
     def publish(self, channel: str, payload: bytes, *, copies: int = 1, regions: int = 1, ttl_ms: int = 0) -> Name:
         """Publish a message; its name is returned, under which it stands in the ledger."""
-        sequence = self.client.publish(Draft(channel, 0, payload, 0, ttl_ms), copies, regions)
+        headers, flags = self._dress()
+        sequence = self.client.publish(Draft(channel, 0, payload, flags, ttl_ms, headers or None), copies, regions)
         name = (self.name, self.client.incarnation, sequence)
         now_us = self.world.now_us
         gateway = self.home.name if self.session is not None and self.home is not None else ""
         entry = Entry(channel, payload, mortal=ttl_ms > 0, at_us=now_us, gateway=gateway, wanted=(copies, regions))
+        entry.headers, entry.flags = headers, flags
         lives_us = ttl_ms * 1_000 or self.ttl_default_us
         entry.expires_us = now_us + lives_us if lives_us else 0
         self.ledger[name] = entry
@@ -99,6 +105,13 @@ class App:
             self.watch.ledger[name] = entry
         self._run(self.client.flush(now_us))
         return name
+
+    def _dress(self) -> tuple[dict[str, str], int]:
+        """Headers and a content type, which one message in eight has: they are no less part of it than its payload."""
+        rng = self._headers_rng
+        if rng.below(DRESSED_IN) != DRESSED_IN - 1:
+            return {}, 0
+        return {f"key-{rng.below(3)}": f"{rng.below(1 << 20):x}"}, rng.below(CONTENT_MASK + 1)
 
     def subscribe(
         self,
@@ -110,7 +123,8 @@ class App:
         """Subscribe; without a cursor or a time, from now. The number of its diary is returned."""
         number, effects = self.client.subscribe(patterns, cursor=cursor, since_ms=since_ms, policy=policy)
         whole = cursor is not None and not len(cursor)
-        self.diaries[number] = Diary(patterns, policy, whole=whole, owner=self.name)
+        from_now = cursor is None and since_ms is None
+        self.diaries[number] = Diary(patterns, policy, whole=whole, from_now=from_now, owner=self.name)
         self._run(effects)
         return number
 
@@ -198,6 +212,7 @@ class App:
                 shown = Shown(log, position, record, late, self.world.now_us, gateway)
                 diary.shown.append(shown)
                 if self.watch is not None:
+                    telling.on_shown(self.watch, self.world, diary, shown)
                     self.watch.on_shown(diary, shown)
                 if self.reads:
                     self._run(self.client.consumed(number, 1, len(record.payload)))
@@ -206,6 +221,8 @@ class App:
             case fx.Missed(number):
                 diary = self.diaries[number]
                 diary.missed.append(effect)
+                if self.watch is not None:
+                    telling.on_missed(self.watch, self.world, self.home, diary, effect)
                 self.world.cover(f"gap/{effect.reason.value}")
                 if effect.reason is GapReason.EXPIRED and self.home is not None and self.home.has_only_a_wrong_clock:
                     diary.misjudged.append(effect)
@@ -221,14 +238,21 @@ class App:
                 if what == "publish" and name in self.ledger:
                     self.ledger[name].refused = code
             case fx.Began(number):
-                self.diaries[number].began = True
+                self._begin(self.diaries[number], self.client.cursor(number))
             case fx.Changed(state, gateway, why):
                 self.states.append(f"{state} {gateway} {why}".rstrip())
             case fx.Answered(answer):
                 if isinstance(answer, HistoryPage):
                     self.pages.append(answer)
-            case fx.Covered():
-                pass
+            case fx.Covered(number, log, _, last):
+                self.diaries[number].heard.pass_to(log, last)
+
+    def _begin(self, diary: Diary, cursor: VersionVector | None) -> None:
+        """A subscription stands; where it did for the first time, it begins behind what its cursor holds."""
+        if not diary.began:
+            diary.began, diary.began_us = True, self.world.now_us
+            for log, positions in cursor.items() if cursor is not None else ():
+                diary.heard.pass_to(log, positions.last)
 
     def _reached(self, name: Name, entry: Entry, receipt: Receipt) -> None:
         is_first = entry.first_told_us < 0

@@ -346,7 +346,7 @@ class Client:
         if subscription is None:
             return []
         if subscription.cursor is None:
-            subscription.cursor = cursor
+            subscription.cursor = cursor.copy()
         return [fx.Began(number)]
 
     def _messages(self, operation: Messages) -> list[ClientEffect]:

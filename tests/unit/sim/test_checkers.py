@@ -90,6 +90,23 @@ def test_what_was_never_published_or_published_otherwise_is_invented() -> None:
     assert "published as b'x', and shown as b'y'" in broken(found)[0][1]
 
 
+def test_headers_and_the_content_type_are_part_of_a_message() -> None:
+    found, diary = watch(1, 2, headers={"a": "b"}, flags=3)
+    dressed = replace(
+        shown(1), record=record(1)._replace(headers={"a": "b"}, flags=0b11011)
+    )  # the node's own bits, too
+
+    found.on_shown(diary, dressed)
+    assert found.breaches == []
+    found.on_shown(diary, replace(shown(2), record=dressed.record._replace(sequence=2, headers={})))
+    found.on_shown(diary, replace(shown(2), record=dressed.record._replace(sequence=2, flags=2)))
+
+    assert [(breach.about, breach.kind) for breach in found.breaches if breach.promise == "nothing invented"] == [
+        ("alice/0007/2 was published as {'a': 'b'}, and shown as {}", "headers"),
+        ("alice/0007/2 was published as 3, and shown as 2", "content type"),
+    ]
+
+
 def test_what_was_refused_or_does_not_match_is_invented() -> None:
     found, diary = watch(1, refused="GSM-2108")
     found.on_shown(diary, shown(1))

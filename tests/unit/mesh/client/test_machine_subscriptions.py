@@ -73,6 +73,8 @@ def test_a_cursor_is_the_client_s_own_from_the_start_or_from_the_node_s_answer()
     assert me.cursor(other) is None
     me.on_operation(Subscribed(other, start), 0)
     assert me.cursor(other) == start
+    start.add(LOG, 10, 12)
+    assert me.cursor(other) == VersionVector([(LOG, IntervalSet([(1, 9)]))])
     assert me.on_operation(Subscribed(99, start), 0) == []
 
 

@@ -1,0 +1,160 @@
+"""What is told beside messages, held against the world: gaps and their reasons, and that something comes late.
+
+A gap says that places are not shown, and why. `dropped` is told to those alone who let slow readers drop; `expired` where
+nothing lives any more; `lost` where no disk has it; and none of what was shown before, or is shown after it, but for what
+was `missing` or `lost`, may fill, and comes late. What is marked late comes behind something: a successor, or a place of
+its log that was told already. Where a judge cannot know, because a host is bad or a clock alone, it finds no fault.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from mesh.client import effects as fx
+from mesh.clocks.vector import IntervalSet
+from mesh.operations import GapReason, SlowPolicy
+from sim.checkers import SKEW_US, Watch
+from sim.clock import WALL_MS
+from sim.diary import Diary, Entry, Matching, Name, Shown, name_of, say_name
+
+if TYPE_CHECKING:
+    from mesh.types import LogId
+    from sim.disk import Row
+    from sim.world import Machine, World
+
+HONEST, ORDER = "honest about gaps", "in order"
+DROPS = (SlowPolicy.DROP_OLDEST, SlowPolicy.LATEST)
+FILLS = (GapReason.MISSING, GapReason.LOST)
+
+
+def on_missed(watch: Watch, world: World, home: Machine | None, diary: Diary, gap: fx.Missed) -> None:
+    """A gap is told: what it says is so."""
+    heard, log = diary.heard, gap.log
+    watch.look(HONEST)
+    if gap.reason is GapReason.DROPPED and diary.policy not in DROPS:
+        _false(watch, diary, gap, f"and {diary.policy.value} lets nothing be dropped")
+    before = heard.shown.get(log).within(gap.first, gap.last)
+    if before:
+        at = next(shown for shown in diary.shown if shown.log == log and shown.position == before[0][0])
+        line = f"{at.at_us / 1e6:.6f} s: {diary.owner} is shown {say_name(name_of(at.record))}, from {_place(log, at.position)}"
+        _false(watch, diary, gap, f"and {before[0][0]} was shown before", line)
+    if gap.reason is GapReason.EXPIRED and not (home is not None and home.has_only_a_wrong_clock):
+        living = _living(world, diary, gap)
+        if living:
+            _false(watch, diary, gap, f"and {living} lives")
+    if gap.reason is GapReason.LOST:
+        holders = [machine.name for machine in world.machines.values() if any(_rows(machine, gap))]
+        if holders:
+            _false(watch, diary, gap, f"and {' '.join(holders)} has it")
+    if gap.reason in FILLS:
+        heard.awaited.add(log, gap.first, gap.last)
+        heard.reached[log] = max(heard.reached.get(log, 0), gap.last)
+        held = home.node.holdings.stored_of(log) if home is not None and home.node is not None else IntervalSet()
+        for first, last in held.within(gap.first, gap.last):
+            heard.held.add(log, first, last)
+    else:
+        heard.closed.add(log, gap.first, gap.last)
+        heard.pass_to(log, gap.last)
+
+
+def on_shown(watch: Watch, world: World, diary: Diary, shown: Shown) -> None:
+    """A message is shown: no gap has said that it would not be, and it is late if it is marked so."""
+    heard, log, at, record = diary.heard, shown.log, shown.position, shown.record
+    key = record.publisher, record.incarnation
+    if heard.closed.covers(log, at, at):
+        _denied(watch, diary, shown, "is not shown")
+    elif heard.awaited.covers(log, at, at) and not shown.late:  # it may be so in its order, but not where it was there
+        is_late = heard.held.covers(log, at, at) or at < heard.passed.get(log, 0)
+        if is_late:
+            _denied(watch, diary, shown, "is missing")
+    if shown.late:
+        is_behind = at <= heard.reached.get(log, 0) or record.sequence < heard.newest.get(key, 0)
+        if not is_behind and not _has_moved(world, key):
+            line = f"{shown.at_us / 1e6:.6f} s: {diary.owner} is shown it, marked late, from {_place(log, at)}"
+            what = (
+                f"{diary.owner} was shown {say_name(name_of(record))} as late, and nothing that comes after it before"
+            )
+            watch.broken(ORDER, what, *watch.told_of(name_of(record)), line, kind="late")
+    low, high = watch.stamps.get(name_of(record), (record.stamp, record.stamp))
+    watch.stamps[name_of(record)] = min(low, record.stamp), max(high, record.stamp)
+    heard.shown.add(log, at, at)
+    heard.pass_to(log, at)
+    heard.newest[key] = max(heard.newest.get(key, 0), record.sequence)
+
+
+def newest_unseen(watch: Watch, diary: Diary, matching: Matching, room: int) -> Matching:
+    """What is to be shown even to who lets things be dropped: the newest, with `latest` of each channel, and was not.
+
+    No more channels than so many are kept for it. Which is the newest, stamps say; where copies have several, it may be open.
+    """
+    groups: dict[str, list[tuple[int, int, Name, Entry]]] = {}
+    for name, entry in matching:
+        stamps = watch.stamps.get(name)
+        if stamps is not None:
+            groups.setdefault(entry.channel if diary.policy is SlowPolicy.LATEST else "", []).append(
+                (*stamps, name, entry)
+            )
+    unseen: Matching = []
+    for group in groups.values() if len(groups) <= room else ():
+        low, _, name, entry = max(group, key=lambda each: each[0])
+        is_newest = all(high < low or other == name for _, high, other, _ in group)
+        dies = entry.mortal or (entry.expires_us and watch.now_us() + SKEW_US > entry.expires_us)
+        if is_newest and entry.is_acknowledged and not entry.is_excused and not dies and name not in diary.seen:
+            unseen.append((name, entry))
+    return unseen
+
+
+def _place(log: LogId, position: int) -> str:
+    return f"{log.node.hex()[:8]}:{position}"
+
+
+def _say(diary: Diary, gap: fx.Missed) -> str:
+    places = str(gap.first) if gap.first == gap.last else f"{gap.first}..{gap.last}"
+    return f"{diary.owner} was told that {gap.log.node.hex()[:8]}:{places} is {gap.reason.value}"
+
+
+def _false(watch: Watch, diary: Diary, gap: fx.Missed, but: str, *witness: str) -> None:
+    line = f"{watch.now_us() / 1e6:.6f} s: {_say(diary, gap)} ({diary.policy.value})"
+    watch.broken(HONEST, f"{_say(diary, gap)}, {but}", *witness, line, kind=gap.reason.value)
+
+
+def _denied(watch: Watch, diary: Diary, shown: Shown, said: str) -> None:
+    """Something is shown that a gap had said would not be, or not in its order."""
+    at = shown.position
+    gap = next(gap for gap in diary.missed if gap.log == shown.log and gap.first <= at <= gap.last)
+    name = say_name(name_of(shown.record))
+    line = f"{shown.at_us / 1e6:.6f} s: {diary.owner} is shown {name}, from {_place(shown.log, at)}, not marked late"
+    told = f"before that: {_say(diary, gap)}"
+    what = f"{diary.owner} was told that {_place(shown.log, at)} {said}, and then shown it: {name}"
+    watch.broken(HONEST, what, *watch.told_of(name_of(shown.record)), told, line, kind="shown after all")
+
+
+def _rows(machine: Machine, gap: fx.Missed) -> Iterator[Row]:
+    """What an honest machine's disk holds of a gap."""
+    if machine.is_bad or machine.disk.kept is not None:
+        return
+    for first, row in machine.disk.image.rows.get(gap.log, {}).items():
+        if first <= gap.last and row.last >= gap.first and not row.damaged:
+            yield row
+
+
+def _living(world: World, diary: Diary, gap: fx.Missed) -> str:
+    """A message in a gap that concerns a subscription and lives by the world's clock, whatever the skew; empty if none."""
+    wall_ms = WALL_MS + (world.now_us + SKEW_US) // 1_000
+    for machine in world.machines.values():
+        for row in _rows(machine, gap):
+            if row.stripped or row.expires_ms <= wall_ms:
+                continue
+            batch = row.batch()
+            for position, record in enumerate(batch.records(), batch.first):
+                is_there = gap.first <= position <= gap.last and diary.matches(record.channel)
+                if is_there and record.expires_ms > wall_ms:
+                    return say_name(name_of(record))
+    return ""
+
+
+def _has_moved(world: World, key: tuple[str, int]) -> bool:
+    """Whether nodes know a publisher from two logs: they look at its name alone, and not at the channel."""
+    nodes = [machine.node for machine in world.machines.values() if machine.node is not None]
+    return any(key in node.holdings.names.movers for node in nodes)

@@ -1,0 +1,305 @@
+"""What is told beside messages is held against the world: each lie is found, and nothing is that an honest node may say."""
+
+from dataclasses import dataclass, replace
+
+import pytest
+
+from mesh.client.effects import Missed
+from mesh.clocks.vector import VersionVector
+from mesh.log.record import CONTENT_MASK
+from mesh.operations import GapReason, SlowPolicy
+from sim import telling
+from sim.checkers import SKEW_US, Watch
+from sim.diary import Diary, Entry, Shown, name_of
+from sim.network import Network
+from sim.units import MILLION
+from sim.workload import App
+from sim.world import Machine, World
+
+DROPPED, EXPIRED, MISSING, LOST = GapReason.DROPPED, GapReason.EXPIRED, GapReason.MISSING, GapReason.LOST
+
+
+@dataclass
+class Told:
+    """Three messages of one publisher in ana's log, which ben has too, and a diary that was shown nothing."""
+
+    world: World
+    watch: Watch
+    app: App
+    all: list[Shown]
+    diary: Diary
+
+    @property
+    def home(self) -> Machine:
+        return self.world.machines["ana"]
+
+    def show(self, number: int, *, late: bool = False) -> None:
+        telling.on_shown(self.watch, self.world, self.diary, replace(self.all[number], late=late))
+        self.diary.shown.append(self.all[number])
+
+    def miss(self, reason: GapReason, first: int = 0, last: int = 2) -> None:
+        log, may_fill = self.all[0].log, reason in (MISSING, LOST)
+        gap = Missed(1, log, self.all[first].position, self.all[last].position, reason, may_fill)
+        self.diary.missed.append(gap)
+        telling.on_missed(self.watch, self.world, self.home, self.diary, gap)
+
+    def broken(self) -> list[tuple[str, str]]:
+        """The promises that were broken, and how; names and places are left out."""
+        return [(breach.promise, breach.kind) for breach in self.watch.breaches]
+
+
+def told(policy: SlowPolicy = SlowPolicy.ALL, ttl_ms: int = 0) -> Told:
+    world = World(7, Network.even(delay_us=5_000))
+    world.add("ana", "eu"), world.add("ben", "us", ("ana",))
+    app, other = App(world, "app", ["ana"]), App(world, "other", ["ben"])
+    watch = Watch(lambda: world.now_us)
+    number = other.subscribe("#", cursor=VersionVector())
+    world.run(2)
+    app.watch = watch
+    for letter in b"abc":
+        app.publish("room/1", bytes([letter]), ttl_ms=ttl_ms)
+        world.run(0.5)
+    shown = other.diaries[number].shown
+    assert len(shown) == 3 and len({each.log for each in shown}) == 1
+    return Told(world, watch, app, shown, Diary(("room/+",), policy, owner="reader"))
+
+
+def test_what_is_shown_in_its_order_and_an_honest_gap_break_nothing() -> None:
+    found = told(ttl_ms=1_000)
+    found.show(0)
+    found.world.now_us += SKEW_US + MILLION
+    found.miss(EXPIRED, 1, 2)
+
+    assert found.broken() == []
+    assert found.watch.evaluated["honest about gaps"] == 1
+
+
+def test_nothing_is_dropped_for_who_wants_everything() -> None:
+    for policy in SlowPolicy:
+        found = told(policy)
+        found.miss(DROPPED)
+        honest = policy in (SlowPolicy.LATEST, SlowPolicy.DROP_OLDEST)
+        assert found.broken() == ([] if honest else [("honest about gaps", "dropped")]), policy
+
+
+def test_what_lives_has_not_expired() -> None:
+    found = told()
+
+    found.miss(EXPIRED)
+
+    (breach,) = found.watch.breaches
+    place = f"{found.all[0].log.node.hex()[:8]}:{found.all[0].position}..{found.all[2].position}"
+    name = f"app/{name_of(found.all[0].record)[1] % 10_000:04d}/1"
+    assert breach.about == f"reader was told that {place} is expired, and {name} lives"
+    assert breach.witness[-1].endswith(f"s: reader was told that {place} is expired (all)")
+
+
+@pytest.mark.parametrize("why", ["alone", "elsewhere", "skew", "gone"])
+def test_an_expiry_is_excused_where_nobody_could_know_better(why: str) -> None:
+    found = told(ttl_ms=60_000 if why == "skew" else 0)
+    if why == "alone":
+        found.home.began_wrong = True
+        assert found.home.node is not None
+        found.home.node.guard.offsets.clear()
+    elif why == "elsewhere":
+        found.diary.patterns = ("hall/+",)
+    elif why == "skew":
+        found.world.now_us += MILLION
+    else:
+        for machine in found.world.machines.values():
+            for row in machine.disk.rows.values():
+                row.stripped = True
+
+    found.miss(EXPIRED)
+
+    assert found.broken() == []
+
+
+def test_what_a_disk_has_is_not_lost() -> None:
+    found = told()
+
+    found.miss(LOST, 1, 1)
+
+    assert found.broken() == [("honest about gaps", "lost")]
+    assert found.watch.breaches[0].about.endswith("is lost, and ana ben has it")
+
+
+@pytest.mark.parametrize("why", ["bad", "lies", "rotten"])
+def test_what_only_a_bad_host_or_disk_has_may_be_lost(why: str) -> None:
+    found = told()
+    for machine in found.world.machines.values():
+        if why == "bad":
+            machine.is_bad = True
+        elif why == "lies":
+            machine.disk.lie()
+        else:
+            for log, first in machine.disk.rows:
+                machine.disk.corrupt(log, first)
+
+    found.miss(LOST)
+
+    assert found.broken() == []
+
+
+def test_no_gap_covers_what_was_shown_before() -> None:
+    found = told(SlowPolicy.LATEST)
+    found.show(1)
+
+    found.miss(DROPPED)
+
+    assert found.broken() == [("honest about gaps", "dropped")]
+    assert "is shown app/" in found.watch.breaches[0].witness[0]
+
+
+def test_what_a_gap_closed_is_not_shown_after_all() -> None:
+    found = told(SlowPolicy.LATEST)
+    found.miss(DROPPED, 0, 1)
+
+    found.show(1)
+    found.show(2)
+
+    assert found.broken() == [("honest about gaps", "shown after all")]
+    (published, gap, shown) = found.watch.breaches[0].witness
+    assert "app publishes app/" in published and "is dropped" in gap and "not marked late" in shown
+
+
+def test_a_node_that_has_a_message_does_not_say_that_it_misses_it_and_then_show_it() -> None:
+    found = told()
+    found.miss(MISSING, 0, 0)
+
+    found.show(0)
+
+    assert found.broken() == [("honest about gaps", "shown after all")]
+
+
+@pytest.mark.parametrize(("late", "is_behind"), [(True, True), (True, False), (False, False), (False, True)])
+def test_what_was_missing_comes_late_behind_what_came_meanwhile(*, late: bool, is_behind: bool) -> None:
+    found = told()
+    found.home.node = None  # so that it had nothing
+    found.miss(MISSING, 0, 0)
+    if is_behind:
+        found.show(1)
+
+    found.show(0, late=late)
+
+    assert found.broken() == ([("honest about gaps", "shown after all")] if is_behind and not late else [])
+
+
+def test_late_comes_only_what_is_behind_something() -> None:
+    found = told()
+
+    found.show(0, late=True)
+    found.show(2)
+    found.show(1, late=True)
+
+    assert found.broken() == [("in order", "late")]
+    assert "as late, and nothing that comes after it before" in found.watch.breaches[0].about
+    assert len(found.watch.breaches[0].witness) == 2
+
+
+def test_a_publisher_that_nodes_know_from_two_logs_may_be_late() -> None:
+    found = told()
+    record = found.all[0].record
+    assert found.home.node is not None
+    found.home.node.holdings.names.movers[record.publisher, record.incarnation] = {}
+
+    found.show(0, late=True)
+
+    assert found.broken() == []
+
+
+def test_who_begins_now_is_owed_what_is_published_from_then_on_and_only_once_it_stands() -> None:
+    found = told()
+    world = found.world
+    reader = App(world, "reader", ["ben"])
+    reader.watch = found.watch
+    diary = reader.diaries[reader.subscribe("room/+")]
+    matching = [(("app", 1, n), Entry("room/1", b"", at_us=world.now_us + n * MILLION)) for n in (0, 3)]
+
+    assert diary.from_now and not diary.whole and diary.owed_of(matching) == []
+    world.run(1)
+    assert 0 < diary.began_us < world.now_us and diary.heard.passed == {found.all[0].log: found.all[2].position}
+    assert diary.owed_of(matching) == matching[1:]
+    began_us = diary.began_us
+    reader.drop()
+    world.run(5)
+    assert reader.session is not None and diary.began_us == began_us
+    found.app.publish("room/1", b"d")
+    world.run(1)
+    assert [shown.record.payload for shown in diary.shown] == [b"d"] and found.broken() == []
+    whole = reader.diaries[reader.subscribe("room/+", cursor=VersionVector())]
+    assert whole.owed_of(matching) == matching
+
+
+def newest(found: Told, room: int = 9) -> list[int]:
+    matching = list(found.watch.ledger.items())
+    return [sequence for (_, _, sequence), _ in telling.newest_unseen(found.watch, found.diary, matching, room)]
+
+
+def seen_elsewhere(policy: SlowPolicy) -> Told:
+    """Somebody else was shown all three, of which the second is on a channel of its own."""
+    found = told(policy)
+    names = list(found.watch.ledger)
+    found.watch.ledger[names[1]].channel = "room/2"
+    for name, number in zip(names, (1, 2, 3), strict=True):
+        found.watch.stamps[name] = number, number
+    return found
+
+
+def test_the_newest_of_each_channel_is_owed_to_latest_and_the_newest_of_all_to_drop_oldest() -> None:
+    latest, oldest = seen_elsewhere(SlowPolicy.LATEST), seen_elsewhere(SlowPolicy.DROP_OLDEST)
+    assert (newest(latest), newest(oldest)) == ([3, 2], [3])
+    assert newest(latest, room=1) == []  # it may keep one, and of which channel nobody says
+    assert newest(oldest, room=1) == [3]
+
+    for found in (latest, oldest):
+        found.diary.seen[name_of(found.all[2].record)] = 1
+    assert (newest(latest), newest(oldest)) == ([2], [])
+
+
+@pytest.mark.parametrize("why", ["copies", "unacknowledged", "excused", "dying", "mortal", "unknown"])
+def test_which_is_the_newest_has_to_be_known_and_it_has_to_live(why: str) -> None:
+    found = seen_elsewhere(SlowPolicy.DROP_OLDEST)
+    name = name_of(found.all[2].record)
+    entry = found.watch.ledger[name]
+    if why == "copies":
+        found.watch.stamps["app", name[1], 2] = 2, 9
+    elif why == "unacknowledged":
+        entry.level = (0, 0)
+    elif why == "excused":
+        entry.disks_lost, entry.regions_lost = 1, ("eu",)
+    elif why == "dying":
+        entry.expires_us = found.world.now_us + SKEW_US - 1
+    elif why == "mortal":
+        entry.mortal = True
+    else:
+        found.watch.stamps.clear()
+
+    assert newest(found) == []
+
+
+def test_stamps_are_kept_of_all_copies_that_are_shown() -> None:
+    found = told()
+    found.show(0)
+    first = found.all[0]
+    low = first.record.stamp
+    found.all[1] = replace(found.all[1], record=first.record._replace(stamp=low + 5))
+
+    found.show(1)
+
+    assert found.watch.stamps == {name_of(first.record): (low, low + 5)}
+
+
+def test_one_message_in_eight_has_headers_and_a_content_type_and_they_are_shown_as_they_were_given() -> None:
+    found = told()
+    for number in range(80):
+        found.app.publish("room/1", b"%d" % number)
+    found.world.run(2)
+
+    ledger = found.app.ledger
+    dressed = [entry for entry in ledger.values() if entry.headers]
+    assert 5 <= len(dressed) <= 20 and len({entry.flags for entry in dressed}) > 3
+    assert len(found.all) == len(ledger) == 83
+    for shown in found.all:
+        entry = ledger[name_of(shown.record)]
+        assert (shown.record.headers, shown.record.flags & CONTENT_MASK) == (entry.headers, entry.flags)
