@@ -86,9 +86,15 @@ class Watch:
         """A promise is looked at."""
         self.evaluated[promise] = self.evaluated.get(promise, 0) + times
 
-    def told_of(self, name: Name) -> list[str]:
+    def publish_of(self, name: Name) -> list[str]:
         """That it was published, as a witness says it; nothing where it was not."""
         return [_published(name, self.ledger[name])] if name in self.ledger else []
+
+    def events_of(self, name: Name) -> list[str]:
+        """That it was published, and the level that its publisher was told, if any."""
+        entry = self.ledger.get(name)
+        told = [_told(name, entry)] if entry is not None and entry.is_acknowledged else []
+        return [*self.publish_of(name), *told]
 
     # --- as it goes --------------------------------------------------------------------------------------------------
 
@@ -153,12 +159,10 @@ class Watch:
             self.broken("nothing invented", what, _published(name, entry), line)
         elif not diary.matches(record.channel):
             self.broken("nothing invented", f"{record.channel} matches none of {diary.patterns}", line)
-        if entry.expires_us:
-            self.look("stays dead")
-            if shown.at_us > entry.expires_us + SKEW_US:
-                dead = f"{_second(entry.expires_us)}: it expires"
-                what = f"{say_name(name)} was shown to {diary.owner} after it had expired"
-                self.broken("stays dead", what, _published(name, entry), dead, line)
+        if entry.expires_us and shown.at_us > entry.expires_us + SKEW_US:
+            dead = f"{_second(entry.expires_us)}: it expires"
+            what = f"{say_name(name)} was shown to {diary.owner} after it had expired"
+            self.broken("stays dead", what, _published(name, entry), dead, line)
 
     def on_acknowledged(self, name: Name, entry: Entry, node: str, *, is_durable: bool) -> None:
         """A node acknowledges a message for the first time: it lies on its disk."""
@@ -179,6 +183,12 @@ class Watch:
             what = f"{say_name(name)} was acknowledged by {node} at {said}, and lies {there}"
             line = f"{_second(self.now_us())}: {name[0]} is told {said} by {node}"
             self.broken("durable before acknowledged", what, _published(name, entry), line)
+
+    def look_at_the_dead(self) -> None:
+        """The run ends: of what has expired by now, and of nothing else, it was seen whether it stays dead."""
+        dead = sum(0 < entry.expires_us <= self.now_us() for entry in self.ledger.values())
+        if dead:
+            self.look("stays dead", dead)
 
     # --- when all is quiet -------------------------------------------------------------------------------------------
 

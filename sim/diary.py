@@ -136,6 +136,8 @@ class Diary:
     began: bool = False
     whole: bool = True
     """It began at the beginning, and is owed everything."""
+    asked_us: int = -1
+    """When it was first asked for."""
     from_now: bool = False
     """It is owed what is published after it stood first, which was at `began_us`."""
     began_us: int = -1

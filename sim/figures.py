@@ -6,10 +6,11 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from mesh.types import pattern_matches
+from sim import proof
 from sim.diary import Diary, Ledger, name_of
 from sim.outcome import Figures, Outcome
 from sim.scenario.model import Guarantees
-from sim.units import say_us
+from sim.units import say_measured, say_us
 
 if TYPE_CHECKING:
     from sim.checkers import Watch
@@ -77,29 +78,32 @@ def measure(play: Play, outcome: Outcome) -> None:
 def judge(guarantees: Guarantees, outcome: Outcome, play: Play) -> None:
     """Hold the bounds of a scenario against its figures; a bound that is not kept is a broken promise of that name."""
     figures, watch = outcome.figures, play.watch
+    diaries = [diary for app in play.apps.values() for diary in app.diaries.values()]
     for name, bound in bounds_of(guarantees).items():
         found = getattr(figures, name)
         watch.look("bounds")
         if found > bound or found == -1:
-            shown, most = (say_us(found), say_us(int(bound))) if name.endswith("_us") else (found, bound)
-            _unbounded(watch, name.removesuffix("_us").replace("_", " "), found, shown, most)
+            shown, most = (say_measured(found), say_us(int(bound))) if name.endswith("_us") else (found, bound)
+            proved = proof.of_time(name, watch, diaries)
+            _unbounded(watch, name.removesuffix("_us").replace("_", " "), found, shown, most, proved)
     for pattern, most_us in guarantees.slowest_on.items():
         watch.look("bounds")
-        slowest_us = slowest_on(pattern, watch.ledger, [d for app in play.apps.values() for d in app.diaries.values()])
+        slowest_us = slowest_on(pattern, watch.ledger, diaries)
         if slowest_us > most_us or slowest_us == -1:
-            _unbounded(watch, f"slowest on {pattern}", slowest_us, say_us(slowest_us), say_us(most_us))
+            proved = proof.slowest_shown(watch, diaries, pattern)
+            _unbounded(watch, f"slowest on {pattern}", slowest_us, say_measured(slowest_us), say_us(most_us), proved)
     for label in guarantees.see:
         watch.look("bounds")
         if not play.world.coverage.get(label):
             watch.broken("bounds", f"{label} never happened, so this run proves nothing", kind=f"see {label}")
 
 
-def _unbounded(watch: Watch, what: str, found: float, shown: object, most: object) -> None:
+def _unbounded(watch: Watch, what: str, found: float, shown: object, most: object, proved: list[str]) -> None:
     """A bound is not kept; or nothing was measured, which proves nothing, and is another failure."""
     if found == -1:
         watch.broken("bounds", f"nothing was measured of {what}, which must be at most {most}", kind=f"no {what}")
     else:
-        watch.broken("bounds", f"{what} is {shown}, and must be at most {most}", kind=what)
+        watch.broken("bounds", f"{what} is {shown}, and must be at most {most}", *proved, kind=what)
 
 
 def slowest_on(pattern: str, ledger: Ledger, diaries: Iterable[Diary]) -> int:

@@ -37,7 +37,8 @@ def _stated(scenario: Scenario) -> Iterator[str]:
     yield from (promise for promise in PROMISES if promise not in CONDITIONAL)
     yield "quiet"
     published = [event.publish for event in scenario.timeline if event.publish is not None]
-    if any(work.ttl for work in scenario.workload) or any(each.ttl for each in published):
+    lives = [ttl for ttl in (*(w.ttl for w in scenario.workload), *(each.ttl for each in published)) if ttl]
+    if lives and min(lives) <= scenario.duration:  # else nothing dies while it is played
         yield "stays dead"
     if scenario.guarantees.isolated:
         yield "isolated"

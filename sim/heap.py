@@ -10,7 +10,7 @@ could go on unseen. Then *quiet*: a converged mesh says nothing but heartbeats.
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -24,6 +24,7 @@ from mesh.codes import Code
 from mesh.crypto import Suite
 from mesh.errors import MeshError
 from mesh.operations import SlowPolicy
+from sim import proof
 from sim.checkers import SKEW_US, Watch, places_in
 from sim.contract import budget, convergence_us, parts
 from sim.diary import Diary, Matching, Name
@@ -154,6 +155,7 @@ class Play:
                 self._crashed(error)
         if self.scenario.guarantees.isolated and self.watch.evaluated.get("converges"):  # it came to its end
             self._hold_isolated()
+        self.watch.look_at_the_dead()
         outcome.breaches = self.watch.breaches
         outcome.evaluated = self.watch.evaluated
         outcome.coverage = world.coverage
@@ -306,15 +308,7 @@ class Play:
 
     def _unfinished(self) -> list[str]:
         """What clients of the core still wait for, and could have."""
-        waiting = []
-        regions = {self.cast.nodes[name].region for name in self.core}
-        for app in self._members():
-            waiting += [
-                f"{app.name} waits for the receipt of {sequence}"
-                for sequence, held in app.waiting()
-                if held.copies <= len(self.core) and held.regions <= len(regions)
-            ]
-            waiting += [f"{app.name} has not begun" for diary in app.diaries.values() if not diary.began]
+        waiting = [line for line, _ in self._unserved()]
         for diary, matching in self._whole():
             if diary.policy is SlowPolicy.ALL:
                 waiting += self._unseen(diary, matching)
@@ -323,6 +317,19 @@ class Play:
             scratch = Watch(self.watch.now_us, self.watch.ledger)
             scratch.honest_about_gaps(diary, places_in(self.world), self._is_owed, matching)
             waiting += [breach.about for breach in scratch.breaches[:1]]
+        return waiting
+
+    def _unserved(self) -> list[tuple[str, Callable[[], list[str]]]]:
+        """Receipts and beginnings that clients of the core wait for, though it could give them; and what proves each."""
+        regions = {self.cast.nodes[name].region for name in self.core}
+        waiting: list[tuple[str, Callable[[], list[str]]]] = []
+        for app in self._members():
+            for sequence, held in app.waiting():
+                if held.copies <= len(self.core) and held.regions <= len(regions):
+                    line = f"{app.name} waits for the receipt of {sequence}"
+                    waiting.append((line, partial(proof.of_receipt, app, sequence, self.watch)))
+            late = [diary for diary in app.diaries.values() if not diary.began]
+            waiting += [(f"{app.name} has not begun", partial(proof.of_beginning, app, diary)) for diary in late]
         return waiting
 
     def _whole(self) -> list[tuple[Diary, Matching]]:
@@ -358,7 +365,9 @@ class Play:
         for name, machine in self.world.machines.items():
             if name not in wrong and machine.node is not None and machine.node.clock.runs_ahead(wall_ms):
                 ahead_s = stamp_ms(machine.node.clock.high) / 1_000 - wall_ms / 1_000
-                self.watch.broken("invariants", f"{name}'s clock was dragged {ahead_s:.0f} s ahead by another's")
+                what = f"{name}'s clock was dragged {ahead_s:.0f} s ahead by another's"
+                turned = [line for line in self.stage.story if "clock" in line.split()[1:]]
+                self.watch.broken("invariants", what, *turned[:4], f"{self.world.now_us / 1e6:.6f} s: {what}")
 
     def _nobody_honest_is_hung_up_on(self) -> None:
         """Where no member has gone bad, no node finds fault with what another says; and two nodes end with one link."""
@@ -366,7 +375,8 @@ class Play:
         if not any(label.startswith("hostile/") for label in coverage):
             for code in FAULTS_OF_PEERS:
                 if coverage.get(f"hangup/{code}"):
-                    self.watch.broken("invariants", f"an honest node was hung up on: {code} {code.name}")
+                    what = f"an honest node was hung up on: {code} {code.name}"
+                    self.watch.broken("invariants", what, *self.world.links.hung_up.get(code, ()))
         for name in self.core:
             pipes = self.world.machines[name].links.values()
             ends = [pipe.target.name for pipe in pipes if pipe.target_link in pipe.target.links]
@@ -382,11 +392,9 @@ class Play:
             after = "never" if figures.converged_us < 0 else f"only after {figures.converged_us / 1e6:.2f} s"
             what = f"{core} had equal digests {after}; the bound is {figures.bound_us / 1e6:.2f} s"
             watch.broken("converges", what, *self.stage.story[-4:])
-        for line in self._unfinished():
-            if "receipt" in line or "begun" in line:
-                watch.broken(
-                    "available", f"{line}, though the core has been well for {CLIENTS_US // MILLION} s and more"
-                )
+        for line, prove in self._unserved():
+            what = f"{line}, though the core has been well for {CLIENTS_US // MILLION} s and more"
+            watch.broken("available", what, *prove())
         for diary, matching in self._whole():
             if diary.policy in (SlowPolicy.ALL, SlowPolicy.DISCONNECT):
                 watch.nothing_lost(diary, partial(self._is_owed_to, diary), matching)
@@ -419,20 +427,22 @@ class Play:
         world = self.world
         world.run_to(world.now_us + CALM_US)
         before = dict(world.coverage)
-        world.run_to(world.now_us + QUIET_US)
+        with proof.overheard(world, BUSY) as last:
+            world.run_to(world.now_us + QUIET_US)
         sent = {
             kind: count - before.get(kind, 0) for kind, count in world.coverage.items() if kind.startswith("frame/")
         }
         outcome.figures.idle_frames = sum(sent.values()) / len(self.core) / (QUIET_US / MILLION)
         busy = {kind: count for kind, count in sent.items() if count and kind.removeprefix("frame/") in BUSY}
-        self.watch.look("quiet")
         self._nobody_honest_is_hung_up_on()
         self._no_clock_was_dragged()
-        if busy and outcome.figures.converged_us >= 0 and not self._unfinished():
+        if outcome.figures.converged_us < 0 or self._unfinished():
+            return  # it has something to do
+        self.watch.look("quiet")
+        if busy:
             said = ", ".join(f"{count} {kind.removeprefix('frame/')}" for kind, count in sorted(busy.items()))
-            self.watch.broken(
-                "quiet", f"a converged mesh with nothing to do sent {said} within {QUIET_US // MILLION} s"
-            )
+            what = f"a converged mesh with nothing to do sent {said} within {QUIET_US // MILLION} s"
+            self.watch.broken("quiet", what, *last)
 
 
 @contextmanager

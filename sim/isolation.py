@@ -20,7 +20,7 @@ from sim.scenario.cast import Cast
 from sim.scenario.events import Event
 from sim.scenario.plan import Step
 from sim.stage import say_event
-from sim.units import say_us
+from sim.units import say_measured
 
 FAR_PER_CENT = 120
 NEAR_PER_CENT = 200
@@ -145,7 +145,8 @@ def hold(watch: Watch, cast: Cast, steps: list[Step], books: Books, calm: Books)
             if moved_us > still_us * per_cent // 100 + GRAIN_US:
                 watch.broken(
                     "isolated",
-                    f"p99 of {what} of {group} clients is {say_us(moved_us)}, and {say_us(still_us)} without the faults",
+                    f"p99 of {what} of {group} clients is {say_measured(moved_us)}, "
+                    f"and {say_measured(still_us)} without the faults",
                     *(say_event(step) for step in faults[:4] if isinstance(step, Event)),
                     kind=f"{what} of {group}",
                 )

@@ -80,6 +80,9 @@ class Pipe:
     Of each, how many bytes have not left yet."""
 
 
+HUNG_UP_MAX = 3
+
+
 class Links:
     """All links of a world."""
 
@@ -88,6 +91,8 @@ class Links:
         self.world = world
         self.network = network
         self.dials = 0
+        self.hung_up: dict[str, list[str]] = {}
+        """The first that were closed for each reason: when, and by whom."""
         self.idle_us = IDLE_US
         self.bend: Callable[[Machine, LinkId, Frame], Frame] | None = None
         """What a node hears in place of a frame; for members gone bad, whose hosts stand between."""
@@ -264,6 +269,9 @@ class Links:
         pipe = machine.links.pop(link, None)
         if pipe is None:
             return
+        lines = self.hung_up.setdefault(why, [])
+        if len(lines) < HUNG_UP_MAX:
+            lines.append(f"{self.world.now_us / 1e6:.6f} s: {machine.name} hangs up on {pipe.target.name}: {why}")
         self.world.hear(machine, LinkDown(link, why))
         lost = silent or pipe.path.stands
         delay_us = self.idle_us if lost else pipe.path.delay.base_us

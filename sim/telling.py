@@ -75,7 +75,7 @@ def on_shown(watch: Watch, world: World, diary: Diary, shown: Shown) -> None:
             what = (
                 f"{diary.owner} was shown {say_name(name_of(record))} as late, and nothing that comes after it before"
             )
-            watch.broken(ORDER, what, *watch.told_of(name_of(record)), line, kind="late")
+            watch.broken(ORDER, what, *watch.publish_of(name_of(record)), line, kind="late")
     low, high = watch.stamps.get(name_of(record), (record.stamp, record.stamp))
     watch.stamps[name_of(record)] = min(low, record.stamp), max(high, record.stamp)
     heard.shown.add(log, at, at)
@@ -127,7 +127,7 @@ def _denied(watch: Watch, diary: Diary, shown: Shown, said: str) -> None:
     line = f"{shown.at_us / 1e6:.6f} s: {diary.owner} is shown {name}, from {_place(shown.log, at)}, not marked late"
     told = f"before that: {_say(diary, gap)}"
     what = f"{diary.owner} was told that {_place(shown.log, at)} {said}, and then shown it: {name}"
-    watch.broken(HONEST, what, *watch.told_of(name_of(shown.record)), told, line, kind="shown after all")
+    watch.broken(HONEST, what, *watch.publish_of(name_of(shown.record)), told, line, kind="shown after all")
 
 
 def _rows(machine: Machine, gap: fx.Missed) -> Iterator[Row]:

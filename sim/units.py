@@ -89,6 +89,14 @@ def say_us(us: int) -> str:
     return f"{us}us" if us else "0s"
 
 
+def say_measured(us: int) -> str:
+    """A time that was measured, as a person reads it: to a hundredth of the unit that fits it."""
+    for unit, factor in (("s", 1_000_000), ("ms", 1_000)):
+        if us >= factor:
+            return f"{us / factor:.2f} {unit}"
+    return f"{us} us"
+
+
 def say_ppm(ppm: int) -> str:
     """A share as a person reads it, exactly."""
     return f"{Decimal(ppm) / 10_000:f}%"

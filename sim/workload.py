@@ -124,7 +124,8 @@ class App:
         number, effects = self.client.subscribe(patterns, cursor=cursor, since_ms=since_ms, policy=policy)
         whole = cursor is not None and not len(cursor)
         from_now = cursor is None and since_ms is None
-        self.diaries[number] = Diary(patterns, policy, whole=whole, from_now=from_now, owner=self.name)
+        diary = self.diaries[number] = Diary(patterns, policy, whole=whole, from_now=from_now, owner=self.name)
+        diary.asked_us = self.world.now_us
         self._run(effects)
         return number
 

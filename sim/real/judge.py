@@ -14,8 +14,9 @@ from sim.checkers import SKEW_US, Watch
 from sim.diary import Diary, Matching, Name
 from sim.figures import bounds_of, measure_books
 from sim.outcome import Outcome
+from sim.proof import of_time
 from sim.real.apps import App
-from sim.units import MILLION, say_us
+from sim.units import MILLION, say_measured, say_us
 
 SLACK_US = 1_500_000
 SLACK_TIMES = 2
@@ -96,11 +97,12 @@ def judge(outcome: Outcome, watch: Watch, apps: Mapping[str, App], stores: Store
             watch.nothing_lost(diary, matching=matching)
         watch.honest_about_gaps(diary, stores.places, matching=matching)
     measure_books(figures, watch.ledger, diaries)
-    _bounds(outcome, watch)
+    _bounds(outcome, watch, diaries)
+    watch.look_at_the_dead()
     outcome.breaches, outcome.evaluated = watch.breaches, watch.evaluated
 
 
-def _bounds(outcome: Outcome, watch: Watch) -> None:
+def _bounds(outcome: Outcome, watch: Watch, diaries: list[Diary]) -> None:
     """The scenario's own bounds on time, and what it must have seen."""
     guarantees = outcome.scenario.guarantees
     for name, bound in bounds_of(guarantees).items():
@@ -109,10 +111,8 @@ def _bounds(outcome: Outcome, watch: Watch) -> None:
         found, most = getattr(outcome.figures, name), slack_us(int(bound))
         watch.look("bounds")
         if found > most or found == -1:
-            said = (
-                f"{name.removesuffix('_us').replace('_', ' ')} is {say_us(found)}, and must be at most {say_us(most)}"
-            )
-            watch.broken("bounds", f"{said} ({say_us(int(bound))} with slack)")
+            said = f"{name.removesuffix('_us').replace('_', ' ')} is {say_measured(found)}, and must be at most {say_us(most)}"
+            watch.broken("bounds", f"{said} ({say_us(int(bound))} with slack)", *of_time(name, watch, diaries))
     for label in guarantees.see:
         if label.startswith(SEEN_HERE):
             watch.look("bounds")

@@ -222,6 +222,7 @@ def test_every_promise_that_is_stated_has_a_gate() -> None:
     assert Tally(scenario()).gates().keys() >= always
     assert stated() == set()
     assert stated(workload=[{"ttl": "1s"}]) == {"promise/stays dead"}
+    assert stated(workload=[{"ttl": "1h"}]) == set()
     publish = {"client": ["app-1"], "channel": "room/1", "ttl": "1s"}
     assert stated(timeline=[{"at": "1s", "publish": publish}]) == {"promise/stays dead"}
     assert stated(guarantees={"dials": 5}) == {"promise/bounds"}
