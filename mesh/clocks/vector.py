@@ -292,7 +292,7 @@ class VersionVector:
 
 def once(ranges: tuple[tuple[LogId, int, int], ...]) -> Sequence[tuple[LogId, int, int]]:
     """The same positions in the same order, each once: who names one again and again in a frame is heard once."""
-    if len(ranges) < 2:
+    if len(ranges) < 2 or len({log for log, _, _ in ranges}) == len(ranges):  # as nearly always: each of another log
         return ranges
     seen, found = VersionVector(), []
     for log, first, last in ranges:

@@ -127,7 +127,8 @@ class Serving:
         refused: list[tuple[LogId, int, int]] = []
         sent: list[Outcome] = []
         fresh_ms = self.graft_fresh_ms if isinstance(frame, Graft) else self.want_fresh_ms
-        for log, first, last in once(frame.ranges[:RANGES_MAX]):
+        ranges = frame.ranges
+        for log, first, last in ranges if len(ranges) == 1 else once(ranges[:RANGES_MAX]):
             held = self.holdings.received_of(log)
             missing += [(log, lo, hi) for lo, hi in held.missing(first, last)]
             for lo, hi in debt.fresh(log, held.within(first, last)):
@@ -141,8 +142,11 @@ class Serving:
                     continue
                 asked.is_new = lane is Lane.LIVE
                 debt.put(asked)
+        sent += self._serve(peer, debt, wall_ms)
+        if not (missing or refused):
+            return sent
         busy = [Send((link,), Busy(page, self.busy_retry_ms)) for page in _pages(refused)]
-        return [*_not_found(link, missing), *busy, *sent, *self._serve(peer, debt, wall_ms)]
+        return [*_not_found(link, missing), *busy, *sent]
 
     def behind(self, link: LinkId) -> list[Outcome] | None:
         """Have `Served` told when all that a peer has asked for has left, which may be now.

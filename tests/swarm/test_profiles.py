@@ -14,7 +14,7 @@ FULL = bool(os.environ.get("GOSSAMER_FULL"))
 SEEDS = (
     {"swarm": 5_000, "hostile": 1_000, "hostile-sparse": 1_000, "clocks": 500, "mortal": 500}
     if FULL
-    else {"swarm": 120, "hostile": 40, "hostile-sparse": 24, "clocks": 12, "mortal": 12}
+    else {"swarm": 90, "hostile": 30, "hostile-sparse": 16, "clocks": 12, "mortal": 12}
 )
 
 

@@ -249,9 +249,9 @@ class Tail:
         outcomes: list[Outcome] = []
         for reader in self.readers.values():
             told = reader.extra if reader.cursor is None else reader.cursor
-            if not told.covers(log, first, last):
-                reader.told_missing.add(log, first, last)
-                outcomes.append(self._gap(reader, log, first, last, self._why_missing(log, first, last)))
+            for lo, hi in told.get(log).missing(first, last):  # a part may have been shown before its row was lost
+                reader.told_missing.add(log, lo, hi)
+                outcomes.append(self._gap(reader, log, lo, hi, self._why_missing(log, lo, hi)))
         return outcomes
 
     def _why_missing(self, log: LogId, first: int, last: int) -> GapReason:

@@ -80,6 +80,19 @@ def test_a_hole_that_somebody_only_says_to_fill_is_told_after_an_hour_in_which_n
     assert desk.delivery.claimed == {LOG: (5, 3_689_999_000)}
 
 
+def test_of_a_hole_only_what_a_reader_was_not_shown_is_told_to_it() -> None:
+    desk, batches = Desk(), written(5)
+    desk.subscribe()
+    desk.store(batches[0], batches[4])
+    desk.settle()
+    (reader,) = desk.delivery.readers.values()
+    (reader.extra if reader.cursor is None else reader.cursor).add(LOG, 3, 3)
+
+    told = desk.delivery.on_hole_timer(LOG, at(30_000))
+
+    assert told[:2] == [gap(2, 2, GapReason.MISSING), gap(4, 4, GapReason.MISSING)]
+
+
 def test_holes_that_began_together_are_given_up_together() -> None:
     desk, batches = Desk(), written(7)
     desk.subscribe()
