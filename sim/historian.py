@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from mesh.clocks.vector import VersionVector
@@ -105,7 +106,7 @@ class Historian:
         self.watch.look("available")
         for number in range(1, PAGES_MAX + 1):
             app.ask(request)
-            if not self.world.run_until(lambda due=number: len(app.pages) == due, ANSWER_S):  # type: ignore[misc]
+            if not self.world.run_until(partial(_has_pages, app, number), ANSWER_S):
                 self.watch.broken("available", f"{node} did not show page {number} of its history within {ANSWER_S} s")
                 return None
             page = app.pages[-1]
@@ -171,3 +172,7 @@ class Historian:
             return entry is not None and 0 < entry.expires_us < soon_us
 
         return [row for row in reading.rows if not dies(row)]
+
+
+def _has_pages(app: App, number: int) -> bool:
+    return len(app.pages) == number

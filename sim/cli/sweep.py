@@ -27,6 +27,7 @@ from sim.cli.stopping import stopped
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
+    from sim.scenario.model import Scenario
     from sim.seeds import Seeds
     from sim.sweep import Tally
 
@@ -97,14 +98,7 @@ def sweep(
     from sim.sweep import merge as judge
     from sim.sweep import sweep as play
 
-    if (scenario is None) == (profile is None):
-        raise click.UsageError("Give a scenario or --profile, and not both.")
-    name = scenario or profile or ""
-    path, what = scenario_of(name)
-    if profile is not None and (what.random is None or what.number is not None):
-        raise click.BadParameter(
-            f"{profile!r} is no profile, but a story: give it without --profile", param_hint="--profile"
-        )
+    name, path, what = _asked_for(scenario, profile)
     check_apart({"--journal": journal, "--junit": junit, "--report": report}, [*inputs_of(path, what), *merge])
     without = known_safeguards(without)
     numbers = _numbers(SEEDS if seeds is None else seeds, shard)
@@ -134,6 +128,19 @@ def sweep(
 
         write_sweep(tally, report, command, gates=not no_gates)
     raise SystemExit(_status(tally, shut))
+
+
+def _asked_for(scenario: str | None, profile: str | None) -> tuple[str, Path, Scenario]:
+    """The name that was given, and the file of it. Raises `click.UsageError`."""
+    if (scenario is None) == (profile is None):
+        raise click.UsageError("Give a scenario or --profile, and not both.")
+    name = scenario or profile or ""
+    path, what = scenario_of(name)
+    if profile is not None and (what.random is None or what.number is not None):
+        raise click.BadParameter(
+            f"{profile!r} is no profile, but a story: give it without --profile", param_hint="--profile"
+        )
+    return name, path, what
 
 
 def _status(tally: Tally, shut: list[str]) -> int:
