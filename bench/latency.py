@@ -5,20 +5,24 @@ process each time, beside a `gossamer sub` that runs.
 """
 
 import asyncio
+import socket
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.systems import free_port
+from nodes.ports import Ports
 from nodes.sdk.client import connect
 from nodes.sdk.messages import Message
 
 COMMAND = [sys.executable, "-m", "bench.command"]
 START_S = 20.0
+GATEWAYS = 3
+"""Of `gossamer dev`, whose ports count up."""
 
 
 @dataclass(frozen=True)
@@ -39,8 +43,8 @@ def summary(seconds: list[float]) -> Latency:
 
 async def publish_to_line(count: int) -> Latency:
     """From the call of `publish` at one node to the message at another's subscriber."""
-    port = free_port()
-    with tempfile.TemporaryDirectory(prefix="gossamer-bench-") as folder:
+    with tempfile.TemporaryDirectory(prefix="gossamer-bench-") as folder, closing(Ports()) as ports:
+        port = ports.draw(socket.SOCK_STREAM, count=GATEWAYS)
         process = await asyncio.create_subprocess_exec(
             *COMMAND, "dev", "--port", str(port), "--data", folder, stdout=asyncio.subprocess.PIPE
         )
@@ -82,8 +86,8 @@ def command_help(count: int) -> Latency:
 
 async def enter_to_line(count: int) -> Latency:
     """From the start of `gossamer pub` to the line that `gossamer sub` prints."""
-    port = free_port()
-    with tempfile.TemporaryDirectory(prefix="gossamer-bench-") as folder:
+    with tempfile.TemporaryDirectory(prefix="gossamer-bench-") as folder, closing(Ports()) as ports:
+        port = ports.draw(socket.SOCK_STREAM, count=GATEWAYS)
         process = await asyncio.create_subprocess_exec(
             *COMMAND, "dev", "--port", str(port), "--data", str(Path(folder) / "mesh"), stdout=asyncio.subprocess.PIPE
         )

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from nodes.ports import Ports
 from nodes.processes import LocalMesh
 
 REGIONS = ("eu", "us", "ap")
@@ -21,13 +22,6 @@ class Cluster:
 
     urls: list[str]
     pids: list[int]
-
-
-def free_port() -> int:
-    """A TCP port that nobody has now."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
 
 
 @contextlib.asynccontextmanager
@@ -53,7 +47,9 @@ async def jetstream() -> AsyncIterator[Cluster]:
     from nats.js.api import StorageType, StreamConfig
 
     folder = Path(tempfile.mkdtemp(prefix="jetstream-bench-"))
-    clients, routes = [free_port() for _ in REGIONS], [free_port() for _ in REGIONS]
+    ports = Ports()
+    clients = [ports.draw(socket.SOCK_STREAM) for _ in REGIONS]
+    routes = [ports.draw(socket.SOCK_STREAM) for _ in REGIONS]
     servers: list[asyncio.subprocess.Process] = []
     try:
         for index, region in enumerate(REGIONS):
@@ -86,4 +82,5 @@ async def jetstream() -> AsyncIterator[Cluster]:
             with contextlib.suppress(ProcessLookupError):
                 server.terminate()
             await server.wait()
+        ports.close()
         shutil.rmtree(folder, ignore_errors=True)

@@ -7,19 +7,24 @@ import contextlib
 import json
 import os
 import signal
+import socket
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from mesh.codes import EXPLANATIONS, Code
 from mesh.errors import HostError
+from mesh.types import Address
+from nodes.ports import LOOPBACK, Ports
 
 READY_S = 20.0
 STOP_S = 6.0
+STARTS_MAX = 3
+"""A stranger who listens at a number that was just free is rare; three in a row are a fault of ours."""
 TICKET_LIFE_MS = 3_600_000
 PDEATHSIG_CODE = "from nodes.processes import run_child; run_child()"
 
@@ -73,12 +78,38 @@ class NodeProcess:
         self.ready = json.loads(line)
         return self.ready
 
+    async def start_at(
+        self, ports: Ports, tell: Callable[[Address, Address], object] = lambda _listen, _gateway: None
+    ) -> dict[str, Any]:
+        """Start it at ports that are held for it, and at others if somebody listens there by now. Raises `HostError`.
+
+        Where it will listen, and where its gateway will, is told before it starts.
+        """
+        starts = 0
+        while True:
+            listen, gateway = (Address(LOOPBACK, ports.draw(kind)) for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM))
+            self._place("--listen", str(listen))
+            self._place("--gateway", str(gateway))
+            tell(listen, gateway)
+            try:
+                return await self.start()
+            except HostError as error:
+                starts += 1
+                if error.code != Code.PORT_TAKEN or starts == STARTS_MAX:
+                    raise
+
     async def restart(self) -> dict[str, Any]:
         """Start it again, at the addresses that it had. Raises `HostError`."""
         for flag, key in (("--listen", "listen"), ("--gateway", "gateway")):
-            if self.ready.get(key) and flag in self.arguments:
-                self.arguments[self.arguments.index(flag) + 1] = self.ready[key].rpartition("/")[2]
+            if self.ready.get(key):
+                self._place(flag, self.ready[key].rpartition("/")[2])
         return await self.start()
+
+    def _place(self, flag: str, address: str) -> None:
+        if flag in self.arguments:
+            self.arguments[self.arguments.index(flag) + 1] = address
+        else:
+            self.arguments += [flag, address]
 
     @property
     def pid(self) -> int:
@@ -146,6 +177,7 @@ class LocalMesh:
 
         self.folder = folder
         self.nodes: list[NodeProcess] = []
+        self.ports = Ports()
         if not (folder / "mesh" / MESH_KEY).exists():
             create_mesh(folder / "mesh", label)
         wall_ms = time.time_ns() // 1_000_000
@@ -156,23 +188,31 @@ class LocalMesh:
         name: str,
         region: str,
         *,
-        gateway: str = "127.0.0.1:0",
+        gateway: str = "",
         environment: Mapping[str, str] | None = None,
         launcher: str = PDEATHSIG_CODE,
     ) -> NodeProcess:
-        """Start a node, whose data and log are in the folder under its name. Raises `HostError`."""
-        arguments = ["--data", str(self.folder / name), "--region", region, "--listen", "127.0.0.1:0"]
-        arguments += ["--gateway", gateway, "--no-mdns", "--join", self.ticket]
+        """Start a node, whose data and log are in the folder under its name. Raises `HostError`.
+
+        Without a gateway given it listens at ports that stay its own while it is killed and started again.
+        """
+        arguments = ["--data", str(self.folder / name), "--region", region, "--no-mdns", "--join", self.ticket]
         for other in self.nodes:
             arguments += ["--seed", other.ready["listen"]]
         node = NodeProcess(name, arguments, environment or {}, self.folder / f"{name}.log", launcher)
         self.nodes.append(node)
-        await node.start()
+        if gateway:
+            node.arguments += ["--listen", f"{LOOPBACK}:0", "--gateway", gateway]
+            await node.start()
+        else:
+            await node.start_at(self.ports)
         return node
 
     async def stop(self) -> list[int]:
         """End all nodes in good order; their exit statuses."""
-        return list(await asyncio.gather(*(node.stop() for node in self.nodes)))
+        statuses = await asyncio.gather(*(node.stop() for node in self.nodes))
+        self.ports.close()
+        return list(statuses)
 
 
 def run_child() -> None:

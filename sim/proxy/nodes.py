@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-import socket
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from mesh.errors import HostError
 from mesh.io.keys import create_mesh, make_ticket
 from mesh.rng import Rng
 from mesh.types import Address
+from nodes.ports import Ports
 from nodes.processes import PDEATHSIG_CODE, NodeProcess
 from nodes.sdk import connect
 from sim.proxy.path import Link, Weather
@@ -26,20 +27,11 @@ from sim.proxy.tcp import TcpProxy
 from sim.proxy.udp import UdpProxy
 
 TICKET_LIFE_MS = 3_600_000
-LOOPBACK = "127.0.0.1"
 ASK_S = 3.0
 LINKED_S = 15.0
 CREDIT_S = 0.3
 """A long round trip: the first credit of a link that stands is still on its way."""
 POLL_S = 0.05
-
-
-def free_port(kind: socket.SocketKind) -> int:
-    """A port that nobody has now: nodes are told theirs before they start, so that the proxies know whose it is."""
-    with socket.socket(socket.AF_INET, kind) as sock:
-        sock.bind((LOOPBACK, 0))
-        port: int = sock.getsockname()[1]
-        return port
 
 
 def _list(value: object) -> list[object]:
@@ -63,6 +55,7 @@ class ProxiedNodes:
         self.regions = dict(regions)
         self.nodes: dict[str, NodeProcess] = {}
         self.gateways: dict[str, TcpProxy] = {}
+        self.ports = Ports()
         self._weather = weather
         self._rng = rng
         self._program = program
@@ -79,12 +72,29 @@ class ProxiedNodes:
         regions = tuple(dict.fromkeys(self.regions.values()))
         ticket = make_ticket(self.folder / "mesh", now_ms, regions=regions, seeds=(), life_ms=TICKET_LIFE_MS).text()
         for name in self.regions:
-            self.gateways[name] = await TcpProxy.open(Address(LOOPBACK, free_port(socket.SOCK_STREAM)))
-            mesh.place(name, Address(LOOPBACK, free_port(socket.SOCK_DGRAM)))
+            self.gateways[name] = await TcpProxy.open()
             self.nodes[name] = self._node(name, ticket)
-        await asyncio.gather(*(node.start() for node in self.nodes.values()))
+        await self._start()
         await asyncio.gather(*(self._linked(name) for name in self.regions))
         await asyncio.sleep(CREDIT_S)
+
+    async def _start(self) -> None:
+        """Start every node. Who fails ends the others' trying: nobody starts anything once we are closed."""
+        starting = [
+            asyncio.ensure_future(node.start_at(self.ports, partial(self._place, name)))
+            for name, node in self.nodes.items()
+        ]
+        try:
+            await asyncio.gather(*starting)
+        finally:
+            for task in starting:
+                task.cancel()
+            await asyncio.gather(*starting, return_exceptions=True)
+
+    def _place(self, name: str, listen: Address, gateway: Address) -> None:
+        """Proxies know whose address is whose before a node speaks."""
+        self.mesh.place(name, listen)
+        self.gateways[name].target = gateway
 
     async def _linked(self, name: str) -> None:
         """Wait until a node is linked to every other. Raises `HostError` if that takes too long."""
@@ -99,8 +109,7 @@ class ProxiedNodes:
     def _node(self, name: str, ticket: str) -> NodeProcess:
         mesh, gateway = self.mesh, self.gateways[name]
         arguments = ["--data", str(self.folder / name), "--region", self.regions[name], "--no-mdns", "--join", ticket]
-        arguments += ["--listen", str(mesh.home(name)), "--advertise", str(mesh.address(name))]
-        arguments += ["--gateway", str(gateway.target)]
+        arguments += ["--advertise", str(mesh.address(name))]
         for other in self.regions:
             if other != name:
                 arguments += ["--seed", str(mesh.address(other))]
@@ -142,6 +151,7 @@ class ProxiedNodes:
             await gateway.close()
         if self._mesh is not None:
             self._mesh.close()
+        self.ports.close()
         return [f"{node.name} (status {status})" for node, status in zip(nodes, statuses, strict=True) if status]
 
 

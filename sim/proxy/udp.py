@@ -84,10 +84,6 @@ class UdpProxy:
         self._homes[name] = home
         self._names_by_port[home.port] = name
 
-    def home(self, name: str) -> Address:
-        """Where a node really listens, as `place` was told."""
-        return self._homes[name]
-
     def link(self, one: str, other: str) -> Link:
         """The link between two nodes, to change its weather, cut it, or read its counts."""
         return self.links[frozenset((one, other))]

@@ -4,13 +4,16 @@ import asyncio
 import json
 import os
 import signal
+import socket
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from mesh.codes import EXPLANATIONS, Code
+from nodes.ports import Ports
 from tests.live.programs import COMMAND, called, gossamer, mesh_of, play
 
 pytestmark = pytest.mark.live
@@ -231,7 +234,11 @@ def test_a_closed_pipe_ends_sub_quietly(tmp_path: Path) -> None:
 
 
 def test_dev_says_what_to_try_and_ends_in_good_order(tmp_path: Path) -> None:
-    port = 20_000 + os.getpid() % 20_000
+    with closing(Ports()) as ports:
+        _dev_says_what_to_try(ports.draw(socket.SOCK_STREAM, count=2), tmp_path)
+
+
+def _dev_says_what_to_try(port: int, tmp_path: Path) -> None:
     command = [*COMMAND, "dev", "--json", "-n", "2", "-r", "eu,us", "--port", str(port), "--data", str(tmp_path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as dev:
         assert dev.stdout is not None and dev.stderr is not None

@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -13,7 +14,11 @@ from pathlib import Path
 
 import pytest
 
+from mesh.codes import Code
+from mesh.errors import HostError
 from mesh.rng import Rng
+from nodes.ports import LOOPBACK, Ports
+from nodes.processes import STARTS_MAX
 from sim.demo.stage import REGIONS, Stage
 
 pytestmark = pytest.mark.live
@@ -92,5 +97,67 @@ def test_nodes_of_the_demo_know_one_another_by_the_proxies_addresses_only(tmp_pa
         finally:
             hung = await stage.close(gently=True)
         assert hung == []
+
+    asyncio.run(asyncio.wait_for(play(), 50))
+
+
+class Overtaken(Ports):
+    """Of each kind, the first numbers that are drawn are listened at by a stranger before anybody is told them."""
+
+    def __init__(self, overtaken: int) -> None:
+        """Overtake so many draws of each kind."""
+        super().__init__()
+        self.left = {socket.SOCK_DGRAM: overtaken, socket.SOCK_STREAM: overtaken}
+        self.taken: list[int] = []
+
+    def draw(self, kind: socket.SocketKind, count: int = 1) -> int:
+        """As ever, and late."""
+        number = super().draw(kind, count)
+        if self.left[kind]:
+            self.left[kind] -= 1
+            self.taken.append(number)
+            stranger = self._held.enter_context(socket.socket(socket.AF_INET, kind))
+            stranger.bind((LOOPBACK, number))
+            if kind == socket.SOCK_STREAM:
+                stranger.listen()
+        return number
+
+
+def test_nodes_whose_ports_are_taken_before_they_listen_come_up_at_others(tmp_path: Path) -> None:
+    async def play() -> None:
+        stage = Stage(tmp_path, Rng(b"seed"), "")
+        stage.ports = ports = Overtaken(1)
+        try:
+            await stage.open()
+
+            words = "".join((tmp_path / f"{region}.log").read_text() for region in REGIONS)
+            targets = {proxy.target for proxy in stage.gateways.values()}
+            listening = [node.ready["listen"] for node in stage.nodes.values()]
+            peers = [peer for region in REGIONS for peer in (await stage.ask(region))["peers"]]
+
+            assert len(ports.taken) == 2 and words.count(Code.PORT_TAKEN) >= 1
+            assert not any(listen.endswith(f":{port}") for listen in listening for port in ports.taken)
+            assert not any(target is None or target.port in ports.taken for target in targets)
+            assert len(peers) == len(REGIONS) * (len(REGIONS) - 1)
+            assert stage.mesh.strangers == 0
+        finally:
+            hung = await stage.close(gently=True)
+        assert hung == []
+
+    asyncio.run(asyncio.wait_for(play(), 50))
+
+
+def test_a_node_for_which_no_port_is_ever_left_says_so(tmp_path: Path) -> None:
+    async def play() -> None:
+        stage = Stage(tmp_path, Rng(b"seed"), "")
+        stage.ports = ports = Overtaken(3 * STARTS_MAX)
+        try:
+            with pytest.raises(HostError, match="cannot listen on") as caught:
+                await stage.open()
+        finally:
+            await stage.close(gently=False)
+
+        assert caught.value.code == Code.PORT_TAKEN
+        assert STARTS_MAX * 2 <= len(ports.taken) <= STARTS_MAX * 2 * len(REGIONS)
 
     asyncio.run(asyncio.wait_for(play(), 50))
