@@ -89,7 +89,7 @@ class Composition:
         self.holdings = Holdings(config.delivery.recent_bytes)
         self._engines: tuple[Checked, ...] = ()
         self._doors: tuple[Checked, ...] = ()
-        """Those of them that only members and sessions touch."""
+        """Those of them that only members, sessions and forks touch."""
         self._doors_touched = False
 
     def _compose(self, event: Started, now: Now) -> None:
@@ -133,9 +133,9 @@ class Composition:
         self.delivery = Delivery(config.delivery, holdings, self.repair.can_fill, self.repair.has_asked_everyone)
         self.delivery.recover()
         self.histories = Histories(holdings, self.delivery.twins, config.delivery.load_bytes)
-        spread = self.dissemination, self.serving, self.repair, self.receipts, self.forks
-        self._engines = (self.links, self.intake, self.journal, *spread, self.delivery, holdings)
-        self._doors = (self.roster, self.sessions, self.histories)
+        spread = self.dissemination, self.serving, self.repair, self.receipts
+        self._engines = (self.links, self.journal, *spread, self.delivery, holdings)
+        self._doors = (self.roster, self.sessions, self.histories, self.intake, self.forks)
         self.started = True
 
     def check(self) -> None:

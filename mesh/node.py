@@ -60,7 +60,6 @@ class Node(Composition):
 
     def tick(self, events: list[Event], now: Now) -> list[Effect]:
         """Take what has happened since the last tick; return what must be done, in order."""
-        self._effects = []
         self.holdings.touched.clear()
         self.peers.touched.clear()
         self.guard.on_now(now)
@@ -110,6 +109,7 @@ class Node(Composition):
             case receipts.TELL:
                 return self.receipts.tell_gathered()
             case forks.TELL | forks.RESCUE:
+                self._doors_touched = True
                 return self.forks.on_timer(timer.kind, now)
             case sessions.ATTACH:
                 self._doors_touched = True
@@ -119,6 +119,7 @@ class Node(Composition):
             case delivery.COVERAGE:
                 return self.delivery.on_coverage_timer()
             case "node.expire":
+                self._doors_touched = True
                 return self._expire(now)
             case "node.recover":
                 return self.repair.compare_all(now)
@@ -276,6 +277,7 @@ class Node(Composition):
             case f.Vector():
                 return self.repair.on_vector(link, frame, now)
             case f.Forked():
+                self._doors_touched = True
                 outcomes = self.forks.on_forked(link, frame, now)
                 fault = self.forks.fault
                 return self.links.on_broken(came_on, Code.BATCH_INVALID, fault, now) if fault else outcomes
@@ -301,6 +303,7 @@ class Node(Composition):
         if verdict is Verdict.INVALID:
             outcomes += self.links.on_broken(link, Code.BATCH_INVALID, self.journal.fault, now)
         if verdict is Verdict.FORKED:
+            self._doors_touched = True
             outcomes += self.forks.on_conflict(peer.link, batch, now)
         return outcomes
 
@@ -409,11 +412,8 @@ class Node(Composition):
     def _ask_names(self, log: LogId) -> list[Outcome]:
         """Read the neighbors of what was damaged: their names are part of what is compared, and the disk knows them."""
         held = self.holdings.stored.get(log)
-        unnamed = held.unnamed() if held is not None else []
-        if not unnamed:
-            return []
-        ranges = tuple((position, position) for position in unnamed[:NAMES_ASKED_MAX])
-        return [e.Load(NAMES_REQUEST, e.Ranges(log, ranges), self.config.repair.want_bytes)]
+        ranges = tuple((at, at) for at in (held.unnamed()[:NAMES_ASKED_MAX] if held is not None else ()))
+        return [e.Load(NAMES_REQUEST, e.Ranges(log, ranges), self.config.repair.want_bytes)] if ranges else []
 
     # --- settling ----------------------------------------------------------------------------------------------------
 
@@ -444,6 +444,7 @@ class Node(Composition):
             return
         own: list[Batch] = []
         if self.intake.gathered or self.intake.rescued:
+            self._doors_touched = True
             own, outcomes = self.intake.seal(now, self.guard.wall_ms(now))
             self._run(outcomes, now)
             self._run(self.dissemination.push(own, now), now)

@@ -92,7 +92,10 @@ class Peers:
 
     def speaks(self, node: NodeId) -> bool:
         """Whether any life of a node is linked and not silent."""
-        return any(peer.node == node and not peer.silent for peer in self)
+        for peer in self.by_link.values():  # noqa: SIM110  # without a generator, for each announcement
+            if peer.node == node and not peer.silent:
+                return True
+        return False
 
     def links(self) -> list[LinkId]:
         """All links, in the order of their coming up."""

@@ -48,8 +48,9 @@ class Clock:
     def now(self, true_us: int) -> Now:
         """What both show."""
         mono_us = self.mono_us(true_us) if self.drift_ppm else self.base_us + true_us - self.since_us
-        wall_ms = WALL_MS + mono_us // 1_000 + self.offset_ms if self.frozen_ms is None else self.frozen_ms
-        return Now(mono_us, wall_ms)
+        if self.frozen_ms is not None:
+            return Now(mono_us, self.frozen_ms)
+        return Now(mono_us, WALL_MS + mono_us // 1_000 + self.offset_ms)
 
     def drift(self, ppm: int, true_us: int) -> None:
         """Run faster or slower from now on."""

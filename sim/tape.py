@@ -67,12 +67,19 @@ class Stream(Rng):
         self._drawn = drawn
         self._is_kept = tape.recording
         self._block: list[int] = []
+        self._keyed = blake2b(key=self._key, digest_size=BLOCK.size)
+        """What the hash of each block begins with."""
         self._blocks = 0
         """Counted apart from `bytes`, so that keys do not depend on how many draws were made before them."""
 
     def fork(self, label: str) -> Stream:
         """An independent stream under this one."""
         return self._tape.stream(self._key + label.encode(), f"{self.label}/{label}")
+
+    def mix(self, entropy: bytes) -> None:
+        """See `Rng.mix`; what has been hashed ahead is drawn first."""
+        super().mix(entropy)
+        self._keyed = blake2b(key=self._key, digest_size=BLOCK.size)
 
     def below(self, bound: int) -> int:
         """Draw an integer in `[0, bound)`."""
@@ -84,8 +91,9 @@ class Stream(Rng):
 
     def _filled(self) -> list[int]:
         self._blocks += 1
-        raw = blake2b(self._blocks.to_bytes(9, "big"), key=self._key, digest_size=BLOCK.size).digest()
-        self._block = list(BLOCK.unpack(raw))
+        state = self._keyed.copy()
+        state.update(self._blocks.to_bytes(9, "big"))
+        self._block = list(BLOCK.unpack(state.digest()))
         return self._block
 
     def chance(self, ppm: int) -> bool:

@@ -107,19 +107,20 @@ class Receipts:
         peer = self.peers.by_link.get(link)
         if peer is None or peer.node != frame.node or peer.node == self.own:
             return
-        self.regions[peer.node] = peer.region
+        node, received, waiting, elsewhere = peer.node, self.holdings.received, self.waiting, self.elsewhere
+        self.regions[node] = peer.region
         for log, first, last in frame.ranges:
-            if log not in self.holdings.received and log not in self.waiting:
+            if log not in received and log not in waiting:
                 continue
-            there = self.elsewhere.get(log)
+            there = elsewhere.get(log)
             if there is None:
-                there = self.elsewhere[log] = {}
-            told = there.get(peer.node)
+                there = elsewhere[log] = {}
+            told = there.get(node)
             if told is None:
-                told = there[peer.node] = IntervalSet()
+                told = there[node] = IntervalSet()
             if not told.covers(first, last):
                 told.add(first, last)
-                if log in self.waiting:
+                if log in waiting:
                     self.risen.add(log)
 
     def on_take_back(self, log: LogId, first: int, last: int) -> list[Waiting]:
@@ -176,18 +177,20 @@ class Receipts:
     def tell_peers(self, now: Now) -> list[Outcome]:
         """Tell of what has just been stored: of our own logs everyone, of another node's that one; the rest gathers."""
         moved, self.moved = sorted(self.moved), set()  # nearly always one
-        if not len(self.peers):
+        peers = self.peers.by_link
+        if not peers:
             return []  # who comes up is told everything
         own = self.own
         foreign = [log for log in moved if log.node != own]
         outcomes: list[Outcome] = []
         if len(foreign) < len(moved):
             ours = [log for log in moved if log.node == own]
-            outcomes += self._tell(tuple(self.peers.links()), ours)
-        origins = {log.node for log in foreign}
-        for peer in self.peers if origins else ():
-            if peer.node in origins:
-                outcomes += self._tell((peer.link,), [log for log in foreign if log.node == peer.node])
+            outcomes += self._tell(tuple(peers), ours)
+        if foreign:
+            origins = {log.node for log in foreign}
+            for link, peer in peers.items():
+                if peer.node in origins:
+                    outcomes += self._tell((link,), [log for log in foreign if log.node == peer.node])
         if foreign and not self.untold:
             outcomes.append(SetTimer(Timer(TELL), now.mono_us + self.config.gather_ms * US_PER_MS))
         self.untold.update(foreign)

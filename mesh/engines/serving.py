@@ -122,7 +122,9 @@ class Serving:
         peer = self.peers.get(link)
         if peer is None:
             return []
-        debt = self.owed.setdefault(link, Owed())
+        debt = self.owed.get(link)
+        if debt is None:
+            debt = self.owed[link] = Owed()
         missing: list[tuple[LogId, int, int]] = []
         refused: list[tuple[LogId, int, int]] = []
         sent: list[Outcome] = []

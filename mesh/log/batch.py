@@ -162,7 +162,13 @@ class Batch:
         return [self.header, self.body, self.signature, self.epoch_public, self.epoch_proof]
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Batch) and self.parts() == other.parts()
+        return isinstance(other, Batch) and (
+            self.header == other.header
+            and self.body == other.body
+            and self.signature == other.signature
+            and self.epoch_public == other.epoch_public
+            and self.epoch_proof == other.epoch_proof
+        )
 
     def __hash__(self) -> int:
         return hash(self.name)

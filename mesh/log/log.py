@@ -78,14 +78,15 @@ class Log:
 
     def add(self, batch: Batch) -> None:
         """Take a batch that overlaps nothing here and for which `fault` is empty."""
-        runs = self.runs
+        runs, last, head = self.runs, batch.last, batch.head
         if runs and runs[-1].last + 1 == batch.first:  # it goes on where the log ends, as nearly always
-            runs[-1] = Run(runs[-1].first, batch.last, runs[-1].before, batch.name)
+            first, _, before, _ = runs[-1]
+            runs[-1] = Run(first, last, before, batch.name)
         else:
             self._insert(batch)
-        self.positions.add(batch.first, batch.last)
-        self.stamp = max(self.stamp, batch.head.stamp)
-        self.expires_ms = max(self.expires_ms, batch.head.expires_ms)
+        self.positions.add(batch.first, last)
+        self.stamp = max(self.stamp, head.stamp)
+        self.expires_ms = max(self.expires_ms, head.expires_ms)
 
     def _insert(self, batch: Batch) -> None:
         i = self._place(batch.first)

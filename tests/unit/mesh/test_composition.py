@@ -6,11 +6,13 @@ import pytest
 
 from mesh import frames as f
 from mesh import operations as o
+from mesh.effects import Effect, Event
 from mesh.log.log import Run
 from mesh.node import Node
 from mesh.types import LogId
 from tests.engine_samples import TO_BEN, at
-from tests.node_samples import ben, linked
+from tests.node_samples import Host, ben, linked
+from tests.samples import received
 
 
 def busy() -> Node:
@@ -93,3 +95,82 @@ def test_check_all_sees_it_long_after(break_it: Callable[[Node], None]) -> None:
     node.check()
     with pytest.raises(AssertionError):
         node.check_all()
+
+
+def _publish(host: Host) -> None:
+    host.say(o.Publish((o.Draft("room/1", 1, b"own"),)))
+
+
+def _seal_what_waited(host: Host) -> None:
+    host.node.journal.pending_max = 0
+    _publish(host)
+    host.node.journal.pending_max = 1
+    host.node.check()
+    host.tick()
+
+
+def _two_histories() -> list[f.Push]:
+    ours, theirs = ben(), ben()
+    ours.write()
+    theirs.write(payload=b"other")
+    return [f.Push(received(writer.batches[0])) for writer in (ours, theirs)]
+
+
+def _show_both(host: Host) -> None:
+    host.frame(*_two_histories())
+
+
+def _prove(host: Host) -> None:
+    one, other = _two_histories()
+    host.frame(f.Forked(one.batch.stripped(), other.batch.stripped()))
+
+
+def _tell_of_it(host: Host) -> None:
+    _show_both(host)
+    host.node.check()
+    host.tick(ms=host.ms + 100)
+
+
+def _expire(host: Host) -> None:
+    host.tick(ms=host.ms + host.node.config.expire_every_ms)
+
+
+def _miscounted(node: Node) -> None:
+    node.intake.gathered_bytes += 1
+
+
+def _unproven(node: Node) -> None:
+    node.holdings.forked[LogId(b"?" * 32, 1)] = 1
+
+
+class Unchecked(Host):
+    """A host that looks at nothing."""
+
+    def tick(self, *events: Event, ms: float | None = None, wall_ms: int | None = None) -> list[Effect]:
+        self.ms = self.ms if ms is None else ms
+        return self.node.tick(list(events), at(self.ms, wall_ms))
+
+
+@pytest.mark.parametrize(
+    ("touch", "break_it"),
+    [
+        (_publish, _miscounted),
+        (_seal_what_waited, _miscounted),
+        (_show_both, _unproven),
+        (_prove, _unproven),
+        (_tell_of_it, _unproven),
+        (_expire, _unproven),
+    ],
+)
+def test_what_seldom_changes_is_looked_at_where_it_may_have(
+    touch: Callable[[Host], None], break_it: Callable[[Node], None]
+) -> None:
+    host = linked()
+    host.attach()
+    host.tick()
+
+    touch(Unchecked(host.node, host.ms))
+    break_it(host.node)
+
+    with pytest.raises(AssertionError):
+        host.node.check()

@@ -21,6 +21,17 @@ def test_one_more_draw_disturbs_no_other_stream_and_no_key() -> None:
     assert one.fork("a").below(1 << 40) == other.fork("a").below(1 << 40)
 
 
+def test_what_is_mixed_in_changes_the_draws_behind_what_was_hashed_ahead() -> None:
+    plain, mixed, other = (Tape().stream(b"7", "world") for _ in range(3))
+    mixed.mix(b"one")
+    other.mix(b"other")
+
+    drawn = [[stream.below(1 << 60) for _ in range(8)] for stream in (plain, mixed, other)]
+
+    assert len({tuple(draws) for draws in drawn}) == 3
+    assert mixed.bytes(8) != plain.bytes(8)
+
+
 def test_all_draws_stand_on_the_tape_by_stream() -> None:
     tape = Tape()
     root = tape.stream(b"7", "world")
