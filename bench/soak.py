@@ -5,8 +5,8 @@ memory of the process, the containers that Python keeps, and with `--trace` (thr
 `mesh`, by `sim` and by others. The slopes are those of straight lines through the later half, so that what fills up and
 then stays counts for nothing.
 
-What a run is judged by grows with the run: the ledger of what was published, and the diaries of what was shown. Here both
-forget each day what expired over an hour before. A message that were shown again later would count as invented, so
+What a run is judged by grows with the run: the ledger of what was published, the stamps under which it was shown, and the
+diaries of what was shown. Here they forget each day what expired over an hour before. A message that were shown again later would count as invented, so
 nothing is excused by it. The tape does not record. The plan of all steps is made at the start, and shrinks.
 """
 
@@ -87,6 +87,7 @@ def forget(play: Play) -> None:
     dead = {name for name, entry in play.watch.ledger.items() if entry.expires_us and entry.expires_us < dead_us}
     for name in dead:
         del play.watch.ledger[name]
+        play.watch.stamps.pop(name, None)
     for app in play.apps.values():
         app.states.clear()
         app.ledger = {name: entry for name, entry in app.ledger.items() if name not in dead}

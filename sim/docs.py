@@ -74,6 +74,7 @@ the answers that there is nothing or no room; `deny` answers that it has nothing
 `flood` sends every frame many times; `forge` makes batches in the name of others, whose keys it does not have; `fork`
 signs two histories of a log of its own, by one key or by two, and shows one to each half of its peers; `eclipse` says of
 everybody that they are at its own address, and that it is at theirs; `crowd` tells ever new addresses at which nobody is;
+`bomb` adds small frames that are nested without end, claim gigabytes, or hold a signed batch that unfolds to them;
 `past` greets with a version of the protocol that nobody speaks any more, `future` with a later one, adds to every frame
 what nobody asked for, and sends frames that nobody knows. Several deeds of one node are each done to what the one before
 has left.

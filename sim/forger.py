@@ -1,4 +1,4 @@
-"""What a host gone bad writes by itself: batches in others' names, two histories of one log, and false addresses.
+"""What a host gone bad writes by itself: batches in others' names, two histories of one log, false addresses, and bombs.
 
 It has what its node has: the node's key, what lies on the disk, and who is linked. It has no other's key. What it
 publishes in its node's own name stands in the ledger, as if a client of its own had published it.
@@ -6,15 +6,18 @@ publishes in its node's own name stands in the ledger, as if a client of its own
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 from mesh import frames as f
 from mesh.clocks.hybrid import stamp_of
-from mesh.crypto import SEED_BYTES, Signer
-from mesh.log.batch import NO_NAME, Batch, Epoch, epoch_statement, seal
+from mesh.crypto import SEED_BYTES, Signer, name_of
+from mesh.log.batch import BODY_BYTES_MAX, CODEC_ZLIB, NO_NAME, Batch, Epoch, encode_header, epoch_statement, seal
 from mesh.log.record import Record, encode_record
 from mesh.types import Address, LogId, NodeId
+from mesh.wire.frames import encode_frame
 from sim.clock import WALL_MS
 from sim.diary import Entry, Ledger
 from sim.machine import Machine
@@ -29,6 +32,15 @@ CROWD = 64
 """So many addresses it makes up at once."""
 COMMON = 3
 """So many batches its two histories share, if one key signs both."""
+UNFOLDED_BYTES = 16 * BODY_BYTES_MAX
+"""What a body of a few kilobytes unfolds to."""
+CLAIMS = (
+    b"\x91" * 50_000 + b"\xc0",  # arrays of one array of one array …
+    b"\x92\x06\xdd\xff\xff\xff\xff",  # an announcement of four thousand million ranges
+    b"\x92\x06\xdf\xff\xff\xff\xff",  # the same as a map
+    b"\x92\x05\xc6\xff\xff\xff\xff",  # a batch of four gigabytes
+)
+"""Frames that claim more than they hold, in MessagePack."""
 
 
 @dataclass
@@ -167,3 +179,29 @@ class Forger:
         return [
             f.Members((), tuple((NodeId(number.to_bytes(32)), Address(f"nobody-{number}", 1)) for number in numbers))
         ]
+
+    # --- bombs -------------------------------------------------------------------------------------------------------
+
+    def bombs(self, peer: str) -> list[bytes]:
+        """A frame that claims, or a batch of its own that unfolds to, more than a node may hold, if it is time for one."""
+        if self.machine.node is None or not self.is_time(f"bomb for {peer}"):
+            return []
+        kind = self.rng.below(len(CLAIMS) + 1)
+        return [CLAIMS[kind] if kind < len(CLAIMS) else encode_frame(f.Push(self._bomb()))]
+
+    def _bomb(self) -> Batch:
+        """A batch with its node's own signature, and a body that unfolds to more than any batch may hold."""
+        if not self._epochs:
+            self._open_epoch()
+        epoch, key = self._epochs[0]
+        self._written += 1
+        record = self._record("bomb", 1, self._written)
+        genuine = seal(LogId(epoch.node, epoch.number), 1, NO_NAME, [record], key, epoch)
+        body = _folded()
+        header = encode_header(genuine.head._replace(body_hash=name_of(body), codec=CODEC_ZLIB))
+        return Batch(header, body, key.sign(header), epoch.public, epoch.proof)
+
+
+@cache
+def _folded() -> bytes:
+    return zlib.compress(bytes(UNFOLDED_BYTES), 9)

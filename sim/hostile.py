@@ -3,11 +3,12 @@
 A hostile member has a certificate and an honest node; its host changes what that node says. Deeds of members: `garble`
 (bits of frames flip), `tamper` (payloads of batches change, or the proofs of who opened their epochs; signatures stay),
 `replay` (old frames come again), `withhold` (batches, announcements and that it has none never leave), `forget` (what
-repair asks and answers never leaves), `deny` (answers say that it has nothing), `boast` (vectors claim what it has not),
-`flood` (every frame leaves many times), `forge` (batches in others' names), `fork` (a log of its own with two histories,
-one for each half of its peers), `eclipse` (false addresses of everybody), `crowd` (ever new addresses of nobody); what
-these four make stands in `sim.forger`; `past` and `future` (it speaks another version of the protocol). Deeds of clients:
-`bad-fields`, `flood`, `skip-attach`, `huge`, and `silent` (many connections on which nothing is ever said).
+repair asks and answers never leaves), `deny` (answers say that it has nothing), `boast` (vectors claim what it has
+not), `flood` (every frame leaves many times), `forge` (batches in others' names), `fork` (a log of its own with two
+histories, one for each half of its peers), `eclipse` (false addresses of everybody), `crowd` (ever new addresses of
+nobody), `bomb` (small frames that claim or unfold to what no memory holds); what these five make stands in
+`sim.forger`; `past` and `future` (it speaks another version of the protocol). Deeds of clients: `bad-fields`, `flood`,
+`skip-attach`, `huge`, and `silent` (many connections on which nothing is ever said).
 
 A stream has credit, and a host that keeps its node's batches to itself has to keep the node's books: what never left was
 never spent, and the node hears of so much more credit than its peer grants. Else its node would soon have nothing to say
@@ -165,6 +166,8 @@ class Hostiles:
                 return _of_tomorrow(packed)
             case "eclipse":
                 return self._misled(machine, pipe, packed)
+            case "bomb":
+                return [packed, *self._forgers[machine.name].bombs(pipe.path.target)]
             case "crowd":
                 return [packed, *map(encode_frame, self._forgers[machine.name].crowd(pipe.path.target))]
             case _:

@@ -138,8 +138,8 @@ def _bad(cast: Cast) -> list[str]:
 OF_OTHER_VERSIONS = ("past", "future")
 """What a host says of itself as it greets: drawn at any other moment it does nothing."""
 
-ONLY_IN_FILES = ("crowd",)
-"""What does nothing for as long as books have room, which they have in what a seed draws."""
+ONLY_IN_FILES = ("crowd", "bomb")
+"""What does nothing for as long as books have room, which they have in what a seed draws; and what costs a link each time."""
 
 
 def _hostile(cast: Cast, rng: Stream) -> dict[str, Any]:

@@ -196,6 +196,7 @@ HostileDeed = Literal[
     "fork",
     "eclipse",
     "crowd",
+    "bomb",
     "past",
     "future",
 ]

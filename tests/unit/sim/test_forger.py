@@ -1,12 +1,16 @@
 """A host gone bad makes what it can make without others' keys: lies that verification finds, each kind of them."""
 
+import tracemalloc
+
 import pytest
 
 from mesh import frames as f
 from mesh.engines.journal import Journal, Verdict
-from mesh.log.batch import contradict, verify
+from mesh.errors import DecodeError
+from mesh.log.batch import BODY_BYTES_MAX, contradict, verify
 from mesh.types import LinkId, NodeId
-from sim.forger import COMMON, CROWD, EVERY_US, Forger
+from mesh.wire.frames import decode_frame
+from sim.forger import CLAIMS, COMMON, CROWD, EVERY_US, UNFOLDED_BYTES, Forger
 from sim.network import Network
 from sim.workload import App
 from sim.world import World
@@ -29,13 +33,17 @@ def two() -> World:
     return world
 
 
+def journal_of(world: World, *members: str) -> Journal:
+    """What judges batches for Ana, who knows these members."""
+    ana = world.machines["ana"].node
+    assert ana is not None
+    known = {NodeId(world.machines[name].node_id) for name in members}
+    return Journal(ana.identity.mesh, world.suite, ana.holdings, known.__contains__, pending_max=2)
+
+
 def test_each_kind_of_forged_batch_is_refused_for_what_it_is() -> None:
     world = two()
-    eve, ana = forger(world, "eve"), world.machines["ana"].node
-    assert ana is not None
-    journal = Journal(
-        ana.identity.mesh, world.suite, ana.holdings, {NodeId(ana.identity.node)}.__contains__, pending_max=2
-    )
+    eve, journal = forger(world, "eve"), journal_of(world, "ana")
     found = set()
 
     for _ in range(ROUNDS):
@@ -50,6 +58,33 @@ def test_each_kind_of_forged_batch_is_refused_for_what_it_is() -> None:
         (Verdict.INVALID, "the signature does not verify"),
         (Verdict.STRANGER, ""),
     }
+
+
+def test_each_kind_of_bomb_is_refused_and_takes_no_more_memory_than_a_batch_may_hold() -> None:
+    world = two()
+    eve, journal = forger(world, "eve"), journal_of(world, "eve")
+    bombs = set()
+    for _ in range(ROUNDS):
+        world.now_us += EVERY_US
+        bombs.update(eve.bombs("ana"))
+        assert eve.bombs("ana") == []
+    now, found = world.machines["ana"].clock.now(world.now_us), set()
+
+    tracemalloc.start()
+    for packed in sorted(bombs - set(CLAIMS)):
+        frame = decode_frame(packed)
+        assert isinstance(frame, f.Push)
+        found.add((journal.on_push(LinkId(1), frame.batch, 0, now), journal.fault))
+    for packed in CLAIMS:
+        with pytest.raises(DecodeError):
+            decode_frame(packed)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert bombs >= set(CLAIMS)
+    assert found == {(Verdict.INVALID, "a body unfolds to more than a batch may hold")}
+    assert max(map(len, bombs)) < UNFOLDED_BYTES // 100
+    assert peak < 3 * BODY_BYTES_MAX
 
 
 def test_a_forger_writes_no_faster_than_it_can_and_not_while_its_node_is_down_or_alone() -> None:
