@@ -31,6 +31,7 @@ from sim.journal import Gathered, Journal, Subject
 from sim.journal import Result as Result
 from sim.replay import fingerprint
 from sim.safeguards import off
+from sim.scenario.building import with_round_trips
 from sim.scenario.model import Scenario
 from sim.seeds import Seeds, listed, seeds_among, together
 from sim.twice import play_twice
@@ -249,7 +250,10 @@ def sweep(
     told: Callable[[Result], None] = lambda _: None,
     first_failure: bool = False,
 ) -> Tally:
-    """Play all seeds. With a journal, what it holds already is not played again. Ctrl-C keeps what there is."""
+    """Play all seeds. With a journal, what it holds already is not played again. Ctrl-C keeps what there is.
+
+    Who plays is on another machine, perhaps, and reads no file: the round trips of a matrix go along.
+    """
     tally, done = Tally(scenario), Gathered()
     written = None if journal is None else Journal(journal, Subject(scenario, tuple(without)))
     for result in done.of(written, seeds.__contains__) if written is not None else ():
@@ -257,7 +261,7 @@ def sweep(
     left = (seed for seed in seeds if seed not in done)
     kept = None if written is None else written.open(seeds_among(seeds))
     try:
-        with closing(_played(executor, scenario, left, tuple(without))) as results:
+        with closing(_played(executor, with_round_trips(scenario), left, tuple(without))) as results:
             for result in results:
                 tally.add(result)
                 told(result)

@@ -6,12 +6,17 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import Executor, Future
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree as ET
 
 import pytest
 from distributed import LocalCluster
 
+from sim.heap import Play
+from sim.scenario.reading import read
+from sim.sweep import cluster, sweep
 from tests.live.programs import hearing_ctrl_c
 
 pytestmark = pytest.mark.live
@@ -151,6 +156,51 @@ def test_a_cluster_of_two_workers_comes_to_the_same(tmp_path: Path) -> None:
     assert there.returncode == 0, there.stderr
     one, other = json.loads(there.stdout), json.loads(here.stdout)
     assert (one["seeds"], one["events"], one["coverage"]) == (other["seeds"], other["events"], other["coverage"])
+
+
+FAR_TOML = """
+title = "Far apart"
+promise = "They agree."
+duration = "2s"
+topology = { matrix = "rtt.csv", node = [{ name = "ana", region = "eu" }, { name = "ben", region = "us" }] }
+client = [{ name = "app", count = 2, subscribe = [{ to = "#" }] }]
+workload = [{ rate = 5 }]
+"""
+
+
+class Elsewhere(Executor):
+    """Hands out to others who do not have a file that is here."""
+
+    def __init__(self, others: Executor, file: Path) -> None:
+        """It goes before anything is handed out."""
+        self.others, self.file = others, file
+
+    def submit(self, function: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
+        """Let the others do it."""
+        self.file.unlink(missing_ok=True)
+        return self.others.submit(function, *args, **kwargs)
+
+
+def test_workers_need_no_file_that_the_scenario_names(tmp_path: Path) -> None:
+    (tmp_path / "rtt.csv").write_text("from,to,rtt\neu,us,90\n")
+    (tmp_path / "far.toml").write_text(FAR_TOML)
+    scenario = read(tmp_path / "far.toml")
+    here = {seed: Play(scenario, seed).run().trace for seed in range(8)}
+    there: dict[int, str] = {}
+
+    with (
+        LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None, host="127.0.0.1") as workers,
+        cluster(workers.scheduler_address) as executor,
+    ):
+        tally = sweep(
+            scenario,
+            range(8),
+            Elsewhere(executor, tmp_path / "rtt.csv"),
+            told=lambda result: there.update({result.seed: result.trace}),
+        )
+
+    assert not (tmp_path / "rtt.csv").exists()
+    assert (tally.seeds, tally.failed, there) == (8, [], here)
 
 
 def test_what_ships_is_listed_and_the_schema_is_printed() -> None:
