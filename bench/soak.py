@@ -6,8 +6,9 @@ memory of the process, the containers that Python keeps, and with `--trace` (thr
 then stays counts for nothing.
 
 What a run is judged by grows with the run: the ledger of what was published, the stamps under which it was shown, and the
-diaries of what was shown. Here they forget each day what expired over an hour before. A message that were shown again later would count as invented, so
-nothing is excused by it. The tape does not record. The plan of all steps is made at the start, and shrinks.
+diaries of what was shown. Here they forget each day what expired over an hour before. A message that were shown again later
+would count as invented, so nothing is excused by it. The tape does not record. The plan of all steps is made at the start,
+and shrinks.
 """
 
 import argparse

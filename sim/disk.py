@@ -323,6 +323,10 @@ def _decoded(packed: bytes) -> Batch:
     return batch_from_parts(msgpack.unpackb(packed))
 
 
+KEPT = (_packed, _decoded)
+"""What keeps batches beyond their disk."""
+
+
 def _answers(query: Ranges | OfChannels | OfNames, batch: Batch) -> bool:
     match query:
         case Ranges():

@@ -73,8 +73,8 @@ ATTACHED_US = 500
 CHECK_ALL_TICKS = 1_000
 """Of one machine."""
 REPORTS_MAX = 10_000
-NOTED_MAX = 1_000
-"""Pieces that the trace takes in at once."""
+NOTED_MAX = 100
+"""Pieces that the trace takes in at once; each may be a megabyte."""
 
 
 class World:

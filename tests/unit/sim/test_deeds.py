@@ -157,7 +157,8 @@ def test_what_changes_nothing_does_not_count(case: str) -> None:
 
 def test_a_condition_that_nobody_would_feel_leaves_the_network_as_it_was() -> None:
     """Looking whether it would be felt changes nothing: the trace is that of the run without the question."""
-    world = Play(four(), 1).world
+    play = Play(four(), 1)
+    world = play.world
     world.cut(["ana"], ["ben"])
     (condition,) = world.network.conditions
     paths = {pair: repr(path) for pair, path in world.network.paths.items()}
