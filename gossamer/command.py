@@ -5,9 +5,10 @@ completion import nothing but click. Verbs come from `nodes.cli` and from `sim`,
 module is where they meet. Every flag of a verb has an environment twin, named as people write it: `gossamer pub --rate`
 reads `GOSSAMER_PUB_RATE`, `gossamer mesh invite --region` reads `GOSSAMER_MESH_INVITE_REGION`.
 
-Exit status: 0 done, 1 failed, 2 called wrongly, 3 timed out, 130 stopped by Ctrl-C.
+Exit status: 0 done, 1 failed, 2 called wrongly, 3 timed out, 130 stopped by Ctrl-C, 141 nobody reads any more.
 """
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
@@ -19,6 +20,10 @@ import click
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
+
+
+HUNG_UP = 128 + 13
+"""As a shell counts a program that SIGPIPE has ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +190,8 @@ def main() -> NoReturn:
         command(prog_name="gossamer")
     except KeyboardInterrupt:  # before anything was read
         raise _stopped() from None
+    except BrokenPipeError:  # click had something to say of a verb, and nobody hears it any more
+        os._exit(HUNG_UP)  # what is left in the buffers goes nowhere
     except OSError as error:  # an output that cannot be written
         from nodes.cli.common import out_of_order
 

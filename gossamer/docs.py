@@ -18,7 +18,8 @@ from sim.docs import schema_text
 REFERENCE = Path(__file__).parent.parent / "docs" / "reference"
 HEAD = """# The command line
 
-`gossamer VERB --help` says the same. Exit status: 0 done, 1 failed, 2 called wrongly, 3 timed out. What went wrong is one
+`gossamer VERB --help` says the same. Exit status: 0 done, 1 failed, 2 called wrongly, 3 timed out; of `gossamer sim` 1 is
+a broken promise, and 141 says that whoever read what is printed has gone. What went wrong is one
 line on standard error, with a [code](errors.md) and what to do about it. `--json` prints one JSON object a line.
 
 Every flag has an environment variable; a flag is stronger. Several values are parted by commas there. The settings of

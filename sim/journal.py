@@ -136,6 +136,10 @@ class Journal:
         self.asked.clear()
         if not self.path.exists():
             return
+        if not self.path.is_file():  # a pipe would be waited for
+            raise JournalError(
+                str(self.path), 0, "it is no file", "a journal that `gossamer sim sweep --journal` wrote"
+            )
         try:
             with self.path.open("rb") as lines:
                 if self._check_heading(lines):

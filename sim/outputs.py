@@ -41,10 +41,22 @@ def unwritable(path: Path, error: OSError) -> OutputError:
     return OutputError(str(path), 0, error.strerror or str(error), "a file that can be written")
 
 
-def check_writable(path: Path) -> None:
-    """Raise `OutputError` for a file that surely cannot be written, before somebody has waited for it."""
+def _is_held(path: Path) -> bool:
+    """Whether it is a pipe that this process was given open: opening it again waits for nobody."""
+    named = path.absolute()
+    return path.is_fifo() and (str(named) in ("/dev/stdout", "/dev/stderr") or str(named.parent) == "/dev/fd")
+
+
+def check_writable(path: Path, *, whole: bool = False) -> None:
+    """Raise `OutputError` for a file that surely cannot be written, before somebody has waited for it.
+
+    Beside files there may be `/dev/null`, terminals, and pipes that somebody has opened for us, as `/dev/stdout` and a
+    shell's `>(…)` are: a pipe of another would be waited for until there is a reader. With `whole` only files will do.
+    """
     if path.is_dir():
         raise OutputError(str(path), 0, "it is a folder", "a file that can be written")
+    if path.exists() and not path.is_file() and (whole or not (path.is_char_device() or _is_held(path))):
+        raise OutputError(str(path), 0, "it is no file", "a file, or none yet")
     if not path.parent.is_dir():
         raise OutputError(str(path), 0, f"there is no folder {path.parent}", "a file in a folder that is there")
     if not os.access(path if path.exists() else path.parent, os.W_OK):

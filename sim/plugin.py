@@ -24,8 +24,11 @@ import pytest
 from sim.heap import Play
 from sim.outcome import Outcome
 from sim.scenario.reading import find, read
+from sim.seeds import SEED_MAX
 
 Test = Callable[..., None]
+TESTS_MAX = 100_000
+"""Of one function: pytest holds each of them. More seeds than that are a sweep."""
 
 
 class PromiseBrokenError(AssertionError):
@@ -39,13 +42,14 @@ class MisusedError(TypeError):
 def simulation(scenario: str | Path, seeds: int | range = 10) -> Callable[[Test], Test]:
     """Make a test of each seed of a scenario; the test gets `outcome` if it asks for it, and `seed`.
 
-    For functions and methods that are not async. Raises `MisusedError` for what is neither, and for no seeds at all.
+    For functions and methods that are not async. Raises `MisusedError` for what is neither, and for no seeds at all or
+    such as there are not.
     """
-    numbers = range(seeds) if isinstance(seeds, int) and not isinstance(seeds, bool) else seeds
-    if not isinstance(numbers, range) or not numbers or numbers[0] < 0 or numbers[-1] < 0:
+    if not isinstance(scenario, str | Path):
         raise MisusedError(
-            f"@simulation(…, seeds={seeds!r}) is no test; expected at least one seed, such as 10 or range(5, 9)"
+            f'@simulation without a scenario; expected @simulation("my-topology.toml"), not {scenario!r}'
         )
+    numbers = _numbers(seeds)
 
     def made(test: Test) -> Test:
         if not inspect.isfunction(test) or inspect.iscoroutinefunction(test) or inspect.isgeneratorfunction(test):
@@ -73,6 +77,22 @@ def simulation(scenario: str | Path, seeds: int | range = 10) -> Callable[[Test]
         return marked
 
     return made
+
+
+def _numbers(seeds: int | range) -> range:
+    """The seeds that are asked for, each within its limits. Raises `MisusedError`."""
+    numbers = range(seeds) if isinstance(seeds, int) and not isinstance(seeds, bool) else seeds
+    said = f"@simulation(…, seeds={seeds!r})"
+    if not isinstance(numbers, range) or not numbers or numbers[0] < 0 or numbers[-1] < 0:
+        raise MisusedError(f"{said} is no test; expected at least one seed, such as 10 or range(5, 9)")
+    count = (numbers[-1] - numbers[0]) // numbers.step + 1  # `len` takes no more than a machine word
+    if count > TESTS_MAX:
+        raise MisusedError(
+            f"{said} is {count:,} tests; expected at most {TESTS_MAX:,}: `gossamer sim sweep` plays more"
+        )
+    if max(numbers[0], numbers[-1]) > SEED_MAX:
+        raise MisusedError(f"{said} goes beyond the last seed; expected none above {SEED_MAX}")
+    return numbers
 
 
 def _beside(test: Test, scenario: str | Path) -> Path:

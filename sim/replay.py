@@ -45,6 +45,7 @@ PLANNED = "play/plan"
 """Streams that the plan was drawn from: its steps stand in the file instead."""
 TAPE_BYTES_MAX = 256 << 20
 """Unpacked: hours of a large mesh."""
+GZIP = b"\x1f\x8b"
 NUMBER_MAX = (1 << 63) - 1
 DRAW_MAX = (1 << 64) - 1
 SHOWN_MAX, WORDS_MAX = 60, 300
@@ -197,8 +198,19 @@ def load(path: Path) -> Artefact:
     return artefact
 
 
+def is_tape(path: Path) -> bool:
+    """Whether a file is none but a tape can be, by its first bytes: a scenario begins otherwise. `load` says more."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        begun = file.read(len(GZIP))
+    return begun == GZIP or begun.startswith(b"{")
+
+
 def _unpacked(path: Path) -> bytes:
     """What a file holds. Raises `TapeError`, also for one that would unpack to more than anybody recorded."""
+    if path.exists() and not path.is_file():  # a pipe would be waited for
+        raise TapeError(f"{path}: it is no file; {EXPECTED}")
     try:
         with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
             packed = file.read(TAPE_BYTES_MAX + 1)

@@ -1,7 +1,8 @@
 """`gossamer sim`: run, sweep, replay, shrink, topology, list, maelstrom; one module for each that is more than a line.
 
 Exit status: 0 all promises kept, 1 one was broken or a gate stayed shut, 2 called wrongly, or a file makes no sense, or
-journals that were merged lack seeds, 130 stopped by Ctrl-C, 143 by SIGTERM.
+journals that were merged lack seeds, or what is printed finds no room, 130 stopped by Ctrl-C, 141 whoever read what is
+printed has gone, 143 stopped by SIGTERM.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from sim.cli.catalogue import list_scenarios, safeguards, schema
 from sim.cli.maelstrom import maelstrom
 from sim.cli.run import run
 from sim.cli.stopping import KEPT, heard_once, stopped
+from sim.cli.streams import taken
 from sim.cli.sweep import sweep
 from sim.cli.topology import topology
 
@@ -22,8 +24,17 @@ from sim.cli.topology import topology
 class SimGroup(click.Group):
     """Verbs whose errors about files are one line and exit status 2."""
 
+    def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
+        """Read what stands before the verb, such as `--help`."""
+        with taken():
+            return super().make_context(*args, **kwargs)
+
     def invoke(self, ctx: click.Context) -> Any:
         """Run a verb."""
+        with taken():
+            return self._run(ctx)
+
+    def _run(self, ctx: click.Context) -> Any:
         from sim.errors import SimError
         from sim.plain import plain
 

@@ -164,17 +164,31 @@ def _say_progress(shrinker: Shrinker, words: str) -> None:
     click.echo(f"\r\033[K{shrinker.runs} runs: {words}", nl=False, err=True)
 
 
+def _check_tape_alone(file: str, seed: int | None, without: tuple[str, ...]) -> None:
+    """A tape is a run that was: nothing about it can be chosen any more. Raises `UsageError`."""
+    what = "--seed" if seed is not None else "--without"
+    if seed is not None or without:
+        flags = "".join(f" --without {name}" for name in without)
+        number = "N" if seed is None else seed
+        raise click.UsageError(
+            f"{file} is a tape, which holds its own seed and what was turned off: {what} would change nothing. Leave it "
+            f"away, or shrink the scenario: gossamer sim shrink SCENARIO --seed {number}{flags}"
+        )
+
+
 def _artefact(file: str, seed: int | None, without: tuple[str, ...], written: Mapping[str, Path | None]) -> Artefact:
     """A tape, or a scenario that is played now; neither is among what is written then."""
     from sim.heap import Play
-    from sim.replay import load, record
+    from sim.replay import is_tape, load, record
     from sim.safeguards import off
 
-    if seed is None:
-        if file.endswith((".toml", ".py")) or not Path(file).exists():
-            raise click.UsageError("A scenario is shrunk with --seed; a tape holds its own.")
+    of_none = seed is None and not file.endswith((".toml", ".py")) and Path(file).exists()  # `load` says what it is
+    if of_none or is_tape(Path(file)):
+        _check_tape_alone(file, seed, without)
         check_apart(written, [Path(file)])
         return load(Path(file))
+    if seed is None:
+        raise click.UsageError("A scenario is shrunk with --seed; a tape holds its own.")
     path, scenario = scenario_of(file)
     check_apart(written, inputs_of(path, scenario))
     with off(*without):

@@ -21,20 +21,22 @@ BROKEN, MISUSED = 1, 2
 class Output(click.Path):
     """A file to be written. One that surely cannot be is refused before anything is played."""
 
-    def __init__(self) -> None:
-        """Any file."""
+    def __init__(self, *, whole: bool = False) -> None:
+        """Any file; with `whole` one that is also read, and cut off."""
         super().__init__(dir_okay=False, path_type=Path)
+        self.whole = whole
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Look whether there is a place for it."""
         from sim.outputs import check_writable
 
         path = Path(str(super().convert(value, param, ctx)))
-        check_writable(path)
+        check_writable(path, whole=self.whole)
         return path
 
 
 OUTPUT = Output()
+JOURNAL = Output(whole=True)
 SEED = click.IntRange(0, SEED_MAX)
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 SHOWN_MAX = 5

@@ -12,6 +12,7 @@ import click
 
 from sim.cli.common import (
     BROKEN,
+    JOURNAL,
     MISUSED,
     OUTPUT,
     as_json,
@@ -60,7 +61,7 @@ SEEDS_SHOWN_MAX = 400
 )
 @click.option(
     "--journal",
-    type=OUTPUT,
+    type=JOURNAL,
     help="Keep each result here as it comes; go on from what it holds.",
 )
 @click.option(

@@ -37,8 +37,7 @@ def topology(file: str, confirm: bool, seeds: int, picture: Path | None, in_json
 
     FILE is a scenario, or a topology (TOML, GML, or a region matrix) as docs/howto/topology.md has it.
     """
-    from rich.console import Console
-
+    from sim.cli.printer import Printer
     from sim.confirm import confirm as play
     from sim.confirm import predicted
     from sim.outputs import put
@@ -79,7 +78,7 @@ def topology(file: str, confirm: bool, seeds: int, picture: Path | None, in_json
     if in_json:
         as_json({**report.to_json(), "confirmed": [each.to_json() for each in found], "interrupted": cut_short})
     else:
-        render(report, Console())
+        render(report, Printer())
         for each in wrong:
             say(f"  refuted: {each.line()}", fg="red")
         if confirm:

@@ -207,7 +207,7 @@ def test_a_line_that_is_no_result_is_named(journal: Path, line: bytes, words: st
 
 
 def test_a_journal_that_cannot_be_read_or_written_is_told(tmp_path: Path) -> None:
-    with pytest.raises(JournalError, match="Is a directory; expected a journal"):
+    with pytest.raises(JournalError, match="it is no file; expected a journal"):
         sweep(scenario(), range(1), Here(), journal=tmp_path)
     with pytest.raises(OutputError, match="No such file or directory; expected a file that can be written") as refused:
         sweep(scenario(), range(1), Here(), journal=tmp_path / "none" / "j.jsonl")

@@ -96,6 +96,20 @@ def test_methods_are_tests_as_functions_are(pytester: pytest.Pytester) -> None:
         ("@simulation('two.toml', seeds=0)\ndef test_it(): pass", "seeds=0) is no test; expected at least one seed"),
         ("@simulation('two.toml', seeds=True)\ndef test_it(): pass", "seeds=True) is no test"),
         ("@simulation('two.toml', seeds=range(-1, 2))\ndef test_it(): pass", "is no test"),
+        ("@simulation('two.toml', seeds=2**70)\ndef test_it(): pass", "expected at most 100,000: `gossamer sim sweep`"),
+        ("@simulation('two.toml', seeds=100_001)\ndef test_it(): pass", "is 100,001 tests; expected at most 100,000"),
+        (
+            "@simulation('two.toml', seeds=range(0, 2**70, 2**60))\ndef test_it(): pass",
+            "beyond the last seed; expected",
+        ),
+        (
+            "@simulation('two.toml', seeds=range(2**63, 9, -2**62))\ndef test_it(): pass",
+            "beyond the last seed; expected",
+        ),
+        (
+            "@simulation\ndef test_it(outcome): pass",
+            '@simulation without a scenario; expected @simulation("my-topology.',
+        ),
         ("@simulation('none.toml')\ndef test_it(): pass", "none.toml: there is no such file; expected a file"),
     ],
     ids=lambda part: part[:45],

@@ -1,5 +1,7 @@
 """Files that cannot be written: for every flag the same error, before anything is played, and exit status 2."""
 
+import os
+import socket
 from pathlib import Path
 
 import pytest
@@ -53,6 +55,51 @@ def test_a_disk_that_is_full_is_told_with_what_was_expected(words: tuple[str, ..
         f"gossamer sim: {Code.OUTPUT_UNWRITABLE} /dev/full: No space left on device; "
         "expected a file that can be written\n"
     )
+
+
+@pytest.mark.parametrize(("verb", "flag"), FLAGS)
+def test_a_pipe_that_nobody_may_ever_read_is_no_file(verb: str, flag: str, tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+
+    told = CliRunner().invoke(command, ["sim", verb, __file__, flag, str(pipe)])
+
+    assert told.exit_code == 2
+    assert told.stderr == (
+        f"gossamer sim: {Code.OUTPUT_UNWRITABLE} {pipe}: it is no file; expected a file, or none yet\n"
+    )
+
+
+@pytest.mark.parametrize(
+    "words", [("replay",), ("shrink",), ("shrink", "--seed", "1"), ("sweep", "halves", "--merge")], ids=" ".join
+)
+def test_a_pipe_is_neither_a_tape_nor_a_journal_that_is_read(words: tuple[str, ...], tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+
+    told = CliRunner().invoke(command, ["sim", *words, str(pipe)])
+
+    assert told.exit_code == 2
+    assert f"{pipe}: it is no file; expected" in told.stderr
+
+
+def test_devices_and_pipes_that_were_opened_for_us_are_written_to_but_no_journal_is_kept_there(
+    tmp_path: Path,
+) -> None:
+    reads, writes = os.pipe()
+    given = Path("/dev/fd", str(writes))
+    with socket.socket(socket.AF_UNIX) as bound:
+        bound.bind(str(tmp_path / "socket"))
+
+    check_writable(Path("/dev/null"))
+    check_writable(given)
+    for path in (Path("/dev/null"), given):
+        with pytest.raises(OutputError, match="it is no file; expected a file, or none yet"):
+            check_writable(path, whole=True)
+    with pytest.raises(OutputError, match="it is no file; expected a file, or none yet"):
+        check_writable(tmp_path / "socket")
+    os.close(reads)
+    os.close(writes)
 
 
 def test_what_the_system_will_not_have_is_one_error(tmp_path: Path) -> None:
