@@ -81,6 +81,7 @@ class Pipe:
 
 
 HUNG_UP_MAX = 3
+MISDATED = f"{Code.CERTIFICATE_INVALID.value} by a wrong clock"
 
 
 class Links:
@@ -93,6 +94,8 @@ class Links:
         self.dials = 0
         self.hung_up: dict[str, list[str]] = {}
         """The first that were closed for each reason: when, and by whom."""
+        self.misdated = 0
+        """How many were closed by nodes by whose wrong clocks no certificate is valid: they are right to do so."""
         self.idle_us = IDLE_US
         self.bend: Callable[[Machine, LinkId, Frame], Frame] | None = None
         """What a node hears in place of a frame; for members gone bad, whose hosts stand between."""
@@ -266,10 +269,12 @@ class Links:
 
     def close(self, machine: Machine, link: LinkId, why: str, *, silent: bool = False) -> None:
         """An end closes; the other hears it, or notices that it hears nothing (`silent`: the process is gone)."""
+        is_misdated = why == Code.CERTIFICATE_INVALID and machine.misdates(self.world.now_us)
+        self.misdated += is_misdated
         pipe = machine.links.pop(link, None)
         if pipe is None:
             return
-        lines = self.hung_up.setdefault(why, [])
+        lines = self.hung_up.setdefault(MISDATED if is_misdated else why, [])
         if len(lines) < HUNG_UP_MAX:
             lines.append(f"{self.world.now_us / 1e6:.6f} s: {machine.name} hangs up on {pipe.target.name}: {why}")
         self.world.hear(machine, LinkDown(link, why))

@@ -6,9 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from mesh.certificates import verify_certificate
 from mesh.clocks.hybrid import SKEW_MAX_MS
 from mesh.config import NodeConfig
 from mesh.effects import Append, Event, Report
+from mesh.errors import RemoteError
 from mesh.node import Node
 from mesh.operations import NodeOperation
 from mesh.types import Address, LinkId, SessionId
@@ -81,6 +83,21 @@ class Machine:
         self.life += 1
         self.drained = self.paused = False
         self.began_wrong = abs(self.clock.wall_ms(true_us) - WALL_MS - true_us // 1_000) > SKEW_MAX_MS
+
+    def misdates(self, true_us: int) -> bool:
+        """Whether its clock is so wrong that by it, and not by the world's, what makes members is not valid."""
+        true_ms = WALL_MS + true_us // 1_000
+        return not self._is_valid(self.clock.wall_ms(true_us)) and self._is_valid(true_ms)
+
+    def _is_valid(self, wall_ms: int) -> bool:
+        """Whether certificates of this mesh, which begin and end together, are valid at a time."""
+        assert self.node is not None
+        identity = self.node.identity
+        try:
+            verify_certificate(identity.certificate_raw, identity.genesis, self.node.suite, wall_ms)
+        except RemoteError:
+            return False
+        return True
 
     @property
     def has_only_a_wrong_clock(self) -> bool:

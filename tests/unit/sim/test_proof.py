@@ -1,6 +1,14 @@
 """What breaks a promise by a figure, or by what is not there, is proved by a few events all the same."""
 
+from pathlib import Path
+
+import pytest
+
+from mesh.certificates import Certificate, Genesis, verify_certificate
 from mesh.client.machine import CONNECTING
+from mesh.crypto import Suite
+from mesh.engines.links import core
+from mesh.errors import RemoteError
 from mesh.frames import Alive
 from mesh.log.record import Record
 from mesh.types import LogId
@@ -14,7 +22,7 @@ from sim.safeguards import off
 from sim.scenario.model import Scenario
 from sim.scenario.reading import find, from_tables, read
 from sim.workload import App
-from sim.world import World
+from sim.world import WALL_MS, World
 from tests.samples import ANA
 
 LOG = LogId(ANA, 1)
@@ -175,6 +183,26 @@ def test_who_hangs_up_on_an_honest_node_is_named() -> None:
     assert breach.about == "an honest node was hung up on: GSM-3107 CREDIT_EXCEEDED"
     assert all(" hangs up on " in line and line.endswith(": GSM-3107") for line in breach.witness)
     assert 1 <= len(breach.witness) <= 3
+
+
+def test_a_wrong_clock_that_finds_no_certificate_valid_is_excused_and_a_right_one_is_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    scenario = read(Path(__file__).parents[2] / "regressions" / "dated-by-a-wrong-clock.toml")
+    honest = Play(scenario, 0).run()
+
+    def refused(raw: bytes, genesis: Genesis, suite: Suite, wall_ms: int) -> Certificate:
+        if wall_ms > WALL_MS + 12_500:
+            raise RemoteError("the certificate does not please")
+        return verify_certificate(raw, genesis, suite, wall_ms)
+
+    monkeypatch.setattr(core, "verify_certificate", refused)
+    broken = Play(scenario, 0).run()
+
+    assert honest.breaches == []
+    (breach,) = (breach for breach in broken.breaches if breach.promise == "invariants")
+    assert breach.about == "an honest node was hung up on: GSM-3106 CERTIFICATE_INVALID"
+    assert all(line.endswith(": GSM-3106") for line in breach.witness)
 
 
 def test_only_what_has_expired_by_the_end_is_looked_at_as_dead_and_quiet_is_only_a_mesh_that_has_nothing_to_do() -> (
