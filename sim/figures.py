@@ -96,6 +96,11 @@ def judge(guarantees: Guarantees, outcome: Outcome, play: Play) -> None:
         watch.look("bounds")
         if not play.world.coverage.get(label):
             watch.broken("bounds", f"{label} never happened, so this run proves nothing", kind=f"see {label}")
+    for label in guarantees.never:
+        watch.look("bounds")
+        times = play.world.coverage.get(label)
+        if times:
+            watch.broken("bounds", f"{label} must never happen, and did ({times:,})", kind=f"never {label}")
 
 
 def _unbounded(watch: Watch, what: str, found: float, shown: object, most: object, proved: list[str]) -> None:

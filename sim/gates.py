@@ -42,5 +42,5 @@ def _stated(scenario: Scenario) -> Iterator[str]:
         yield "stays dead"
     if scenario.guarantees.isolated:
         yield "isolated"
-    if bounds_of(scenario.guarantees) or scenario.guarantees.see:
+    if bounds_of(scenario.guarantees) or scenario.guarantees.see or scenario.guarantees.never:
         yield "bounds"

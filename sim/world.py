@@ -46,7 +46,7 @@ from mesh.effects import (
 )
 from mesh.frames import Lane
 from mesh.node import Node
-from mesh.operations import ClientOperation, Goodbye, NodeOperation
+from mesh.operations import ClientOperation, Goodbye, NodeOperation, Refused
 from mesh.types import Address, SessionId
 from mesh.wire.frames import encode_frame
 from mesh.wire.operations import decode_client, encode_operation
@@ -353,6 +353,8 @@ class World:
                 packed = encode_operation(operation)
                 self._noted.append(packed)
                 self.cover(TELL[type(operation)])
+                if isinstance(operation, Refused):
+                    self.cover(f"refused/{operation.code}")
                 for session in sessions:
                     self._tell(machine, session, packed)
             case Load():

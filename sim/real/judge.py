@@ -118,3 +118,9 @@ def _bounds(outcome: Outcome, watch: Watch, diaries: list[Diary]) -> None:
             watch.look("bounds")
             if not outcome.coverage.get(label):
                 watch.broken("bounds", f"{label} never happened, so this run proves nothing")
+    for label in guarantees.never:
+        if label.startswith(SEEN_HERE):
+            watch.look("bounds")
+            times = outcome.coverage.get(label)
+            if times:
+                watch.broken("bounds", f"{label} must never happen, and did ({times:,})")

@@ -17,7 +17,7 @@ LOOKED_AT = (*PROMISES, "quiet", "invariants", "bounds", "deterministic")
 @cache
 def happenings() -> tuple[str, ...]:
     """All labels that coverage can have."""
-    codes = [f"{kind}/{code}" for kind in ("report", "hangup", "rejected") for code in Code]
+    codes = [f"{kind}/{code}" for kind in ("report", "hangup", "refused", "rejected") for code in Code]
     deeds = [f"hostile/{deed}" for deed in (*get_args(HostileDeed), *get_args(ClientDeed))]
     gaps = [f"gap/{reason}" for reason in GapReason]
     verbs = [f"fault/{verb}" for verb in VERBS]

@@ -242,6 +242,8 @@ class Guarantees(Part):
     """The same as `slowest` for the channels that a pattern means. On the heap engine."""
     see: tuple[str, ...] = ()
     """What must have happened, in the words of coverage, so that a scenario cannot pass by doing nothing."""
+    never: tuple[str, ...] = ()
+    """What must not have happened, in the same words. On the real engine of faults, gaps and rejections alone, as `see`."""
 
     def converge_within(self, contract_us: int) -> int:
         """By when digests are equal, given what the contract allows: µs after the last fault."""

@@ -57,9 +57,13 @@ def _words(scenario: Scenario) -> None:
     for index, label in enumerate(scenario.gates):
         if not meant_by(label) and label not in events:
             raise CastError(("gates", index), f"nothing is ever called {label!r}", LABEL)
-    for index, label in enumerate(scenario.guarantees.see):
-        if label not in happenings() and label not in events:
-            raise CastError(("guarantees", "see", index), f"nothing is ever called {label!r}", LABEL)
+    for key, labels in (("see", scenario.guarantees.see), ("never", scenario.guarantees.never)):
+        for index, label in enumerate(labels):
+            if label not in happenings() and label not in events:
+                raise CastError(("guarantees", key, index), f"nothing is ever called {label!r}", LABEL)
+    for index, label in enumerate(scenario.guarantees.never):
+        if label in scenario.guarantees.see:
+            raise CastError(("guarantees", "never", index), f"{label!r} is to be seen, too", "it in one of the two")
 
 
 def _idle(scenario: Scenario) -> None:

@@ -1,6 +1,7 @@
 """Files whose rule no safeguard of the table stands for: with the rule broken, the file breaks, too."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from mesh.engines import journal
 from mesh.engines.delivery.patterns import Patterns
 from mesh.engines.dissemination import Dissemination
 from mesh.engines.forks import Forks
+from mesh.engines.intake import Intake
 from mesh.engines.links import AddressBook, Links
 from mesh.engines.serving import Serving
 from mesh.frames import Lane
@@ -51,6 +53,18 @@ def _compares_all_that_it_has(holdings: Holdings, log: Any) -> Any:
     return [] if held is None else held.runs
 
 
+def _takes_publishes_whatever_room_there_is(refusal: Callable[..., Any]) -> Callable[..., Any]:
+    def refused(intake: Intake, publisher: Any, draft: Any, now: Any) -> Any:
+        free_bytes, config = intake.free_bytes, intake.config
+        intake.free_bytes, intake.config = 1 << 60, replace(config, gathered_bytes_max=1 << 50)
+        try:
+            return refusal(intake, publisher, draft, now)
+        finally:
+            intake.free_bytes, intake.config = free_bytes, config
+
+    return refused
+
+
 def _says_that_all_is_new(*_: Any) -> Lane:
     return Lane.LIVE
 
@@ -82,6 +96,8 @@ BROKEN: dict[tuple[str, str], tuple[object, Callable[..., Any] | str]] = {
     ("fork", "told"): (Holdings, _compares_all_that_it_has),
     ("fork", "OTHER_KEY"): (journal, "nothing that is ever said"),
     ("other-versions", "on_hello"): (Links, _refuses_what_is_newer(Links.on_hello)),
+    ("full-disk", "_refusal"): (Intake, _takes_publishes_whatever_room_there_is(Intake._refusal)),
+    ("overload", "_refusal"): (Intake, _takes_publishes_whatever_room_there_is(Intake._refusal)),
     ("many-subscriptions", "matching"): (Patterns, _matches_no_rest),
     ("narrow-link", "_lane_of"): (Serving, _says_that_all_is_new),
     ("narrow-link", "on_graft_timer"): (Dissemination, _forgets_whom_it_has_asked(Dissemination.on_graft_timer)),

@@ -229,6 +229,7 @@ def test_every_promise_that_is_stated_has_a_gate() -> None:
     assert stated(guarantees={"dials": 5}) == {"promise/bounds"}
     assert stated(guarantees={"isolated": True}) == {"promise/isolated"}
     assert stated(guarantees={"see": ["frame/Push"]}) == {"promise/bounds"}
+    assert stated(guarantees={"never": ["frame/Busy"]}) == {"promise/bounds"}
 
 
 def test_a_promise_that_nobody_looked_at_shuts_the_gate() -> None:

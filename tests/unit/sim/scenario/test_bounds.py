@@ -2,7 +2,9 @@
 
 import pytest
 
+from sim.heap import Play
 from sim.scenario.model import Guarantees
+from sim.scenario.reading import SHIPPED, read
 
 
 @pytest.mark.parametrize(
@@ -18,3 +20,14 @@ def test_a_scenario_can_ask_for_more_than_the_contract_and_for_less_only_by_anot
     said: dict[str, str], bound_us: int
 ) -> None:
     assert Guarantees.model_validate(said).converge_within(9_000_000) == bound_us
+
+
+def test_what_must_never_happen_breaks_the_run_in_which_it_does() -> None:
+    scenario = read(SHIPPED / "halves.toml")
+    bounds = scenario.guarantees.model_copy(update={"never": ("fault/partition", "refused/GSM-2111")})
+
+    outcome = Play(scenario.model_copy(update={"guarantees": bounds}), 0).run()
+
+    (breach,) = outcome.breaches
+    assert (breach.promise, breach.kind) == ("bounds", "never fault/partition")
+    assert breach.about == "fault/partition must never happen, and did (1)"

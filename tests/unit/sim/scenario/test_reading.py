@@ -104,6 +104,13 @@ BAD = [
     ),
     (TITLE, f'{TITLE}\ngates = ["luck/*"]', 2, "gates.0: nothing is ever called 'luck/*'"),
     (TITLE, f'{TITLE}\nguarantees = {{ see = ["disk/melted"] }}', 2, "nothing is ever called 'disk/melted'"),
+    (TITLE, f'{TITLE}\nguarantees = {{ never = ["disk/melted"] }}', 2, "nothing is ever called 'disk/melted'"),
+    (
+        TITLE,
+        f'{TITLE}\nguarantees = {{ see = ["fault/crash"], never = ["gap/lost", "fault/crash"] }}',
+        2,
+        "'fault/crash' is to be seen, too",
+    ),
     (TITLE, f'{TITLE}\nguarantees = {{ see = ["promise/once"] }}', 2, "nothing is ever called 'promise/once'"),
     (TITLE, f'{TITLE}\nconfig = {{ "links.alive-ms" = 1.5 }}', 2, "config.links.alive-ms: 1.5"),
     (TITLE, f'{TITLE}\nconfig = {{ "links.alive-ms" = "fast" }}', 2, "config.links.alive-ms: 'fast'"),
