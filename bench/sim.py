@@ -21,7 +21,8 @@ from pathlib import Path
 from typing import Any
 
 from bench.machine import machine
-from sim.heap import Play, uncollected
+from sim.heap import Play
+from sim.memory import uncollected
 from sim.scenario.model import Scenario
 from sim.scenario.reading import find, from_tables, read
 from sim.sweep import pool, sweep

@@ -159,6 +159,11 @@ class Composition:
             engine.check()
             engine.check_all()
         self.book.check_all()
+        heard = {each.session for queue in self.receipts.waiting.values() for each in queue}
+        heard |= {session for session, _ in self.delivery.readers}
+        assert heard | self.intake.publishers.keys() <= self.sessions.sessions.keys(), (
+            "somebody is gone, and still known"
+        )
 
     def _status(self, now: Now) -> dict[str, object]:
         """What the node says of itself."""

@@ -466,8 +466,8 @@ class Node(Composition):
             for log in gone:
                 self.holdings.forget(log)
                 self.delivery.on_forget(log)
-                self.receipts.on_forget(log)
                 self.repair.on_forget(log)
+            self.receipts.expire(gone)
             self.forks.expire(dead_ms)
         return [e.SetTimer(e.Timer(EXPIRE), now.mono_us + self.config.expire_every_ms * US_PER_MS)]
 

@@ -12,9 +12,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from mesh.clocks.hybrid import stamp_ms
 from mesh.clocks.vector import IntervalSet, VersionVector
 from mesh.log.record import CONTENT_MASK
 from mesh.operations import SlowPolicy
+from sim.clock import WALL_MS
 from sim.diary import Diary, Entry, Ledger, Matcher, Matching, Name, Shown, say_name
 from sim.diary import name_of as name_of
 from sim.labels import PROMISES as PROMISES
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
 
 SKEW_US = 60_000_000
 """How far clocks may differ before a node distrusts its own: nothing is shown longer than that after its expiry."""
+SAME_US = 1_000_000
+"""How far apart nodes may judge where all clocks are right: by what a tick waits for its turn."""
 BREACHES_MAX = 1_000
 
 Places = Callable[[Name], list[tuple[object, int, int]]]
@@ -76,6 +80,8 @@ class Watch:
     matcher: Matcher = field(default_factory=Matcher)
     stamps: dict[Name, tuple[int, int]] = field(default_factory=dict)
     """The least and the greatest stamp that each message was shown with."""
+    skew_us: int = SKEW_US
+    """How far clocks may be apart: `SAME_US` where none is ever wrong, nor anybody who tells what it shows."""
 
     def broken(self, promise: str, about: str, *witness: str, kind: str = "") -> None:
         """Note a breach."""
@@ -159,8 +165,17 @@ class Watch:
             self.broken("nothing invented", what, _published(name, entry), line)
         elif not diary.matches(record.channel):
             self.broken("nothing invented", f"{record.channel} matches none of {diary.patterns}", line)
-        if entry.expires_us and shown.at_us > entry.expires_us + SKEW_US:
-            dead = f"{_second(entry.expires_us)}: it expires"
+        if record.ttl_ms != entry.ttl_ms > 0:
+            what = (
+                f"{say_name(name)} was published to live {entry.ttl_ms} ms, and shown as one that lives {record.ttl_ms}"
+            )
+            self.broken("nothing invented", what, _published(name, entry), line, kind="ttl")
+        expires_us = entry.expires_us
+        if expires_us and self.skew_us < SKEW_US:  # it lives from its stamp, and may have waited to be sent
+            expires_us = max(expires_us, (stamp_ms(record.stamp) + record.ttl_ms - WALL_MS) * 1_000)
+        told_us = shown.at_us if shown.told_us < 0 else shown.told_us
+        if expires_us and told_us > expires_us + self.skew_us:
+            dead = f"{_second(expires_us)}: it expires"
             what = f"{say_name(name)} was shown to {diary.owner} after it had expired"
             self.broken("stays dead", what, _published(name, entry), dead, line)
 
@@ -171,6 +186,13 @@ class Watch:
             what = f"{say_name(name)} was acknowledged by {node}, and is not on its disk"
             line = f"{_second(self.now_us())}: {name[0]} is told by {node} that it is durable there"
             self.broken("durable before acknowledged", what, _published(name, entry), line)
+
+    def on_refused(self, name: Name, entry: Entry, node: str, why: str) -> None:
+        """A node refuses a message for good, though there is nothing wrong with it."""
+        self.look("available")
+        line = f"{_second(self.now_us())}: {name[0]} is told by {node}: {why}"
+        what = f"{say_name(name)} was refused for good by {node}, and nothing is wrong with it: {why}"
+        self.broken("available", what, _published(name, entry), line, kind="refused")
 
     def on_held(
         self, name: Name, entry: Entry, node: str, level: tuple[int, int], holders: set[str], regions: set[str]

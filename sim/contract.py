@@ -10,6 +10,7 @@ from sim.scenario.cast import Cast
 
 if TYPE_CHECKING:
     from sim.network import Network
+    from sim.scenario.model import Scenario
 
 US_PER_MS = 1_000
 SETTLE_US = 1_000_000
@@ -75,6 +76,18 @@ def convergence_us(
     rates = [rate for rate in (network.path(a, b).rate_bps for a, b in linked) if rate]
     backlog_us = 2 * backlog_bytes * 8 * 1_000_000 // min(rates) if rates else 0
     return redial_us + hops(core, linked) * (SETTLE_US + 2 * graft_us + 2 * round_trip_us) + backlog_us
+
+
+def bound_us(
+    scenario: Scenario,
+    cast: Cast,
+    network: Network,
+    pairs: list[tuple[str, str]],
+    config: NodeConfig,
+    names: list[str],
+) -> int:
+    """Within how long nodes have to have the same, by the contract or by the scenario's own bound."""
+    return scenario.guarantees.converge_within(convergence_us(cast, network, pairs, names, config))
 
 
 def budget(cast: Cast) -> dict[str, str]:

@@ -59,6 +59,8 @@ class Entry:
     headers: dict[str, str] = field(default_factory=dict)
     flags: int = 0
     """What the payload is, as its publisher says."""
+    ttl_ms: int = 0
+    """How long it lives from its stamp, if its publisher said so."""
 
     def rise(self, copies: int, regions: int, now_us: int) -> bool:
         """Its publisher is told of a level; whether that is more than was told before."""
@@ -97,7 +99,9 @@ class Shown:
     late: bool
     at_us: int = 0
     gateway: str = ""
-    """Who showed it, where that is known."""
+    """Who showed it, where that is known ..."""
+    told_us: int = -1
+    """... and when; -1: as it came."""
 
 
 @dataclass(slots=True)
@@ -118,11 +122,16 @@ class Heard:
     """Those of them that the node held which told them."""
     newest: dict[tuple[str, int], int] = field(default_factory=dict)
     """The highest sequence shown of each publisher's incarnation, in whatever channel."""
+    foremost: dict[tuple[LogId, str, int], tuple[int, int]] = field(default_factory=dict)
+    """The same for each log, with the place where it stands."""
 
     def pass_to(self, log: LogId, last: int) -> None:
         """A log is behind it up to a position, but for holes."""
         self.passed[log] = max(self.passed.get(log, 0), last)
         self.reached[log] = max(self.reached.get(log, 0), last)
+
+
+NOWHERE: tuple[str, int, VersionVector] = "", 0, VersionVector()
 
 
 @dataclass
@@ -141,6 +150,8 @@ class Diary:
     from_now: bool = False
     """It is owed what is published after it stood first, which was at `began_us`."""
     began_us: int = -1
+    before: tuple[str, int, VersionVector] = NOWHERE
+    """What its node had stored when it asked for what comes from now on, and which life of which node that was."""
     misjudged: list[fx.Missed] = field(default_factory=list)
     """Those of `missed` that a node told as expired which had begun alone, with a clock that was wrong."""
     owner: str = ""

@@ -66,8 +66,14 @@ def measure(play: Play, outcome: Outcome) -> None:
     repeats = sum(machine.counts.get("batches_refused_total/duplicate", 0) for machine in machines)
     figures.repeats = round(repeats / needed, 3) if needed else 0.0
     figures.dials = world.links.dials
-    figures.logs = max((len(m.node.holdings.received) for m in machines if m.node is not None), default=0)
+    nodes = [machine.node for machine in machines if machine.node is not None]
+    figures.logs = max((max(len(n.holdings.received), len(n.receipts.elsewhere)) for n in nodes), default=0)
     figures.repair_sessions = sum(m.counts.get("repair_sessions_total", 0) for m in machines)
+    figures.connects = sum(app.attempts for app in play.apps.values())
+    if figures.messages:
+        figures.asks_per_message = round(world.coverage.get("ask/Publish", 0) / figures.messages, 3)
+    figures.rows = max((sum(not row.stripped for row in m.disk.rows.values()) for m in machines), default=0)
+    figures.names = max((len(node.holdings.names) for node in nodes), default=0)
     region = {name: member.region for name, member in play.cast.nodes.items()}
     figures.wide_bytes = sum(
         size for (source, target), size in world.links.sent.items() if region[source] != region[target]
@@ -134,5 +140,9 @@ def bounds_of(guarantees: Guarantees) -> dict[str, float]:
         "dials": guarantees.dials,
         "logs": guarantees.logs,
         "repair_sessions": guarantees.repair_sessions,
+        "connects": guarantees.connects,
+        "asks_per_message": guarantees.asks_per_message,
+        "rows": guarantees.rows,
+        "names": guarantees.names,
     }
     return {name: bound for name, bound in table.items() if bound is not None}

@@ -12,7 +12,6 @@ from __future__ import annotations
 import gc
 import weakref
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import PurePath as Path
@@ -26,14 +25,15 @@ from mesh.crypto import Suite
 from mesh.errors import MeshError
 from mesh.operations import SlowPolicy
 from sim import proof
-from sim.checkers import SKEW_US, Watch, places_in
-from sim.contract import budget, convergence_us, parts
+from sim.calm import Calm, difference
+from sim.checkers import SAME_US, SKEW_US, Watch, places_in
+from sim.contract import bound_us, budget, convergence_us, parts
 from sim.diary import Diary, Matching, Name
-from sim.disk import KEPT
 from sim.figures import BUSY, measure
 from sim.historian import Historian
 from sim.isolation import Books, hold, hurt_by, without_faults
-from sim.links import IDLE_US, decoded, told
+from sim.links import IDLE_US
+from sim.memory import take_apart, uncollected
 from sim.network import Condition, Delay
 from sim.outcome import Outcome
 from sim.recorder import Recorder
@@ -50,6 +50,8 @@ from sim.units import MILLION
 from sim.workload import App
 from sim.world import SUITE, WALL_MS, World
 
+CLOCKS_LIE = "clock", "hostile"
+"""After these somebody may doubt what the time is: a bad host says what it likes of its own."""
 CLIENTS_US = 30 * MILLION
 """What clients may take beyond the mesh's convergence: a back-off of 10 s, an attach, and what waited for a missing log."""
 LOOK_US = 250_000
@@ -119,9 +121,14 @@ class Play:
             self._attach(client.name)
         if self.steps is None:
             self.steps = plan(self.scenario, cast, root.fork("plan"))
+        if not any(isinstance(step, Event) and step.verb in CLOCKS_LIE for step in self.steps):
+            self.watch.skew_us = SAME_US
         for step in self.steps:
             world.at(self.scenario.settle + step.at, self.stage.do, step)
         self.core: list[str] = []
+        bound_us_of = partial(bound_us, self.scenario, cast, network, self.pairs, self.config)
+        self.calm = Calm(world, self.watch, self.stage.under_way, self.stage.story, self.pairs, bound_us_of)
+        self.stage.on_change = self.calm.on_change
         self.historian = Historian(world, self.watch, root.fork("historian"))
         world.at(self.scenario.settle + self.scenario.duration // 2, self.historian.remember)
 
@@ -208,13 +215,13 @@ class Play:
         world, figures = self.world, outcome.figures
         self._heal()
         healed_us = max(self.stage.last_us, world.now_us) if self.stage.story else world.now_us
-        bound_us = convergence_us(self.cast, world.network, self.pairs, self.core, self.config)
-        figures.bound_us = self.scenario.guarantees.converge_within(bound_us)
+        figures.bound_us = self.calm.bound_us_of(self.core)
         limit_us = healed_us + figures.bound_us + CLIENTS_US
         while world.now_us < limit_us:
             world.run_to(world.now_us + LOOK_US)
             if figures.converged_us < 0 and world.converged(self.core):
-                figures.converged_us = world.now_us - healed_us
+                self.calm.finish()
+                figures.converged_us = max(world.now_us - healed_us, self.calm.took_us)
             if figures.converged_us >= 0 and not any(self._unfinished()):
                 break
         self.watch.look("converges")
@@ -229,6 +236,7 @@ class Play:
         """All faults end for the core; the rest is left dead or cut off."""
         world, stage = self.world, self.stage
         self.core = self._choose_core()
+        is_calm = not stage.under_way and all(world.machines[name].node is not None for name in self.cast.nodes)
         stage.heal()
         for name, machine in world.machines.items():
             if name in self.core:
@@ -245,6 +253,8 @@ class Play:
                 around = frozenset(pair for other in self.core for pair in ((name, other), (other, name)))
                 world.impose(Condition(around, cut=True))
         stage.story.append(f"{world.now_us / 1e6:9.3f} healed for good: {' '.join(self.core)}")
+        if not is_calm or len(self.core) < len(self.cast.nodes):
+            self.calm.on_change(self.core)
         for app in self.apps.values():
             app.take_all()
             allowed = [gateway for gateway in self.cast.clients[app.name].gateways if gateway in self.core]
@@ -395,7 +405,7 @@ class Play:
         if figures.converged_us < 0 or figures.converged_us > figures.bound_us:
             after = "never" if figures.converged_us < 0 else f"only after {figures.converged_us / 1e6:.2f} s"
             what = f"{core} had equal digests {after}; the bound is {figures.bound_us / 1e6:.2f} s"
-            watch.broken("converges", what, *self.stage.story[-4:])
+            watch.broken("converges", what, *self.stage.story[-4:], *difference(self.world, self.core))
         for line, prove in self._unserved():
             what = f"{line}, though the core has been well for {CLIENTS_US // MILLION} s and more"
             watch.broken("available", what, *prove())
@@ -419,7 +429,7 @@ class Play:
                 what = (
                     f"{' '.join(part)}, cut off together, never had equal digests; the bound is {bound_us / 1e6:.2f} s"
                 )
-                self.watch.broken("converges", what, *self.stage.story[-4:])
+                self.watch.broken("converges", what, *self.stage.story[-4:], *difference(self.world, part))
 
     def _cut_off_together(self) -> list[list[str]]:
         """The nodes outside the core that run, by who can reach whom, where there is anybody to reach."""
@@ -447,32 +457,6 @@ class Play:
             said = ", ".join(f"{count} {kind.removeprefix('frame/')}" for kind, count in sorted(busy.items()))
             what = f"a converged mesh with nothing to do sent {said} within {QUIET_US // MILLION} s"
             self.watch.broken("quiet", what, *last)
-
-
-@contextmanager
-def uncollected() -> Iterator[None]:
-    """Without the collector of cycles, which looks through all that lives again and again; `Play` calls it now and then."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
-
-
-def take_apart(world: World) -> None:
-    """Nothing in a world refers to anything in a circle any more, so that all of it is gone at once.
-
-    So is what was kept because it was decoded: a frame may be a megabyte, and thousands are kept.
-    """
-    for machine in world.machines.values():
-        machine.node = None
-        machine.sessions.clear()
-        machine.links.clear()
-    vars(world).clear()
-    for kept in (decoded, told, *KEPT):
-        kept.cache_clear()
 
 
 def suite_of(scenario: Scenario) -> Suite:

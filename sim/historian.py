@@ -2,7 +2,8 @@
 
 Once the core is equal, two of its nodes are asked for the history of everything, page by page: forwards at the cut that the
 first of them fixes, and backwards at one that some node had in the middle of the run. Rows are compared by where they
-stand (log and position) and what they are. What may expire within the skew of clocks is left out, and all of it where a
+stand (log and position) and what they are; none lies beyond its cut, and backwards at the early one nothing is left out
+that was shown forwards and lies in it. What may expire within the skew of clocks is left out, and all of it where a
 log has two histories: beyond its end each node shows its own.
 """
 
@@ -74,6 +75,7 @@ class Historian:
         nodes = self.rng.shuffled([name for name in core if self._can_ask(machines[name])])[:NODES_MAX]
         is_forked = any(machine.node.holdings.forked for machine in machines.values() if machine.node is not None)
         cut: VersionVector | None = None
+        forwards: Reading | None = None
         for backwards in (False, True):
             readings: list[Reading] = []
             for node in nodes:
@@ -86,7 +88,10 @@ class Historian:
                     diary = Diary(EVERYTHING, owner=f"history at {node}")
                     diary.seen = dict.fromkeys((name_of(record) for *_, record in reading.rows), 0)
                     self.watch.nothing_lost(diary, is_owed)
+                if forwards is not None and self.early is not None and not is_forked:
+                    self._leaves_out(forwards, reading, self.early)
                 readings.append(reading)
+            forwards = readings[0] if readings else None
             if len(readings) == NODES_MAX and not is_forked:
                 self._compare(*readings)
             cut = self.early
@@ -112,11 +117,16 @@ class Historian:
             page = app.pages[-1]
             places = zip(page.places, page.records, strict=True)
             reading.rows += [(log, position, record) for (log, position), record in places]
-            reading.cut = page.cut
+            if cut is None:
+                cut = reading.cut = page.cut
+            if page.cut != cut:
+                what = f"{node} was asked for history at one cut, and answers at another"
+                line = f"{self.world.now_us / 1e6:.6f} s: {node} answers with page {number}, at another cut"
+                self.watch.broken("in order", what, line, kind="cut")
             if page.next is None:
                 reading.whole = True
                 break
-            request = replace(request, cut=page.cut, after=page.next)
+            request = replace(request, cut=cut, after=page.next)
         app.end()
         return reading
 
@@ -137,11 +147,25 @@ class Historian:
             if (name, record.payload) in seen:
                 self.watch.broken("once", f"{diary.owner} shows {say_name(name)} twice")
             seen.add((name, record.payload))
+            if not reading.cut.covers(log, position, position):
+                what = f"{diary.owner} shows {say_name(name)}, which lies beyond its cut"
+                self.watch.broken("in order", what, *self.watch.publish_of(name), kind="cut")
             if log.node in bad:
                 continue
             if before is not None and (key >= before if reading.backwards else key <= before):
                 self.watch.broken("in order", f"{diary.owner} shows {say_name(name)} out of the order of stamps")
             before = key
+
+    def _leaves_out(self, forwards: Reading, backwards: Reading, cut: VersionVector) -> None:
+        """What was shown forwards, at a later cut, is shown backwards as far as it lies in an early one."""
+        if not (forwards.whole and backwards.whole):
+            return
+        shown = {(log, position) for log, position, _ in backwards.rows}
+        for log, position, record in self._lasting(forwards):
+            if cut.covers(log, position, position) and (log, position) not in shown:
+                what = f"history at {backwards.node} leaves out {say_name(name_of(record))}, which lies in its cut"
+                self.watch.broken("in order", what, *self.watch.publish_of(name_of(record)), kind="left out")
+                return
 
     def _compare(self, one: Reading, other: Reading) -> None:
         """Both show the same, as far as both were read."""

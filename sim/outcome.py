@@ -39,6 +39,14 @@ class Figures:
     """At the end, at the node that knows most."""
     repair_sessions: int = 0
     """That nodes began, all together."""
+    connects: int = 0
+    """That clients began to gateways, all together."""
+    asks_per_message: float = 0.0
+    """How often clients asked to publish, for each message."""
+    rows: int = 0
+    """Batches with their bodies, on the disk that holds most at the end."""
+    names: int = 0
+    """Lives of publishers, at the node that knows most at the end."""
     wide_bytes: int = 0
     """Between regions."""
     converged_us: int = -1

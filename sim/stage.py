@@ -63,6 +63,8 @@ class Stage:
         self.under_way: dict[int, tuple[Band, End]] = {}
         self.last_us = 0
         """When the last fault ended, or a momentary one happened."""
+        self.on_change: Callable[[], None] = lambda: None
+        """Hears when a fault has begun or ended."""
         self._number = 0
         self.holds = Holds()
         self._images: dict[tuple[str, str], Image] = {}
@@ -90,11 +92,12 @@ class Stage:
         self.last_us = self.world.now_us
         if end is None:
             band.end_us = band.begin_us
-            return
-        self._number += 1
-        self.under_way[self._number] = band, end
-        if step.for_ is not None:
-            self.world.after(step.for_, self._over, self._number)
+        else:
+            self._number += 1
+            self.under_way[self._number] = band, end
+            if step.for_ is not None:
+                self.world.after(step.for_, self._over, self._number)
+        self.on_change()
 
     def _count(self, verb: str, label: str) -> None:
         self.world.cover(f"fault/{verb}")
@@ -108,6 +111,7 @@ class Stage:
             self.story.append(f"{self.world.now_us / 1e6:9.3f} end of {band.what}")
             self.last_us = band.end_us = self.world.now_us
             end()
+            self.on_change()
 
     def heal(self) -> None:
         """End everything that is under way, in the order in which it began."""

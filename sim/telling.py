@@ -40,7 +40,7 @@ def on_missed(watch: Watch, world: World, home: Machine | None, diary: Diary, ga
         line = f"{at.at_us / 1e6:.6f} s: {diary.owner} is shown {say_name(name_of(at.record))}, from {_place(log, at.position)}"
         _false(watch, diary, gap, f"and {before[0][0]} was shown before", line)
     if gap.reason is GapReason.EXPIRED and not (home is not None and home.has_only_a_wrong_clock):
-        living = _living(world, diary, gap)
+        living = _living(world, diary, gap, watch.skew_us)
         if living:
             _false(watch, diary, gap, f"and {living} lives")
     if gap.reason is GapReason.LOST:
@@ -76,11 +76,40 @@ def on_shown(watch: Watch, world: World, diary: Diary, shown: Shown) -> None:
                 f"{diary.owner} was shown {say_name(name_of(record))} as late, and nothing that comes after it before"
             )
             watch.broken(ORDER, what, *watch.publish_of(name_of(record)), line, kind="late")
+    _in_its_log(watch, world, diary, shown)
+    if diary.before[2].covers(log, at, at):
+        line = f"{shown.at_us / 1e6:.6f} s: {diary.owner} is shown it, from {_place(log, at)}"
+        asked = (
+            f"{diary.asked_us / 1e6:.6f} s: {diary.owner} asks for what comes from now on, and {diary.before[0]} has it"
+        )
+        what = f"{diary.owner} asked for what comes from now on, and was shown {say_name(name_of(record))} from before"
+        watch.broken("once", what, *watch.publish_of(name_of(record)), asked, line, kind="before")
     low, high = watch.stamps.get(name_of(record), (record.stamp, record.stamp))
     watch.stamps[name_of(record)] = min(low, record.stamp), max(high, record.stamp)
     heard.shown.add(log, at, at)
     heard.pass_to(log, at)
     heard.newest[key] = max(heard.newest.get(key, 0), record.sequence)
+
+
+def _in_its_log(watch: Watch, world: World, diary: Diary, shown: Shown) -> None:
+    """A node takes a publisher's messages in their order: places in a log rise with sequences, late or not.
+
+    The log of a member gone bad says what it likes, and a message that stands in it twice has been shown before.
+    """
+    record, place = shown.record, shown.position
+    key = shown.log, record.publisher, record.incarnation
+    at, sequence = diary.heard.foremost.get(key, (0, 0))
+    if record.sequence > sequence:
+        diary.heard.foremost[key] = place, record.sequence
+    is_behind = record.sequence < sequence and place > at
+    if (is_behind or (record.sequence > sequence and place < at)) and not _is_bad(world, shown.log):
+        line = f"{shown.at_us / 1e6:.6f} s: {diary.owner} is shown it, from {_place(shown.log, place)}"
+        what = f"{say_name(name_of(record))} stands at {_place(shown.log, place)}, and {sequence} of it at {at}"
+        watch.broken(ORDER, what, *watch.publish_of(name_of(record)), line, kind="log")
+
+
+def _is_bad(world: World, log: LogId) -> bool:
+    return any(machine.is_bad and machine.node_id == log.node for machine in world.machines.values())
 
 
 def newest_unseen(watch: Watch, diary: Diary, matching: Matching, room: int) -> Matching:
@@ -139,9 +168,9 @@ def _rows(machine: Machine, gap: fx.Missed) -> Iterator[Row]:
             yield row
 
 
-def _living(world: World, diary: Diary, gap: fx.Missed) -> str:
+def _living(world: World, diary: Diary, gap: fx.Missed, skew_us: int) -> str:
     """A message in a gap that concerns a subscription and lives by the world's clock, whatever the skew; empty if none."""
-    wall_ms = WALL_MS + (world.now_us + SKEW_US) // 1_000
+    wall_ms = WALL_MS + (world.now_us + skew_us) // 1_000
     for machine in world.machines.values():
         for row in _rows(machine, gap):
             if row.stripped or row.expires_ms <= wall_ms:

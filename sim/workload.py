@@ -27,11 +27,12 @@ from mesh.operations import (
     NodeOperation,
     Receipt,
     SlowPolicy,
+    Subscribe,
 )
 from mesh.types import SessionId
 from sim import telling
 from sim.checkers import SKEW_US, Watch
-from sim.diary import Diary, Entry, Ledger, Name, Shown
+from sim.diary import NOWHERE, Diary, Entry, Ledger, Name, Shown, say_name
 from sim.network import Delay
 from sim.tape import Stream
 from sim.world import Machine, World
@@ -69,7 +70,10 @@ class App:
     """What it has not taken: the subscription and the bytes of each message."""
     states: list[str] = field(default_factory=list)
     session: SessionId | None = None
-    _attempt: int = 0
+    attempts: int = 0
+    """How often it has begun to connect."""
+    _told_us: int = -1
+    """When what it hears left the node."""
     home: Machine | None = None
 
     def __post_init__(self) -> None:
@@ -97,7 +101,7 @@ class App:
         now_us = self.world.now_us
         gateway = self.home.name if self.session is not None and self.home is not None else ""
         entry = Entry(channel, payload, mortal=ttl_ms > 0, at_us=now_us, gateway=gateway, wanted=(copies, regions))
-        entry.headers, entry.flags = headers, flags
+        entry.headers, entry.flags, entry.ttl_ms = headers, flags, ttl_ms
         lives_us = ttl_ms * 1_000 or self.ttl_default_us
         entry.expires_us = now_us + lives_us if lives_us else 0
         self.ledger[name] = entry
@@ -200,8 +204,8 @@ class App:
     def _perform(self, effect: ClientEffect) -> None:
         match effect:
             case fx.Connect(gateway, at_us):
-                self._attempt += 1
-                self.world.at(at_us + CONNECT_US, self._connect, self.life, self._attempt, gateway)
+                self.attempts += 1
+                self.world.at(at_us + CONNECT_US, self._connect, self.life, self.attempts, gateway)
             case fx.Disconnect():
                 self._disconnect("closed")
             case fx.Transmit(operation):
@@ -210,7 +214,7 @@ class App:
             case fx.Delivered(number, log, _, position, record, late):
                 diary = self.diaries[number]
                 gateway = self.home.name if self.home is not None else ""
-                shown = Shown(log, position, record, late, self.world.now_us, gateway)
+                shown = Shown(log, position, record, late, self.world.now_us, gateway, self._told_us)
                 diary.shown.append(shown)
                 if self.watch is not None:
                     telling.on_shown(self.watch, self.world, diary, shown)
@@ -233,11 +237,11 @@ class App:
                     entry = self.ledger.get((self.name, self.client.incarnation, sequence))
                     if entry is not None:
                         self._reached((self.name, self.client.incarnation, sequence), entry, receipt)
-            case fx.Rejected(what, number, code):
+            case fx.Rejected(what, number, code, why):
                 name = (self.name, self.client.incarnation, number)
                 self.world.cover(f"rejected/{code}")
                 if what == "publish" and name in self.ledger:
-                    self.ledger[name].refused = code
+                    self._refused(name, self.ledger[name], code, why)
             case fx.Began(number):
                 self._begin(self.diaries[number], self.client.cursor(number))
             case fx.Changed(state, gateway, why):
@@ -252,8 +256,16 @@ class App:
         """A subscription stands; where it did for the first time, it begins behind what its cursor holds."""
         if not diary.began:
             diary.began, diary.began_us = True, self.world.now_us
+            if self.home is None or diary.before[:2] != (self.home.name, self.home.life):
+                diary.before = NOWHERE
             for log, positions in cursor.items() if cursor is not None else ():
                 diary.heard.pass_to(log, positions.last)
+
+    def _refused(self, name: Name, entry: Entry, code: str, why: str) -> None:
+        """A publish is refused for good. That is for what no node may take, and nothing such is published here."""
+        entry.refused = code
+        if self.watch is not None and self.home is not None:
+            self.watch.on_refused(name, entry, self.home.name, f"{code} {why}")
 
     def _reached(self, name: Name, entry: Entry, receipt: Receipt) -> None:
         is_first = entry.first_told_us < 0
@@ -262,6 +274,8 @@ class App:
             return
         if is_first:
             self._see_it_durable(name, entry, self.home)
+            if name[2] == receipt.last:
+                self._see_where(name, receipt, self.home)
         if has_risen and entry.level > (1, 1):
             self._see_it_held(name, entry, self.home, receipt)
 
@@ -273,6 +287,24 @@ class App:
         runs = home.node.holdings.names.find(*name)
         is_durable = any(home.disk.has(run.log, run.from_position, run.to_position, name) for run in runs)
         self.watch.on_acknowledged(name, entry, home.name, is_durable=is_durable)
+
+    def _see_where(self, name: Name, receipt: Receipt, home: Machine) -> None:
+        """The last message of a receipt stands where that says, if its node still knows where it stands."""
+        assert self.watch is not None and home.node is not None
+        runs = home.node.holdings.names.find(*name)
+        least = [run.from_position + name[2] - run.first for run in runs]
+        found = [
+            run.log == receipt.log and low <= receipt.through <= run.place_at_most(name[2])
+            for low, run in zip(least, runs, strict=True)
+        ]
+        if runs and not any(found):
+            what = f"{say_name(name)} was acknowledged by {home.name} at {receipt.log.node.hex()[:8]}:{receipt.through}"
+            self.watch.broken(
+                "durable before acknowledged",
+                f"{what}, and stands elsewhere",
+                *self.watch.publish_of(name),
+                kind="place",
+            )
 
     def _see_it_held(self, name: Name, entry: Entry, home: Machine, receipt: Receipt) -> None:
         """At that moment it lies on as many disks and in as many regions as it says.
@@ -304,11 +336,16 @@ class App:
             self.world.at(self._up_us, self._request, home, session, operation)
 
     def _request(self, home: Machine, session: SessionId, operation: ClientOperation) -> None:
-        if session == self.session and home is self.home and not self.offline:
-            self.world.request(home, session, operation)
+        if session != self.session or home is not self.home or self.offline:
+            return
+        if isinstance(operation, Subscribe) and home.node is not None:
+            diary = self.diaries[operation.subscription]
+            if diary.from_now and not diary.began:
+                diary.before = home.name, home.life, home.node.holdings.stored_vector()
+        self.world.request(home, session, operation)
 
     def _connect(self, life: int, attempt: int, gateway: str) -> None:
-        if life != self.life or attempt != self._attempt:
+        if life != self.life or attempt != self.attempts:
             return
         machine = self.world.machines[gateway]
         if machine.node is None or self.offline or machine.paused:
@@ -320,15 +357,17 @@ class App:
 
     def _arrives(self, life: int, session: SessionId, operation: NodeOperation) -> None:
         """An operation has left the node; it crosses the uplink in order."""
-        self._down_us = max(self._down_us, self.world.now_us + self.uplink.draw(self._uplink_rng) - BESIDE.base_us)
-        if self._down_us == self.world.now_us:
-            self._hear(life, session, operation)
+        now_us = self.world.now_us
+        self._down_us = max(self._down_us, now_us + self.uplink.draw(self._uplink_rng) - BESIDE.base_us)
+        if self._down_us == now_us:
+            self._hear(life, session, operation, now_us)
         else:
-            self.world.at(self._down_us, self._hear, life, session, operation)
+            self.world.at(self._down_us, self._hear, life, session, operation, now_us)
 
-    def _hear(self, life: int, session: SessionId, operation: NodeOperation) -> None:
+    def _hear(self, life: int, session: SessionId, operation: NodeOperation, told_us: int) -> None:
         if life != self.life or self.session != session or self.offline:
             return
+        self._told_us = told_us
         self._run(self.client.on_operation(operation, self.world.now_us))
         if isinstance(operation, Goodbye):
             self._disconnect("the node said goodbye")

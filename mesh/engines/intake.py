@@ -412,6 +412,7 @@ class Intake:
         assert self.rescued_bytes <= RESCUED_BYTES_MAX + BODY_BYTES_MAX
         assert len(self.waiting) == len(self.gathered)
         assert bool(self.gathered_bytes) == bool(self.gathered)
+        assert self.gathered_bytes <= self.config.gathered_bytes_max
 
     def check_all(self) -> None:
         """Assert the invariants."""

@@ -223,11 +223,15 @@ class Receipts:
             else:
                 del self.waiting[log]
 
-    def on_forget(self, log: LogId) -> None:
-        """A log has wholly expired: no receipt rises there any more."""
-        self.elsewhere.pop(log, None)
-        self.count -= len(self.waiting.pop(log, ()))
-        self.untold.discard(log)
+    def expire(self, gone: list[LogId]) -> None:
+        """Logs have wholly expired: no receipt rises there any more, nor in such as were lost and have not come again."""
+        for log in gone:
+            self.elsewhere.pop(log, None)
+            self.count -= len(self.waiting.pop(log, ()))
+            self.untold.discard(log)
+        received = self.holdings.received
+        for log in [log for log in self.elsewhere if log not in received and log not in self.waiting]:
+            del self.elsewhere[log]
 
     def check(self) -> None:
         """Assert that what waits is bounded and counted."""

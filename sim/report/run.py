@@ -33,6 +33,10 @@ COUNTED = frozenset(
         "dials",
         "logs",
         "repair_sessions",
+        "connects",
+        "asks_per_message",
+        "rows",
+        "names",
         "wide_bytes",
     }
 )

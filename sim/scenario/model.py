@@ -233,6 +233,14 @@ class Guarantees(Part):
     """Batches that came to a node which had them, for each that a node had to get: what links carried for nothing."""
     repair_sessions: int | None = Field(default=None, ge=0, le=NUMBER_MAX, strict=True)
     """That nodes begin, all together: what differs is found in few."""
+    connects: int | None = Field(default=None, ge=0, le=NUMBER_MAX, strict=True)
+    """Connections that clients begin to gateways, all together: whoever is turned away waits longer each time."""
+    asks_per_message: Real | None = None
+    """How often clients ask to publish, for each message: what is refused is asked for again, and not at once."""
+    rows: int | None = Field(default=None, ge=0, le=NUMBER_MAX, strict=True)
+    """Batches that any disk holds at the end with all that is in them: what has died is dropped."""
+    names: int | None = Field(default=None, ge=0, le=NUMBER_MAX, strict=True)
+    """Lives of publishers that any node knows at the end: those of whom nothing lives any more are forgotten."""
     unavailable: Time | None = None
     """The longest that a publisher waited for its first receipt."""
     isolated: bool = False

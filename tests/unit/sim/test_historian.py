@@ -50,7 +50,8 @@ def row(stamp: int, position: int = 1, *, log: LogId = LOG, sequence: int = 1, p
 
 
 def reading(*rows: Row, node: str = "ana", whole: bool = True, backwards: bool = False) -> Reading:
-    return Reading(node, VersionVector(), backwards, list(rows), whole)
+    cut = VersionVector((log, [(position, position)]) for log, position, _ in rows)
+    return Reading(node, cut, backwards, list(rows), whole)
 
 
 def broken(found: Historian) -> list[tuple[str, str]]:
@@ -136,6 +137,24 @@ def test_a_row_twice_or_before_its_time_or_never_published_is_told() -> None:
         ("in order", "history at ana shows alice/0007/1 out of the order of stamps"),
         ("nothing invented", "alice/0007/9 was shown to history at ana, and never published"),
         ("in order", "history at ana shows alice/0007/9 out of the order of stamps"),
+    ]
+
+
+def test_a_row_beyond_its_cut_and_one_that_an_early_cut_holds_and_is_left_out_are_told() -> None:
+    found = reader()
+    found.told.ledger |= {("alice", 7, sequence): Entry("room/1", b"x") for sequence in (1, 2, 3)}
+    first, second, third = row(1, 1), row(2, 2, sequence=2), row(3, 3, sequence=3)
+    beyond, early = reading(first, second), reading(first, second).cut
+    beyond.rows.append(third)
+
+    found._hold(beyond)
+    found._leaves_out(beyond, reading(second, first, backwards=True), early)
+    found._leaves_out(beyond, reading(first, backwards=True, whole=False), early)
+    found._leaves_out(beyond, reading(first, node="ben", backwards=True), early)
+
+    assert broken(found) == [
+        ("in order", "history at ana shows alice/0007/3, which lies beyond its cut"),
+        ("in order", "history at ben leaves out alice/0007/2, which lies in its cut"),
     ]
 
 

@@ -90,11 +90,12 @@ def test_a_worker_with_other_sources_plays_nothing() -> None:
         play_seeds(scenario(), [3], sources="0123")
 
 
-def test_what_did_not_converge_comes_with_what_was_done_last() -> None:
+def test_what_did_not_converge_comes_with_what_was_done_last_and_what_is_missing() -> None:
     (failed,) = sweep(read(find("halves")), [1], Here(), without=["repair"]).failed
 
     assert failed.broken[0] == "converges"
-    assert failed.witness[-1].endswith("healed for good: ana ben cy")
+    assert failed.witness[-2].endswith("end of partition ana | ben cy for 8s")
+    assert " has not got " in failed.witness[-1]
 
 
 @pytest.mark.parametrize("address", ["nonsense", "tcp://", "carrier-pigeon://coop:1", ""])

@@ -239,11 +239,22 @@ def test_a_log_that_vanished_is_forgotten() -> None:
     one.on_stored_there(TO_BEN, from_ben((ana.log, 1, 1)))
     one.on_placed(placed(ana.log, 1, 1, copies=9))
 
-    one.on_forget(ana.log)
+    one.expire([ana.log])
 
     assert (one.elsewhere, one.waiting, one.count) == ({}, {}, 0)
     assert one.tell_publishers() == []
     one.check_all()
+
+
+def test_a_log_that_was_lost_and_never_came_again_is_forgotten_with_others() -> None:
+    ana, ben = Writer(), Writer(BEN)
+    one = receipts(to_ben(), holdings=held(ana.write(), ben.write()))
+    one.on_stored_there(TO_BEN, from_ben((ana.log, 1, 1), (ben.log, 1, 1)))
+    one.holdings.lose(ana.log, 1, 1)
+
+    one.expire([])
+
+    assert list(one.elsewhere) == [ben.log]
 
 
 # --- telling peers ---------------------------------------------------------------------------------------------------
@@ -294,7 +305,7 @@ def test_a_log_that_vanished_before_the_others_were_told_is_not_told() -> None:
     one.on_stored_here(ben.log)
     one.tell_peers(at())
 
-    one.on_forget(ben.log)
+    one.expire([ben.log])
 
     assert one.tell_gathered() == []
 

@@ -1,0 +1,152 @@
+"""What a node or a client does wrong, and what judges it: each is let do so in a file that plays where it shows."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from mesh.client.outbox import Outbox
+from mesh.clocks.vector import VersionVector
+from mesh.codes import Code
+from mesh.effects import SetTimer, Timer
+from mesh.engines import intake, repair
+from mesh.engines.delivery import Delivery
+from mesh.engines.delivery.history import Histories
+from mesh.engines.delivery.tail import Tail
+from mesh.engines.receipts import Receipts
+from mesh.engines.repair import Repair
+from sim.heap import Play
+from sim.scenario.reading import SHIPPED, read
+
+LATE_US = 8_000_000
+
+
+def _sends_again_in_reverse(resend_all: Callable[..., Any]) -> Callable[..., Any]:
+    def resend(outbox: Outbox) -> None:
+        resend_all(outbox)
+        outbox._unsent.reverse()
+
+    return resend
+
+
+def _reads_history_as_it_is_now(ask: Callable[..., Any]) -> Callable[..., Any]:
+    def asked(histories: Histories, session: Any, request: Any, expiry_ms: Any) -> Any:
+        cut = None if request.cut is None else histories.holdings.stored_vector()
+        return ask(histories, session, replace(request, cut=cut), expiry_ms)
+
+    return asked
+
+
+def _expires(collect: Callable[..., Any], shift: Callable[[int], int]) -> Callable[..., Any]:
+    def collected(tail: Tail, batch: Any) -> Any:
+        right = tail.expiry_ms
+        tail.expiry_ms = shift(right)
+        collect(tail, batch)
+        tail.expiry_ms = right
+
+    return collected
+
+
+def _lets_live_half_as_long(record: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda item, stamp: record(replace(item, ttl_ms=item.ttl_ms // 2), stamp)
+
+
+def _names_a_place_beyond(rise: Callable[..., Any]) -> Callable[..., Any]:
+    def risen(receipts: Receipts, log: Any, queue: Any) -> Any:
+        found = rise(receipts, log, queue)
+        return [(session, replace(receipt, through=receipt.through + 1_000)) for session, receipt in found]
+
+    return risen
+
+
+def _shows_the_past_to_who_comes_now(subscribe: Callable[..., Any]) -> Callable[..., Any]:
+    def subscribed(delivery: Delivery, session: Any, wish: Any) -> Any:
+        return subscribe(delivery, session, replace(wish, cursor=wish.cursor or VersionVector()))
+
+    return subscribed
+
+
+def _refuses_each_seventh(draft_fault: Callable[..., Any]) -> Callable[..., Any]:
+    def fault(draft: Any, ttl_max_ms: int) -> Any:
+        return (Code.FIELD_INVALID, "no sevens") if draft.sequence % 7 == 0 else draft_fault(draft, ttl_max_ms)
+
+    return fault
+
+
+def _compares_late(compare: Callable[..., Any]) -> Callable[..., Any]:
+    asked_us: dict[tuple[int, int], int] = {}
+
+    def compared(engine: Repair, link: Any, now: Any) -> Any:
+        due_us = asked_us.setdefault((id(engine), link), now.mono_us) + LATE_US
+        if now.mono_us < due_us:
+            return [SetTimer(Timer(repair.DUE, (link,)), due_us)]
+        del asked_us[id(engine), link]
+        return compare(engine, link, now)
+
+    return compared
+
+
+Change = tuple[object, str, Callable[..., Any]]
+BROKEN: dict[str, tuple[str, str, str, Change]] = {
+    "sends again in reverse": (
+        "swarm",
+        "in order",
+        "log",
+        (Outbox, "resend_all", _sends_again_in_reverse(Outbox.resend_all)),
+    ),
+    "reads history as it is now": (
+        "swarm",
+        "in order",
+        "cut",
+        (Histories, "ask", _reads_history_as_it_is_now(Histories.ask)),
+    ),
+    "shows the dead": ("mortal", "stays dead", "", (Tail, "_collect", _expires(Tail._collect, lambda _: 0))),
+    "calls the living dead": (
+        "mortal",
+        "honest about gaps",
+        "expired",
+        (Tail, "_collect", _expires(Tail._collect, lambda right: right + 50_000)),
+    ),
+    "lets live half as long": (
+        "mortal",
+        "nothing invented",
+        "ttl",
+        (intake, "_record", _lets_live_half_as_long(intake._record)),
+    ),
+    "names a place beyond": (
+        "halves",
+        "durable before acknowledged",
+        "place",
+        (Receipts, "_rise", _names_a_place_beyond(Receipts._rise)),
+    ),
+    "shows the past to who comes now": (
+        "flash-crowd",
+        "once",
+        "before",
+        (Delivery, "subscribe", _shows_the_past_to_who_comes_now(Delivery.subscribe)),
+    ),
+    "refuses each seventh": (
+        "halves",
+        "available",
+        "refused",
+        (intake, "draft_fault", _refuses_each_seventh(intake.draft_fault)),
+    ),
+    "compares late": ("halves", "converges", "calm", (Repair, "compare", _compares_late(Repair.compare))),
+}
+"""By what is wrong: the file, the promise that it breaks and what of that, and who does it how."""
+
+
+@pytest.mark.parametrize("wrong", BROKEN)
+def test_what_is_wrong_breaks_the_promise_that_it_concerns(wrong: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    name, promise, kind, (owner, method, broken) = BROKEN[wrong]
+    scenario = read(SHIPPED / f"{name}.toml")
+    honest = Play(scenario, 0).run()
+    monkeypatch.setattr(owner, method, broken)
+
+    played = Play(scenario, 0).run()
+
+    assert honest.is_kept
+    found = [breach for breach in played.breaches if (breach.promise, breach.kind) == (promise, kind)]
+    assert found, [(breach.promise, breach.kind, breach.about) for breach in played.breaches[:3]]
+    assert 1 <= len(found[0].witness) <= 6

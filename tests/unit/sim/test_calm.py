@@ -1,0 +1,104 @@
+"""What was there when a fault ended is held against what each node has, as time passes."""
+
+from sim.calm import LOOK_US, Calm, difference
+from sim.checkers import Watch
+from sim.network import Network
+from sim.workload import App
+from sim.world import World
+
+BOUND_US = 2_000_000
+
+
+STORY = ["    1.000 something", "    9.000 something later"]
+
+
+def apart() -> tuple[World, dict[int, object], Watch, Calm]:
+    """Ana and ben, cut from each other, who took a message each."""
+    world = World(5, Network.even(delay_us=10_000))
+    world.add("ana", "eu")
+    world.add("ben", "us", ("ana",))
+    world.run(1)
+    world.cut(["ana"], ["ben"])
+    for name in ("ana", "ben"):
+        App(world, f"at-{name}", [name]).publish("room/1", b"x")
+    world.run(1)
+    faults, watch = dict[int, object](), Watch(lambda: world.now_us)
+    return world, faults, watch, Calm(world, watch, faults, STORY, [("ana", "ben")], lambda _: BOUND_US)
+
+
+def heal(world: World) -> None:
+    for condition in list(world.network.conditions):
+        world.lift(condition)
+
+
+def test_from_the_end_of_a_fault_it_is_told_how_long_it_took() -> None:
+    world, _, watch, calm = apart()
+    heal(world)
+
+    calm.on_change()
+    world.run(4)
+
+    assert watch.breaches == []
+    assert watch.evaluated == {"converges": 1}
+    assert LOOK_US <= calm.took_us <= BOUND_US
+    assert difference(world, ["ana", "ben"]) == []
+
+
+def test_what_does_not_come_within_the_bound_is_told_with_who_has_it() -> None:
+    world, _, watch, calm = apart()
+
+    calm.on_change()
+    world.run(4)
+
+    (breach,) = watch.breaches
+    assert breach.kind == "calm"
+    assert "ana has not got at-ben/" in breach.about
+    assert "2.25 s after the last fault ended, though ben has it; the bound is 2.00 s" in breach.about
+    assert len(breach.witness) == 2 and breach.witness[0] == "    1.000 something"
+    assert "and ben has" in difference(world, ["ana", "ben"])[0]
+    assert calm.took_us == -1
+
+
+def test_another_fault_begins_it_anew_and_nothing_is_asked_while_it_lasts() -> None:
+    world, faults, watch, calm = apart()
+    calm.on_change()
+    world.run(1)
+
+    faults[1] = object()
+    calm.on_change()
+    world.run(4)
+    calm.finish()
+
+    assert (watch.breaches, watch.evaluated, calm.took_us) == ([], {}, -1)
+
+
+def test_who_is_down_or_bad_or_out_of_reach_is_not_asked() -> None:
+    for hurt in ("down", "bad", "paused", "apart"):
+        world, _, watch, calm = apart()
+        ben = world.machines["ben"]
+        if hurt == "down":
+            world.crash(ben)
+        elif hurt == "apart":
+            calm.pairs.clear()
+        ben.is_bad, ben.paused = hurt == "bad", hurt == "paused"
+
+        calm.on_change()
+        world.run(4)
+
+        assert (watch.breaches, calm.took_us) == ([], -1), hurt
+
+
+def test_the_run_ends_before_it_was_looked_at() -> None:
+    world, _, _, calm = apart()
+    calm.on_change()
+    calm.finish()
+    missing = calm.took_us
+    heal(world)
+    world.run(0.2)
+    while not world.converged():
+        world.run(0.05)
+
+    calm.finish()
+
+    assert missing == -1
+    assert 0 < calm.took_us < BOUND_US
