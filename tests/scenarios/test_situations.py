@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
+from mesh.clocks.hybrid import ClockGuard
 from mesh.codes import Code
 from mesh.engines import journal
+from mesh.engines.delivery import Delivery
 from mesh.engines.delivery.patterns import Patterns
 from mesh.engines.dissemination import Dissemination
 from mesh.engines.forks import Forks
@@ -51,6 +53,25 @@ def _nothing(*_: Any) -> list[Any]:
 def _compares_all_that_it_has(holdings: Holdings, log: Any) -> Any:
     held = holdings.stored.get(log)
     return [] if held is None else held.runs
+
+
+def _takes_every_leap_for_true(on_now: Callable[..., Any]) -> Callable[..., Any]:
+    def believing(guard: ClockGuard, now: Any) -> None:
+        guard._base_ms, guard._leapt = now.wall_ms - now.mono_us // 1_000, False
+        on_now(guard, now)
+
+    return believing
+
+
+def _reads_what_is_dead(process: Callable[..., Any]) -> Callable[..., Any]:
+    def processed(delivery: Delivery, *given: Any) -> Any:
+        expiry_ms, delivery.expiry_ms = delivery.expiry_ms, 0
+        try:
+            return process(delivery, *given)
+        finally:
+            delivery.expiry_ms = expiry_ms
+
+    return processed
 
 
 def _takes_publishes_whatever_room_there_is(refusal: Callable[..., Any]) -> Callable[..., Any]:
@@ -98,6 +119,8 @@ BROKEN: dict[tuple[str, str], tuple[object, Callable[..., Any] | str]] = {
     ("other-versions", "on_hello"): (Links, _refuses_what_is_newer(Links.on_hello)),
     ("full-disk", "_refusal"): (Intake, _takes_publishes_whatever_room_there_is(Intake._refusal)),
     ("overload", "_refusal"): (Intake, _takes_publishes_whatever_room_there_is(Intake._refusal)),
+    ("lone-leap", "on_now"): (ClockGuard, _takes_every_leap_for_true(ClockGuard.on_now)),
+    ("wrong-clock", "_process"): (Delivery, _reads_what_is_dead(Delivery._process)),
     ("many-subscriptions", "matching"): (Patterns, _matches_no_rest),
     ("narrow-link", "_lane_of"): (Serving, _says_that_all_is_new),
     ("narrow-link", "on_graft_timer"): (Dissemination, _forgets_whom_it_has_asked(Dissemination.on_graft_timer)),
