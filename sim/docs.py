@@ -67,17 +67,17 @@ WIDTH = 120
 """Of lines of prose."""
 DEEDS = """## What a bad host does
 
-`hostile` turns the host of a member. The keys are good, what leaves is not: `garble` flips bits of frames; `tamper`
-changes payloads, or the proof of who opened their log, under signatures that stay; `replay` sends old frames again;
-`withhold` keeps batches and answers back; `forget` does not send what repairs: vectors, questions for what is missing, and
-the answers that there is nothing or no room; `deny` answers that it has nothing; `boast` claims in vectors what it has not;
-`flood` sends every frame many times; `forge` makes batches in the name of others, whose keys it does not have; `fork`
-signs two histories of a log of its own, by one key or by two, and shows one to each half of its peers; `eclipse` says of
-everybody that they are at its own address, and that it is at theirs; `crowd` tells ever new addresses at which nobody is;
-`bomb` adds small frames that are nested without end, claim gigabytes, or hold a signed batch that unfolds to them;
-`past` greets with a version of the protocol that nobody speaks any more, `future` with a later one, adds to every frame
-what nobody asked for, and sends frames that nobody knows. Several deeds of one node are each done to what the one before
-has left.
+`hostile` turns the host of a member. The keys are good, what leaves is not: `garble` flips bits of frames; `tamper` changes
+payloads, or the proof of who opened their log, under signatures that stay; `replay` sends old frames again; `withhold`
+keeps batches and answers back; `forget` does not send what repairs: vectors, questions for what is missing, and the answers
+that there is nothing or no room; `deny` answers that it has nothing; `boast` claims what it has not, in vectors and
+receipts, in these also in another member's name; `flood` sends every frame many times; `forge` makes batches in the name of
+others, whose keys it does not have; `fork` signs two histories of a log of its own, by one key or by two, and shows one to
+each half of its peers; `eclipse` says of everybody that they are at its own address, and that it is at theirs; `crowd`
+tells ever new addresses at which nobody is; `bomb` adds small frames that are nested without end, claim gigabytes, or hold
+a signed batch that unfolds to them; `past` greets with a version of the protocol that nobody speaks any more, `future` with
+a later one, adds to every frame what nobody asked for, and sends frames that nobody knows. Several deeds of one node are
+each done to what the one before has left.
 
 `hostile-client` brings a client: `bad-fields` sends requests with impossible values; `flood` asks without end;
 `skip-attach` publishes without having attached; `huge` publishes what is above any limit; `silent` opens connections and

@@ -1,14 +1,15 @@
 """Members and clients gone bad: what leaves a compromised host in place of its node's frames, and clients that keep no rule.
 
-A hostile member has a certificate and an honest node; its host changes what that node says. Deeds of members: `garble`
-(bits of frames flip), `tamper` (payloads of batches change, or the proofs of who opened their epochs; signatures stay),
-`replay` (old frames come again), `withhold` (batches, announcements and that it has none never leave), `forget` (what
-repair asks and answers never leaves), `deny` (answers say that it has nothing), `boast` (vectors claim what it has
-not), `flood` (every frame leaves many times), `forge` (batches in others' names), `fork` (a log of its own with two
-histories, one for each half of its peers), `eclipse` (false addresses of everybody), `crowd` (ever new addresses of
-nobody), `bomb` (small frames that claim or unfold to what no memory holds); what these five make stands in
-`sim.forger`; `past` and `future` (it speaks another version of the protocol). Deeds of clients: `bad-fields`, `flood`,
-`skip-attach`, `huge`, and `silent` (many connections on which nothing is ever said).
+A hostile member has a certificate and an honest node; its host changes what that node says. Deeds of members:
+`garble` (bits of frames flip), `tamper` (payloads of batches change, or the proofs of who opened their epochs;
+signatures stay), `replay` (old frames come again), `withhold` (batches, announcements and that it has none never
+leave), `forget` (what repair asks and answers never leaves), `deny` (answers say that it has nothing), `boast`
+(vectors claim what it has not, receipts too, also in another's name), `flood` (every frame leaves many times),
+`forge` (batches in others' names), `fork` (a log of its own with two histories, one for each half of its peers),
+`eclipse` (false addresses of everybody), `crowd` (ever new addresses of nobody), `bomb` (small frames that claim or
+unfold to what no memory holds); what these five make stands in `sim.forger`; `past` and `future` (it speaks another
+version of the protocol). Deeds of clients: `bad-fields`, `flood`, `skip-attach`, `huge`, and `silent` (many
+connections on which nothing is ever said).
 
 A stream has credit, and a host that keeps its node's batches to itself has to keep the node's books: what never left was
 never spent, and the node hears of so much more credit than its peer grants. Else its node would soon have nothing to say
@@ -28,7 +29,7 @@ from mesh.effects import FrameReceived, Requested
 from mesh.errors import DecodeError
 from mesh.log.batch import Batch
 from mesh.operations import Attach, CreditGrant, Draft, Inspect, Publish, Subscribe
-from mesh.types import LinkId, SessionId
+from mesh.types import LinkId, NodeId, SessionId
 from mesh.wire.frames import decode_frame, encode_frame
 from sim.diary import Ledger
 from sim.forger import Forger
@@ -172,7 +173,26 @@ class Hostiles:
                 return [packed, *map(encode_frame, self._forgers[machine.name].crowd(pipe.path.target))]
             case _:
                 frame = _read(packed)
-                return [packed] if frame is None else [encode_frame(each) for each in _said_by(what, frame)]
+                if frame is None:
+                    return [packed]
+                said = _said_by(what, frame)
+                if what == "boast" and isinstance(frame, f.Stored):
+                    said += self._in_anothers_name(machine, pipe, said)
+                return [encode_frame(each) for each in said]
+
+    def _in_anothers_name(self, machine: Machine, pipe: Pipe, said: list[f.Frame]) -> list[f.Frame]:
+        """The same receipts once more, as if a member who is neither here nor there had given them."""
+        others = [
+            other
+            for other in self.world.machines.values()
+            if other.node_id and other.name not in (machine.name, pipe.path.target)
+        ]
+        return [
+            replace(each, node=NodeId(other.node_id), region=other.region)
+            for other in others[:1]
+            for each in said
+            if isinstance(each, f.Stored)
+        ]
 
     def _misled(self, machine: Machine, pipe: Pipe, packed: bytes) -> list[bytes]:
         """False addresses in place of true ones, and now and then beside whatever else is said."""

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from mesh.clocks.hybrid import ClockGuard
+from mesh.clocks.vector import IntervalSet
 from mesh.codes import Code
 from mesh.engines import journal
 from mesh.engines.delivery import Delivery
@@ -15,6 +16,7 @@ from mesh.engines.dissemination import Dissemination
 from mesh.engines.forks import Forks
 from mesh.engines.intake import Intake
 from mesh.engines.links import AddressBook, Links
+from mesh.engines.receipts import Receipts
 from mesh.engines.serving import Serving
 from mesh.frames import Lane
 from mesh.log.holdings import Holdings
@@ -74,6 +76,13 @@ def _reads_what_is_dead(process: Callable[..., Any]) -> Callable[..., Any]:
     return processed
 
 
+def _counts_whomever_a_receipt_names(receipts: Receipts, link: LinkId, frame: Any) -> None:
+    for log, first, last in frame.ranges if frame.node != receipts.own else ():
+        receipts.regions[frame.node] = frame.region
+        receipts.elsewhere.setdefault(log, {}).setdefault(frame.node, IntervalSet()).add(first, last)
+        receipts.risen.add(log)
+
+
 def _takes_publishes_whatever_room_there_is(refusal: Callable[..., Any]) -> Callable[..., Any]:
     def refused(intake: Intake, publisher: Any, draft: Any, now: Any) -> Any:
         free_bytes, config = intake.free_bytes, intake.config
@@ -121,6 +130,7 @@ BROKEN: dict[tuple[str, str], tuple[object, Callable[..., Any] | str]] = {
     ("overload", "_refusal"): (Intake, _takes_publishes_whatever_room_there_is(Intake._refusal)),
     ("lone-leap", "on_now"): (ClockGuard, _takes_every_leap_for_true(ClockGuard.on_now)),
     ("wrong-clock", "_process"): (Delivery, _reads_what_is_dead(Delivery._process)),
+    ("lying-digest", "on_stored_there"): (Receipts, _counts_whomever_a_receipt_names),
     ("many-subscriptions", "matching"): (Patterns, _matches_no_rest),
     ("narrow-link", "_lane_of"): (Serving, _says_that_all_is_new),
     ("narrow-link", "on_graft_timer"): (Dissemination, _forgets_whom_it_has_asked(Dissemination.on_graft_timer)),

@@ -6,15 +6,15 @@ from hashlib import shake_256
 
 from mesh import frames as f
 from mesh.log.batch import verify
-from mesh.types import LinkId
+from mesh.types import LinkId, LogId, NodeId
 from mesh.wire.frames import decode_frame, encode_frame
-from sim.hostile import FLOOD_TIMES, Hostiles, _of_tomorrow, _said_by
+from sim.hostile import BOAST_POSITIONS, FLOOD_TIMES, Hostiles, _of_tomorrow, _said_by
 from sim.links import Pipe
 from sim.network import Network
 from sim.workload import App
 from sim.world import Machine, World
 from tests.link_samples import hello
-from tests.samples import MESH, SUITE, Writer
+from tests.samples import ANA, MESH, SUITE, Writer
 
 
 def test_a_host_of_tomorrow_says_more_than_is_understood_and_all_that_is() -> None:
@@ -75,6 +75,22 @@ def test_deeds_of_one_node_that_overlap_are_all_done_and_each_ends_by_itself() -
     end_withhold()
     assert leaves(f.IHave(())) == [encode_frame(f.IHave(()))]
     assert (world.mangle, hostiles.deeds) == (None, {})
+
+
+def test_a_host_that_boasts_gives_receipts_for_what_it_has_not_also_in_the_name_of_a_third() -> None:
+    world, hostiles, leaves = two()
+    eve, log = NodeId(world.machines["eve"].node_id), LogId(ANA, 1)
+    stored = f.Stored(eve, "us", ((log, 1, 5),))
+    hostiles.turn("eve", "boast", 1_000_000)
+
+    alone = leaves(stored)
+    world.add("ben", "ap")
+    beside = leaves(stored)
+
+    claimed = replace(stored, ranges=((log, 1, 5 + BOAST_POSITIONS),))
+    ben = replace(claimed, node=NodeId(world.machines["ben"].node_id), region="ap")
+    assert alone == [encode_frame(claimed)]
+    assert beside == [encode_frame(claimed), encode_frame(ben)]
 
 
 def test_one_deed_twice_is_two_of_which_one_may_end() -> None:
