@@ -65,6 +65,15 @@ def _takes_every_leap_for_true(on_now: Callable[..., Any]) -> Callable[..., Any]
     return believing
 
 
+def _takes_a_cursor_for_one_without_holes(begin: Callable[..., Any]) -> Callable[..., Any]:
+    def begun(delivery: Delivery, session: Any, operation: Any, cursor: Any) -> Any:
+        for log, positions in list(cursor.items()) if operation.cursor is not None else ():
+            cursor.add(log, 1, positions.last)
+        return begin(delivery, session, operation, cursor)
+
+    return begun
+
+
 def _reads_what_is_dead(process: Callable[..., Any]) -> Callable[..., Any]:
     def processed(delivery: Delivery, *given: Any) -> Any:
         expiry_ms, delivery.expiry_ms = delivery.expiry_ms, 0
@@ -128,6 +137,7 @@ BROKEN: dict[tuple[str, str], tuple[object, Callable[..., Any] | str]] = {
     ("other-versions", "on_hello"): (Links, _refuses_what_is_newer(Links.on_hello)),
     ("full-disk", "_refusal"): (Intake, _takes_publishes_whatever_room_there_is(Intake._refusal)),
     ("overload", "_refusal"): (Intake, _takes_publishes_whatever_room_there_is(Intake._refusal)),
+    ("hole-that-fills", "_begin"): (Delivery, _takes_a_cursor_for_one_without_holes(Delivery._begin)),
     ("lone-leap", "on_now"): (ClockGuard, _takes_every_leap_for_true(ClockGuard.on_now)),
     ("wrong-clock", "_process"): (Delivery, _reads_what_is_dead(Delivery._process)),
     ("lying-digest", "on_stored_there"): (Receipts, _counts_whomever_a_receipt_names),
