@@ -117,9 +117,11 @@ class Heard:
     closed: VersionVector = field(default_factory=VersionVector)
     """Gaps that do not fill."""
     awaited: VersionVector = field(default_factory=VersionVector)
-    """Gaps that may fill."""
+    """Gaps that may fill ..."""
     held: VersionVector = field(default_factory=VersionVector)
-    """Those of them that the node held which told them."""
+    """... those of them that the node held which told them ..."""
+    behind: VersionVector = field(default_factory=VersionVector)
+    """... and those of them that it had been told of when it last came back with its cursor."""
     newest: dict[tuple[str, int], int] = field(default_factory=dict)
     """The highest sequence shown of each publisher's incarnation, in whatever channel."""
     foremost: dict[tuple[LogId, str, int], tuple[int, int]] = field(default_factory=dict)

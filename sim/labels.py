@@ -26,6 +26,7 @@ OCCASIONS = (
     "atlas/refused",
     "node/killed",
     "gap/expired-by-a-lone-wrong-clock",
+    "hole/filled-behind-a-cursor",
 )
 """What coverage counts that is in no table of the protocol."""
 PROMISES = (

@@ -69,6 +69,8 @@ def on_shown(watch: Watch, world: World, diary: Diary, shown: Shown) -> None:
         if is_late:
             _denied(watch, diary, shown, "is missing")
     if shown.late:
+        if heard.behind.covers(log, at, at):
+            world.cover("hole/filled-behind-a-cursor")
         is_behind = at <= heard.reached.get(log, 0) or record.sequence < heard.newest.get(key, 0)
         if not is_behind and not _has_moved(world, key):
             line = f"{shown.at_us / 1e6:.6f} s: {diary.owner} is shown it, marked late, from {_place(log, at)}"

@@ -253,13 +253,15 @@ class App:
                 self.diaries[number].heard.pass_to(log, last)
 
     def _begin(self, diary: Diary, cursor: VersionVector | None) -> None:
-        """A subscription stands; where it did for the first time, it begins behind what its cursor holds."""
+        """A subscription stands, or again; where it did for the first time, it begins behind what its cursor holds."""
         if not diary.began:
             diary.began, diary.began_us = True, self.world.now_us
             if self.home is None or diary.before[:2] != (self.home.name, self.home.life):
                 diary.before = NOWHERE
             for log, positions in cursor.items() if cursor is not None else ():
                 diary.heard.pass_to(log, positions.last)
+        else:
+            diary.heard.behind = diary.heard.awaited.copy()
 
     def _refused(self, name: Name, entry: Entry, code: str, why: str) -> None:
         """A publish is refused for good. That is for what no node may take, and nothing such is published here."""
