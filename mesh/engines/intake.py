@@ -300,7 +300,8 @@ class Intake:
         for end in self._cuts(records):
             batch = self._seal_one(records[start:end])
             batches.append(batch)
-            outcomes += _placed_in(batch, gathered[start:end], waiting)
+            placed = _placed_in(batch, gathered[start:end], waiting)
+            outcomes += [each for each in placed if each.session in self.publishers]  # who has gone waits for nothing
             start = end
         return batches, [*outcomes, Count("published_total", len(gathered))]
 

@@ -453,14 +453,17 @@ def test_what_came_to_an_unknown_end_holds_back_what_follows() -> None:
     assert publish(one, 5) == [refused(Code.ORDER_WAITS, text, 5, 5, OVERLOADED_MS)]
 
 
-def test_a_session_that_closed_publishes_no_more_and_what_it_published_goes_on() -> None:
+def test_a_session_that_closed_waits_for_nothing_and_what_it_published_goes_on() -> None:
     one = intake()
     publish(one, 1)
+    publish(one, 1, seat=OTHER)
 
     one.on_session_closed(SEAT)
     one.on_session_closed(SEAT)
+    batches, outcomes = one.seal(at(), WALL_MS)
 
-    assert sealed(one)[1:-1] == [placed(1, 1, 1)]
+    assert [record.sequence for batch in batches for record in batch.records()] == [1, 1]
+    assert outcomes == [Count("epochs_total"), placed(1, 1, 2, seat=OTHER), Count("published_total", 2)]
     assert list(one.publishers) == [OTHER]
 
 
