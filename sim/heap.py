@@ -216,11 +216,12 @@ class Play:
         self._heal()
         healed_us = max(self.stage.last_us, world.now_us) if self.stage.story else world.now_us
         figures.bound_us = self.calm.bound_us_of(self.core)
-        limit_us = healed_us + figures.bound_us + CLIENTS_US
+        limit_us, equal_us = healed_us + figures.bound_us + CLIENTS_US, -1
         while world.now_us < limit_us:
             world.run_to(world.now_us + LOOK_US)
             if figures.converged_us < 0 and world.converged(self.core):
                 self.calm.finish()
+                equal_us = world.now_us
                 figures.converged_us = max(world.now_us - healed_us, self.calm.took_us)
             if figures.converged_us >= 0 and not any(self._unfinished()):
                 break
@@ -228,7 +229,7 @@ class Play:
         self._judge(outcome)
         self._judge_others(healed_us)
         if figures.converged_us >= 0:
-            self.historian.judge(self.core, self._is_owed)
+            self.historian.judge(self.core, self._is_owed, equal_us)
         self._be_quiet(outcome)
         measure(self, outcome)
 

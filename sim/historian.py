@@ -69,8 +69,8 @@ class Historian:
         if nodes:
             self.early = self.rng.choice(nodes).holdings.stored_vector()
 
-    def judge(self, core: list[str], is_owed: Callable[[Name], bool]) -> None:
-        """Read at nodes of a core that is equal, and hold what they show against one another and the ledger."""
+    def judge(self, core: list[str], is_owed: Callable[[Name], bool], equal_us: int) -> None:
+        """Read at nodes of a core that was equal at a moment, and hold what they show against one another and the ledger."""
         machines = self.world.machines
         nodes = self.rng.shuffled([name for name in core if self._can_ask(machines[name])])[:NODES_MAX]
         is_forked = any(machine.node.holdings.forked for machine in machines.values() if machine.node is not None)
@@ -87,7 +87,7 @@ class Historian:
                 if reading.whole and not is_forked and not backwards:
                     diary = Diary(EVERYTHING, owner=f"history at {node}")
                     diary.seen = dict.fromkeys((name_of(record) for *_, record in reading.rows), 0)
-                    self.watch.nothing_lost(diary, is_owed)
+                    self.watch.nothing_lost(diary, partial(self._was_there, is_owed, equal_us))
                 if forwards is not None and self.early is not None and not is_forked:
                     self._leaves_out(forwards, reading, self.early)
                 readings.append(reading)
@@ -97,6 +97,10 @@ class Historian:
             cut = self.early
             if cut is None:
                 return
+
+    def _was_there(self, is_owed: Callable[[Name], bool], equal_us: int, name: Name) -> bool:
+        """Whether a message is owed that was acknowledged while all were equal: what came later may lie beyond the cut."""
+        return self.watch.ledger[name].first_told_us <= equal_us and is_owed(name)
 
     def _can_ask(self, machine: Machine) -> bool:
         """Whether a node runs by a right clock, and has room for a client more."""

@@ -202,7 +202,7 @@ class Intake:
         refusals: list[tuple[SessionId, Refused]] = []
         placed: list[Outcome] = []
         names = self.holdings.names
-        newest = names.newest(publisher.client, publisher.incarnation)
+        newest, me = names.newest(publisher.client, publisher.incarnation), self.identity.node
         for draft in operation.drafts:
             fault = draft_fault(draft, self.config.ttl_max_ms)
             if fault is not None:
@@ -216,6 +216,10 @@ class Intake:
                     publisher.on_here(draft.sequence)
                     placed.append(_placed(publisher.session, runs[0], draft.sequence, operation))
                     continue
+                if self.epoch and any((run.log.node, run.log.epoch) == (me, self.epoch.number) for run in found):
+                    self.epoch = self.signer = (
+                        None  # others may have it there, and bring it back: no log has a name twice
+                    )
             name = (publisher.client, publisher.incarnation, draft.sequence)
             again = self.waiting.get(name)
             if again is not None:

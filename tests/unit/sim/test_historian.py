@@ -61,7 +61,7 @@ def broken(found: Historian) -> list[tuple[str, str]]:
 def test_two_nodes_show_the_same_whole_past_and_leave_no_reader_behind() -> None:
     found = spoken()
 
-    found.judge(["ana", "ben"], lambda _: True)
+    found.judge(["ana", "ben"], lambda _: True, found.world.now_us)
 
     assert broken(found) == []
     assert found.world.coverage["ask/History"] == 4 + 2  # two pages at each, and one of the half
@@ -80,7 +80,10 @@ def test_what_history_leaves_out_is_lost() -> None:
     name = ("never", 1, 1)
     found.told.ledger[name] = Entry("room/1", b"acknowledged, and nowhere", (1, 1))
 
-    found.judge(["ben"], lambda each: each == name)
+    later = ("later", 1, 1)
+    found.told.ledger[later] = Entry("room/1", b"on its way", (1, 1), first_told_us=found.world.now_us + 1)
+
+    found.judge(["ben"], lambda each: each in (name, later), found.world.now_us)
 
     assert [about for promise, about in broken(found) if promise == "nothing lost"] == [
         "never/0001/1 was acknowledged at copies:1 and never shown to history at ben"
@@ -91,7 +94,7 @@ def test_log_after_log_is_not_the_order_of_stamps() -> None:
     found = spoken(6)
 
     with off("one-history"):
-        found.judge(["ana", "ben"], lambda _: True)
+        found.judge(["ana", "ben"], lambda _: True, found.world.now_us)
 
     assert {promise for promise, _ in broken(found)} == {"in order"}
     assert "out of the order of stamps" in broken(found)[0][1]
@@ -101,7 +104,7 @@ def test_a_node_that_shows_nothing_is_not_available() -> None:
     found = spoken(1)
     found.world.pause(found.world.machines["ana"])
 
-    found.judge(["ana"], lambda _: True)
+    found.judge(["ana"], lambda _: True, found.world.now_us)
 
     assert broken(found) == [("available", "ana did not show page 1 of its history within 5.0 s")]
 
@@ -119,7 +122,7 @@ def test_who_cannot_answer_is_not_asked(what: str) -> None:
         assert ana.node is not None
         ana.node.guard.offsets.clear()
 
-    found.judge(["ana"], lambda _: True)
+    found.judge(["ana"], lambda _: True, found.world.now_us)
 
     assert broken(found) == []
     assert "ask/History" not in found.world.coverage

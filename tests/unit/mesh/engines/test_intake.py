@@ -280,6 +280,24 @@ def test_a_retry_of_what_a_damaged_row_took_is_new() -> None:
     assert [item.draft.sequence for item in one.gathered] == [2]
 
 
+def test_a_retry_of_what_was_lost_from_our_log_goes_into_another_for_others_may_bring_it_back() -> None:
+    one = intake()
+    publish(one, 1, 2, 3)
+    sealed(one)
+    one.holdings.lose(LOG, 2, 2)
+
+    publish(one, 2)
+    first = sealed(one)
+    other = next_log(one)
+    publish(one, 4)
+    one.holdings.lose(LOG, 3, 3)
+    publish(one, 3)
+
+    assert first == [Count("epochs_total"), placed(2, 2, 1, log=other), Count("published_total", 1)]
+    outcomes = [placed(4, 4, 2, log=other), placed(3, 3, 3, log=other), Count("published_total", 2)]
+    assert sealed(one) == outcomes
+
+
 def test_a_sequence_below_the_newest_that_is_not_held_is_new() -> None:
     one = intake()
     publish(one, 5)
