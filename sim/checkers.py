@@ -170,6 +170,7 @@ class Watch:
                 f"{say_name(name)} was published to live {entry.ttl_ms} ms, and shown as one that lives {record.ttl_ms}"
             )
             self.broken("nothing invented", what, _published(name, entry), line, kind="ttl")
+        self._dated(name, entry, shown, line)
         expires_us = entry.expires_us
         if expires_us and self.skew_us < SKEW_US:  # it lives from its stamp, and may have waited to be sent
             expires_us = max(expires_us, (stamp_ms(record.stamp) + record.ttl_ms - WALL_MS) * 1_000)
@@ -178,6 +179,13 @@ class Watch:
             dead = f"{_second(expires_us)}: it expires"
             what = f"{say_name(name)} was shown to {diary.owner} after it had expired"
             self.broken("stays dead", what, _published(name, entry), dead, line)
+
+    def _dated(self, name: Name, entry: Entry, shown: Shown, line: str) -> None:
+        """Where all clocks are right a message is stamped after it was published, and before it is shown."""
+        stamped_us = (stamp_ms(shown.record.stamp) - WALL_MS) * 1_000
+        if self.skew_us < SKEW_US and not entry.at_us - SAME_US <= stamped_us <= shown.at_us + SAME_US:
+            what = f"{say_name(name)} is stamped with {_second(stamped_us)}"
+            self.broken("nothing invented", what, _published(name, entry), line, kind="stamp")
 
     def on_acknowledged(self, name: Name, entry: Entry, node: str, *, is_durable: bool) -> None:
         """A node acknowledges a message for the first time: it lies on its disk."""

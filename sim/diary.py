@@ -56,6 +56,8 @@ class Entry:
     disks_lost: int = 0
     """How many disks were lost that held it, and in how many regions: what its level need not survive is excused."""
     regions_lost: tuple[str, ...] = ()
+    misdated: bool = False
+    """It dies, and a node took it that was alone with a wrong clock: to others it may be dead from its birth."""
     headers: dict[str, str] = field(default_factory=dict)
     flags: int = 0
     """What the payload is, as its publisher says."""
@@ -81,9 +83,10 @@ class Entry:
 
     @property
     def is_excused(self) -> bool:
-        """Whether more disks were lost than its level survives."""
+        """Whether more disks were lost than its level survives, or nobody knows when it dies."""
         copies, regions = self.level
-        return self.disks_lost >= max(1, copies) and len(self.regions_lost) >= max(1, regions)
+        is_lost = self.disks_lost >= max(1, copies) and len(self.regions_lost) >= max(1, regions)
+        return self.misdated or is_lost
 
 
 Ledger = dict[Name, Entry]

@@ -131,6 +131,11 @@ class Historian:
                 reading.whole = True
                 break
             request = replace(request, cut=cut, after=page.next)
+        if not reading.whole and len(reading.rows) < PAGES_MAX:
+            what = f"{node} showed {len(reading.rows)} messages on {PAGES_MAX} pages of its history, and no end of it"
+            self.watch.broken(
+                "available", what, f"{self.world.now_us / 1e6:.6f} s: the last of them comes", kind="pages"
+            )
         app.end()
         return reading
 

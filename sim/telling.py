@@ -79,6 +79,15 @@ def on_shown(watch: Watch, world: World, diary: Diary, shown: Shown) -> None:
             )
             watch.broken(ORDER, what, *watch.publish_of(name_of(record)), line, kind="late")
     _in_its_log(watch, world, diary, shown)
+    entry = watch.ledger.get(name_of(record))
+    if entry is not None and not entry.ttl_ms:
+        defaults = {machine.config.intake.ttl_default_ms for machine in world.machines.values()}
+        if record.ttl_ms not in defaults:
+            what = (
+                f"{say_name(name_of(record))} was published to live as long as nodes say, and lives {record.ttl_ms} ms"
+            )
+            line = f"{shown.at_us / 1e6:.6f} s: {diary.owner} is shown it, from {_place(log, at)}"
+            watch.broken("nothing invented", what, *watch.publish_of(name_of(record)), line, kind="ttl")
     if diary.before[2].covers(log, at, at):
         line = f"{shown.at_us / 1e6:.6f} s: {diary.owner} is shown it, from {_place(log, at)}"
         asked = (
@@ -96,17 +105,19 @@ def on_shown(watch: Watch, world: World, diary: Diary, shown: Shown) -> None:
 def _in_its_log(watch: Watch, world: World, diary: Diary, shown: Shown) -> None:
     """A node takes a publisher's messages in their order: places in a log rise with sequences, late or not.
 
-    The log of a member gone bad says what it likes, and a message that stands in it twice has been shown before.
+    So do they as they are shown, but for what fills a gap that was told. The log of a member gone bad says what it likes.
     """
     record, place = shown.record, shown.position
     key = shown.log, record.publisher, record.incarnation
     at, sequence = diary.heard.foremost.get(key, (0, 0))
     if record.sequence > sequence:
         diary.heard.foremost[key] = place, record.sequence
-    is_behind = record.sequence < sequence and place > at
-    if (is_behind or (record.sequence > sequence and place < at)) and not _is_bad(world, shown.log):
+    is_filling = record.sequence < sequence and place < at and diary.heard.awaited.covers(shown.log, place, place)
+    is_next = record.sequence > sequence and place > at
+    is_same = record.sequence == sequence or place == at
+    if not (is_next or is_filling or is_same) and not _is_bad(world, shown.log):
         line = f"{shown.at_us / 1e6:.6f} s: {diary.owner} is shown it, from {_place(shown.log, place)}"
-        what = f"{say_name(name_of(record))} stands at {_place(shown.log, place)}, and {sequence} of it at {at}"
+        what = f"{say_name(name_of(record))}, at {_place(shown.log, place)}, is shown after {sequence} of it, at {at}"
         watch.broken(ORDER, what, *watch.publish_of(name_of(record)), line, kind="log")
 
 

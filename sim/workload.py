@@ -271,6 +271,8 @@ class App:
 
     def _reached(self, name: Name, entry: Entry, receipt: Receipt) -> None:
         is_first = entry.first_told_us < 0
+        if is_first and entry.expires_us and self.home is not None and self.home.has_only_a_wrong_clock:
+            entry.misdated = True  # it lives from its stamp, and nobody had shown that node what the time is
         has_risen = entry.rise(receipt.copies, receipt.regions, self.world.now_us)
         if self.watch is None or self.home is None or self.home.node is None:
             return

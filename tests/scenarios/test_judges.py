@@ -6,16 +6,19 @@ from typing import Any
 
 import pytest
 
+from mesh.client.machine import Client
 from mesh.client.outbox import Outbox
+from mesh.clocks.hybrid import ClockGuard
 from mesh.clocks.vector import VersionVector
 from mesh.codes import Code
-from mesh.effects import SetTimer, Timer
+from mesh.effects import SetTimer, Tell, Timer
 from mesh.engines import intake, repair
 from mesh.engines.delivery import Delivery
 from mesh.engines.delivery.history import Histories
 from mesh.engines.delivery.tail import Tail
 from mesh.engines.receipts import Receipts
 from mesh.engines.repair import Repair
+from mesh.operations import HistoryPage
 from sim.heap import Play
 from sim.scenario.reading import SHIPPED, read
 
@@ -50,6 +53,32 @@ def _expires(collect: Callable[..., Any], shift: Callable[[int], int]) -> Callab
 
 def _lets_live_half_as_long(record: Callable[..., Any]) -> Callable[..., Any]:
     return lambda item, stamp: record(replace(item, ttl_ms=item.ttl_ms // 2), stamp)
+
+
+def _dates_ahead(wall_ms: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda guard, now: wall_ms(guard, now) + 50_000
+
+
+def _lets_live_twice_as_long_by_default(record: Callable[..., Any]) -> Callable[..., Any]:
+    def made(item: Any, stamp: int) -> Any:
+        return record(item if item.draft.ttl_ms else replace(item, ttl_ms=2 * item.ttl_ms), stamp)
+
+    return made
+
+
+def _shows_nothing_page_after_page(histories: Histories, session: Any, request: Any, _: Any) -> Any:
+    cut = histories.holdings.stored_vector() if request.cut is None else request.cut.copy()
+    return [Tell((session,), HistoryPage(request.request, cut, (), (), VersionVector()))]
+
+
+def _shows_backwards(messages: Callable[..., Any]) -> Callable[..., Any]:
+    def shown(client: Client, deliver: Any) -> Any:
+        if deliver.late or deliver.conflicts:
+            return messages(client, deliver)
+        turned = {"records": deliver.records[::-1], "positions": deliver.positions[::-1]}
+        return messages(client, replace(deliver, **turned))
+
+    return shown
 
 
 def _names_a_place_beyond(rise: Callable[..., Any]) -> Callable[..., Any]:
@@ -132,6 +161,20 @@ BROKEN: dict[str, tuple[str, str, str, Change]] = {
         "refused",
         (intake, "draft_fault", _refuses_each_seventh(intake.draft_fault)),
     ),
+    "dates ahead": ("mortal", "nothing invented", "stamp", (ClockGuard, "wall_ms", _dates_ahead(ClockGuard.wall_ms))),
+    "lets live twice as long by default": (
+        "halves",
+        "nothing invented",
+        "ttl",
+        (intake, "_record", _lets_live_twice_as_long_by_default(intake._record)),
+    ),
+    "shows nothing page after page": (
+        "halves",
+        "available",
+        "pages",
+        (Histories, "ask", _shows_nothing_page_after_page),
+    ),
+    "shows backwards": ("swarm", "in order", "log", (Client, "_messages", _shows_backwards(Client._messages))),
     "compares late": ("halves", "converges", "calm", (Repair, "compare", _compares_late(Repair.compare))),
 }
 """By what is wrong: the file, the promise that it breaks and what of that, and who does it how."""
