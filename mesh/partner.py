@@ -51,6 +51,8 @@ class Partner:
     again: bool = False
     """Something was missed since that session began: the next follows at once."""
     told_revision: int = 0
+    asked_with: int = -1
+    """Its digest as it last asked whether both have the same, and had not."""
     has_begun: bool = False
     """The other end has begun its first session."""
     incomplete: int = 0

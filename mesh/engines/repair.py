@@ -219,8 +219,7 @@ class Repair:
     def on_repair_hello(self, link: LinkId, frame: RepairHello, now: Now) -> list[Outcome]:
         """A peer asks whether both have the same: say so, or say what we have and ask for its vector.
 
-        One that begins anew knows nothing of us any more, for another link to it has come and gone; what it answered on
-        that one is lost, so we begin anew, too.
+        One that begins anew knows nothing of us any more, and what it answered on another link has gone with that: so do we.
         """
         partner = self.partners.get(link)
         if partner is None:
@@ -232,8 +231,9 @@ class Repair:
             partner.has_begun = True
         if frame.digest == self.holdings.digest:
             return [*outcomes, Send((link,), RepairEqual(frame.session))]
-        if partner.told_revision == self.holdings.revision:  # it was told all that we have, and something still differs
-            partner.told_revision = 0
+        if partner.told_revision == self.holdings.revision or partner.asked_with == frame.digest:
+            partner.told_revision = 0  # it was told all, or nothing has changed there since: it may not have heard
+        partner.asked_with = frame.digest
         return outcomes + self._tell_vector(link, partner, frame.session, answer=True)
 
     def on_served(self, link: LinkId) -> list[Outcome]:

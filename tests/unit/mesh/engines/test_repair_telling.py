@@ -52,14 +52,27 @@ def test_only_what_changed_is_told_again_on_one_link_and_all_of_it_on_another() 
     repair.on_repair_hello(TO_BEN, RepairHello(1, 1), at())
     keep(holdings, ben.write())
 
-    to_one = repair.on_repair_hello(TO_BEN, RepairHello(2, 1), at())
-    to_other = repair.on_repair_hello(TO_CY, RepairHello(2, 1), at())
-    again = repair.on_repair_hello(TO_BEN, RepairHello(3, 1), at())
+    to_one = repair.on_repair_hello(TO_BEN, RepairHello(2, 2), at())
+    to_other = repair.on_repair_hello(TO_CY, RepairHello(2, 2), at())
+    again = repair.on_repair_hello(TO_BEN, RepairHello(3, 3), at())
 
     assert to_one == [telling(TO_BEN, vector(state(ben, (1, 1)), session=2, answer=True))]
     assert to_other == [telling(TO_CY, vector(state(ana, (1, 1)), state(ben, (1, 1)), session=2, answer=True))]
     all_of_it = vector(state(ana, (1, 1)), state(ben, (1, 1)), session=3, answer=True)
     assert again == [telling(TO_BEN, all_of_it)]  # it was told all, and differs still: it may not have heard
+
+
+def test_a_peer_that_has_still_the_same_after_it_was_told_something_is_told_all_of_it() -> None:
+    ana, ben = Writer(ANA), Writer(BEN)
+    holdings = held(ana.write())
+    repair = desk(to_ben(), holdings=holdings).engine
+    repair.on_repair_hello(TO_BEN, RepairHello(1, 1), at())
+    keep(holdings, ben.write())
+
+    again = repair.on_repair_hello(TO_BEN, RepairHello(2, 1), at())
+
+    everything = vector(state(ana, (1, 1)), state(ben, (1, 1)), session=2, answer=True)
+    assert again == [telling(TO_BEN, everything)]
 
 
 def test_a_peer_that_begins_anew_on_the_same_link_is_told_everything_once_more() -> None:
@@ -69,7 +82,7 @@ def test_a_peer_that_begins_anew_on_the_same_link_is_told_everything_once_more()
     repair.on_repair_hello(TO_BEN, RepairHello(1, 1), at())
     keep(holdings, ana.write())
     changed = vector(state(ana, (1, 2)), session=2, answer=True)
-    assert repair.on_repair_hello(TO_BEN, RepairHello(2, 1), at()) == [telling(TO_BEN, changed)]
+    assert repair.on_repair_hello(TO_BEN, RepairHello(2, 2), at()) == [telling(TO_BEN, changed)]
 
     # A newer link stood in for this one and fell: what the peer knew of us went with it.
     again = repair.on_repair_hello(TO_BEN, RepairHello(1, 1), at())
