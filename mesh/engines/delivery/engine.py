@@ -45,7 +45,8 @@ class Delivery(Tail):
     """All subscriptions of this node."""
 
     asked: dict[int, Asked] = field(default_factory=dict)
-    since: dict[int, tuple[SessionId, Subscribe]] = field(default_factory=dict)
+    since: dict[int, tuple[SessionId, Subscribe, VersionVector]] = field(default_factory=dict)
+    """Subscriptions from a time, and what was stored when they asked: what lands until the disk answers comes after them."""
 
     # --- subscribing -------------------------------------------------------------------------------------------------
 
@@ -53,7 +54,7 @@ class Delivery(Tail):
         """Begin a subscription; from a time, the disk has to say first where that is."""
         if operation.cursor is None and operation.since_ms is not None:
             request = self._request()
-            self.since[request] = session, operation
+            self.since[request] = session, operation, self.holdings.stored_vector()
             return [Load(request, Since(operation.since_ms), self.config.load_bytes)]
         cursor = self.holdings.stored_vector() if operation.cursor is None else operation.cursor.copy()
         return self._begin(session, operation, cursor)
@@ -74,9 +75,9 @@ class Delivery(Tail):
     def unsubscribe(self, session: SessionId, subscription: int) -> list[Outcome]:
         """End a subscription."""
         self.since = {
-            request: (other, operation)
-            for request, (other, operation) in self.since.items()
-            if (other, operation.subscription) != (session, subscription)
+            request: asked
+            for request, asked in self.since.items()
+            if (asked[0], asked[1].subscription) != (session, subscription)
         }
         reader = self.readers.pop((session, subscription), None)
         if reader is not None:
@@ -89,7 +90,7 @@ class Delivery(Tail):
     def on_session_closed(self, session: SessionId) -> list[Outcome]:
         """Nobody listens any more."""
         gone = {subscription for other, subscription in self.readers if other == session}
-        gone |= {operation.subscription for other, operation in self.since.values() if other == session}
+        gone |= {operation.subscription for other, operation, _ in self.since.values() if other == session}
         return [outcome for subscription in sorted(gone) for outcome in self.unsubscribe(session, subscription)]
 
     def on_credit(self, session: SessionId, grant: CreditGrant) -> list[Outcome]:
@@ -255,8 +256,8 @@ class Delivery(Tail):
         """The disk answered: a reader goes on, a subscription begins, or copies were compared."""
         request = loaded.request
         if request in self.since:
-            session, operation = self.since.pop(request)
-            return self._begin(session, operation, self._cursor_since(dict(loaded.positions)))
+            session, operation, stored = self.since.pop(request)
+            return self._begin(session, operation, _before(stored, dict(loaded.positions)))
         if request in self.comparing:
             waiting = self.comparing.pop(request)
             outcomes = self.twins.on_loaded(loaded)
@@ -280,16 +281,6 @@ class Delivery(Tail):
             outcomes += told
         return [*outcomes, *self._wake(reader)]
 
-    def _cursor_since(self, positions: dict[LogId, int]) -> VersionVector:
-        """A cursor that holds all that lies before a time."""
-        cursor = VersionVector()
-        for log, held in self.holdings.stored.items():
-            if log not in positions:
-                cursor.replace(log, held.positions)
-            elif positions[log] > 1:
-                cursor.add(log, 1, positions[log] - 1)
-        return cursor
-
     def check(self) -> None:
         """Assert the invariants of the logs that were touched."""
         assert len(self.asked) <= self.config.loads_max
@@ -311,3 +302,12 @@ class Delivery(Tail):
         for reader in self.readers.values():
             assert (reader.cursor is None) == (reader in self.groups)
         assert len(self.asked) <= self.config.loads_max
+
+
+def _before(stored: VersionVector, positions: dict[LogId, int]) -> VersionVector:
+    """A cursor that holds what was stored and lies before a time, which begins at these positions; no hole does."""
+    cursor = VersionVector()
+    for log, held in stored.items():
+        for first, last in held.within(1, positions[log] - 1) if log in positions else held:
+            cursor.add(log, first, last)
+    return cursor

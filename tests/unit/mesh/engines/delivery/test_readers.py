@@ -82,6 +82,25 @@ def test_a_subscription_from_a_time_asks_the_disk_where_that_is() -> None:
     assert outcomes == [Tell((SEAT,), Subscribed(1, cursor)), messages(3, 3, *of(batches[2]))]
 
 
+def test_neither_a_hole_nor_what_lands_while_the_disk_looks_lies_before_a_time() -> None:
+    """Batch 2 is missing, and is stamped from the time on, or not; batch 4 and a log come before the disk answers."""
+    desk = Desk()
+    batches, others = written(4), written(1, Writer(BEN), publisher="b")
+    desk.store(batches[0], batches[2])
+    desk.settle()
+
+    desk.subscribe(since_ms=5)
+    desk.store(*others, batches[3])
+    desk.settle()
+    outcomes = desk.delivery.on_loaded(Loaded(2, positions=((LOG, 3),)), at())
+
+    assert outcomes[0] == Tell((SEAT,), Subscribed(1, VersionVector([(LOG, [(1, 1)])])))
+    assert messages(1, 1, *of(*others), log=BENS) in outcomes
+    desk.store(batches[1])
+    told = desk.settle()
+    assert [tell.operation.records for tell in told if isinstance(tell, Tell)] == [of(*batches[1:])]
+
+
 def test_a_time_before_all_of_a_log_begins_at_its_first() -> None:
     desk, batches = past(1)
     desk.subscribe(since_ms=5)
