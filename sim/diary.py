@@ -155,8 +155,12 @@ class Diary:
     from_now: bool = False
     """It is owed what is published after it stood first, which was at `began_us`."""
     began_us: int = -1
+    since_ms: int | None = None
+    """It is owed what was stamped from this wall clock on."""
+    left_us: int = -1
+    """When its client left it; from then on it is owed nothing."""
     before: tuple[str, int, VersionVector] = NOWHERE
-    """What its node had stored when it asked for what comes from now on, and which life of which node that was."""
+    """What its node had stored when it asked for what comes from now on, or from a time, and in which life of which."""
     misjudged: list[fx.Missed] = field(default_factory=list)
     """Those of `missed` that a node told as expired which had begun alone, with a clock that was wrong."""
     owner: str = ""
@@ -168,7 +172,7 @@ class Diary:
 
     def owed_of(self, matching: Matching) -> Matching:
         """What of all that it matches may be owed to it, by when it began."""
-        if not self.from_now:
+        if self.whole:
             return matching
         return [(name, entry) for name, entry in matching if 0 <= self.began_us < entry.at_us]
 

@@ -60,7 +60,7 @@ def transcript(play: Play, until_us: int) -> list[str]:
                 (entry.at_us, f"{_second(entry.at_us)} {name[0]} publishes {say_name(name)} on {entry.channel}")
             )
     for app in play.apps.values():
-        for diary in app.diaries.values():
+        for diary in app.books:
             lines += [
                 (each.at_us, f"{_second(each.at_us)} {app.name} is shown {say_name(name_of(each.record))}")
                 for each in diary.shown
@@ -79,7 +79,7 @@ def positions_of(play: Play, name: Name) -> list[Position]:
     found = {
         (shown.log, shown.position)
         for app in play.apps.values()
-        for diary in app.diaries.values()
+        for diary in app.books
         if name in diary.seen
         for shown in diary.shown
         if name_of(shown.record) == name
@@ -162,7 +162,7 @@ def _showing(story: _Story, places: list[Position]) -> None:
     """Who was shown it when, and why others were not."""
     shown: list[tuple[int, str, str]] = []
     for app in story.play.apps.values():
-        for diary in app.diaries.values():
+        for diary in app.books:
             to = f"({' '.join(diary.patterns)})"
             if story.name in diary.seen:
                 shown.append((diary.seen[story.name], app.name, f"is shown it {to}"))
@@ -294,7 +294,7 @@ def _targets(crossings: list[Crossing]) -> str:
 def _meanwhile(story: _Story) -> None:
     """What was under way between the publish and the last time that somebody stored it or was shown it."""
     begin_us = story.entry.at_us
-    seen = [diary.seen.get(story.name, 0) for app in story.play.apps.values() for diary in app.diaries.values()]
+    seen = [diary.seen.get(story.name, 0) for app in story.play.apps.values() for diary in app.books]
     is_everywhere = all(node in story.has for node in story.play.cast.nodes)
     end_us = max([*story.has.values(), *seen, begin_us]) if is_everywhere else story.play.world.now_us
     found = [
@@ -351,6 +351,8 @@ def _why_not_shown(story: _Story, app: App, diary: Diary, places: list[Position]
         return f"it expired at {entry.expires_us / 1e6:.3f}"
     if not diary.began:
         return "its subscription never began"
+    if diary.left_us >= 0:
+        return f"it left its subscription at {diary.left_us / 1e6:.3f}"
     if not diary.whole:
         return "its subscription began later than the message"
     if app.session is None or app.home is None:

@@ -55,7 +55,7 @@ def measure_books(figures: Figures, ledger: Ledger, diaries: Iterable[Diary]) ->
 def measure(play: Play, outcome: Outcome) -> None:
     """Fill in the figures, and hold the guarantees against them."""
     figures, world = outcome.figures, play.world
-    measure_books(figures, play.watch.ledger, [d for app in play.apps.values() for d in app.diaries.values()])
+    measure_books(figures, play.watch.ledger, [d for app in play.apps.values() for d in app.books])
     sent = {kind.removeprefix("frame/"): n for kind, n in world.coverage.items() if kind.startswith("frame/")}
     if figures.messages:
         spoken = sum(count for kind, count in sent.items() if kind not in HEARTBEATS)
@@ -84,7 +84,7 @@ def measure(play: Play, outcome: Outcome) -> None:
 def judge(guarantees: Guarantees, outcome: Outcome, play: Play) -> None:
     """Hold the bounds of a scenario against its figures; a bound that is not kept is a broken promise of that name."""
     figures, watch = outcome.figures, play.watch
-    diaries = [diary for app in play.apps.values() for diary in app.diaries.values()]
+    diaries = [diary for app in play.apps.values() for diary in app.books]
     for name, bound in bounds_of(guarantees).items():
         found = getattr(figures, name)
         watch.look("bounds")

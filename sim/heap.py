@@ -19,7 +19,6 @@ from traceback import extract_tb
 
 from mesh.client import ClientConfig
 from mesh.clocks.hybrid import stamp_ms
-from mesh.clocks.vector import VersionVector
 from mesh.codes import Code
 from mesh.crypto import Suite
 from mesh.errors import MeshError
@@ -44,7 +43,7 @@ from sim.scenario.model import Guarantees, Scenario
 from sim.scenario.plan import Step, plan
 from sim.stage import Band, Stage
 from sim.tape import Tape
-from sim.telling import DROPS, newest_unseen
+from sim.telling import DROPS, newest_unseen, owed_of
 from sim.tripwire import TripwireError, tripwires
 from sim.units import MILLION
 from sim.workload import App
@@ -140,9 +139,8 @@ class Play:
         app.ttl_default_us = self.config.intake.ttl_default_ms * 1_000
         self.apps[name] = app
         for each in group.subscribe:
-            cursor = VersionVector() if each.since == "beginning" else None
             for patterns in each.of(name):
-                app.subscribe(*patterns, cursor=cursor, policy=SlowPolicy(each.policy))
+                app.subscribe_from(each.since, patterns, SlowPolicy(each.policy))
 
     def _alive_us(self) -> int:
         """When a link is idle: a real one says something at least as often as its nodes say `Alive`, three times over."""
@@ -185,7 +183,7 @@ class Play:
         calm = Play(bare, self.seed, steps=without_faults(steps))
         calm.run()
         books, still = (
-            Books(play.watch.ledger, [d for app in play.apps.values() for d in app.diaries.values()], begin_us, end_us)
+            Books(play.watch.ledger, [d for app in play.apps.values() for d in app.books], begin_us, end_us)
             for play in (self, calm)
         )
         hold(self.watch, self.cast, steps, books, still)
@@ -346,11 +344,12 @@ class Play:
         return waiting
 
     def _whole(self) -> list[tuple[Diary, Matching]]:
-        """The diaries of the core's clients that began at the beginning or from now, and what may be owed to each."""
+        """The diaries of the core's clients, but for those that began from a cursor, and what may be owed to each."""
         everybodys = [diary for app in self._members() for diary in app.diaries.values()]
-        diaries = [diary for diary in everybodys if diary.whole or diary.from_now]
+        diaries = [diary for diary in everybodys if diary.whole or diary.from_now or diary.since_ms is not None]
         matched = self.watch.matcher.of(self.watch.ledger, diaries)
-        return [(diary, diary.owed_of(matching)) for diary, matching in zip(diaries, matched, strict=True)]
+        owed = partial(owed_of, self.watch, self.world)
+        return [(diary, owed(diary, matching)) for diary, matching in zip(diaries, matched, strict=True)]
 
     def _unseen(self, diary: Diary, matching: Matching) -> Iterator[bool]:
         """True once for each message that a diary was owed and not shown."""

@@ -4,7 +4,7 @@ Once the core is equal, two of its nodes are asked for the history of everything
 first of them fixes, and backwards at one that some node had in the middle of the run. Rows are compared by where they
 stand (log and position) and what they are; none lies beyond its cut, and backwards at the early one nothing is left out
 that was shown forwards and lies in it. What may expire within the skew of clocks is left out, and all of it where a
-log has two histories: beyond its end each node shows its own.
+log has two histories: beyond its end each node shows its own. Each is also asked what it is, and says what is so.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mesh.clocks.vector import VersionVector
 from mesh.log.record import Record
-from mesh.operations import History
-from mesh.types import LogId
+from mesh.operations import History, Inspect
+from mesh.types import LogId, NodeId, node_text
 from sim.checkers import SKEW_US, Watch
 from sim.diary import Diary, Name, Shown, name_of, say_name
 from sim.workload import App
@@ -136,8 +136,30 @@ class Historian:
             self.watch.broken(
                 "available", what, f"{self.world.now_us / 1e6:.6f} s: the last of them comes", kind="pages"
             )
+        if not backwards:
+            self._inspect(app, self.world.machines[node])
         app.end()
         return reading
+
+    def _inspect(self, app: App, machine: Machine) -> None:
+        """Ask a node what it is: it says who and where it is, only whom it is linked with, and that it does not drain."""
+        linked = _linked(machine)
+        app.ask(Inspect(0))
+        if not self.world.run_until(lambda: bool(app.statuses), ANSWER_S):
+            self.watch.broken("available", f"{machine.name} did not say within {ANSWER_S} s what it is")
+            return
+        about: Any = app.statuses[-1].about
+        linked |= _linked(machine)
+        so = {"node": node_text(NodeId(machine.node_id)), "region": machine.region, "draining": False}
+        wrong = [f"{key} is {about[key]}, and not {value}" for key, value in so.items() if about[key] != value]
+        wrong += [
+            f"it is linked with {peer['node'][:8]}, to whom no link stands"
+            for peer in about["peers"]
+            if peer["node"] not in linked
+        ]
+        for each in wrong:
+            line = f"{self.world.now_us / 1e6:.6f} s: {machine.name} is asked what it is, and says so"
+            self.watch.broken("invariants", f"{machine.name} says of itself that {each}", line, kind="status")
 
     def _hold(self, reading: Reading) -> None:
         """Rows stand in the order of a cut, each message once, and nothing was invented.
@@ -205,6 +227,11 @@ class Historian:
             return entry is not None and 0 < entry.expires_us < soon_us
 
         return [row for row in reading.rows if not dies(row)]
+
+
+def _linked(machine: Machine) -> set[str]:
+    """To whom a link stands from a machine."""
+    return {node_text(NodeId(pipe.target.node_id)) for pipe in machine.links.values()}
 
 
 def _has_pages(app: App, number: int) -> bool:

@@ -29,7 +29,7 @@ GRAIN_US = 1_000
 SAMPLES_MIN = 100
 """Of fewer, a 99th percentile is the slowest one, which says nothing."""
 CLIENT_VERBS = ("drop-client", "offline", "move-client", "kill-client", "stop-reading")
-DEEDS = ("publish", "subscribe")
+DEEDS = ("publish", "subscribe", "unsubscribe")
 """Verbs that are no faults: clients do these of their own accord."""
 
 

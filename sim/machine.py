@@ -51,6 +51,8 @@ class Machine:
     counts: dict[str, int] = field(default_factory=dict)
     reports: list[Report] = field(default_factory=list)
     ticks: int = 0
+    said_tick: int = 0
+    """In which of its ticks it said what a client is hearing."""
     label: bytes = b""
     drained: bool = False
     node_id: bytes = b""

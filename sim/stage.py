@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from mesh.clocks.vector import VersionVector
 from mesh.effects import AddressFound
 from mesh.operations import SlowPolicy
 from mesh.types import NodeId
@@ -81,8 +80,7 @@ class Stage:
         act: Callable[[Deed, Any], End | None] = getattr(self, f"_do_{verb.replace('-', '_')}")
         self.world.note(verb.encode())
         deed = Deed(step, partial(self._count, verb, self._labels.of(step)))
-        if verb in ("publish", "subscribe"):
-            deed.happened()
+        if verb in ("publish", "subscribe", "unsubscribe"):
             act(deed, step.what)
             return
         band = Band(self.world.now_us, verb, say_event(step))
@@ -428,12 +426,17 @@ class Stage:
 
         return end
 
-    def _do_subscribe(self, _: Deed, what: Any) -> None:
+    def _do_subscribe(self, deed: Deed, what: Any) -> None:
+        deed.happened()
         for app in self._clients(what.client):
-            cursor = VersionVector() if what.since == "beginning" else None
-            app.subscribe(*what.to, cursor=cursor, policy=SlowPolicy(what.policy))
+            app.subscribe_from(what.since, what.to, SlowPolicy(what.policy))
 
-    def _do_publish(self, _: Deed, what: Any) -> None:
+    def _do_unsubscribe(self, deed: Deed, what: Any) -> None:
+        for app in self._clients(what.client):
+            deed.happened(really=app.unsubscribe(what.to))
+
+    def _do_publish(self, deed: Deed, what: Any) -> None:
+        deed.happened()
         for name in self.cast.clients_of(what.client):
             for _number in range(what.count):
                 self._number += 1

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from mesh.client import effects as fx
+from mesh.clocks.hybrid import stamp_ms
 from mesh.clocks.vector import IntervalSet
 from mesh.operations import GapReason, SlowPolicy
 from sim.checkers import SKEW_US, Watch
@@ -19,12 +20,16 @@ from sim.clock import WALL_MS
 from sim.diary import Diary, Entry, Matching, Name, Shown, name_of, say_name
 
 if TYPE_CHECKING:
+    from mesh.log.record import Record
     from mesh.types import LogId
     from sim.disk import Row
     from sim.world import Machine, World
 
 HONEST, ORDER = "honest about gaps", "in order"
 DROPS = (SlowPolicy.DROP_OLDEST, SlowPolicy.LATEST)
+EDGE_MS = 1_000
+"""What was stamped so shortly before or after the moment that a subscription begins at may be shown or not: a batch is
+shown whole."""
 FILLS = (GapReason.MISSING, GapReason.LOST)
 
 
@@ -88,18 +93,56 @@ def on_shown(watch: Watch, world: World, diary: Diary, shown: Shown) -> None:
             )
             line = f"{shown.at_us / 1e6:.6f} s: {diary.owner} is shown it, from {_place(log, at)}"
             watch.broken("nothing invented", what, *watch.publish_of(name_of(record)), line, kind="ttl")
-    if diary.before[2].covers(log, at, at):
+    if diary.before[2].covers(log, at, at) and _is_from_before(watch, diary, record):
         line = f"{shown.at_us / 1e6:.6f} s: {diary.owner} is shown it, from {_place(log, at)}"
-        asked = (
-            f"{diary.asked_us / 1e6:.6f} s: {diary.owner} asks for what comes from now on, and {diary.before[0]} has it"
+        since = "now" if diary.since_ms is None else f"{_moment_us(diary.since_ms) / 1e6:.6f} s"
+        asked = f"{diary.asked_us / 1e6:.6f} s: {diary.owner} asks for what comes from {since} on, and {diary.before[0]} has it"
+        what = (
+            f"{diary.owner} asked for what comes from {since} on, and was shown {say_name(name_of(record))} from before"
         )
-        what = f"{diary.owner} asked for what comes from now on, and was shown {say_name(name_of(record))} from before"
         watch.broken("once", what, *watch.publish_of(name_of(record)), asked, line, kind="before")
     low, high = watch.stamps.get(name_of(record), (record.stamp, record.stamp))
     watch.stamps[name_of(record)] = min(low, record.stamp), max(high, record.stamp)
     heard.shown.add(log, at, at)
     heard.pass_to(log, at)
     heard.newest[key] = max(heard.newest.get(key, 0), record.sequence)
+
+
+def _is_from_before(watch: Watch, diary: Diary, record: Record) -> bool:
+    """Whether what its node had as it was asked lies before what it was asked for: from a time on, stamps say so."""
+    if diary.since_ms is None:
+        return True
+    return watch.skew_us < SKEW_US and stamp_ms(record.stamp) < diary.since_ms - EDGE_MS
+
+
+def _moment_us(wall_ms: int) -> int:
+    return (wall_ms - WALL_MS) * 1_000
+
+
+def owed_of(watch: Watch, world: World, diary: Diary, matching: Matching) -> Matching:
+    """What of all that it matches may be owed to a subscription, by where it began.
+
+    From a time on it is what was stamped then or later: what was published then is, and what waited to be sent is where
+    its only stamp says so. Where clocks may be wrong it is what was published once the subscription stood.
+    """
+    if diary.since_ms is None or watch.skew_us >= SKEW_US:
+        return diary.owed_of(matching)
+    from_ms = diary.since_ms + EDGE_MS
+
+    def is_owed(name: Name, entry: Entry) -> bool:
+        low, _ = watch.stamps.get(name, (0, 0))
+        is_later = stamp_ms(low) >= from_ms and not _has_moved(world, name[:2])
+        return entry.at_us >= _moment_us(from_ms) or is_later
+
+    return [(name, entry) for name, entry in matching if is_owed(name, entry)] if diary.began else []
+
+
+def on_left(watch: Watch, diary: Diary, who: str) -> None:
+    """Something is told or shown of a subscription that its client has left, after whoever does so heard of that."""
+    left = f"{diary.left_us / 1e6:.6f} s: {diary.owner} leaves its subscription to {' '.join(diary.patterns)}"
+    line = f"{watch.now_us() / 1e6:.6f} s: {who} what matches it, and has heard of that"
+    what = f"{diary.owner} left its subscription to {' '.join(diary.patterns)}, and {who} more of it"
+    watch.broken("nothing invented", what, left, line, kind="left")
 
 
 def _in_its_log(watch: Watch, world: World, diary: Diary, shown: Shown) -> None:

@@ -20,18 +20,25 @@ from mesh.log.record import CONTENT_MASK
 from mesh.operations import (
     ClientOperation,
     Draft,
+    Gap,
     GapReason,
     Goodbye,
     History,
     HistoryPage,
+    Inspect,
+    Messages,
     NodeOperation,
     Receipt,
     SlowPolicy,
+    Status,
     Subscribe,
+    Subscribed,
+    Unsubscribe,
 )
 from mesh.types import SessionId
 from sim import telling
 from sim.checkers import SKEW_US, Watch
+from sim.clock import WALL_MS
 from sim.diary import NOWHERE, Diary, Entry, Ledger, Name, Shown, say_name
 from sim.network import Delay
 from sim.tape import Stream
@@ -63,6 +70,12 @@ class App:
     ttl_default_us: int = 0
     """How long its messages live where it does not say; 0: longer than any run."""
     diaries: dict[int, Diary] = field(default_factory=dict)
+    left: dict[int, Diary] = field(default_factory=dict)
+    """Of the subscriptions that its process has left."""
+    past: list[Diary] = field(default_factory=list)
+    """The same of all its processes."""
+    statuses: list[Status] = field(default_factory=list)
+    """Of nodes, as they were asked for."""
     pages: list[HistoryPage] = field(default_factory=list)
     """Of history, as they were asked for."""
     reads: bool = True
@@ -72,6 +85,8 @@ class App:
     session: SessionId | None = None
     attempts: int = 0
     """How often it has begun to connect."""
+    _released: dict[tuple[SessionId, int], int] = field(default_factory=dict)
+    """Subscriptions that a node was told to end, and in which of its ticks it hears of that."""
     _told_us: int = -1
     """When what it hears left the node."""
     home: Machine | None = None
@@ -129,12 +144,35 @@ class App:
         whole = cursor is not None and not len(cursor)
         from_now = cursor is None and since_ms is None
         diary = self.diaries[number] = Diary(patterns, policy, whole=whole, from_now=from_now, owner=self.name)
+        diary.since_ms = since_ms if cursor is None else None
         diary.asked_us = self.world.now_us
         self._run(effects)
         return number
 
-    def ask(self, request: History) -> None:
-        """Ask for a page of history; it comes into `pages`."""
+    def subscribe_from(self, since: str | int, patterns: tuple[str, ...], policy: SlowPolicy) -> int:
+        """Subscribe from the `beginning`, from `now`, or from so many µs ago, as scenarios say it."""
+        if isinstance(since, int):
+            since_ms = WALL_MS + (self.world.now_us - since) // 1_000
+            return self.subscribe(*patterns, since_ms=since_ms, policy=policy)
+        return self.subscribe(*patterns, cursor=VersionVector() if since == "beginning" else None, policy=policy)
+
+    def unsubscribe(self, patterns: tuple[str, ...]) -> bool:
+        """Leave the subscriptions that were asked for with exactly these patterns; whether there are any."""
+        numbers = [number for number, diary in self.diaries.items() if set(diary.patterns) == set(patterns)]
+        for number in numbers:
+            diary = self.left[number] = self.diaries.pop(number)
+            diary.left_us = self.world.now_us
+            self.past.append(diary)
+            self._run(self.client.unsubscribe(number))
+        return bool(numbers)
+
+    @property
+    def books(self) -> list[Diary]:
+        """All its diaries, with those of subscriptions that it has left."""
+        return [*self.diaries.values(), *self.past]
+
+    def ask(self, request: History | Inspect) -> None:
+        """Ask for a page of history, which comes into `pages`, or for what a node says of itself, into `statuses`."""
         self._run(self.client.ask(request)[1])
 
     def end(self) -> None:
@@ -160,10 +198,12 @@ class App:
         old = self.diaries
         self._hang_up()
         self._open()
-        self.diaries = {}
+        self.diaries, self.left = {}, {}
         for number, diary in sorted(old.items()):
             cursor, seen = kept[number]
-            again, effects = self.client.subscribe(diary.patterns, cursor=cursor, seen=seen, policy=diary.policy)
+            again, effects = self.client.subscribe(
+                diary.patterns, cursor=cursor, seen=seen, since_ms=diary.since_ms, policy=diary.policy
+            )
             self.diaries[again] = diary
             self._run(effects)
 
@@ -203,6 +243,10 @@ class App:
 
     def _perform(self, effect: ClientEffect) -> None:
         match effect:
+            case fx.Delivered(number) | fx.Missed(number) | fx.Began(number) | fx.Covered(number) if (
+                number in self.left
+            ):
+                self._hear_of_what_was_left(self.left[number], "its client shows")
             case fx.Connect(gateway, at_us):
                 self.attempts += 1
                 self.world.at(at_us + CONNECT_US, self._connect, self.life, self.attempts, gateway)
@@ -249,6 +293,8 @@ class App:
             case fx.Answered(answer):
                 if isinstance(answer, HistoryPage):
                     self.pages.append(answer)
+                else:
+                    self.statuses.append(answer)
             case fx.Covered(number, log, _, last):
                 self.diaries[number].heard.pass_to(log, last)
 
@@ -343,10 +389,12 @@ class App:
         if session != self.session or home is not self.home or self.offline:
             return
         if isinstance(operation, Subscribe) and home.node is not None:
-            diary = self.diaries[operation.subscription]
-            if diary.from_now and not diary.began:
+            diary = self.diaries.get(operation.subscription)
+            if diary is not None and not diary.whole and not diary.began:
                 diary.before = home.name, home.life, home.node.holdings.stored_vector()
         self.world.request(home, session, operation)
+        if isinstance(operation, Unsubscribe):
+            self._released[session, operation.subscription] = home.ticks + 1
 
     def _connect(self, life: int, attempt: int, gateway: str) -> None:
         if life != self.life or attempt != self.attempts:
@@ -362,6 +410,10 @@ class App:
     def _arrives(self, life: int, session: SessionId, operation: NodeOperation) -> None:
         """An operation has left the node; it crosses the uplink in order."""
         now_us = self.world.now_us
+        if isinstance(operation, Messages | Gap | Subscribed) and session == self.session and self.home is not None:
+            heard_tick = self._released.get((session, operation.subscription))
+            if heard_tick is not None and self.home.said_tick > heard_tick and operation.subscription in self.left:
+                self._hear_of_what_was_left(self.left[operation.subscription], f"{self.home.name} tells")
         self._down_us = max(self._down_us, now_us + self.uplink.draw(self._uplink_rng) - BESIDE.base_us)
         if self._down_us == now_us:
             self._hear(life, session, operation, now_us)
@@ -375,6 +427,10 @@ class App:
         self._run(self.client.on_operation(operation, self.world.now_us))
         if isinstance(operation, Goodbye):
             self._disconnect("the node said goodbye")
+
+    def _hear_of_what_was_left(self, diary: Diary, who: str) -> None:
+        if self.watch is not None:
+            telling.on_left(self.watch, diary, who)
 
     def _hang_up(self) -> bool:
         session, home, self.session = self.session, self.home, None

@@ -473,10 +473,10 @@ class World:
     def _tell(self, machine: Machine, session: SessionId, packed: bytes) -> None:
         operation = told(packed)
         assert operation is not None
-        self.after(ATTACHED_US, self._heard, machine, machine.life, session, operation)
+        self.after(ATTACHED_US, self._heard, machine, (machine.life, machine.ticks), session, operation)
 
-    def _heard(self, machine: Machine, life: int, session: SessionId, operation: NodeOperation) -> None:
-        heard = machine.sessions.get(session)
+    def _heard(self, machine: Machine, said: tuple[int, int], session: SessionId, operation: NodeOperation) -> None:
+        heard, (life, machine.said_tick) = machine.sessions.get(session), said
         if heard is None or machine.life != life:
             return
         heard(operation)

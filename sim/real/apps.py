@@ -142,7 +142,7 @@ class App:
 
     # --- wishes ------------------------------------------------------------------------------------------------------
 
-    def subscribe(self, patterns: tuple[str, ...], since: str, policy: SlowPolicy) -> None:
+    def subscribe(self, patterns: tuple[str, ...], since: str | int, policy: SlowPolicy) -> None:
         """Subscribe; `since` is `beginning` or `now`."""
         diary = Diary(patterns, policy, whole=since == "beginning", owner=self.name)
         self.diaries.append(diary)

@@ -9,6 +9,7 @@ from sim.proxy.child import NOT_HERE
 from sim.scenario.events import Event, LinkChange
 from sim.scenario.model import Scenario
 from sim.scenario.plan import Step
+from sim.units import say_us
 
 VERBS = (
     "partition", "one-way", "isolate", "ring", "flap", "link",
@@ -63,6 +64,8 @@ def _check_setting(scenario: Scenario) -> None:
     for group in scenario.client:
         if group.uplink != "beside":
             raise _cannot(f"give clients the uplink {group.uplink}")
+        for each in group.subscribe:
+            _check_since(each.since)
     for name in scenario.config:
         if name not in SETTINGS:
             raise _cannot(f"set {name}, which daemons do not offer")
@@ -70,9 +73,16 @@ def _check_setting(scenario: Scenario) -> None:
         raise _cannot("give a node a profile of its own")
 
 
+def _check_since(since: str | int) -> None:
+    if isinstance(since, int):
+        raise _cannot(f"begin a subscription {say_us(since)} ago")
+
+
 def _check_event(event: Event) -> None:
     if event.verb not in VERBS:
         raise _cannot(event.verb)
+    if event.subscribe is not None:
+        _check_since(event.subscribe.since)
     if isinstance(event.what, LinkChange):
         for name in event.what.model_fields_set - set(LINKS):
             if name != "shape" or event.what.shape not in EVEN:

@@ -338,7 +338,7 @@ def _marks(lanes: Lanes) -> Html:
     for app in lanes.play.apps.values():
         y = lanes.y.get(f"client/{app.name}")
         if y is not None:
-            shown += [f"M{ms(each.at_us)} {y:g}h0" for diary in app.diaries.values() for each in diary.shown[:4_000]]
+            shown += [f"M{ms(each.at_us)} {y:g}h0" for diary in app.books for each in diary.shown[:4_000]]
     return join(
         tag("path", d="".join(shown), class_="shown"),
         tag("path", d="".join(published), class_="published"),

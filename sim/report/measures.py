@@ -36,7 +36,7 @@ def latencies(play: Play) -> dict[Pair, list[int]]:
     """How long each delivery took, by the regions of the gateways at which it was published and shown."""
     found: dict[Pair, list[int]] = {}
     for app in play.apps.values():
-        for diary in app.diaries.values():
+        for diary in app.books:
             for shown in diary.shown:
                 entry = play.watch.ledger.get(name_of(shown.record))
                 if entry is None:

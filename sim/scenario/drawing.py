@@ -166,6 +166,10 @@ def _subscribe(cast: Cast, rng: Stream) -> dict[str, Any] | None:
     return {"subscribe": {"client": _client(cast, rng), "to": "#"}} if cast.clients else None
 
 
+def _unsubscribe(cast: Cast, rng: Stream) -> dict[str, Any] | None:
+    return {"unsubscribe": {"client": _client(cast, rng), "to": "#"}} if cast.clients else None
+
+
 TABLE: dict[str, Drawn] = {
     "partition": _sides("partition"),
     "clog": _sides("clog"),
@@ -201,6 +205,7 @@ TABLE: dict[str, Drawn] = {
     "kill-client": _of_client("kill-client"),
     "stop-reading": _of_client("stop-reading"),
     "subscribe": _subscribe,
+    "unsubscribe": _unsubscribe,
     "hostile": _hostile,
     "hostile-client": _hostile_client,
 }
@@ -218,6 +223,7 @@ MOMENTARY = frozenset(
         "restore",
         "scrub",
         "subscribe",
+        "unsubscribe",
         "drop-client",
         "move-client",
         "kill-client",

@@ -22,6 +22,7 @@ from sim.scenario.quantities import (
     Patterns,
     Rate,
     Share,
+    Since,
     Size,
     Time,
 )
@@ -165,8 +166,17 @@ class SubscribeTo(Part):
     client: Names
     to: Patterns
     """Patterns of channels."""
-    since: Literal["beginning", "now"] = "beginning"
+    since: Since = "beginning"
+    """`"5s"` is 5 s before the moment of asking: what was stamped from then on. A time is for the heap engine."""
     policy: Literal["all", "drop-oldest", "latest", "disconnect"] = "all"
+
+
+class UnsubscribeFrom(Part):
+    """Clients leave subscriptions."""
+
+    client: Names
+    to: Patterns
+    """The patterns that they were asked for with, all of them."""
 
 
 class PublishTo(Part):
@@ -301,6 +311,8 @@ class Event(Part):
     """Clients take nothing any more."""
     subscribe: SubscribeTo | None = None
     """Clients begin a subscription."""
+    unsubscribe: UnsubscribeFrom | None = None
+    """Clients leave a subscription: nothing more is owed to them there, and nothing may be shown. On the heap engine."""
     publish: PublishTo | None = None
     """Clients publish."""
     # Those who have gone bad
@@ -351,6 +363,7 @@ AT_ONCE = frozenset(
         "move-client",
         "kill-client",
         "subscribe",
+        "unsubscribe",
         "publish",
         "hostile-client",
     )

@@ -29,6 +29,7 @@ from sim.scenario.quantities import (
     Real,
     Settings,
     Share,
+    Since,
     Time,
 )
 from sim.units import TIMES_US, say_ppm, say_us
@@ -117,7 +118,8 @@ class Subscription(Part):
     to: PatternsOfMany = ("#",)
     """`room/{n}/+` with `spread` stands for so many subscriptions; `{client}` for the client's own name."""
     spread: int = Field(default=1, ge=1, le=SPREAD_MAX, strict=True)
-    since: Literal["beginning", "now"] = "beginning"
+    since: Since = "beginning"
+    """`"5s"` is 5 s before the moment of asking: what was stamped from then on. A time is for the heap engine."""
     policy: Literal["all", "drop-oldest", "latest", "disconnect"] = "all"
 
     def of(self, client: str) -> list[tuple[str, ...]]:

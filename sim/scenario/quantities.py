@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
 
@@ -46,6 +46,22 @@ Time = Annotated[
 """Microseconds, not negative."""
 Lasting = Annotated[Time, Field(gt=0)]
 """How long something lasts."""
+
+
+def _beginning(value: Any) -> Any:
+    if not isinstance(value, str) or value in ("beginning", "now"):
+        return value
+    try:
+        us = duration_us(value)
+    except ValueError:
+        us = 0
+    if not us:
+        raise ValueError(f'{value[:WORDS_MAX]!r} is not "beginning", "now" or a time such as "5s"')
+    return us
+
+
+Since = Annotated[Literal["beginning", "now"] | Lasting, BeforeValidator(_beginning)]
+"""Where a subscription begins: so long before the moment of asking, where it is neither."""
 Offset = Annotated[
     int,
     BeforeValidator(_unless(int, time_us)),

@@ -18,6 +18,7 @@ from mesh.engines.delivery.history import Histories
 from mesh.engines.delivery.tail import Tail
 from mesh.engines.receipts import Receipts
 from mesh.engines.repair import Repair
+from mesh.node import Node
 from mesh.operations import HistoryPage
 from sim.heap import Play
 from sim.scenario.reading import SHIPPED, read
@@ -96,6 +97,22 @@ def _shows_the_past_to_who_comes_now(subscribe: Callable[..., Any]) -> Callable[
     return subscribed
 
 
+def _shows_everything_whatever_the_time(subscribe: Callable[..., Any]) -> Callable[..., Any]:
+    def subscribed(delivery: Delivery, session: Any, wish: Any) -> Any:
+        cursor = wish.cursor if wish.since_ms is None else VersionVector()
+        return subscribe(delivery, session, replace(wish, cursor=cursor))
+
+    return subscribed
+
+
+def _says_that_it_is_elsewhere(status: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda node, now: status(node, now) | {"region": "elsewhere"}
+
+
+def _nothing(*_: Any) -> list[Any]:
+    return []
+
+
 def _refuses_each_seventh(draft_fault: Callable[..., Any]) -> Callable[..., Any]:
     def fault(draft: Any, ttl_max_ms: int) -> Any:
         return (Code.FIELD_INVALID, "no sevens") if draft.sequence % 7 == 0 else draft_fault(draft, ttl_max_ms)
@@ -154,6 +171,20 @@ BROKEN: dict[str, tuple[str, str, str, Change]] = {
         "once",
         "before",
         (Delivery, "subscribe", _shows_the_past_to_who_comes_now(Delivery.subscribe)),
+    ),
+    "shows everything whatever the time": (
+        "coming-and-going",
+        "once",
+        "before",
+        (Delivery, "subscribe", _shows_everything_whatever_the_time(Delivery.subscribe)),
+    ),
+    "goes on telling": ("coming-and-going", "nothing invented", "left", (Delivery, "unsubscribe", _nothing)),
+    "goes on showing": ("coming-and-going", "nothing invented", "left", (Client, "unsubscribe", _nothing)),
+    "says that it is elsewhere": (
+        "halves",
+        "invariants",
+        "status",
+        (Node, "_status", _says_that_it_is_elsewhere(Node._status)),
     ),
     "refuses each seventh": (
         "halves",

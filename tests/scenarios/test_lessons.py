@@ -119,6 +119,7 @@ BROKEN: dict[tuple[int, str], tuple[type, str, Callable[..., Any]]] = {
     (19, "forgetful"): (Repair, "on_stall_timer", _nothing),
     (20, "silence"): (Repair, "on_due_timer", _nothing),
     (21, "stamps-ahead"): (HybridClock, "observe", _follows_every_stamp),
+    (22, "coming-and-going"): (Delivery, "_read", _joins_without_reading),
     (22, "late-joiner"): (Delivery, "_read", _joins_without_reading),
     (22, "moved-client"): (Delivery, "_read", _joins_without_reading),
     (23, "latency-step"): (LinkConfig, "__post_init__", _takes_the_slow_for_dead),

@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 
 from mesh.clocks.hybrid import ClockGuard
-from mesh.clocks.vector import IntervalSet
+from mesh.clocks.vector import IntervalSet, VersionVector
 from mesh.codes import Code
 from mesh.engines import journal
 from mesh.engines.delivery import Delivery
+from mesh.engines.delivery import engine as reading
 from mesh.engines.delivery.patterns import Patterns
 from mesh.engines.dissemination import Dissemination
 from mesh.engines.forks import Forks
@@ -50,6 +51,16 @@ def _passes_nothing_on(engine: Forks, *_: Any) -> list[Any]:
 
 def _nothing(*_: Any) -> list[Any]:
     return []
+
+
+def _takes_holes_for_what_lies_before(stored: VersionVector, positions: dict[Any, int]) -> VersionVector:
+    cursor = VersionVector()
+    for log, held in stored.items():
+        if log not in positions:
+            cursor.replace(log, held)
+        elif positions[log] > 1:
+            cursor.add(log, 1, positions[log] - 1)
+    return cursor
 
 
 def _compares_all_that_it_has(holdings: Holdings, log: Any) -> Any:
@@ -128,6 +139,7 @@ def _refuses_what_is_newer(on_hello: Callable[..., Any]) -> Callable[..., Any]:
 
 
 BROKEN: dict[tuple[str, str], tuple[object, Callable[..., Any] | str]] = {
+    ("coming-and-going", "_before"): (reading, _takes_holes_for_what_lies_before),
     ("eclipse", "_is_news"): (AddressBook, _believes_the_last_word),
     ("flapping", "_back_off"): (AddressBook, _dials_at_once),
     ("fork", "on_conflict"): (Forks, _nothing),

@@ -68,6 +68,7 @@ HAPPENS: dict[str, list[dict[str, Any]]] = {
     "kill-client": [{"at": "3s", "kill-client": ["app-1"]}],
     "stop-reading": [{"at": "3s", "stop-reading": ["app-1"], "for": "1s"}],
     "subscribe": [{"at": "3s", "subscribe": {"client": ["app-1"], "to": ["#"]}}],
+    "unsubscribe": [{"at": "3s", "unsubscribe": {"client": ["app-*"], "to": ["#"]}}],
     "publish": [{"at": "3s", "publish": {"client": ["app-1"], "channel": "room/1"}}],
     "hostile": [{"at": "1s", "hostile": {"node": "ben", "does": "flood", "share": "100%"}, "for": "4s"}],
     "hostile-client": [{"at": "3s", "hostile-client": {"gateways": ["ben"], "does": "silent"}}],
@@ -137,6 +138,10 @@ NOTHING: dict[str, tuple[Scenario, int]] = {
         four(AWAY, {"at": "3s", "move-client": {"client": ["app-1"], "to": ["ana"]}}), 2),
     "one who stops to read who does not": (
         four({"at": "2s", "stop-reading": ["app-1"]}, {"at": "3s", "stop-reading": ["app-1"]}), 2),
+    "a subscription that nobody has": (
+        four({"at": "2s", "unsubscribe": {"client": ["app-1"], "to": ["room/1"]}}), 1),
+    "one that was left already": (
+        four(*[{"at": at, "unsubscribe": {"client": ["app-1"], "to": ["#"]}} for at in ("2s", "3s")]), 2),
     "a pause in a pause": (four({"at": "2s", "pause": ["ben"]}, {"at": "3s", "pause": ["ben"], "for": "1s"}), 2),
     "a node alone that nobody linked": (
         four({"at": "3s", "rebind": ["ana"]}, {"at": "3s", "isolate": ["ana"]}, topology={"node": [{"name": "ana"}]},

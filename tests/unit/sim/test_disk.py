@@ -1,3 +1,4 @@
+from mesh.clocks.hybrid import stamp_ms
 from mesh.clocks.vector import VersionVector
 from mesh.effects import Load, OfChannels, OfNames, Ranges, Since
 from mesh.log.batch import Batch
@@ -49,6 +50,9 @@ def test_a_flipped_bit_and_a_misdirected_write_are_found_and_dropped() -> None:
     (log,) = disk.image.rows
     disk.corrupt(log, 2)
     disk.misdirect(log, 4, log, 1)
+    for first in (2, 4):  # where a time begins is looked up without reading
+        since = Since(stamp_ms(disk.image.rows[log][first].stamp))
+        assert disk.load(Load(1, since, 1)).positions == ((log, first),)
     assert disk.flipped == {(log, 2), (log, 4)}
 
     found = disk.load(Load(1, Ranges(log, ((1, 4),)), 1 << 20))

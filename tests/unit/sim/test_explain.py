@@ -117,6 +117,17 @@ def test_subscription_from_now_is_owed_nothing_earlier() -> None:
     assert "app-2 was never shown it (room/1): its subscription began later than the message" in lines
 
 
+def test_who_has_left_is_owed_nothing_later() -> None:
+    leave = {"at": "1s", "unsubscribe": {"client": ["app-2"], "to": ["#"]}}
+    say = {"at": "2s", "publish": {"client": ["app-1"], "channel": "room/1"}}
+    play, outcome = played(scenario(timeline=[leave, say]))
+
+    lines = told(play, "app-1/1")
+
+    assert "app-2 was never shown it (#): it left its subscription at 3.000" in lines
+    assert outcome.breaches == []
+
+
 def test_refused_message_says_why() -> None:
     play, _ = played(scenario())
     next(iter(play.watch.ledger.values())).refused = "the channel is another's"

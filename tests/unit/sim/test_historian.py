@@ -1,11 +1,14 @@
 """The past, read at the end: what it asks, what it finds, and each way in which a node could show it wrongly."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from mesh.clocks.vector import VersionVector
 from mesh.log.record import Record
+from mesh.node import Node
+from mesh.operations import History
 from mesh.types import LogId
 from sim.checkers import Watch
 from sim.diary import Entry
@@ -126,6 +129,40 @@ def test_who_cannot_answer_is_not_asked(what: str) -> None:
 
     assert broken(found) == []
     assert "ask/History" not in found.world.coverage
+
+
+@pytest.mark.parametrize(
+    ("about", "said"),
+    [
+        ({}, ""),
+        ({"node": "0" * 64}, "ana says of itself that node is 000"),
+        ({"region": "us"}, "ana says of itself that region is us, and not eu"),
+        ({"draining": True}, "ana says of itself that draining is True, and not False"),
+        ({"peers": [{"node": "0" * 64}]}, "ana says of itself that it is linked with 00000000, to whom no link stands"),
+    ],
+)
+def test_a_node_is_asked_once_what_it_is_and_says_what_is_so(
+    about: dict[str, Any], said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = spoken(1)
+    status = Node._status
+    monkeypatch.setattr(Node, "_status", lambda node, now: status(node, now) | about)
+
+    found.judge(["ana"], lambda _: True)
+
+    assert found.world.coverage["ask/Inspect"] == 1
+    assert [(breach.promise, breach.kind) for breach in found.told.breaches] == [("invariants", "status")] * bool(said)
+    assert all(about.startswith(said) for _, about in broken(found))
+
+
+def test_a_node_that_does_not_say_what_it_is_is_not_available(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = spoken(1)
+    ask = App.ask
+    monkeypatch.setattr(App, "ask", lambda app, request: ask(app, request) if isinstance(request, History) else None)
+
+    found.judge(["ana"], lambda _: True)
+
+    assert broken(found) == [("available", "ana did not say within 5.0 s what it is")]
 
 
 def test_a_row_twice_or_before_its_time_or_never_published_is_told() -> None:

@@ -73,12 +73,13 @@ def test_who_shares_a_node_with_a_client_that_is_hurt_is_near_and_whoever_is_at_
 
 def test_the_calm_run_is_what_clients_do_of_their_own_accord() -> None:
     said = {"at": "1s", "publish": {"client": "app-1", "channel": "room/1"}}
-    scenario = from_tables(tables({"at": "1s", "crash": "ana"}, said))
+    left = {"at": "2s", "unsubscribe": {"client": "app-1", "to": "#"}}
+    scenario = from_tables(tables({"at": "1s", "crash": "ana"}, said, left))
 
-    (left,) = without_faults(scenario.timeline)
+    kept = without_faults(scenario.timeline)
 
-    assert isinstance(left, Event)
-    assert left.verb == "publish"
+    assert [step.verb for step in kept if isinstance(step, Event)] == ["publish", "unsubscribe"]
+    assert not hurt_by(Cast(scenario), kept).clients
 
 
 def test_a_slow_disk_hurts_its_own_clients_alone() -> None:

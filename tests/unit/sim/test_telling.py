@@ -5,11 +5,13 @@ from dataclasses import dataclass, replace
 import pytest
 
 from mesh.client.effects import Missed
+from mesh.clocks.hybrid import stamp_ms
 from mesh.clocks.vector import VersionVector
 from mesh.log.record import CONTENT_MASK
-from mesh.operations import GapReason, SlowPolicy
+from mesh.operations import GapReason, Messages, SlowPolicy
 from sim import telling
-from sim.checkers import SKEW_US, Watch
+from sim.checkers import SAME_US, SKEW_US, Watch
+from sim.clock import WALL_MS
 from sim.diary import Diary, Entry, Shown, name_of
 from sim.network import Network
 from sim.units import MILLION
@@ -229,6 +231,88 @@ def test_who_begins_now_is_owed_what_is_published_from_then_on_and_only_once_it_
     assert [shown.record.payload for shown in diary.shown] == [b"d"] and found.broken() == []
     whole = reader.diaries[reader.subscribe("room/+", cursor=VersionVector())]
     assert whole.owed_of(matching) == matching
+
+
+def test_who_begins_at_a_time_is_owed_what_was_stamped_from_then_on() -> None:
+    found = told()
+    world = found.world
+    reader = App(world, "reader", ["ben"])
+    reader.watch = found.watch
+    diary = reader.diaries[reader.subscribe_from(5 * MILLION, ("room/+",), SlowPolicy.ALL)]
+    since_us = world.now_us - 5 * MILLION
+    edge_us = since_us + telling.EDGE_MS * 1_000
+    published = [(("app", 1, n), Entry("room/1", b"", at_us=at)) for n, at in enumerate((since_us, edge_us))]
+    waited = ("app", 2, 1), Entry("room/1", b"", at_us=since_us - MILLION)
+    found.watch.stamps[waited[0]] = (found.all[2].record.stamp, found.all[2].record.stamp)
+    matching = [*published, waited]
+    own = diary.since_ms
+    assert own == WALL_MS + since_us // 1_000 and not diary.whole and not diary.from_now
+    found.watch.skew_us = SAME_US
+
+    assert telling.owed_of(found.watch, world, diary, matching) == []
+    world.run(1)
+    diary.since_ms = stamp_ms(found.all[2].record.stamp) - telling.EDGE_MS
+    assert telling.owed_of(found.watch, world, diary, [waited]) == [waited]
+    assert found.home.node is not None
+    found.home.node.holdings.names.movers["app", 2] = {}
+    assert telling.owed_of(found.watch, world, diary, [waited]) == []
+    diary.since_ms = own
+    assert telling.owed_of(found.watch, world, diary, published) == published[1:]
+    found.watch.skew_us = SKEW_US
+    later = ("app", 1, 9), Entry("room/1", b"", at_us=world.now_us)
+    assert telling.owed_of(found.watch, world, diary, [*matching, later]) == [later]
+    assert len(diary.shown) == 3 and found.broken() == []
+
+
+def test_what_was_stamped_before_a_time_and_was_there_is_not_shown_where_clocks_are_right() -> None:
+    found = told()
+    found.diary.whole, found.diary.before = False, ("ana", 1, VersionVector([(found.all[0].log, [(1, 9)])]))
+    found.diary.since_ms = stamp_ms(found.all[1].record.stamp) + telling.EDGE_MS
+
+    found.show(0)
+    found.watch.skew_us = SAME_US
+    found.show(0)
+    found.show(1)
+
+    assert found.broken() == [("once", "before")]
+    assert "was shown app/" in found.watch.breaches[0].about and len(found.watch.breaches[0].witness) == 3
+
+
+def test_who_leaves_a_subscription_is_told_nothing_more_by_a_client_or_by_a_node_that_heard_of_it() -> None:
+    found = told()
+    world, reader = found.world, App(found.world, "reader", ["ana"])
+    reader.watch = found.watch
+    numbers = [reader.subscribe_from("beginning", (pattern,), SlowPolicy.ALL) for pattern in ("room/+", "#")]
+    world.run(1)
+    assert not reader.unsubscribe(("room/1",)) and reader.unsubscribe(("#",))
+    (diary,) = reader.past
+    late = Messages(numbers[1], found.all[0].log, 9, 9, (), (), (), ())
+    assert reader.session is not None
+
+    reader._arrives(reader.life, reader.session, late)
+    world.run(1)
+    found.app.publish("room/1", b"d")
+    world.run(1)
+    assert found.broken() == [] and world.coverage["ask/Unsubscribe"] == 1
+    assert [len(each.shown) for each in reader.books] == [4, 3] and diary.left_us == reader.books[1].left_us
+    reader._arrives(reader.life, reader.session, late)
+    reader._perform(Missed(numbers[1], found.all[0].log, 9, 9, MISSING, may_fill=True))
+    assert found.broken() == [("nothing invented", "left")] * 2
+    reader.kill()
+    assert reader.left == {} and reader.past == [diary]
+    reader.watch = None
+    reader._hear_of_what_was_left(diary, "nobody")
+
+
+def test_a_process_that_ends_before_its_subscription_stands_asks_for_the_same_time_again() -> None:
+    found = told()
+    reader = App(found.world, "reader", ["ben"])
+    diary = reader.diaries[reader.subscribe_from(MILLION * 60, ("#",), SlowPolicy.ALL)]
+
+    reader.kill()
+    found.world.run(1)
+
+    assert [shown.record.payload for shown in diary.shown] == [b"a", b"b", b"c"]
 
 
 def newest(found: Told, room: int = 9) -> list[int]:

@@ -42,6 +42,8 @@ def test_every_verb_that_is_offered_can_be_done() -> None:
         ({"bit-rot": {"nodes": ["ana"]}}, "bit-rot"),
         ({"clog": [["ana"], ["ben"]]}, "clog"),
         ({"clock": {"nodes": ["ana"]}}, "clock"),
+        ({"unsubscribe": {"client": ["app"], "to": ["#"]}}, "unsubscribe"),
+        ({"subscribe": {"client": ["app"], "to": ["#"], "since": "5s"}}, "begin a subscription 5s ago"),
         ({"link": {"between": [["ana"], ["ben"]], "mtu": 1200}}, "link mtu"),
         ({"link": {"between": [["ana"], ["ben"]], "latency": "1ms", "shape": "pareto"}}, "link shape"),
     ],

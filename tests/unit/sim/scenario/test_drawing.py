@@ -7,6 +7,7 @@ from sim.contract import hops
 from sim.scenario.building import linked
 from sim.scenario.cast import Cast
 from sim.scenario.drawing import draw_fault
+from sim.scenario.events import Event, UnsubscribeFrom
 from sim.scenario.model import Scenario
 from sim.scenario.reading import from_tables
 from sim.tape import Tape
@@ -53,6 +54,20 @@ def test_few_links_are_a_star_a_line_or_a_ring_in_some_seeds_each_and_the_same_f
     assert set(shapes) == {"more", "star", "line", "ring"} and min(shapes.values()) > 0
     assert SEEDS // 3 < shapes["more"] < SEEDS * 2 // 3
     assert drawn(3) == drawn(3) != drawn(4)
+
+
+def test_who_may_leave_a_subscription_is_drawn_and_nobody_leaves_where_there_are_no_clients() -> None:
+    tables: dict[str, Any] = {"title": "t", "promise": "p", "topology": {"node": [{"name": "n"}]}}
+    tables["random"] = {"faults": ["unsubscribe"], "quiet": 0}
+    rng = Tape().stream(b"left", "test")
+
+    def event(**more: Any) -> Event | None:
+        cast = Cast(from_tables(tables | more))
+        assert cast.scenario.random is not None
+        return draw_fault(cast, cast.scenario.random, 7, rng)
+
+    assert event(client=[{"name": "app"}]) == Event(at=7, unsubscribe=UnsubscribeFrom(client=("app",), to=("#",)))
+    assert event() is None
 
 
 def test_two_nodes_have_one_link() -> None:

@@ -26,6 +26,7 @@ OBJECTS = {
     "kill-client": '"app"',
     "move-client": '{ client = "app", to = "ben" }',
     "subscribe": '{ client = "app", to = "#" }',
+    "unsubscribe": '{ client = "app", to = "#" }',
     "publish": '{ client = "app", channel = "a" }',
     "hostile-client": '{ gateways = "ana", does = "huge" }',
 }

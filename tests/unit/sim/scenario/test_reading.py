@@ -41,6 +41,11 @@ BAD = [
     (TITLE, f"{TITLE}\nconfig = {{ links.alive-ms = 9 }}", 2, "config: links.alive-ms"),
     ('to = "#"', 'to = "room/{m}/+"', 17, "client.0.subscribe.0.to.0: 'room/{m}/+'"),
     ('to = "#"', 'to = "room/#/{n}"', 17, "client.0.subscribe.0.to.0: 'room/#/{n}'"),
+    *(
+        ('to = "#"', f'to = "#", since = "{since}"', 17, f"client.0.subscribe.0.since: {since!r}")
+        for since in ("begining", "0s", "-5s", "5")
+    ),
+    ('to = "#"', 'to = "#", since = 5.5', 17, "client.0.subscribe.0.since: 5.5"),
     ('to = "#"', 'to = "#", spread = 1_025', 17, "client.0.subscribe.0.spread: 1025"),
     (
         'count = 2\nsubscribe = [{ to = "#" }]',
