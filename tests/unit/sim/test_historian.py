@@ -148,7 +148,7 @@ def test_a_node_is_asked_once_what_it_is_and_says_what_is_so(
     status = Node._status
     monkeypatch.setattr(Node, "_status", lambda node, now: status(node, now) | about)
 
-    found.judge(["ana"], lambda _: True)
+    found.judge(["ana"], lambda _: True, found.world.now_us)
 
     assert found.world.coverage["ask/Inspect"] == 1
     assert [(breach.promise, breach.kind) for breach in found.told.breaches] == [("invariants", "status")] * bool(said)
@@ -160,7 +160,7 @@ def test_a_node_that_does_not_say_what_it_is_is_not_available(monkeypatch: pytes
     ask = App.ask
     monkeypatch.setattr(App, "ask", lambda app, request: ask(app, request) if isinstance(request, History) else None)
 
-    found.judge(["ana"], lambda _: True)
+    found.judge(["ana"], lambda _: True, found.world.now_us)
 
     assert broken(found) == [("available", "ana did not say within 5.0 s what it is")]
 
