@@ -26,6 +26,7 @@ async def machine_in(folder: Path) -> AsyncIterator[Machine]:
         await asyncio.gather(keeping, return_exceptions=True)
     finally:
         await asyncio.gather(*(node.kill() for node in mesh.nodes))
+        mesh.ports.close()
 
 
 async def until(done: Callable[[], bool]) -> None:
