@@ -21,6 +21,7 @@ def test_who_was_given_a_number_can_listen_at_it_and_again(kind: socket.SocketKi
         for _ in range(2):
             with socket.socket(socket.AF_INET, kind) as sock:
                 sock.bind((LOOPBACK, number))
+                assert sock.getsockname() == (LOOPBACK, number)
 
 
 @pytest.mark.parametrize("kind", KINDS)
