@@ -131,6 +131,7 @@ class Composition:
         self.receipts = Receipts(config.receipts, identity.node, identity.region, holdings, peers)
         self.sessions = Sessions(config.sessions, identity.node, identity.region, config.version, config.gateways)
         self.delivery = Delivery(config.delivery, holdings, self.repair.can_fill, self.repair.has_asked_everyone)
+        self.delivery.expiry_ms = self.guard.expiry_ms
         self.delivery.recover()
         self.histories = Histories(holdings, self.delivery.twins, config.delivery.load_bytes)
         spread = self.dissemination, self.serving, self.repair, self.receipts

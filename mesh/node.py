@@ -64,6 +64,7 @@ class Node(Composition):
         self.peers.touched.clear()
         self.guard.on_now(now)
         if self.started:
+            self.delivery.expiry_ms = self.guard.expiry_ms  # before anything is told: it may have stood still for hours
             timers, mono_us = self._timers, now.mono_us
             if timers.soonest_us <= mono_us:
                 for timer in timers.due(mono_us):  # of which the firing of one may move another
@@ -427,7 +428,6 @@ class Node(Composition):
         if self.receipts.moved:
             self._run(self.receipts.tell_peers(now), now)
         delivery = self.delivery
-        delivery.expiry_ms = self.guard.expiry_ms
         if delivery.fresh or delivery.late or delivery.hungry or delivery.to_cover:
             self._run(delivery.settle(now), now)
         doubted = not (self.guard.is_sure or self.guard.trusted(now))

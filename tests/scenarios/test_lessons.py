@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from mesh.clocks.hybrid import HybridClock
+from mesh.clocks.hybrid import ClockGuard, HybridClock
 from mesh.composition import LIFE_SHIFT
 from mesh.effects import Send
 from mesh.engines.delivery import Delivery
@@ -44,12 +44,8 @@ def _pushes_instead_of_announcing(_: Dissemination, links: Any, batch: Any, __: 
     return [Send(links, Push(batch), Lane.LIVE)] if links else []
 
 
-def _lets_nothing_expire(settle: Callable[..., Any]) -> Callable[..., Any]:
-    def settled(node: Node, now: Any) -> None:
-        node.guard.expiry_ms = 0
-        settle(node, now)
-
-    return settled
+def _lets_nothing_expire(guard: ClockGuard, _: Any) -> None:
+    guard.expiry_ms = 0
 
 
 def _follows_every_stamp(clock: HybridClock, stamp: int, _: int) -> bool:
@@ -111,7 +107,7 @@ BROKEN: dict[tuple[int, str], tuple[type, str, Callable[..., Any]]] = {
     (10, "cold-start"): (Repair, "on_peer_up", _nothing),
     (11, "replayed-frames"): (Journal, "on_push", _takes_whatever_verifies),
     (12, "large-messages"): (Dissemination, "_announce", _pushes_instead_of_announcing),
-    (13, "back-after-retention"): (Node, "_settle", _lets_nothing_expire(Node._settle)),
+    (13, "back-after-retention"): (ClockGuard, "on_now", _lets_nothing_expire),
     (16, "soak"): (Holdings, "forget", _nothing),
     (17, "island"): (Node, "_on_request", _waits_until_its_history_is_back(Node._on_request)),
     (17, "wiped"): (Node, "_on_request", _waits_until_its_history_is_back(Node._on_request)),

@@ -111,7 +111,7 @@ class Tail:
     claimed: dict[LogId, tuple[int, int]] = field(default_factory=dict)
     """For each log that waits at a hole that somebody says to have, its first position, and since when (monotonic µs)."""
     expiry_ms: int = 0
-    """What expires up to this time is dead; the node says it before each settling."""
+    """What expires up to this time is dead; the node says it at the beginning of each tick."""
     next_request: int = 2
     revision: int = 0
     _revised: OrderedDict[LogId, int] = field(default_factory=OrderedDict)

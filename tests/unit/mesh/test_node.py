@@ -292,6 +292,23 @@ def test_our_own_log_stays_while_it_is_written_to() -> None:
     assert len(host.node.holdings.stored) == 1
 
 
+def test_what_died_while_a_node_stood_still_is_not_told_by_the_first_thing_that_it_hears() -> None:
+    host = started()
+    host.attach()
+    host.say(Subscribe(1, ("#",), credit_messages=0))
+    host.say(Publish((Draft("a", 1, b"", ttl_ms=1_000),)))
+    host.stored()
+    host.ms += 2_000
+
+    told = host.say(o.CreditGrant(1, 1, 100))
+
+    log = next(iter(host.node.holdings.stored))
+    assert told == [
+        Tell((SEAT,), o.Gap(1, log, 1, 1, o.GapReason.EXPIRED, may_fill=False)),
+        Tell((SEAT,), o.Messages(1, log, 1, 1, (), ())),
+    ]
+
+
 def test_a_node_without_a_time_expires_nothing() -> None:
     host = Host(Node(sim(), ME, SUITE))
     host.node.tick([e.Started(e.Recovered(members=(ME.certificate_raw,)), b"e" * 32)], Now(0, 5))
