@@ -318,6 +318,12 @@ class Play:
             for gap in diary.misjudged
         )
 
+    def _has_lost(self, name: Name) -> bool:
+        """Whether a disk of the core lost it once its publisher had been told of it: if only others hold it, it stays away."""
+        told_us = self.watch.ledger[name].first_told_us
+        has_lost = any(self.world.machines[node].lost_us >= told_us >= 0 for node in self.core)
+        return has_lost and not self._is_owed(name)
+
     def _unfinished(self) -> Iterator[bool]:
         """Whether clients of the core still wait for what they could have: true of one thing after another."""
         yield bool(self._unserved())
@@ -336,7 +342,8 @@ class Play:
         waiting: list[tuple[str, Callable[[], list[str]]]] = []
         for app in self._members():
             for sequence, held in app.waiting():
-                if held.copies <= len(self.core) and held.regions <= len(regions):
+                name = app.name, app.client.incarnation, sequence
+                if held.copies <= len(self.core) and held.regions <= len(regions) and not self._has_lost(name):
                     line = f"{app.name} waits for the receipt of {sequence}"
                     waiting.append((line, partial(proof.of_receipt, app, sequence, self.watch)))
             late = [diary for diary in app.diaries.values() if not diary.began]
