@@ -103,6 +103,7 @@ class Links:
         self._number = 0
         self._rng = world.rng.fork("links")
         self._streams: dict[tuple[str, str], Stream] = {}
+        self._arriving = self._arrive  # kept, for each look at a method makes an object
 
     def _stream(self, source: str, target: str) -> Stream:
         stream = self._streams.get((source, target))
@@ -164,7 +165,7 @@ class Links:
                 at_us = pipe.free_us
             else:
                 pipe.free_us = at_us
-            world.due(at_us, self._arrive, pipe, (pipe.number, packed))
+            world.due(at_us, self._arriving, pipe, (pipe.number, packed))
             return
         if pipe.waiting or pipe.held_bytes > ahead_bytes(path.rate_bps) or self._has_to_wait(path, packed):
             self._number += 1
@@ -227,7 +228,7 @@ class Links:
             at_us = pipe.free_us
         else:
             pipe.free_us = at_us
-        world.due(at_us, self._arrive, pipe, frame)
+        world.due(at_us, self._arriving, pipe, frame)
 
     def _arrive(self, pipe: Pipe, frame: tuple[int, bytes]) -> None:
         path, target = pipe.path, pipe.target

@@ -35,6 +35,7 @@ def take_apart(world: World) -> None:
         machine.node = None
         machine.sessions.clear()
         machine.links.clear()
+    vars(world.links).clear()
     vars(world).clear()
     for kept in (decoded, told, *KEPT):
         kept.cache_clear()

@@ -1,7 +1,7 @@
 """The world: many nodes, one thread, one seed.
 
-Events lie on a heap by (time, number). Each node has a drawn service time: what arrives while it is busy forms its next
-tick, so ticks of one event and of many both happen. Frames cross links as bytes of the real codec, operations too. A
+What happens lies on an agenda (`sim.agenda`). Each node has a drawn service time: what arrives while it is busy forms its
+next tick, so ticks of one event and of many both happen. Frames cross links as bytes of the real codec, operations too. A
 disk keeps what was answered and, at a crash, what the seed says of the rest. Every draw comes from a stream forked by
 label and stands on a tape (`sim.tape`); `trace` is a rolling hash of all that happened; `coverage` counts what did.
 
@@ -13,8 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from hashlib import blake2b
-from heapq import heappop, heappush, heappushpop
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mesh.certificates import solo_identity
 from mesh.clocks.hybrid import SKEW_MAX_MS
@@ -50,7 +49,7 @@ from mesh.operations import ClientOperation, Goodbye, NodeOperation, Refused
 from mesh.types import Address, SessionId
 from mesh.wire.frames import encode_frame
 from mesh.wire.operations import decode_client, encode_operation
-from sim.agenda import Due, call
+from sim.agenda import Agenda
 from sim.clock import WALL_MS as WALL_MS
 from sim.labels import ASK, EVENT, FRAME, TELL
 from sim.links import Links, Pipe, told
@@ -77,19 +76,20 @@ NOTED_MAX = 100
 """Pieces that the trace takes in at once; each may be a megabyte."""
 
 
-class World:
+class World(Agenda):
     """A mesh in a thread. `run` lets time pass; everything else happens at the present moment."""
 
     def __init__(
         self, seed: int, network: Network | None = None, *, tape: Tape | None = None, suite: Suite = SUITE
     ) -> None:
         """Begin at time zero with nobody."""
+        super().__init__()
         self.tape = tape or Tape()
         self.rng = self.tape.stream(b"world/%d" % seed, "world")
         self.seed = seed
         self.suite = suite
         self.network = network or Network()
-        self.now_us = self.events = self.ticks = 0
+        self.events = self.ticks = 0
         self.machines: dict[str, Machine] = {}
         self.coverage: dict[str, int] = {}
         """How often each thing happened: `frame/Push`, `report/GSM-…`, `tick/over-16`, …"""
@@ -105,16 +105,13 @@ class World:
         """Keeps what crossed, for reports; costs time, and changes nothing."""
         self.listener: Callable[[list[bytes]], None] | None = None
         """Hears what is noted, piece by piece; the list is not its own."""
-        self._heap: list[Due] = []
-        self._soon: Due | None = None
-        """What was planned last of the ticks: often it is what happens next, and need not go through the heap."""
-        self._number = 0
         self._sessions = 0
         self._trace = blake2b(digest_size=16)
         self._noted: list[bytes] = []  # what the trace has still to take in: hashing it one by one costs more
         self.links = Links(self, self.network)
+        self._ticking = self._tick  # kept, for each look at a method makes an object
 
-    # --- time --------------------------------------------------------------------------------------------------------
+    # --- what is kept of it ------------------------------------------------------------------------------------------
 
     @property
     def trace(self) -> str:
@@ -127,56 +124,6 @@ class World:
             self.listener(self._noted)
         self._trace.update(b"".join(self._noted))
         self._noted.clear()
-
-    def at(self, t_us: int, action: Callable[..., None], *arguments: Any) -> None:
-        """Do something at a time."""
-        self.due(t_us, call, action, arguments)
-
-    def due(self, t_us: int, action: Callable[[Any, Any], None], one: Any, other: Any) -> None:
-        """The same for what happens all the time: with two arguments, nothing is packed and unpacked."""
-        self._number = number = self._number + 1
-        if t_us < self.now_us:  # noqa: PLR1730  # without a call, for each thing that happens
-            t_us = self.now_us
-        heappush(self._heap, (t_us, number, action, one, other))
-
-    def after(self, delay_us: int, action: Callable[..., None], *arguments: Any) -> None:
-        """Do something later."""
-        self.at(self.now_us + delay_us, action, *arguments)
-
-    def run(self, seconds: float) -> None:
-        """Let time pass."""
-        self.run_to(self.now_us + int(seconds * 1_000_000))
-
-    def run_to(self, until_us: int) -> None:
-        """Let time pass up to a moment, which is not before now."""
-        heap = self._heap
-        while True:
-            if self._soon is not None:
-                due, self._soon = heappushpop(heap, self._soon), None
-            elif heap:
-                due = heappop(heap)
-            else:
-                break
-            if due[0] > until_us:
-                heappush(heap, due)
-                break
-            self.now_us, _, action, one, other = due
-            action(one, other)
-        self.now_us = until_us
-
-    def run_until(self, condition: Callable[[], bool], seconds: float) -> bool:
-        """Let time pass until something holds; False if it does not within so long."""
-        until_us = self.now_us + int(seconds * 1_000_000)
-        while not condition():
-            if self._soon is not None:
-                heappush(self._heap, self._soon)
-                self._soon = None
-            if not self._heap or self._heap[0][0] > until_us:
-                self.now_us = until_us
-                return condition()
-            self.now_us, _, action, one, other = heappop(self._heap)
-            action(one, other)
-        return True
 
     def cover(self, what: str, by: int = 1) -> None:
         """Something happened that a sweep wants to have seen."""
@@ -267,10 +214,7 @@ class World:
         """Its next tick begins once it has served so long."""
         machine.ticking = True
         busy_us = (SERVICE_LOW_US + machine.rng.below(SERVICE_SPREAD)) * machine.slowness
-        self._number = number = self._number + 1
-        if self._soon is not None:
-            heappush(self._heap, self._soon)
-        self._soon = (self.now_us + busy_us, number, self._tick, machine, machine.life)
+        self.due(self.now_us + busy_us, self._ticking, machine, machine.life)
 
     def _tick(self, machine: Machine, life: int) -> None:
         node = machine.node
