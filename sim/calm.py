@@ -106,12 +106,14 @@ class Calm:
         return None
 
     def _who_has(self, log: LogId, first: int, last: int) -> tuple[str, str]:
-        return who_has(self.world, self._names, log, first, last)
+        return who_has(self.world, self._names, log, first, last, self.watch.skew_us)
 
 
-def who_has(world: World, names: list[str], log: LogId, first: int, last: int) -> tuple[str, str]:
-    """Who of some nodes has something of a range that lives, and its name; empty if nobody does."""
-    wall_ms = WALL_MS + (world.now_us + SKEW_US) // 1_000
+def who_has(
+    world: World, names: list[str], log: LogId, first: int, last: int, skew_us: int = SKEW_US
+) -> tuple[str, str]:
+    """Who of some nodes has something of a range that lives by all clocks, and its name; empty if nobody does."""
+    wall_ms = WALL_MS + (world.now_us + skew_us) // 1_000
     for name in names:
         machine = world.machines[name]
         if machine.node is not None and machine.node.holdings.stored_of(log).touches(first, last):

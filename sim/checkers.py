@@ -230,7 +230,7 @@ class Watch:
         for name, entry in self.matcher.of(self.ledger, [diary])[0] if matching is None else matching:
             if not entry.is_acknowledged or name in diary.seen:
                 continue
-            dies = now_us + SKEW_US > entry.expires_us if entry.expires_us else entry.mortal
+            dies = now_us + self.skew_us > entry.expires_us if entry.expires_us else entry.mortal
             if dies or entry.is_excused:
                 continue
             if is_owed(name):

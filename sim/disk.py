@@ -49,6 +49,8 @@ class Row:
     size: int
     stripped: bool
     damaged: bool = False
+    since_us: int = 0
+    """Since when it is there, in true time."""
 
     def batch(self) -> Batch:
         """What its bytes say."""
@@ -122,13 +124,12 @@ class Disk:
 
     # --- writing -----------------------------------------------------------------------------------------------------
 
-    def write(self, append: Append) -> None:
-        """Make an append durable, all of it at once."""
+    def write(self, append: Append, now_us: int = 0) -> None:
+        """Make an append durable, all of it at once, at a true time."""
         image = self.image
         for batch in append.batches:
-            row = Row(
-                _packed(batch), batch.last, batch.head.stamp, batch.head.expires_ms, batch.size, batch.body is None
-            )
+            head, is_bare = batch.head, batch.body is None
+            row = Row(_packed(batch), batch.last, head.stamp, head.expires_ms, batch.size, is_bare, since_us=now_us)
             image.rows.setdefault(batch.log, {})[batch.first] = row
             if not self.forget_intervals:
                 held = image.held.get(batch.log)

@@ -25,7 +25,7 @@ from mesh.errors import MeshError
 from mesh.operations import SlowPolicy
 from sim import proof
 from sim.calm import Calm, difference
-from sim.checkers import SAME_US, SKEW_US, Watch, places_in
+from sim.checkers import SAME_US, Watch, places_in
 from sim.contract import bound_us, budget, convergence_us, parts
 from sim.diary import Diary, Matching, Name
 from sim.figures import BUSY, measure
@@ -365,7 +365,7 @@ class Play:
             True
             for name, entry in matching
             if entry.is_acknowledged and name not in diary.seen and not entry.is_excused
-            and not (entry.expires_us and now_us + SKEW_US > entry.expires_us) and self._is_owed_to(diary, name)
+            and not (entry.expires_us and now_us + self.watch.skew_us > entry.expires_us) and self._is_owed_to(diary, name)
         )  # fmt: skip
 
     def _newest_unseen(self, diary: Diary, matching: Matching) -> Matching:

@@ -105,7 +105,7 @@ class Historian:
     def _can_ask(self, machine: Machine) -> bool:
         """Whether a node runs by a right clock, and has room for a client more."""
         has_room = len(machine.sessions) < machine.config.sessions.sessions_max
-        return machine.node is not None and not machine.has_only_a_wrong_clock and has_room
+        return machine.node is not None and not machine.has_only_a_wrong_clock(self.world.now_us) and has_room
 
     def _read(self, node: str, cut: VersionVector | None, *, backwards: bool) -> Reading | None:
         """Ask a node for page after page; None, and a promise broken, if one does not come."""

@@ -69,6 +69,8 @@ class Pipe:
     """Of the last frame that left: the place of each in the stream."""
     due: int = 1
     """The number of the frame that the other end takes next."""
+    heard_us: int = -1
+    """When the first one came there, in which a node says what its clock shows; -1: none has."""
     early: dict[int, bytes] = field(default_factory=dict)
     """What came there before what left before it."""
     held: list[tuple[int, bytes]] = field(default_factory=list)
@@ -243,6 +245,8 @@ class Links:
             pipe.early[number] = packed
             return
         pipe.due = number + 1
+        if number == 1:
+            pipe.heard_us = self.world.now_us
         self._take(pipe, target, packed)
         early = pipe.early
         while early and pipe.due in early and pipe.target_link in target.links:

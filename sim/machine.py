@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from sim.links import Pipe
 
 PORT = 7421
+TAKEN_IN_US = 2_000_000
+"""By so long after something reached a node it has been taken into account, even by a slow one."""
 
 Heard = Callable[[NodeOperation], None]
 
@@ -62,6 +64,8 @@ class Machine:
     paused: bool = False
     lost_us: int = -1
     """When its disk last lost what it had said to hold; -1: never."""
+    turned_us: int = -1
+    """When somebody last turned its clock; -1: never."""
     is_bad: bool = False
     """Its host does, or has done, what no honest one does."""
 
@@ -101,13 +105,32 @@ class Machine:
             return False
         return True
 
-    @property
-    def has_only_a_wrong_clock(self) -> bool:
-        """It was started with a wrong clock, and nobody has shown it so: it takes two neighbors, or one once it is right."""
+    def has_only_a_wrong_clock(self, true_us: int) -> bool:
+        """It was started with a wrong clock, and nobody has shown it so: it takes two neighbors, or one once both are right.
+
+        Who has shown it what time it is, its links say, and not the node itself.
+        """
         if not self.began_wrong or self.node is None:
             return False
-        neighbors = len(self.node.guard.offsets)
-        return neighbors == 0 or (neighbors == 1 and not self.node.guard.is_sure)
+        heard = self._heard_clearly(true_us)
+        if len(heard) == 1:
+            return not (self.is_right_for_long(true_us) and heard[0].is_right_for_long(true_us))
+        return not heard
+
+    def _heard_clearly(self, true_us: int) -> list[Machine]:
+        """The neighbors that have told it what their clocks show, some moments ago."""
+        heard: dict[str, Machine] = {}
+        for pipe in self.links.values():
+            back = pipe.target.links.get(pipe.target_link)
+            if back is not None and 0 <= back.heard_us <= true_us - TAKEN_IN_US:
+                heard[pipe.target.name] = pipe.target
+        return list(heard.values())
+
+    def is_right_for_long(self, true_us: int) -> bool:
+        """Whether its clock is right, and has been for so long that all its neighbors have heard of it."""
+        heard_us = TAKEN_IN_US + self.config.links.alive_ms * 1_000
+        is_settled = self.turned_us < 0 or self.turned_us < true_us - heard_us
+        return is_settled and abs(self.clock.wall_ms(true_us) - WALL_MS - true_us // 1_000) <= SKEW_MAX_MS
 
     @property
     def address(self) -> Address:

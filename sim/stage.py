@@ -372,6 +372,7 @@ class Stage:
 
     def _do_clock(self, deed: Deed, what: Any) -> End:
         def turn(machine: Machine, is_wrong: bool) -> None:
+            machine.turned_us = self.world.now_us
             machine.clock.offset_ms = what.offset // 1_000 if is_wrong else 0
             machine.clock.drift(what.drift_ppm if is_wrong else 0, self.world.now_us)
             if what.freeze and is_wrong:

@@ -18,6 +18,7 @@ from mesh.operations import GapReason, SlowPolicy
 from sim.checkers import SKEW_US, Watch
 from sim.clock import WALL_MS
 from sim.diary import Diary, Entry, Matching, Name, Shown, name_of, say_name
+from sim.machine import TAKEN_IN_US
 
 if TYPE_CHECKING:
     from mesh.log.record import Record
@@ -33,8 +34,8 @@ shown whole."""
 FILLS = (GapReason.MISSING, GapReason.LOST)
 
 
-def on_missed(watch: Watch, world: World, home: Machine | None, diary: Diary, gap: fx.Missed) -> None:
-    """A gap is told: what it says is so."""
+def on_missed(watch: Watch, world: World, home: Machine | None, diary: Diary, gap: fx.Missed, told_us: int) -> None:
+    """A gap is heard, that a node told at a moment: what it says is so."""
     heard, log = diary.heard, gap.log
     watch.look(HONEST)
     if gap.reason is GapReason.DROPPED and diary.policy not in DROPS:
@@ -44,7 +45,7 @@ def on_missed(watch: Watch, world: World, home: Machine | None, diary: Diary, ga
         at = next(shown for shown in diary.shown if shown.log == log and shown.position == before[0][0])
         line = f"{at.at_us / 1e6:.6f} s: {diary.owner} is shown {say_name(name_of(at.record))}, from {_place(log, at.position)}"
         _false(watch, diary, gap, f"and {before[0][0]} was shown before", line)
-    if gap.reason is GapReason.EXPIRED and not (home is not None and home.has_only_a_wrong_clock):
+    if gap.reason is GapReason.EXPIRED and not (home is not None and home.has_only_a_wrong_clock(world.now_us)):
         living = _living(world, diary, gap, watch.skew_us)
         if living:
             _false(watch, diary, gap, f"and {living} lives")
@@ -52,6 +53,11 @@ def on_missed(watch: Watch, world: World, home: Machine | None, diary: Diary, ga
         holders = [machine.name for machine in world.machines.values() if any(_rows(machine, gap))]
         if holders:
             _false(watch, diary, gap, f"and {' '.join(holders)} has it")
+    if gap.reason is GapReason.MISSING and home is not None:
+        lies = next((row for row in _rows(home, gap) if row.since_us < told_us - TAKEN_IN_US), None)
+        if lies is not None:
+            line = f"{lies.since_us / 1e6:.6f} s: it lies on {home.name}’s disk"
+            _false(watch, diary, gap, f"and {home.name}, which told it so, has it", line)
     if gap.reason in FILLS:
         heard.awaited.add(log, gap.first, gap.last)
         heard.reached[log] = max(heard.reached.get(log, 0), gap.last)
@@ -184,7 +190,7 @@ def newest_unseen(watch: Watch, diary: Diary, matching: Matching, room: int) -> 
     for group in groups.values() if len(groups) <= room else ():
         low, _, name, entry = max(group, key=lambda each: each[0])
         is_newest = all(high < low or other == name for _, high, other, _ in group)
-        dies = entry.mortal or (entry.expires_us and watch.now_us() + SKEW_US > entry.expires_us)
+        dies = entry.mortal or (entry.expires_us and watch.now_us() + watch.skew_us > entry.expires_us)
         if is_newest and entry.is_acknowledged and not entry.is_excused and not dies and name not in diary.seen:
             unseen.append((name, entry))
     return unseen

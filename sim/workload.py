@@ -37,7 +37,7 @@ from mesh.operations import (
 )
 from mesh.types import SessionId
 from sim import telling
-from sim.checkers import SKEW_US, Watch
+from sim.checkers import Watch
 from sim.clock import WALL_MS
 from sim.diary import NOWHERE, Diary, Entry, Ledger, Name, Shown, say_name
 from sim.network import Delay
@@ -271,9 +271,9 @@ class App:
                 diary = self.diaries[number]
                 diary.missed.append(effect)
                 if self.watch is not None:
-                    telling.on_missed(self.watch, self.world, self.home, diary, effect)
+                    telling.on_missed(self.watch, self.world, self.home, diary, effect, self._told_us)
                 self.world.cover(f"gap/{effect.reason.value}")
-                if effect.reason is GapReason.EXPIRED and self.home is not None and self.home.has_only_a_wrong_clock:
+                if effect.reason is GapReason.EXPIRED and self._is_at_a_lone_wrong_clock():
                     diary.misjudged.append(effect)
                     self.world.cover("gap/expired-by-a-lone-wrong-clock")
             case fx.Reached(receipt):
@@ -317,7 +317,7 @@ class App:
 
     def _reached(self, name: Name, entry: Entry, receipt: Receipt) -> None:
         is_first = entry.first_told_us < 0
-        if is_first and entry.expires_us and self.home is not None and self.home.has_only_a_wrong_clock:
+        if is_first and entry.expires_us and self._is_at_a_lone_wrong_clock():
             entry.misdated = True  # it lives from its stamp, and nobody had shown that node what the time is
         has_risen = entry.rise(receipt.copies, receipt.regions, self.world.now_us)
         if self.watch is None or self.home is None or self.home.node is None:
@@ -328,6 +328,9 @@ class App:
                 self._see_where(name, receipt, self.home)
         if has_risen and entry.level > (1, 1):
             self._see_it_held(name, entry, self.home, receipt)
+
+    def _is_at_a_lone_wrong_clock(self) -> bool:
+        return self.home is not None and self.home.has_only_a_wrong_clock(self.world.now_us)
 
     def _see_it_durable(self, name: Name, entry: Entry, home: Machine) -> None:
         """At the moment of its acknowledgement a message lies on the disk of the node that says so, if that is honest."""
@@ -364,7 +367,7 @@ class App:
         """
         assert self.watch is not None and home.node is not None
         runs = home.node.holdings.names.find(*name)
-        if entry.expires_us and self.world.now_us + SKEW_US >= entry.expires_us:
+        if entry.expires_us and self.world.now_us + self.watch.skew_us >= entry.expires_us:
             return
         if not runs or any(run.log in home.node.holdings.forked for run in runs):
             return

@@ -352,7 +352,7 @@ class World(Agenda):
                 self.hear(machine, StoreFailed(each.append, disk.fault, 0 if disk.full else disk.free_bytes))
             return
         machine.appending.pop(0)
-        disk.write(append)
+        disk.write(append, self.now_us)
         if self.recorder is not None:
             self.recorder.on_stored(machine, append)
         self.hear(machine, Stored(append.append, disk.free_bytes))

@@ -13,13 +13,13 @@ from mesh.clocks.vector import VersionVector
 from mesh.codes import Code
 from mesh.effects import SetTimer, Tell, Timer
 from mesh.engines import intake, repair
-from mesh.engines.delivery import Delivery
+from mesh.engines.delivery import Delivery, skim
 from mesh.engines.delivery.history import Histories
 from mesh.engines.delivery.tail import Tail
 from mesh.engines.receipts import Receipts
 from mesh.engines.repair import Repair
 from mesh.node import Node
-from mesh.operations import HistoryPage
+from mesh.operations import Gap, GapReason, HistoryPage
 from sim.heap import Play
 from sim.scenario.reading import SHIPPED, read
 
@@ -120,6 +120,29 @@ def _refuses_each_seventh(draft_fault: Callable[..., Any]) -> Callable[..., Any]
     return fault
 
 
+def _calls_it_missing(gap: Callable[..., Gap]) -> Callable[..., Gap]:
+    return lambda *named: replace(gap(*named), reason=GapReason.MISSING, may_fill=True)
+
+
+def _tells_it_missing(gap: Callable[..., Any]) -> Callable[..., Any]:
+    def told(tail: Tail, reader: Any, log: Any, first: int, last: int, _: GapReason) -> Any:
+        return gap(tail, reader, log, first, last, GapReason.MISSING)
+
+    return told
+
+
+def _holds_back_what_dies_soon(advance: Callable[..., Any]) -> Callable[..., Any]:
+    def advanced(tail: Tail, log: Any, now: Any) -> Any:
+        batch = tail.holdings.at_hand(log, tail.horizon.get(log, 0) + 1)
+        lives = (record.expires_ms - tail.expiry_ms for record in batch.records()) if batch and batch.body else ()
+        if any(0 < left_ms < 60_000 for left_ms in lives):
+            tail.fresh[log] = None
+            return []
+        return advance(tail, log, now)
+
+    return advanced
+
+
 def _compares_late(compare: Callable[..., Any]) -> Callable[..., Any]:
     asked_us: dict[tuple[int, int], int] = {}
 
@@ -206,6 +229,30 @@ BROKEN: dict[str, tuple[str, str, str, Change]] = {
         (Histories, "ask", _shows_nothing_page_after_page),
     ),
     "shows backwards": ("swarm", "in order", "log", (Client, "_messages", _shows_backwards(Client._messages))),
+    "calls the dropped missing": (
+        "slow-reader",
+        "honest about gaps",
+        "missing",
+        (skim, "Gap", _calls_it_missing(Gap)),
+    ),
+    "calls the dead missing": (
+        "back-after-retention",
+        "honest about gaps",
+        "missing",
+        (Tail, "_gap", _tells_it_missing(Tail._gap)),
+    ),
+    "holds back what dies soon": (
+        "short-lives",
+        "bounds",
+        "never gap/expired",
+        (Tail, "_advance", _holds_back_what_dies_soon(Tail._advance)),
+    ),
+    "hears no neighbor's clock": (
+        "wrong-from-the-start",
+        "honest about gaps",
+        "expired",
+        (ClockGuard, "observe", _nothing),
+    ),
     "compares late": ("halves", "converges", "calm", (Repair, "compare", _compares_late(Repair.compare))),
 }
 """By what is wrong: the file, the promise that it breaks and what of that, and who does it how."""
@@ -223,4 +270,4 @@ def test_what_is_wrong_breaks_the_promise_that_it_concerns(wrong: str, monkeypat
     assert honest.is_kept
     found = [breach for breach in played.breaches if (breach.promise, breach.kind) == (promise, kind)]
     assert found, [(breach.promise, breach.kind, breach.about) for breach in played.breaches[:3]]
-    assert 1 <= len(found[0].witness) <= 6
+    assert (promise != "bounds") <= len(found[0].witness) <= 6

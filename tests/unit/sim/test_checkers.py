@@ -6,7 +6,7 @@ from mesh.client.effects import Missed
 from mesh.log.record import Record
 from mesh.operations import GapReason
 from mesh.types import LogId
-from sim.checkers import SKEW_US, Watch
+from sim.checkers import SAME_US, SKEW_US, Watch
 from sim.diary import Diary, Entry, Matcher, Shown
 from tests.samples import ANA
 
@@ -151,6 +151,14 @@ def test_what_was_not_acknowledged_expired_or_excused_is_owed_to_nobody() -> Non
         found, diary = watch(1, **changed)
         found.nothing_lost(diary)
         assert found.breaches == [], changed
+
+
+def test_where_no_clock_is_wrong_what_dies_a_second_after_the_end_is_owed() -> None:
+    for skew_us, owed in ((SKEW_US, 0), (SAME_US, 1)):
+        found, diary = watch(1, expires_us=9_000_000 + SAME_US)
+        found.skew_us = skew_us
+        found.nothing_lost(diary)
+        assert len(found.breaches) == owed
 
 
 def test_two_copies_outlive_one_lost_disk() -> None:

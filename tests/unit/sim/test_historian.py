@@ -122,8 +122,8 @@ def test_who_cannot_answer_is_not_asked(what: str) -> None:
         ana.config = replace(ana.config, sessions=replace(ana.config.sessions, sessions_max=1))
     else:
         ana.began_wrong = True
-        assert ana.node is not None
-        ana.node.guard.offsets.clear()
+        for link in list(ana.links):
+            found.world.links.close(ana, link, "alone")
 
     found.judge(["ana"], lambda _: True, found.world.now_us)
 

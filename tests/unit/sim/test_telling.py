@@ -13,6 +13,7 @@ from sim import telling
 from sim.checkers import SAME_US, SKEW_US, Watch
 from sim.clock import WALL_MS
 from sim.diary import Diary, Entry, Shown, name_of
+from sim.machine import TAKEN_IN_US
 from sim.network import Network
 from sim.units import MILLION
 from sim.workload import App
@@ -43,7 +44,7 @@ class Told:
         log, may_fill = self.all[0].log, reason in (MISSING, LOST)
         gap = Missed(1, log, self.all[first].position, self.all[last].position, reason, may_fill)
         self.diary.missed.append(gap)
-        telling.on_missed(self.watch, self.world, self.home, self.diary, gap)
+        telling.on_missed(self.watch, self.world, self.home, self.diary, gap, self.world.now_us)
 
     def broken(self) -> list[tuple[str, str]]:
         """The promises that were broken, and how; names and places are left out."""
@@ -101,8 +102,7 @@ def test_an_expiry_is_excused_where_nobody_could_know_better(why: str) -> None:
     found = told(ttl_ms=60_000 if why == "skew" else 0)
     if why == "alone":
         found.home.began_wrong = True
-        assert found.home.node is not None
-        found.home.node.guard.offsets.clear()
+        found.world.links.close(found.home, next(iter(found.home.links)), "alone")
     elif why == "elsewhere":
         found.diary.patterns = ("hall/+",)
     elif why == "skew":
@@ -165,11 +165,42 @@ def test_what_a_gap_closed_is_not_shown_after_all() -> None:
     assert "app publishes app/" in published and "is dropped" in gap and "not marked late" in shown
 
 
+def test_what_lies_on_its_own_disk_for_long_no_node_calls_missing() -> None:
+    found = told()
+    found.world.run(TAKEN_IN_US / MILLION)
+
+    found.miss(MISSING, 1, 1)
+
+    (breach,) = found.watch.breaches
+    assert (breach.promise, breach.kind) == ("honest about gaps", "missing")
+    assert breach.about.endswith("is missing, and ana, which told it so, has it")
+    lies, gap = breach.witness
+    row = found.home.disk.image.rows[found.all[1].log][found.all[1].position]
+    assert lies == f"{row.since_us / 1e6:.6f} s: it lies on ana’s disk" and "is missing (all)" in gap
+
+
+@pytest.mark.parametrize("why", ["new", "rotten", "elsewhere", "bad"])
+def test_what_a_node_calls_missing_may_have_come_just_now_or_be_of_no_use(why: str) -> None:
+    found = told()
+    if why != "new":
+        found.world.run(TAKEN_IN_US / MILLION)
+    if why == "rotten":
+        found.home.disk.corrupt(found.all[2].log, found.all[2].position)
+    elif why == "elsewhere":
+        found.home.disk._delete(found.all[2].log, found.all[2].position)
+    elif why == "bad":
+        found.home.is_bad = True
+
+    found.miss(MISSING, 2, 2)
+
+    assert found.broken() == []
+
+
 def test_a_node_that_has_a_message_does_not_say_that_it_misses_it_and_then_show_it() -> None:
     found = told()
-    found.miss(MISSING, 0, 0)
+    found.miss(MISSING, 2, 2)
 
-    found.show(0)
+    found.show(2)
 
     assert found.broken() == [("honest about gaps", "shown after all")]
 

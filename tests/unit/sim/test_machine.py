@@ -1,0 +1,62 @@
+"""Whether a node that started with a wrong clock can know better is asked of its links and of clocks, not of the node."""
+
+import pytest
+
+from mesh.clocks.hybrid import SKEW_MAX_MS
+from sim.machine import TAKEN_IN_US
+from sim.network import Network
+from sim.units import MILLION
+from sim.world import Machine, World
+
+
+def world_of(*others: str) -> tuple[World, Machine]:
+    """Ana, who was started with a wrong clock, and others who are linked with her."""
+    world = World(3, Network.even(delay_us=5_000))
+    ana = world.add("ana", "eu", others)
+    ana.began_wrong = True
+    for name in others:
+        world.add(name, "eu", ("ana",))
+    return world, ana
+
+
+def is_excused(world: World, machine: Machine) -> bool:
+    return machine.has_only_a_wrong_clock(world.now_us)
+
+
+def test_who_is_alone_has_only_its_own_clock() -> None:
+    world, ana = world_of()
+    world.run(10)
+
+    assert is_excused(world, ana)
+    ana.began_wrong = False
+    assert not is_excused(world, ana), "it began with a right one"
+    ana.began_wrong, ana.node = True, None
+    assert not is_excused(world, ana), "it does not run"
+
+
+def test_two_neighbors_show_it_once_they_have_been_heard_for_a_moment() -> None:
+    world, ana = world_of("ben", "cy")
+    ana.clock_ms = 10 * SKEW_MAX_MS
+    while sum(pipe.heard_us >= 0 for name in ("ben", "cy") for pipe in world.machines[name].links.values()) < 3:
+        world.run_to(world.now_us + 10_000)
+
+    assert is_excused(world, ana), "they have only just said so"
+    world.run_to(world.now_us + TAKEN_IN_US)
+    assert not is_excused(world, ana)
+    world.links.close(ana, next(link for link, pipe in ana.links.items() if pipe.target.name == "cy"), "test")
+    assert is_excused(world, ana), "of two that differ, neither knows who is right"
+
+
+@pytest.mark.parametrize("whose", ["ana", "ben"])
+def test_one_neighbor_shows_it_once_both_are_right_and_have_said_so(whose: str) -> None:
+    world, ana = world_of("ben")
+    world.run(10)
+    assert not is_excused(world, ana), "both are right, and nobody turned them"
+
+    machine = world.machines[whose]
+    machine.clock_ms, machine.turned_us = -10 * SKEW_MAX_MS, world.now_us
+    assert is_excused(world, ana)
+    machine.clock_ms = 0
+    assert is_excused(world, ana), "the other has not heard of it"
+    world.run_to(world.now_us + TAKEN_IN_US + ana.config.links.alive_ms * 1_000 + MILLION)
+    assert not is_excused(world, ana)
