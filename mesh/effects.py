@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import field
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, final
 
 from mesh.frames import Frame, Lane
 from mesh.log.batch import Batch
@@ -170,6 +170,7 @@ class LinkBroken:
     about: str
 
 
+@final
 @value
 class Stored:
     """An append is durable."""
@@ -247,6 +248,7 @@ class AddressFound:
     source: str
 
 
+@final
 @value
 class Wakeup:
     """The deadline has come."""
@@ -298,6 +300,7 @@ class Hangup:
     about: str = ""
 
 
+@final
 @value
 class Send:
     """Send a frame on every one of these links, encoded once. May be lost with the link."""
@@ -360,6 +363,7 @@ Effect = Dial | Hangup | Send | Append | Load | Tell | Count | Report | Drained
 # --- inside the node: what engines say to the node that composes them; no host ever sees these -----------------------
 
 
+@final
 @value
 class SetTimer:
     """Wake this timer's engine at `at_us` (monotonic); setting it again replaces it, None takes it away."""

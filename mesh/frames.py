@@ -15,6 +15,7 @@ and skipped (`mesh.wire.frames`). Nothing but `Hello` is accepted before HELLO.
 from __future__ import annotations
 
 from enum import IntEnum
+from typing import final
 
 from mesh.log.batch import Batch
 from mesh.types import Address, LogId, NodeId, value
@@ -72,6 +73,7 @@ class Push:
     batch: Batch
 
 
+@final
 @value
 class IHave:
     """Announces batches that the sender received, as ranges of positions: graft what is still missing soon."""
@@ -96,6 +98,7 @@ class NotFound:
     ranges: tuple[tuple[LogId, int, int], ...]
 
 
+@final
 @value
 class Stored:
     """Receipts: `node` in `region` has fsynced these positions: all that it has of each log named. Merged by union."""
