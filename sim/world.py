@@ -285,14 +285,10 @@ class World(Agenda):
                 self._send(machine, pipe, packed, send.lane)
 
     def _perform(self, machine: Machine, effect: Effect) -> None:
+        if type(effect) is Append:
+            self._begin_append(machine, effect)
+            return
         match effect:
-            case Append(_, batches):
-                machine.appending.append(effect)
-                sealed = [batch for batch in batches if batch.log.node == machine.node_id]
-                if sealed:
-                    self.cover("batch/sealed", len(sealed))
-                cost_us = machine.disk_rng.between(*APPEND_US) + machine.slow_disk_us
-                self.due(self.now_us + cost_us, self._answer, machine, effect)
             case Tell(sessions, operation):
                 packed = encode_operation(operation)
                 self._noted.append(packed)
@@ -317,7 +313,7 @@ class World(Agenda):
                 machine.drained = machine.disk.clean = True
                 self.after(0, self._end, machine, machine.life)
             case _:
-                assert isinstance(effect, Send | Count), "these were performed before"
+                assert isinstance(effect, Send | Count | Append), "these were performed before"
 
     def _send(self, machine: Machine, pipe: Pipe, packed: bytes, lane: Lane) -> None:
         if self.filter is not None and not self.filter(pipe.path.source, pipe.path.target, packed):
@@ -328,6 +324,14 @@ class World(Agenda):
             self.links.send(pipe, each, lane)
 
     # --- the disk ----------------------------------------------------------------------------------------------------
+
+    def _begin_append(self, machine: Machine, append: Append) -> None:
+        machine.appending.append(append)
+        for batch in append.batches:
+            if batch.log.node == machine.node_id:
+                self.cover("batch/sealed")
+        cost_us = machine.disk_rng.between(*APPEND_US) + machine.slow_disk_us
+        self.due(self.now_us + cost_us, self._answer, machine, append)
 
     def _read(self, machine: Machine, life: int, load: Load) -> None:
         if machine.life == life:

@@ -41,13 +41,14 @@ class IntervalSet:
     def add(self, first: int, last: int) -> None:
         """Include `first..last`, joining what it touches."""
         assert 0 < first <= last
-        end = self._lasts[-1] if self._lasts else -1
-        if end < first:  # the next ones, as nearly always, or such as come later
-            if end == first - 1:
-                self._lasts[-1] = last
-            else:
-                self._firsts.append(first)
-                self._lasts.append(last)
+        firsts, lasts = self._firsts, self._lasts
+        if not firsts or lasts[-1] + 1 < first:
+            firsts.append(first)
+            lasts.append(last)
+            return
+        if firsts[-1] <= first:  # the last run goes on, as nearly always
+            if lasts[-1] < last:  # noqa: PLR1730  # without a call, for each batch and each announcement
+                lasts[-1] = last
             return
         lo = bisect_left(self._lasts, first - 1)
         hi = bisect_right(self._firsts, last + 1)

@@ -195,7 +195,8 @@ class Dissemination:
             for lo, hi in self.holdings.received_of(log).missing(first, last):
                 wanted = self.wanted.get((log, lo))
                 if wanted is not None:
-                    wanted.last = max(wanted.last, hi)
+                    if hi > wanted.last:  # noqa: PLR1730  # without a call, for each announcement
+                        wanted.last = hi
                     if link not in wanted.announcers:
                         wanted.announcers.append(link)
                 elif len(self.wanted) < self.config.wanted_max:

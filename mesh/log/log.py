@@ -85,8 +85,11 @@ class Log:
         else:
             self._insert(batch)
         self.positions.add(batch.first, last)
-        self.stamp = max(self.stamp, head.stamp)
-        self.expires_ms = max(self.expires_ms, head.expires_ms)
+        stamp, expires_ms = head.stamp, head.expires_ms
+        if stamp > self.stamp:  # noqa: PLR1730  # without a call, for each batch
+            self.stamp = stamp
+        if expires_ms > self.expires_ms:  # noqa: PLR1730  # as above
+            self.expires_ms = expires_ms
 
     def _insert(self, batch: Batch) -> None:
         i = self._place(batch.first)
