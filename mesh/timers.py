@@ -42,7 +42,8 @@ class Timers:
         else:
             holds[:] = number, at_us
         heapq.heappush(self._heap, (at_us, number, holds, timer))
-        self.soonest_us = min(self.soonest_us, at_us)
+        if at_us < self.soonest_us:  # noqa: PLR1730  # without a call, for each timer
+            self.soonest_us = at_us
 
     def due(self, mono_us: int) -> list[Timer]:
         """The timers that are due, earliest first. `take` each before firing it: another's firing may have moved it."""

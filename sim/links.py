@@ -159,7 +159,7 @@ class Links:
     def send(self, pipe: Pipe, packed: bytes, lane: Lane = Lane.CONTROL) -> None:
         """A frame leaves, or waits in its lane for a bottleneck that has much to do; it arrives after what left before it."""
         path = pipe.path
-        if path.plain and not path.cuts and not path.clogs and not pipe.held and not pipe.waiting:  # as nearly always
+        if path.clear and not pipe.held and not pipe.waiting:  # as nearly always
             path.sent_bytes += len(packed)
             world, pipe.number = self.world, pipe.number + 1
             at_us = world.now_us + (path.draws[pipe.rng.below(STEPS)] if path.draws else path.delay.draw(pipe.rng))

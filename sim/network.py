@@ -133,6 +133,8 @@ class Path:
     mtu_bytes: int = 0
     plain: bool = True
     """It only delays ..."""
+    clear: bool = True
+    """... and lets pass what is sent ..."""
     draws: tuple[int, ...] = ()
     """... by one of these, each as likely as another; none where its delay varies in another way, or not at all."""
     sent_bytes: int = 0
@@ -231,6 +233,7 @@ class Network:
             path.extra_us or path.loss_ppm or path.burst or path.reorder_ppm or path.duplicate_ppm
             or path.rate_bps or path.mtu_bytes
         )  # fmt: skip
+        path.clear = path.plain and not path.stands
         path.draws = path.delay.draws
         if path.stands and not stood:
             path.since_us = now_us

@@ -71,6 +71,7 @@ ATTACHED_US = 500
 """From a node to an application beside it."""
 CHECK_ALL_TICKS = 1_000
 """Of one machine."""
+WAKEUP = Wakeup()
 REPORTS_MAX = 10_000
 NOTED_MAX = 100
 """Pieces that the trace takes in at once; each may be a megabyte."""
@@ -265,7 +266,7 @@ class World(Agenda):
     def _ring(self, machine: Machine, deadline_us: int) -> None:
         if machine.alarm_us == deadline_us:
             machine.alarm_us = -1
-            self.hear(machine, Wakeup())
+            self.hear(machine, WAKEUP)
 
     # --- effects -----------------------------------------------------------------------------------------------------
 

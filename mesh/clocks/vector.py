@@ -79,6 +79,8 @@ class IntervalSet:
 
     def includes(self, other: IntervalSet) -> bool:
         """Whether all that the other includes is included here."""
+        if len(other._firsts) == 1:  # as nearly always
+            return self.covers(other._firsts[0], other._lasts[0])
         return self.equals(other) or all(map(self.covers, other._firsts, other._lasts))
 
     def equals(self, other: IntervalSet) -> bool:
@@ -118,9 +120,11 @@ class IntervalSet:
     def missing(self, first: int, last: int) -> list[tuple[int, int]]:
         """The runs of `first..last` that are not included, ascending."""
         firsts, lasts = self._firsts, self._lasts
+        if not lasts or lasts[-1] < first:  # all of it comes later, or all of it is in the last run, as nearly always
+            return [(first, last)] if first <= last else []
+        if firsts[-1] <= first and last <= lasts[-1]:
+            return []
         start = bisect_left(lasts, first)
-        if start == len(firsts) and first <= last:  # all of it comes later, as nearly always
-            return [(first, last)]
         gaps: list[tuple[int, int]] = []
         for i in range(start, len(firsts)):
             if firsts[i] > last:
@@ -134,6 +138,8 @@ class IntervalSet:
 
     def within(self, first: int, last: int) -> list[tuple[int, int]]:
         """The included runs of `first..last`, clipped to it, ascending."""
+        if first <= last and self.covers(first, last):  # as nearly always
+            return [(first, last)]
         lo, hi = bisect_left(self._lasts, first), bisect_right(self._firsts, last)
         if lo >= hi:
             return []
@@ -194,7 +200,7 @@ class VersionVector:
         found: dict[LogId, list[tuple[int, int]]] = {}
         for log, runs in sets:
             found.setdefault(log, []).extend(runs)
-        self.sets = {log: IntervalSet(runs) for log, runs in found.items() if runs}
+        self.sets = {log: IntervalSet(runs) for log, runs in found.items() if runs} if found else {}
         """Read only, where a call for each question would cost too much."""
 
     def add(self, log: LogId, first: int, last: int) -> None:

@@ -185,7 +185,6 @@ class Dissemination:
         peer = self.peers.by_link.get(link)
         if peer is None:
             return []
-        wait_us = (self.config.graft_near_ms if peer.near else self.config.graft_ms) * US_PER_MS
         outcomes: list[Outcome] = []
         asked: list[tuple[LogId, int, int]] = []
         too_many = False
@@ -200,6 +199,7 @@ class Dissemination:
                     if link not in wanted.announcers:
                         wanted.announcers.append(link)
                 elif len(self.wanted) < self.config.wanted_max:
+                    wait_us = (self.config.graft_near_ms if peer.near else self.config.graft_ms) * US_PER_MS
                     wanted = self.wanted[log, lo] = Wanted(hi, [link], wait_us)
                     if not self.peers.speaks(log.node):  # who could push it to us is not linked: ask at once
                         wanted.asked, wanted.asked_us = (link,), now.mono_us

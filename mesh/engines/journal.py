@@ -117,7 +117,7 @@ class Journal:
         """Put all that waits into one append; None if nothing does."""
         if not (own or self.incoming or members or strip_before_ms or forget):
             return None
-        entries: tuple[tuple[Batch, LinkId | None], ...] = (*((batch, None) for batch in own), *self.incoming)
+        entries: tuple[tuple[Batch, LinkId | None], ...] = (*[(batch, None) for batch in own], *self.incoming)
         self.incoming = []
         self.appends += 1
         self.pending[self.appends] = entries

@@ -144,7 +144,8 @@ class Serving:
                     continue
                 asked.is_new = lane is Lane.LIVE
                 debt.put(asked)
-        sent += self._serve(peer, debt, wall_ms)
+        if debt.queue or debt.is_awaited:
+            sent += self._serve(peer, debt, wall_ms)
         if not (missing or refused):
             return sent
         busy = [Send((link,), Busy(page, self.busy_retry_ms)) for page in _pages(refused)]

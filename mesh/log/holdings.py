@@ -39,9 +39,10 @@ class RecentBatches:
 
     def keep(self, batch: Batch) -> None:
         """Keep a batch, and let go of the oldest beyond the limit."""
-        before = self._batches.pop((batch.log, batch.first), None)
+        place = batch.log, batch.first
+        before = self._batches.pop(place, None)
         self.bytes += batch.size - (before.size if before else 0)
-        self._batches[batch.log, batch.first] = batch
+        self._batches[place] = batch
         while self.bytes > self._bytes_max:
             _, old = self._batches.popitem(last=False)
             self.bytes -= old.size

@@ -182,14 +182,15 @@ class Tail:
         """Move the horizon of a log to its next hole."""
         horizon = self.horizon.get(log, 0)
         stored = self.holdings.stored_of(log)
-        if stored.is_run(1, stored.last) and horizon < stored.last:  # there is no hole, as nearly always
-            return self._deliver(log, horizon + 1, stored.last, late=False)
-        runs = stored.within(horizon + 1, max(stored.last, horizon + 1))
+        last = stored.last
+        if stored.is_run(1, last) and horizon < last:  # there is no hole, as nearly always
+            return self._deliver(log, horizon + 1, last, late=False)
+        runs = stored.within(horizon + 1, max(last, horizon + 1))
         outcomes: list[Outcome] = []
         if runs and runs[0][0] == horizon + 1:
             outcomes += self._deliver(log, *runs.pop(0), late=False)
         if runs and log not in self.held_up:
-            outcomes += self._notice(log, stored.last, now)
+            outcomes += self._notice(log, last, now)
         return outcomes
 
     def _notice(self, log: LogId, through: int, now: Now) -> list[Outcome]:

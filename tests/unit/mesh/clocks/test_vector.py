@@ -47,6 +47,10 @@ def test_nothing_is_missing_of_a_range_that_ends_before_it_begins() -> None:
     assert IntervalSet([(1, 9)]).missing(3, 2) == []
 
 
+def test_nothing_lies_within_a_range_that_ends_where_a_run_does_and_begins_behind_it() -> None:
+    assert IntervalSet([(1, 9)]).within(10, 9) == []
+
+
 @pytest.mark.parametrize(
     ("first", "last", "missing", "within"),
     [
