@@ -151,7 +151,7 @@ class Node(Composition):
                     self._run(self.forks.on_peer_up(link, now), now)
                     self._run(self.repair.on_peer_up(link, now), now)
                     self._run(self.dissemination.on_peer_back(link, now), now)
-                    self._run(self.receipts.tell_all(link), now)
+                    self._run(self.receipts.on_peer_up(link), now)
                 case e.PeerDown(link):
                     self.dissemination.on_peer_down(link)
                     self.serving.on_peer_down(link)

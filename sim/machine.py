@@ -64,17 +64,29 @@ class Machine:
     paused: bool = False
     lost_us: int = -1
     """When its disk last lost what it had said to hold; -1: never."""
+    replaced_us: int = -1
+    """When another image last took the place of its disk's, and it began another life; -1: never."""
     turned_us: int = -1
     """When somebody last turned its clock; -1: never."""
     is_bad: bool = False
     """Its host does, or has done, what no honest one does."""
 
-    def vouches(self, since_us: int, *, mortal: bool) -> bool:
-        """Whether what it has told since a moment to have stored has to be there, if it is alive by the world's clock."""
+    def vouches(self, since_us: int, to: Machine, now_us: int, *, mortal: bool) -> bool:
+        """Whether what it has told another since a moment to have stored has to be there, if it is alive by the world's clock.
+
+        Not if its disk has lost something since, unless that was all of it, and the other has heard of its next life.
+        """
         clock = self.clock
         is_wrong = self.began_wrong or clock.offset_ms or clock.drift_ppm or clock.frozen_ms is not None
-        is_sound = not self.is_bad and self.disk.kept is None and self.lost_us < since_us
+        has_begun_anew = self.lost_us == self.replaced_us < to.last_heard_us(self, now_us)
+        is_sound = not self.is_bad and self.disk.kept is None and (self.lost_us < since_us or has_begun_anew)
         return is_sound and not (mortal and is_wrong)
+
+    def last_heard_us(self, other: Machine, now_us: int) -> int:
+        """When the newest link began on which it heard another, some moments ago; -1: there is none."""
+        ends = [pipe.target.links.get(pipe.target_link) for pipe in self.links.values() if pipe.target is other]
+        heard_us = [back.heard_us for back in ends if back is not None]
+        return max((at_us for at_us in heard_us if at_us <= now_us - TAKEN_IN_US), default=-1)
 
     def lose_power(self) -> None:
         """Of the appends that were not answered each in turn may have been kept, then none."""
@@ -119,12 +131,8 @@ class Machine:
 
     def _heard_clearly(self, true_us: int) -> list[Machine]:
         """The neighbors that have told it what their clocks show, some moments ago."""
-        heard: dict[str, Machine] = {}
-        for pipe in self.links.values():
-            back = pipe.target.links.get(pipe.target_link)
-            if back is not None and 0 <= back.heard_us <= true_us - TAKEN_IN_US:
-                heard[pipe.target.name] = pipe.target
-        return list(heard.values())
+        linked = {pipe.target.name: pipe.target for pipe in self.links.values()}
+        return [other for other in linked.values() if self.last_heard_us(other, true_us) >= 0]
 
     def is_right_for_long(self, true_us: int) -> bool:
         """Whether its clock is right, and has been for so long that all its neighbors have heard of it."""

@@ -306,7 +306,8 @@ class Stage:
                 machine.disk.lie()
             else:
                 self._again(deed, machine)
-                machine.disk.kept, machine.lost_us = None, self.world.now_us
+                machine.disk.kept = None
+                machine.lost_us = machine.replaced_us = self.world.now_us
 
         return self._ill(deed, "lying", what, turn)
 
@@ -347,7 +348,7 @@ class Stage:
         deed.happened()
         self._down(machine)
         machine.disk.restore(image)
-        machine.lost_us = self.world.now_us
+        machine.lost_us = machine.replaced_us = self.world.now_us
         self.world.cover(what)
         self._up(machine)
 
@@ -358,7 +359,8 @@ class Stage:
             elif self.atlas.may_replace(machine, Image()):
                 deed.happened()
                 self._down(machine)
-                machine.disk, machine.lost_us = Disk(), self.world.now_us
+                machine.disk = Disk()
+                machine.lost_us = machine.replaced_us = self.world.now_us
                 self.world.cover("disk/wiped")
             else:
                 self.world.cover("atlas/refused")

@@ -363,7 +363,8 @@ class App:
         """At that moment it lies on as many disks and in as many regions as it says.
 
         A machine whose disk has lost something since, or whose host is bad, counts as one that holds it, for what it told was
-        believed; so does one with a wrong clock for what is mortal. Beyond the end of a forked log nothing is asked.
+        believed, until the teller has heard that it lives anew; so does one with a wrong clock for what is mortal. Beyond the
+        end of a forked log nothing is asked.
         """
         assert self.watch is not None and home.node is not None
         runs = home.node.holdings.names.find(*name)
@@ -374,7 +375,8 @@ class App:
         holders, regions = set[str](), set[str]()
         for machine in self.world.machines.values():
             holds = (machine.disk.has(run.log, run.from_position, run.to_position, name) for run in runs)
-            if not machine.vouches(entry.at_us, mortal=entry.expires_us > 0) or any(holds):
+            is_bound = machine.vouches(entry.at_us, home, self.world.now_us, mortal=entry.expires_us > 0)
+            if not is_bound or any(holds):
                 holders.add(machine.name)
                 regions.add(machine.region)
         self.watch.on_held(name, entry, home.name, (receipt.copies, receipt.regions), holders, regions)

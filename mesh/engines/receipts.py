@@ -22,7 +22,7 @@ from mesh.errors import require
 from mesh.frames import Stored
 from mesh.log.holdings import Holdings
 from mesh.operations import Receipt
-from mesh.peers import Peers
+from mesh.peers import Peer, Peers
 from mesh.types import US_PER_MS, LinkId, LogId, NodeId, Now, SessionId
 
 TELL = "receipts.tell"
@@ -73,6 +73,8 @@ class Receipts:
     elsewhere: dict[LogId, dict[NodeId, IntervalSet]] = field(default_factory=dict)
     """For each log, what each other node has told us that it has stored."""
     regions: dict[NodeId, str] = field(default_factory=dict)
+    lives: dict[NodeId, int] = field(default_factory=dict)
+    """In which of its lives each other node has told us that; between two of them its disk may have been lost."""
     moved: set[LogId] = field(default_factory=set)
     """Logs of which more was stored in this tick: their nodes are told at once."""
     untold: set[LogId] = field(default_factory=set)
@@ -106,6 +108,8 @@ class Receipts:
         """A peer tells what it has stored; what it says of other nodes is not believed."""
         peer = self.peers.by_link.get(link)
         if peer is None or peer.node != frame.node or peer.node == self.own:
+            return
+        if peer.life != self.lives.get(peer.node) and not self._lives_now(peer):  # without a call, as nearly always
             return
         node, received, waiting, elsewhere = peer.node, self.holdings.received, self.waiting, self.elsewhere
         self.regions[node] = peer.region
@@ -201,6 +205,27 @@ class Receipts:
         untold, self.untold = sorted(self.untold), set()
         links = tuple(peer.link for peer in self.peers if any(log.node != peer.node for log in untold))
         return self._tell(links, untold)
+
+    def on_peer_up(self, link: LinkId) -> list[Outcome]:
+        """A node speaks on a link: what it told in an earlier life counts no more, and it is told what we have stored."""
+        self._lives_now(self.peers.by_link[link])
+        return self.tell_all(link)
+
+    def _lives_now(self, peer: Peer) -> bool:
+        """Whether a link leads to the present life of its node; if that has just begun, what the last one told is forgotten.
+
+        The greatest is the present one, for lives are numbered by clocks. A lower one is, for its clock was set back, where no
+        link leads to the other any more.
+        """
+        known = self.lives.get(peer.node)
+        if peer.life == known:
+            return True
+        if known is not None and peer.life < known and self.peers.of(peer.node, known) is not None:
+            return False
+        self.lives[peer.node] = peer.life
+        for there in self.elsewhere.values():
+            there.pop(peer.node, None)
+        return True
 
     def tell_all(self, link: LinkId) -> list[Outcome]:
         """Tell a peer what we have stored of every log."""

@@ -60,3 +60,25 @@ def test_one_neighbor_shows_it_once_both_are_right_and_have_said_so(whose: str) 
     assert is_excused(world, ana), "the other has not heard of it"
     world.run_to(world.now_us + TAKEN_IN_US + ana.config.links.alive_ms * 1_000 + MILLION)
     assert not is_excused(world, ana)
+
+
+def test_a_disk_that_lost_something_need_not_hold_what_was_told_until_its_next_life_is_heard() -> None:
+    world, ana = world_of("ben")
+    world.run(10)
+    ben = world.machines["ben"]
+
+    def vouches() -> bool:
+        return ben.vouches(9 * MILLION, ana, world.now_us, mortal=False)
+
+    assert vouches(), "it has lost nothing"
+    ben.lost_us = ben.replaced_us = world.now_us
+    assert not vouches(), "ana believes what she was told"
+    world.crash(ben, silent=False)
+    world.start(ben)
+    world.run(2)
+    began_us = ana.last_heard_us(ben, world.now_us + TAKEN_IN_US)
+    assert began_us > ben.replaced_us
+    world.run_to(began_us + TAKEN_IN_US)
+    assert vouches(), "it lives anew, and ana has heard of that"
+    ben.lost_us = world.now_us
+    assert not vouches(), "a row has rotted since"
