@@ -12,7 +12,7 @@ from mesh.log.holdings import Holdings
 from mesh.log.log import Run
 from mesh.operations import Receipt
 from mesh.peers import Peer
-from mesh.types import LinkId, LogId, SessionId
+from mesh.types import LogId, SessionId
 from tests.engine_samples import TO_ANA, TO_BEN, TO_CY, at, held, keep, peer, set_timer, table, take, to_ben, to_cy
 from tests.samples import ANA, BEN, CY, Writer
 
@@ -190,49 +190,6 @@ def test_a_node_speaks_for_itself_only() -> None:
 
     assert one.tell_publishers() == []
     assert one.elsewhere == {}
-
-
-def test_what_a_node_told_in_an_earlier_life_is_not_counted() -> None:
-    ana = Writer()
-    one = receipts(to_ben(life=1), to_cy(), holdings=held(ana.write()))
-    for link, node in ((TO_BEN, BEN), (TO_CY, CY)):
-        one.on_stored_there(link, Stored(node, "eu", ((ana.log, 1, 1),)))
-    again = peer(LinkId(9), BEN, life=2)
-    one.peers.add(again)
-
-    assert one.on_peer_up(LinkId(9)) == one.tell_all(LinkId(9)) != [], "it is told everything"
-    one.on_stored_there(TO_BEN, from_ben((ana.log, 1, 1)))  # what was under way on its old link
-    one.on_placed(placed(ana.log, 1, 1, copies=3))
-    assert one.tell_publishers() == [told(ana.log, 1, 1, 2, 1)]
-    one.on_stored_there(LinkId(9), from_ben((ana.log, 1, 1)))
-    assert one.tell_publishers() == [told(ana.log, 1, 1, 3, 1)]
-
-
-def test_a_life_of_a_lower_number_is_the_present_one_once_no_link_leads_to_the_other() -> None:
-    ana = Writer()
-    one = receipts(to_ben(life=2), holdings=held(ana.write()))
-    one.on_stored_there(TO_BEN, from_ben((ana.log, 1, 1)))
-    one.peers.add(peer(LinkId(9), BEN, life=1))
-    one.on_peer_up(LinkId(9))
-
-    one.on_stored_there(LinkId(9), from_ben((ana.log, 1, 1)))
-    assert one.lives == {BEN: 2}, "the older of two speaks once more"
-    one.peers.remove(TO_BEN)
-    one.on_stored_there(LinkId(9), from_ben())
-    assert (one.lives, one.elsewhere) == ({BEN: 1}, {ana.log: {}}), "a wiped node whose clock was set back"
-
-
-def test_what_a_node_told_on_an_earlier_link_of_the_same_life_counts() -> None:
-    ana = Writer()
-    one = receipts(to_ben(life=1), holdings=held(ana.write()))
-    one.on_stored_there(TO_BEN, from_ben((ana.log, 1, 1)))
-    one.peers.remove(TO_BEN)
-    one.peers.add(peer(TO_CY, BEN, life=1))
-
-    one.on_peer_up(TO_CY)
-    one.on_placed(placed(ana.log, 1, 1, copies=2))
-
-    assert one.tell_publishers() == [told(ana.log, 1, 1, 2, 1)]
 
 
 def test_a_region_is_that_of_the_certificate_and_not_what_the_frame_says() -> None:

@@ -1,0 +1,67 @@
+"""Receipts count what nodes have told in their present life: between two of them a disk may have been lost."""
+
+from mesh.effects import Placed, Tell
+from mesh.engines.receipts import ReceiptConfig, Receipts
+from mesh.frames import Stored
+from mesh.operations import Receipt
+from mesh.peers import Peer
+from mesh.types import LinkId, SessionId
+from tests.engine_samples import TO_BEN, TO_CY, held, peer, table, to_ben, to_cy
+from tests.samples import ANA, BEN, CY, Writer
+
+SEAT, ANEW = SessionId(1), LinkId(9)
+
+
+def receipts(writer: Writer, *peers: Peer) -> Receipts:
+    """The receipts of Ana, who has stored a message."""
+    one = Receipts(ReceiptConfig(), ANA, "eu", held(writer.write()), table(*peers))
+    for each in peers:
+        one.on_peer_up(each.link)
+    return one
+
+
+def told(writer: Writer, copies: int) -> Tell:
+    return Tell((SEAT,), Receipt(1, 1, copies, 1, writer.log, 1))
+
+
+def test_what_a_node_told_in_an_earlier_life_is_not_counted() -> None:
+    ana = Writer()
+    one = receipts(ana, to_ben(life=1), to_cy())
+    for link, node in ((TO_BEN, BEN), (TO_CY, CY)):
+        one.on_stored_there(link, Stored(node, "eu", ((ana.log, 1, 1),)))
+    again = peer(ANEW, BEN, life=2)
+    one.peers.add(again)
+
+    assert one.on_peer_up(ANEW) == one.tell_all(ANEW) != [], "it is told everything"
+    one.on_stored_there(TO_BEN, Stored(BEN, "eu", ((ana.log, 1, 1),)))  # what was under way on its old link
+    one.on_placed(Placed(SEAT, 1, 1, ana.log, 1, 1, 3, 1))
+    assert one.tell_publishers() == [told(ana, 2)]
+    one.on_stored_there(ANEW, Stored(BEN, "eu", ((ana.log, 1, 1),)))
+    assert one.tell_publishers() == [told(ana, 3)]
+
+
+def test_a_life_of_a_lower_number_is_the_present_one_once_no_link_leads_to_the_other() -> None:
+    ana = Writer()
+    one = receipts(ana, to_ben(life=2))
+    one.on_stored_there(TO_BEN, Stored(BEN, "eu", ((ana.log, 1, 1),)))
+    one.peers.add(peer(ANEW, BEN, life=1))
+    one.on_peer_up(ANEW)
+
+    one.on_stored_there(ANEW, Stored(BEN, "eu", ((ana.log, 1, 1),)))
+    assert one.lives == {BEN: 2}, "the older of two speaks once more"
+    one.peers.remove(TO_BEN)
+    one.on_stored_there(ANEW, Stored(BEN, "eu", ()))
+    assert (one.lives, one.elsewhere) == ({BEN: 1}, {ana.log: {}}), "a wiped node whose clock was set back"
+
+
+def test_what_a_node_told_on_an_earlier_link_of_the_same_life_counts() -> None:
+    ana = Writer()
+    one = receipts(ana, to_ben(life=1))
+    one.on_stored_there(TO_BEN, Stored(BEN, "eu", ((ana.log, 1, 1),)))
+    one.peers.remove(TO_BEN)
+    one.peers.add(peer(TO_CY, BEN, life=1))
+
+    one.on_peer_up(TO_CY)
+    one.on_placed(Placed(SEAT, 1, 1, ana.log, 1, 1, 2, 1))
+
+    assert one.tell_publishers() == [told(ana, 2)]
