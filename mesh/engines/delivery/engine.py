@@ -100,6 +100,7 @@ class Delivery(Tail):
             return []
         reader.credit_messages = min(reader.credit_messages + grant.messages, 1 << 40)
         reader.credit_bytes = min(reader.credit_bytes + grant.bytes, 1 << 50)
+        reader.missed -= grant.messages
         return [] if reader.cursor is None else self._wake(reader)
 
     # --- the tail, and whoever fell behind it ------------------------------------------------------------------------
@@ -123,6 +124,7 @@ class Delivery(Tail):
         """A reader may go on, if it has credit and no read is under way for it."""
         if reader.has_credit and not reader.request:
             self.hungry[reader.session, reader.subscription] = None
+        self._skip_if_slow(reader)
         return self._feed()
 
     def _feed(self) -> list[Outcome]:
@@ -156,6 +158,7 @@ class Delivery(Tail):
             everything = "#" in reader.patterns
             query = Ranges(log, ((first, last),)) if everything else OfChannels(reader.patterns, log, first - 1, last)
             return [*outcomes, Load(reader.request, query, self.config.load_bytes)]
+        self._skip_if_slow(reader)
         return outcomes
 
     def _next_log(self, reader: Reader, cursor: VersionVector) -> LogId | None:
@@ -195,7 +198,7 @@ class Delivery(Tail):
         for log in reader.extra.logs():
             if log in self.holdings.gone:
                 reader.extra.forget(log)
-        reader.cursor, reader.todo = None, {}
+        reader.cursor, reader.todo, reader.fell = None, {}, False
         self.groups.join(reader, self.horizon)
         return outcomes
 

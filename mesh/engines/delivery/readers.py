@@ -42,9 +42,11 @@ class Reader:
     request: int = 0
     """A read that is under way for it."""
     missed: int = 0
-    """Matching records that passed while it had no credit."""
+    """Behind, where it is to be ended if it is too slow: matching records that passed, less those that it had credit for."""
     told_missing: VersionVector = field(default_factory=VersionVector)
     """Holes that it was told of."""
+    fell: bool = False
+    """It stood at the tail, and is behind since: if its credit ends before it is back, it is too slow."""
     skim: Skim | None = None
     """It was too slow and does not want everything: what it gets when it has reached the tail."""
 
@@ -84,7 +86,7 @@ class Group:
     expired: list[tuple[int, int]] = field(default_factory=list)
     """Positions that concerned them and are dead."""
     stalled: dict[SessionId, Reader] = field(default_factory=dict)
-    """Readers without credit that want to be ended when they have missed too much."""
+    """Readers that fell behind and want to be ended when they have missed too much."""
 
     def collect(self, position: int, record: Record) -> None:
         """A record that matches passes by."""
@@ -132,7 +134,7 @@ class Groups:
             self.beyond[reader.key] = group
 
     def stall(self, reader: Reader) -> None:
-        """A reader at the tail has no credit; what passes is counted against it."""
+        """A reader leaves the tail that is to be ended if it is too slow; what passes is counted against it."""
         group = self.groups[reader.key]
         del group.readers[reader.session]
         group.stalled[reader.session] = reader

@@ -427,15 +427,21 @@ class Tail:
         reader.cursor = before.copy()
         reader.cursor.merge(reader.extra)
         reader.extra = VersionVector()
-        reader.revision, reader.todo, reader.missed = self.revision, {}, 0
-        if not reader.has_credit and reader.policy is SlowPolicy.DISCONNECT:
+        reader.revision, reader.todo, reader.fell = self.revision, {}, True
+        reader.missed = -reader.credit_messages if reader.has_credit else 0  # so much it gets, and does not miss
+        if reader.policy is SlowPolicy.DISCONNECT:
             self.groups.stall(reader)
         else:
             self.groups.leave(reader)
-        if not reader.has_credit and reader.policy in (SlowPolicy.DROP_OLDEST, SlowPolicy.LATEST):
-            reader.skim = Skim(reader.policy is SlowPolicy.LATEST, self.config.backlog_max)
         if reader.has_credit:
             self.hungry[reader.session, reader.subscription] = None
+        self._skip_if_slow(reader)
+
+    def _skip_if_slow(self, reader: Reader) -> None:
+        """A reader that fell behind and has no credit left skips what it has missed, if it wants the newest alone."""
+        is_slow = reader.fell and not reader.has_credit and reader.skim is None
+        if is_slow and reader.policy in (SlowPolicy.DROP_OLDEST, SlowPolicy.LATEST):
+            reader.skim = Skim(reader.policy is SlowPolicy.LATEST, self.config.backlog_max)
 
     def _scatter(self) -> None:
         """Memory has let go of what the tail needs: every reader has a cursor of its own until it has caught up."""

@@ -285,6 +285,77 @@ def test_a_slow_reader_that_wants_the_latest_gets_one_for_each_channel_as_credit
     assert told == [gap(2, 2, GapReason.DROPPED), messages(3, 3, *of(ana.batches[2]))]
 
 
+def test_a_slow_reader_skips_though_some_credit_was_left_as_it_fell_behind() -> None:
+    desk, ana = Desk(), Writer()
+    desk.subscribe(policy=SlowPolicy.LATEST, credit_messages=1)
+    desk.store(ana.write(channel="a"), ana.write(channel="a"))
+    told = desk.settle()
+    for _ in range(2):
+        desk.store(ana.write(channel="a"))
+        desk.settle()
+
+    again = desk.grant(1)
+
+    assert told == [messages(1, 1, *of(ana.batches[0]))]
+    assert again == [gap(2, 3, GapReason.DROPPED), messages(4, 4, *of(ana.batches[3]))]
+
+
+def test_a_slow_reader_skips_though_its_credit_ended_with_what_the_disk_had_to_give() -> None:
+    desk, ana = Desk(recent_bytes=0), Writer()
+    desk.subscribe(policy=SlowPolicy.LATEST, credit_messages=1)
+    desk.store(ana.write(channel="a"), ana.write(channel="a"))
+    (load,) = desk.settle()
+    told = desk.load(load)
+    (load,) = desk.grant(1)
+
+    again = desk.load(load)
+
+    assert told == [messages(1, 1, *of(ana.batches[0]))]
+    assert again == [messages(2, 2, *of(ana.batches[1]))]
+    assert desk.delivery.readers[SEAT, 1].skim is None
+
+
+def test_a_reader_that_began_behind_is_told_all_as_credit_allows_whatever_it_does_when_it_is_slow() -> None:
+    desk = Desk()
+    batches = written(3, channel="a")
+    desk.store(*batches)
+    desk.settle()
+    told = desk.subscribe(cursor=VersionVector(), policy=SlowPolicy.LATEST, credit_messages=1)
+
+    told += desk.grant(2)
+
+    assert told[1:] == [messages(at, at, *of(batch)) for at, batch in enumerate(batches, 1)]
+
+
+def test_a_reader_that_is_to_be_ended_is_counted_with_some_credit_left_as_it_fell_behind() -> None:
+    desk = Desk(backlog_max=2)
+    desk.subscribe(policy=SlowPolicy.DISCONNECT, credit_messages=1)
+    told = []
+    batches = written(4)
+    for some in (batches[:2], batches[2:3], batches[3:]):
+        desk.store(*some)
+        told.append(desk.settle())
+
+    text = "more than 2 messages behind"
+    assert [len(one) for one in told] == [1, 0, 1]
+    assert told[2] == [Tell((SEAT,), Goodbye(Code.READER_TOO_SLOW, text))]
+
+
+def test_a_reader_that_reads_on_is_not_ended_for_what_it_has_credit_for() -> None:
+    batches = written(4)
+    desk = Desk(backlog_max=2, recent_bytes=batches[0].size)
+    desk.subscribe(policy=SlowPolicy.DISCONNECT, credit_messages=1)
+    for batch in batches[:3]:
+        desk.store(batch)
+        desk.settle()
+    (load,) = desk.grant(4)
+
+    desk.store(batches[3])
+
+    assert desk.settle() == []
+    assert desk.load(load) == [messages(2, 3, *of(*batches[1:3])), messages(4, 4, *of(batches[3]))]
+
+
 def test_a_reader_that_is_to_be_ended_when_it_is_too_slow_is() -> None:
     desk = Desk(backlog_max=2)
     desk.subscribe(policy=SlowPolicy.DISCONNECT, credit_messages=1)
