@@ -56,6 +56,8 @@ class Machine:
     said_tick: int = 0
     """In which of its ticks it said what a client is hearing."""
     label: bytes = b""
+    lone: dict[type[Event], bytes] = field(default_factory=dict)
+    """How the trace calls a tick of it in which it hears one event, as nearly always, by the event's type."""
     drained: bool = False
     node_id: bytes = b""
     slow_disk_us: int = 0

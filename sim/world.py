@@ -147,6 +147,7 @@ class World(Agenda):
         )
         rng = self.rng.fork(f"machine/{name}")
         machine = Machine(name, region, config, rng, rng.fork("disk"), label=name.encode())
+        machine.lone = {kind: b" %s 1%s" % (machine.label, called) for kind, called in EVENT.items()}
         self.machines[name] = machine
         self.start(machine)
         return machine
@@ -231,9 +232,12 @@ class World(Agenda):
         self.events += count
         if count > 16:
             self.cover("tick/over-16")
-        kinds = EVENT[type(events[0])] if count == 1 else b"".join([EVENT[type(event)] for event in events])
+        if count == 1:
+            heard = machine.lone[type(events[0])]
+        else:
+            heard = b" %s %d%s" % (machine.label, count, b"".join([EVENT[type(event)] for event in events]))
         noted = self._noted
-        noted.append(b"%d %s %d%s" % (self.now_us, machine.label, count, kinds))
+        noted.append(b"%d%s" % (self.now_us, heard))
         if len(noted) > NOTED_MAX:
             self._hash_noted()
         effects = node.tick(events, machine.clock.now(self.now_us))

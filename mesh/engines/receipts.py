@@ -184,20 +184,18 @@ class Receipts:
         peers = self.peers.by_link
         if not peers:
             return []  # who comes up is told everything
-        own = self.own
-        foreign = [log for log in moved if log.node != own]
-        outcomes: list[Outcome] = []
-        if len(foreign) < len(moved):
-            ours = [log for log in moved if log.node == own]
-            outcomes += self._tell(tuple(peers), ours)
-        if foreign:
-            origins = {log.node for log in foreign}
-            for link, peer in peers.items():
-                if peer.node in origins:
-                    outcomes += self._tell((link,), [log for log in foreign if log.node == peer.node])
-        if foreign and not self.untold:
+        origins: dict[NodeId, list[LogId]] = {}
+        for log in moved:
+            origins.setdefault(log.node, []).append(log)
+        outcomes = self._tell(tuple(peers), origins.pop(self.own, []))
+        if not origins:
+            return outcomes
+        for link, peer in peers.items():
+            if peer.node in origins:
+                outcomes += self._tell((link,), origins[peer.node])
+        if not self.untold:
             outcomes.append(SetTimer(Timer(TELL), now.mono_us + self.config.gather_ms * US_PER_MS))
-        self.untold.update(foreign)
+        self.untold.update(*origins.values())
         return outcomes
 
     def tell_gathered(self) -> list[Outcome]:

@@ -112,7 +112,8 @@ class Delivery(Tail):
 
     def settle(self, now: Now) -> list[Outcome]:
         """Deliver what has become deliverable: to the tail at once, then to whoever is behind."""
-        return [*super().settle(now), *self._feed()]
+        outcomes = super().settle(now)
+        return outcomes + self._feed() if self.hungry else outcomes
 
     def on_hole_timer(self, log: LogId, now: Now) -> list[Outcome]:
         """A hole has stood for long: it may be given up."""
