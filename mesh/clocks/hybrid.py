@@ -96,7 +96,8 @@ class ClockGuard:
         mono_us, wall_ms = now.mono_us, now.wall_ms
         mono_ms = mono_us // 1_000
         base = wall_ms - mono_ms
-        if base == self._base_ms and base == self._judged_ms and self._agreed and not self._leapt:  # as nearly always
+        judged = self.is_sure or (base == self._judged_ms and self._agreed and not self._leapt)
+        if judged and base == self._base_ms:  # as nearly always
             self.is_sure = True
             if wall_ms > self.expiry_ms:  # noqa: PLR1730  # without a call, at each tick
                 self.expiry_ms = wall_ms

@@ -188,7 +188,8 @@ class Dissemination:
         outcomes: list[Outcome] = []
         asked: list[tuple[LogId, int, int]] = []
         too_many = False
-        for log, first, last in frame.ranges if len(frame.ranges) == 1 else once(frame.ranges):
+        ranges = frame.ranges
+        for log, first, last in ranges if len(ranges) == 1 else once(ranges):
             if self.announcements:
                 self._untell(link, log, first, last)
             for lo, hi in self.holdings.received_of(log).missing(first, last):

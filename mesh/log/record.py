@@ -98,6 +98,9 @@ def unpacker(size_max: int) -> msgpack.Unpacker:
     return msgpack.Unpacker(max_buffer_size=max(size_max, 1), **_LIMITS)
 
 
+_LOOKED_INTO = frozenset({list, dict, msgpack.ExtType})
+
+
 def refuse_depth(value: Any, depth: int) -> None:
     """Raise `DecodeError` for what is nested too deeply, and for extension types (an empty one passes the unpacker)."""
     kind = type(value)
@@ -105,7 +108,7 @@ def refuse_depth(value: Any, depth: int) -> None:
         if depth == 0:
             raise DecodeError("nested too deeply")
         for item in value if kind is list else value.values():
-            if type(item) is list or type(item) is dict or type(item) is msgpack.ExtType:
+            if type(item) in _LOOKED_INTO:
                 refuse_depth(item, depth - 1)
     elif kind is msgpack.ExtType:
         raise DecodeError("extension types are not used")
