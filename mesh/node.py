@@ -249,8 +249,8 @@ class Node(Composition):
         if type(frame) is f.IHave:  # by far the most frequent two
             return self.dissemination.on_ihave(link, frame, now)
         if type(frame) is f.Stored:
-            self.receipts.on_stored_there(link, frame)
-            return []
+            has_ours = self.receipts.on_stored_there(link, frame)
+            return self.repair.on_peer_back(link, now) if has_ours else []
         assert not isinstance(frame, ROUTED_BEFORE), "these were routed before"
         match frame:
             case f.Graft() | f.Want():  # the most frequent first: each case that is passed over costs

@@ -104,17 +104,22 @@ class Receipts:
         if log in self.waiting:
             self.risen.add(log)
 
-    def on_stored_there(self, link: LinkId, frame: Stored) -> None:
-        """A peer tells what it has stored; what it says of other nodes is not believed."""
+    def on_stored_there(self, link: LinkId, frame: Stored) -> bool:
+        """A peer tells what it has stored; what it says of other nodes is not believed.
+
+        Return whether it has something of our own that we have not: we sent it, and our disk failed, or has lost it since.
+        """
         peer = self.peers.by_link.get(link)
         if peer is None or peer.node != frame.node or peer.node == self.own:
-            return
+            return False
         if peer.life != self.lives.get(peer.node) and not self._lives_now(peer):  # without a call, as nearly always
-            return
+            return False
+        has_ours = False
         node, received, waiting, elsewhere = peer.node, self.holdings.received, self.waiting, self.elsewhere
         self.regions[node] = peer.region
         for log, first, last in frame.ranges:
             if log not in received and log not in waiting:
+                has_ours = has_ours or (log.node == self.own and log not in self.holdings.gone)
                 continue
             there = elsewhere.get(log)
             if there is None:
@@ -126,6 +131,9 @@ class Receipts:
                 told.add(first, last)
                 if log in waiting:
                     self.risen.add(log)
+                if log.node == self.own and not self.holdings.has(log, first, last):
+                    has_ours = True
+        return has_ours
 
     def on_take_back(self, log: LogId, first: int, last: int) -> list[Waiting]:
         """A batch was taken back: forget the publishes in it, and return those whose outcome is unknown now."""

@@ -227,6 +227,20 @@ def test_a_failed_append_was_never_and_its_publishers_are_told_so(why: str, code
     assert any(isinstance(one, Send) and isinstance(one.frame, f.RepairHello) for one in again)
 
 
+def test_what_was_sent_before_its_append_failed_is_looked_for_as_soon_as_a_peer_says_to_have_it() -> None:
+    host = linked()
+    host.attach()
+    host.say(Publish((Draft("a", 1, b"hello"),)))
+    (batch,) = host.appends[0].batches
+    host.tick(e.StoreFailed(host.appends.pop(0).append, "broken", 1 << 40))
+    host.tick(ms=host.ms + 1_001)
+    host.frame(f.RepairEqual(2))
+
+    asked = host.frame(f.Stored(BEN, "us", ((batch.log, 1, 1),)))
+
+    assert asked == [sent(f.RepairHello(3, 0)), Count("repair_sessions_total")]
+
+
 def test_where_no_epoch_may_be_opened_what_gathered_is_refused_and_nothing_is_appended() -> None:
     host = started(replace(sim(), intake=replace(sim().intake, epochs_per_hour_max=1)))
     host.attach()

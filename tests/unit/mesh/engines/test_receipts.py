@@ -90,6 +90,18 @@ def test_a_receipt_rises_with_each_node_and_region_until_what_was_asked_for_is_r
     one.check_all()
 
 
+def test_what_a_peer_has_of_our_own_and_we_have_not_is_noticed_once() -> None:
+    ana, ben = Writer(), Writer(BEN)
+    one = receipts(to_ben(near=False), holdings=held(ana.write(), ben.write()))
+    lost, forgotten = LogId(ANA, 7 << 20), LogId(ANA, 8 << 20)
+    one.holdings.gone[forgotten] = 0
+
+    assert not one.on_stored_there(TO_BEN, from_ben((ana.log, 1, 1), (ben.log, 1, 2), (forgotten, 1, 1)))
+    assert one.on_stored_there(TO_BEN, from_ben((ana.log, 1, 2), (forgotten, 1, 1)))
+    assert not one.on_stored_there(TO_BEN, from_ben((ana.log, 1, 2)))
+    assert one.on_stored_there(TO_BEN, from_ben((lost, 1, 1)))
+
+
 @pytest.mark.parametrize(("copies", "regions"), [(2, 1), (1, 2)])
 def test_both_copies_and_regions_are_waited_for(copies: int, regions: int) -> None:
     ana = Writer()
