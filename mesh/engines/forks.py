@@ -90,6 +90,8 @@ class Forks:
     """What each link has still to be told."""
     accused: dict[int, tuple[LinkId, Batch]] = field(default_factory=dict)
     """Batches that contradict something on the disk, by the read that looks for it, and who sent them."""
+    across: dict[LogId, LinkId] = field(default_factory=dict)
+    """Logs of which it has still to be looked whether a batch here lies on both sides of their end, and who told that."""
     reach: dict[LogId, int] = field(default_factory=dict)
     tails: dict[int, tuple[LogId, int]] = field(default_factory=dict)
     """Reads of what lies beyond the end of our own logs, and how far that goes."""
@@ -125,8 +127,10 @@ class Forks:
         for held in (*near, *self.holdings.pending.values()):
             if held is not None and contradict(batch, held):
                 return self._prove(link, batch, held, now)
-        if len(self.accused) >= ACCUSED_MAX:
-            return []
+        return self._read_beside(link, batch) if len(self.accused) < ACCUSED_MAX else []
+
+    def _read_beside(self, link: LinkId, batch: Batch) -> list[Outcome]:
+        """Read what is stored where a batch wants to stand, and on both sides of that."""
         request, self.next_request = self.next_request, self.next_request + REQUEST_STEP
         self.accused[request] = link, batch
         ranges = [(max(1, batch.first - 1), batch.last + 1)]
@@ -142,14 +146,33 @@ class Forks:
         if loaded.request in self.tails:
             return self._on_tail(loaded, now)
         link, batch = self.accused.pop(loaded.request)
-        for held in loaded.batches:
-            if contradict(batch, held):
-                return self._prove(link, batch, held, now)
-        return []
+        held = next((each for each in loaded.batches if contradict(batch, each)), None)
+        outcomes = self._prove(link, batch, held, now) if held is not None else []
+        return [*outcomes, *self._look_across(now)]
+
+    def _look_across(self, now: Now) -> list[Outcome]:
+        """Where a batch here lies on both sides of an end, it makes a lower one, with what proved the first.
+
+        Nobody else takes it, for it reaches beyond the end: what its holder told of it would differ for ever.
+        """
+        outcomes: list[Outcome] = []
+        while self.across and len(self.accused) < ACCUSED_MAX:
+            log, link = self.across.popitem()
+            proof, end = self.proofs[log], self.holdings.forked[log]
+            lowest = min(proof.one, proof.other, key=lambda each: each.first)
+            held = next((each for each in self.holdings.pending.values() if contradict(lowest, each)), None)
+            if held is not None and agreed(lowest, held) < end:
+                outcomes += self._prove(link, lowest, held, now)
+            elif self.holdings.stored_of(log).covers(end, end + 1) and not self.holdings.at_hand(log, end + 1):
+                outcomes += self._read_beside(link, lowest)
+        return outcomes
 
     def _prove(self, link: LinkId, batch: Batch, held: Batch, now: Now) -> list[Outcome]:
         one, other = sorted((batch, held), key=lambda each: (each.first, each.name))
         outcomes = self._learn(None, Forked(one.stripped(), other.stripped()), now)
+        if outcomes and held.first > batch.first:  # else none of ours lies across the place before it
+            self.across[batch.log] = link
+            outcomes += self._look_across(now)
         end = self.holdings.forked.get(batch.log, 0)
         if not outcomes or not end or (one.first == other.first and one.head.previous == other.head.previous):
             return outcomes
@@ -172,7 +195,10 @@ class Forks:
         if not self._has_room(one.log):  # before two keys and two signatures are looked at
             return [Count("forks_dropped_total")]
         self.fault = verify(one, self.mesh, self.suite, {}) or verify(other, self.mesh, self.suite, {})
-        return [] if self.fault else self._learn(link, frame, now)
+        if self.fault:
+            return []
+        self.across[one.log] = link
+        return [*self._learn(link, frame, now), *self._look_across(now)]
 
     def _is_known(self, proof: Forked) -> bool:
         log = proof.one.log
@@ -366,7 +392,7 @@ class Forks:
                 if not self.forked[log.node]:
                     del self.forked[log.node]
                 self.reach.pop(log, None)
-                for waits in (self.due, self.unread, self.unasked):
+                for waits in (self.due, self.unread, self.unasked, self.across):
                     waits.pop(log, None)
                 for link in list(self.untold):
                     self._told(link, log)
@@ -383,5 +409,8 @@ class Forks:
         assert {log: agreed(p.one, p.other) for log, p in self.proofs.items()} == self.holdings.forked
         assert all(log in self.proofs for logs in self.untold.values() for log in logs)
         assert self.forked == Counter(log.node for log in self.proofs)
-        assert self.reach.keys() | self.due.keys() | self.unread.keys() | self.unasked.keys() <= self.proofs.keys()
+        assert (
+            self.reach.keys() | self.across.keys() | self.due.keys() | self.unread.keys() | self.unasked.keys()
+            <= self.proofs.keys()
+        )
         assert all(self.untold.values())

@@ -1,6 +1,6 @@
 """A log of which a member signed two histories ends at the same place for everybody, whoever was shown what, in any order."""
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from mesh import frames as f
@@ -39,6 +39,9 @@ def history(world: World, common: list[int], own: list[int], key: bytes, name: s
 
 
 @settings(max_examples=40)
+@example(  # the first proof is found behind a batch that lies on both sides of its end
+    common=[1, 1, 1], left=[1, 2, 1], right=[2, 1], is_rekeyed=False, shown=[(0, 0, 4, 0), (0, 0, 5, 0), (0, 1, 4, 0)]
+)
 @given(st.lists(st.integers(1, 3), max_size=3), SIZES, SIZES, st.booleans(), SHOWN)
 def test_all_nodes_end_with_the_same_of_a_forked_log(
     common: list[int], left: list[int], right: list[int], is_rekeyed: bool, shown: list[tuple[int, int, int, int]]
