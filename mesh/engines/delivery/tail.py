@@ -20,7 +20,7 @@ from mesh.engines.delivery.readers import Group, Groups, Reader
 from mesh.engines.delivery.skim import Skim
 from mesh.engines.delivery.twins import Twins
 from mesh.errors import require
-from mesh.log.batch import BATCH_BYTES_MAX, Batch
+from mesh.log.batch import BATCH_BYTES_MAX, POSITION_MAX, Batch
 from mesh.log.holdings import Holdings
 from mesh.log.record import Record
 from mesh.operations import (
@@ -346,8 +346,14 @@ class Tail:
             return []
         outcomes: list[Outcome] = []
         before: VersionVector | None = None
+        is_foremost = late and self.deliverable.get(log).last <= last
         for group in self.groups.take_due():
-            touched = {r.session for r in group.readers.values() if r.extra and r.extra.get(log).touches(first, last)}
+            through = (
+                POSITION_MAX if is_foremost else last
+            )  # what is behind for some is judged by each one's own cursor
+            touched = {
+                r.session for r in group.readers.values() if r.extra and r.extra.get(log).touches(first, through)
+            }
             if not group.records and not group.expired and not touched:
                 continue
             ready: list[SessionId] = []
@@ -372,7 +378,10 @@ class Tail:
         if not late:
             first = self._untold_from(group, log, first)
             group.told[log] = last
-        marks = self._late_marks(group.records, log, self.deliverable, late=late)
+        is_behind = (
+            late and self.deliverable.get(log).last > last
+        )  # else what filled was lost at the end of what was told
+        marks = self._late_marks(group.records, log, self.deliverable, late=is_behind)
         conflicts = self._conflict_marks(group.records, log, group.positions)
         return Messages(group.key[1], log, first, last, tuple(group.positions), tuple(group.records), marks, conflicts)
 

@@ -1,0 +1,58 @@
+"""What was lost at the end of a log and is back: late for whoever was told of more, and for nobody else."""
+
+from mesh.clocks.vector import VersionVector
+from mesh.engines.delivery import HOLE
+from mesh.operations import GapReason
+from tests.delivery_samples import LOG, OTHER, SEAT, Desk, gap, messages, of, written
+from tests.engine_samples import at, set_timer
+
+
+def lost(desk: Desk, first: int, last: int) -> None:
+    desk.holdings.lose(LOG, first, last)
+    desk.delivery.on_lost(LOG, first, last)
+    desk.delivery.check_all()
+
+
+def test_who_joined_while_the_end_was_lost_is_told_it_in_its_order() -> None:
+    desk, batches = Desk(), written(3)
+    desk.subscribe()
+    desk.store(*batches)
+    desk.settle()
+    lost(desk, 2, 3)
+    desk.subscribe(seat=OTHER, cursor=VersionVector())
+
+    desk.store(batches[1])
+    assert desk.settle() == [messages(2, 2, *of(batches[1]), seats=(OTHER,))]
+    desk.store(batches[2])
+    assert desk.settle() == [messages(3, 3, *of(batches[2]), seats=(OTHER,))]
+
+
+def test_who_was_told_of_more_before_that_was_lost_is_told_it_late() -> None:
+    desk, batches = Desk(), written(3)
+    desk.subscribe()
+    desk.store(batches[0], batches[2])
+    assert desk.settle()[-1] == set_timer(HOLE, LOG, ms=30_000)
+    assert gap(2, 2, GapReason.MISSING) in desk.delivery.on_hole_timer(LOG, at(30_000))
+    lost(desk, 3, 3)
+    desk.subscribe(seat=OTHER, cursor=VersionVector())
+
+    desk.store(batches[1])
+
+    told = desk.settle()
+    assert messages(2, 2, *of(batches[1]), seats=(SEAT,), late=(0,)) in told
+    assert messages(2, 2, *of(batches[1]), seats=(OTHER,)) in told
+    assert len(told) == 2
+    desk.store(batches[2])
+    assert desk.settle() == [messages(3, 3, *of(batches[2]), seats=(OTHER,))]
+
+
+def test_what_comes_back_before_what_is_there_is_late_for_all() -> None:
+    desk, batches = Desk(), written(3)
+    desk.store(*batches)
+    desk.settle()
+    lost(desk, 2, 2)
+    desk.subscribe(cursor=VersionVector())
+
+    desk.store(batches[1])
+
+    assert desk.settle() == [messages(2, 2, *of(batches[1]), late=(0,))]
