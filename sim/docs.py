@@ -18,7 +18,7 @@ from sim.units import say_us
 
 SCENARIO_HEAD = """# Scenario files
 
-A scenario is a TOML file. Unknown keys, and keys that would change nothing where they stand, are
+A scenario is a TOML file. Unknown keys, and most keys that would change nothing where they stand, are
 refused with file and line. `include = ["base.toml"]` takes over the tables of
 another file: tables are joined key by key, lists are replaced. A file that is not there is looked for among the parts that
 ship, so that what is copied from the [catalogue](scenarios.md) plays wherever it lies. The [JSON

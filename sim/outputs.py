@@ -15,7 +15,7 @@ def are_one(one: Path, other: Path) -> bool:
     """Whether two names are those of one file, which is there or will be; what is no file, such as a terminal, takes both."""
     if one.exists() and other.exists():
         return one.is_file() and one.samefile(other)
-    return one.resolve() == other.resolve()
+    return os.path.realpath(one) == os.path.realpath(other)  # `Path.resolve` raises where links go in a circle
 
 
 def put(path: Path, content: str | bytes) -> None:
@@ -53,6 +53,12 @@ def check_writable(path: Path, *, whole: bool = False) -> None:
     Beside files there may be `/dev/null`, terminals, and pipes that somebody has opened for us, as `/dev/stdout` and a
     shell's `>(…)` are: a pipe of another would be waited for until there is a reader. With `whole` only files will do.
     """
+    try:
+        path.stat()
+    except FileNotFoundError:
+        pass  # it will be made, or its folder is missing
+    except OSError as error:  # such as links that go in a circle, or a name that is too long
+        raise unwritable(path, error) from error
     if path.is_dir():
         raise OutputError(str(path), 0, "it is a folder", "a file that can be written")
     if path.exists() and not path.is_file() and (whole or not (path.is_char_device() or _is_held(path))):

@@ -107,9 +107,10 @@ class Shrinker:
         self.runs_max += 1
         if not self._fails(scenario, smaller):
             return None
+        outcome = self.best  # as the scenario plays it, and not with the draws that do not matter left out
         tape = self._tape(scenario, smaller)
-        assert self.best is not None
-        return Shrunk(scenario, self.seed, self.promise, self.best, tape, self.runs, before)
+        assert outcome is not None
+        return Shrunk(scenario, self.seed, self.promise, outcome, tape, self.runs, before)
 
     # --- fewer steps -------------------------------------------------------------------------------------------------
 

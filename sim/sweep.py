@@ -13,7 +13,7 @@ import os
 import time
 from array import array
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
-from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor
+from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future, ProcessPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from itertools import islice
@@ -304,6 +304,11 @@ def _played(
             except BrokenExecutor as error:
                 raise SimError(
                     "a worker ended by itself, most often for want of memory; expected room for each of --jobs runs"
+                ) from error
+            except CancelledError as error:
+                raise SimError(
+                    "the scheduler gave back what it was to have played, most often because it ended; expected one that runs "
+                    "until the sweep is done (with --journal nothing that was played is lost, and the sweep can go on)"
                 ) from error
             yield from found
             hand_out(1)

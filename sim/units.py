@@ -33,9 +33,8 @@ def _quantity(text: object, units: dict[str, int], example: str) -> int:
 def _shown(text: object) -> str:
     if isinstance(text, str):
         return repr(text if len(text) <= WORDS_MAX else f"{text[: WORDS_MAX - 1]}…")
-    return (
-        repr(text) if text is None or isinstance(text, bool | float) else f"a value of the type {type(text).__name__}"
-    )
+    is_short = text is None or isinstance(text, bool | float) or (isinstance(text, int) and abs(text) < 10**WORDS_MAX)
+    return repr(text) if is_short else f"a value of the type {type(text).__name__}"
 
 
 def time_us(text: object) -> int:

@@ -340,6 +340,8 @@ def _said(error: Any) -> tuple[str, str]:
             )
         case "missing":
             return "it is missing", "a value"
+        case "tuple_type":
+            return short(error["input"]), "a list"
         case "too_short":
             return short(error["input"] or []), f"at least {error['ctx']['min_length']}"
         case "value_error":

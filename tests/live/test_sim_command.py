@@ -14,8 +14,9 @@ from xml.etree import ElementTree as ET
 import pytest
 from distributed import LocalCluster
 
+from sim.errors import SimError
 from sim.heap import Play
-from sim.scenario.reading import read
+from sim.scenario.reading import find, read
 from sim.sweep import cluster, sweep
 from tests.live.programs import hearing_ctrl_c
 
@@ -201,6 +202,19 @@ def test_workers_need_no_file_that_the_scenario_names(tmp_path: Path) -> None:
 
     assert not (tmp_path / "rtt.csv").exists()
     assert (tally.seeds, tally.failed, there) == (8, [], here)
+
+
+def test_a_scheduler_that_ends_is_told_and_what_was_played_is_kept(tmp_path: Path) -> None:
+    scenario, journal = read(find("silence")), tmp_path / "kept.jsonl"
+    with (
+        LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None, host="127.0.0.1") as workers,
+        cluster(workers.scheduler_address) as executor,
+        pytest.raises(SimError, match=r"the scheduler gave back .*; expected one that runs until the sweep is done"),
+    ):
+        sweep(scenario, range(400), executor, journal=journal, told=lambda _: workers.close())
+
+    kept = sim("sweep", "silence", "--merge", str(journal), "--json")
+    assert 1 <= json.loads(kept.stdout)["seeds"] < 400
 
 
 def test_what_ships_is_listed_and_the_schema_is_printed() -> None:

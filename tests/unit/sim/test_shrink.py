@@ -20,7 +20,9 @@ def test_a_failure_is_shrunk_to_what_it_takes_and_fails_again_from_its_file() ->
     assert (small.scenario.workload, small.scenario.random) == ((), None)
     assert told
     with off("repair"):
-        assert "nothing lost" in Play(small.scenario, 0).run().broken
+        again = Play(small.scenario, 0, stop_at="nothing lost").run()
+    assert "nothing lost" in again.broken
+    assert small.outcome.breaches == again.breaches, "what is told is what its file and its tape play"
     assert Play(small.scenario, 0).run().breaches == []
     assert 'publish = { client = ["app-' in write(small.scenario)
 

@@ -84,6 +84,20 @@ def test_a_worker_that_died_is_told() -> None:
         sweep(scenario(), range(3), Dying())
 
 
+class TakingBack(Here):
+    """A cluster whose scheduler has ended."""
+
+    def submit(self, function: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        future.cancel()
+        return future
+
+
+def test_a_scheduler_that_gives_back_what_it_was_to_have_played_is_told() -> None:
+    with pytest.raises(SimError, match=r"the scheduler gave back .*; expected one that runs until the sweep is done"):
+        sweep(scenario(), range(3), TakingBack())
+
+
 def test_a_worker_with_other_sources_plays_nothing() -> None:
     assert [result.seed for result in play_seeds(scenario(), [3], sources=fingerprint())] == [3]
     with pytest.raises(SimError, match=r"a worker has other sources .*; expected the same version on all machines"):

@@ -44,6 +44,22 @@ def test_a_folder_is_no_file(verb: str, flag: str, tmp_path: Path) -> None:
     assert "is a directory" in told.stderr
 
 
+@pytest.mark.parametrize(("verb", "flag"), FLAGS)
+def test_links_that_go_in_a_circle_lead_to_no_file(verb: str, flag: str, tmp_path: Path) -> None:
+    tape, one, other = tmp_path / "x.tape", tmp_path / "one", tmp_path / "other"
+    tape.write_text("")
+    one.symlink_to(other)
+    other.symlink_to(one)
+
+    told = CliRunner().invoke(command, ["sim", verb, str(tape) if verb == "replay" else "halves", flag, str(one)])
+
+    assert (told.exit_code, told.stdout) == (2, "")
+    assert told.stderr == (
+        f"gossamer sim: {Code.OUTPUT_UNWRITABLE} {one}: Too many levels of symbolic links; "
+        "expected a file that can be written\n"
+    )
+
+
 @pytest.mark.parametrize(
     "words", [("run", "halves", "--save"), ("sweep", "halves", "--seeds", "0", "--jobs", "1", "--no-gates", "--junit")]
 )

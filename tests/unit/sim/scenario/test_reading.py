@@ -60,6 +60,7 @@ BAD = [
     ('partition = [["ana"], ["ben"]]', 'crash = "@ap"', 25, "no node is called '@ap'"),
     ('partition = [["ana"], ["ben"]]', 'kill-client = "cy"', 25, "no client is called 'cy'"),
     ('partition = [["ana"], ["ben"]]', "", 22, "an event with none"),
+    ('partition = [["ana"], ["ben"]]', "crash = 7", 25, "timeline.0.crash: 7"),
     (
         'partition = [["ana"], ["ben"]]',
         'crash = "ana"\npause = "ben"',
@@ -216,6 +217,13 @@ def test_whatever_is_wrong_names_file_line_and_what_was_expected(
     assert problem in error.problem
     assert error.expected
     assert str(error) == f"{path}:{line}: {error.problem}; expected {error.expected}".replace(":0:", ":")
+
+
+def test_where_a_list_belongs_one_is_expected(tmp_path: Path) -> None:
+    path = written(tmp_path, GOOD.replace('partition = [["ana"], ["ben"]]', "crash = 7"))
+
+    with pytest.raises(ScenarioError, match=r"timeline\.0\.crash: 7; expected a list$"):
+        read(path)
 
 
 def test_what_is_at_a_limit_makes_sense(tmp_path: Path) -> None:
