@@ -77,7 +77,7 @@ def measured(play: Play, day: int) -> Day:
         ),
         "lines of the story": len(play.stage.story) + len(play.stage.bands),
         "entries of the ledger": len(play.watch.ledger),
-        "heap of the world": len(world._heap),
+        "agenda of the world": world.pending,
     }
     return Day(day, resident, allocated, counts)
 

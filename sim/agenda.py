@@ -63,6 +63,11 @@ class Agenda:
             heappush(self._slots, slot)
         later.append((t_us, number, action, one, other))
 
+    @property
+    def pending(self) -> int:
+        """How much is due, now or later."""
+        return len(self._near) + sum(map(len, self._later.values()))
+
     def run(self, seconds: float) -> None:
         """Let time pass."""
         self.run_to(self.now_us + int(seconds * 1_000_000))

@@ -195,7 +195,8 @@ class Play:
             for frame in extract_tb(error.__traceback__)[-4:]
         ]
         what = f"{type(error).__name__}: {error}" if str(error) else f"{type(error).__name__} in {frames[-1]}"
-        self.watch.broken("invariants", what[:300], f"{self.world.now_us / 1e6:.6f} s: {what[:200]}", *frames)
+        line = f"{self.world.now_us / 1e6:.6f} s: {what[:200]}"
+        self.watch.broken("invariants", what[:300], line, *frames, kind=type(error).__name__)
 
     def _run_to(self, until_us: int) -> bool:
         """Let time pass; True if what we were to stop at has happened."""

@@ -5,11 +5,14 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from sim.errors import SimError
 from sim.heap import Play
 from sim.safeguards import Safeguard, off
 from sim.scenario.reading import find, read
 from sim.shrink import Shrinker
 
+MISFITS = frozenset({"TypeError", "AttributeError", "NameError"})
+"""What a patch raises that no longer fits what it patches: it would be found at once, and prove nothing."""
 EVENTS_MAX = 12
 """A proof that nobody can read proves little."""
 
@@ -62,13 +65,16 @@ def hunt(safeguard: Safeguard) -> Trophy:
     for seed in range(safeguard.seeds):
         with off(safeguard.name):
             outcome = Play(scenario, seed).run()
+        misfits = [breach.about for breach in outcome.breaches if breach.kind in MISFITS]
+        if misfits:
+            raise SimError(f"the switch of {safeguard.name} does not fit the code any more: {misfits[0]}")
         broken = [promise for promise in outcome.broken if promise in safeguard.breaks]
         if not broken:
             continue
         small = Shrinker(scenario, seed, broken[0], (safeguard.name,)).run(outcome.steps)
         if small is None:
             return Trophy(*known, seed, broken[0], len(outcome.steps))
-        proof = next(breach.about for breach in small.outcome.breaches if breach.promise == broken[0])
+        proof = small.breach.about
         nodes, draws = len(small.scenario.topology.node), sum(map(len, small.tape.values()))
         return Trophy(*known, seed, broken[0], small.before, small.events, nodes, draws, small.runs, proof)
     return Trophy(*known)

@@ -117,8 +117,8 @@ def _write_rows_alone() -> list[Patch]:
     """Rows are kept, intervals are not: the two halves of what one transaction has to hold."""
     write = Disk.write
 
-    def rows(disk: Disk, append: Append) -> None:
-        write(disk, append)
+    def rows(disk: Disk, append: Append, now_us: int = 0) -> None:
+        write(disk, append, now_us)
         for batch in append.batches:
             disk.image.held.pop(batch.log, None)
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from sim.checkers import Breach
 from sim.heap import Play
 from sim.outcome import Outcome
 from sim.regions import PRESETS
@@ -42,6 +43,11 @@ class Shrunk:
     runs: int
     before: int
     """So many steps there were."""
+
+    @property
+    def breach(self) -> Breach:
+        """How it breaks that promise."""
+        return next(breach for breach in self.outcome.breaches if breach.promise == self.promise)
 
     @property
     def events(self) -> int:

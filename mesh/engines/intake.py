@@ -50,6 +50,7 @@ from mesh.log.record import (
     encode_record,
 )
 from mesh.operations import Draft, Publish, Refused
+from mesh.publisher import Publisher
 from mesh.rng import Rng
 from mesh.types import US_PER_MS, LogId, Now, SessionId, channel_fault
 
@@ -91,21 +92,6 @@ class IntakeConfig:
         require(0 < self.ttl_default_ms <= self.ttl_max_ms <= TTL_MS_MAX, "ttl_default_ms <= ttl_max_ms <= 400 days")
         require(self.disk_reserve_bytes >= 0 and self.epochs_per_hour_max >= 1, "limits are positive")
         require(self.overloaded_retry_ms > 0 and self.disk_retry_ms > 0, "retries are positive")
-
-
-@dataclass(slots=True)
-class Publisher:
-    """A session that publishes: its name, and the first sequence that it must send again, if one was refused."""
-
-    session: SessionId
-    client: str
-    incarnation: int
-    held_back: int = 0
-
-    def on_here(self, sequence: int) -> None:
-        """A publish needs no more waiting for: it is here already, or never will be."""
-        if self.held_back == sequence:
-            self.held_back = 0
 
 
 @dataclass(slots=True)
@@ -228,12 +214,11 @@ class Intake:
                 continue
             refusal = self._refusal(publisher, draft, now)
             if refusal is not None:
-                if not publisher.held_back or draft.sequence < publisher.held_back:
-                    publisher.held_back = draft.sequence
+                publisher.on_refused(draft.sequence)
                 code, text, retry_ms = refusal
                 refusals.append(_refused(publisher, draft.sequence, code, text, retry_ms))
                 continue
-            publisher.held_back = 0
+            publisher.on_here(draft.sequence)
             self.waiting[name] = []
             ttl_ms = draft.ttl_ms or self.config.ttl_default_ms
             size = draft_bytes(draft)
@@ -395,8 +380,8 @@ class Intake:
     def hold_back(self, session: SessionId, sequence: int) -> None:
         """A publish came to an unknown end: what the session publishes after it waits until that comes again."""
         publisher = self.publishers.get(session)
-        if publisher is not None and (not publisher.held_back or sequence < publisher.held_back):
-            publisher.held_back = sequence
+        if publisher is not None:
+            publisher.on_refused(sequence)
 
     def _refuse_all(self, code: Code, text: str) -> list[Outcome]:
         """Refuse what has gathered and was not sealed: nothing of it happened."""
@@ -405,8 +390,7 @@ class Intake:
             sequence = item.draft.sequence
             name = (item.publisher.client, item.publisher.incarnation, sequence)
             for publisher in (item.publisher, *(again[0] for again in self.waiting[name])):
-                if not publisher.held_back or sequence < publisher.held_back:
-                    publisher.held_back = sequence
+                publisher.on_refused(sequence)
                 refusals.append(_refused(publisher, sequence, code, text, self.config.disk_retry_ms))
         self.gathered, self.waiting, self.gathered_bytes = [], {}, 0
         return _tell_refusals(refusals)

@@ -154,10 +154,9 @@ def shrink(
 
         keep(record(play, outcome, artefact.without), save)
     say(f"{remark} {small.runs} runs; {sum(map(len, small.tape.values()))} of its draws matter.", err=True)
-    for breach in small.outcome.breaches[:1]:
-        say(f"  {breach.about}", err=True)
-        for line in breach.witness:
-            say(f"      {line}", err=True)
+    say(f"  {small.breach.about}", err=True)
+    for line in small.breach.witness:
+        say(f"      {line}", err=True)
 
 
 def _say_progress(shrinker: Shrinker, words: str) -> None:

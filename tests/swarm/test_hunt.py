@@ -1,7 +1,12 @@
 """The mutation table: each safeguard, turned off, is noticed within its seeds and shrunk to what a person can read."""
 
+import inspect
+from dataclasses import replace
+
 import pytest
 
+from sim.disk import Disk
+from sim.errors import SimError
 from sim.hunt import EVENTS_MAX, Trophy, hunt, table
 from sim.safeguards import SAFEGUARDS, off
 
@@ -14,6 +19,34 @@ def test_safeguard_is_missed_when_it_is_off(name: str) -> None:
     assert trophy.is_proof, trophy.line()
     assert trophy.promise in SAFEGUARDS[name].breaks
     assert trophy.events <= EVENTS_MAX
+
+
+@pytest.mark.parametrize("name", SAFEGUARDS)
+def test_a_switch_takes_what_is_called_in_its_place(name: str) -> None:
+    for owner, attribute, replacement in SAFEGUARDS[name].patches():
+        original = vars(owner)[attribute]
+        if not callable(original):
+            continue
+        needed, taken = (inspect.signature(each).parameters.values() for each in (original, replacement))
+        kinds = {each.kind for each in taken}
+        for each in needed:
+            is_by_place = each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD)
+            others = [one for one in taken if one.kind in (one.POSITIONAL_ONLY, one.POSITIONAL_OR_KEYWORD)]
+            by_place = [one for one in needed if one.kind in (one.POSITIONAL_ONLY, one.POSITIONAL_OR_KEYWORD)]
+            if is_by_place:
+                assert each.VAR_POSITIONAL in kinds or len(others) >= len(by_place), (attribute, each.name)
+            else:
+                assert each.VAR_KEYWORD in kinds or each.name in [one.name for one in taken], (attribute, each.name)
+
+
+def test_a_switch_that_does_not_fit_any_more_proves_nothing() -> None:
+    misfit = replace(SAFEGUARDS["intervals-with-rows"], patches=lambda: [(Disk, "write", lambda _disk: None)])
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setitem(SAFEGUARDS, misfit.name, misfit)
+        with pytest.raises(
+            SimError, match="the switch of intervals-with-rows does not fit the code any more: TypeError"
+        ):
+            hunt(misfit)
 
 
 def test_there_are_at_least_twelve() -> None:

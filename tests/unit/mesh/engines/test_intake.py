@@ -350,27 +350,6 @@ def test_beyond_what_memory_holds_publishers_are_told_to_slow_down() -> None:
     assert publish(one, 3, payload=b"x" * room) == []
 
 
-def test_what_follows_a_refused_publish_waits_until_that_comes_again() -> None:
-    one = intake(free_bytes=0)
-    publish(one, 3)
-    one.on_space(PLENTY)
-
-    text = "3 was refused before it: send that again first"
-    assert publish(one, 4) == [refused(Code.ORDER_WAITS, text, 4, 4, OVERLOADED_MS)]
-    assert publish(one, 2, 3, 4) == []
-
-
-def test_the_earliest_of_several_refusals_is_waited_for() -> None:
-    one = intake(free_bytes=0)
-    publish(one, 3)
-    publish(one, 2)
-    publish(one, 4)
-    one.on_space(PLENTY)
-
-    text = "2 was refused before it: send that again first"
-    assert publish(one, 3) == [refused(Code.ORDER_WAITS, text, 3, 3, OVERLOADED_MS)]
-
-
 @pytest.mark.parametrize("how", ["faulty", "held", "gathered"])
 def test_a_refused_publish_is_waited_for_no_more_once_it_is_here_or_never_will_be(how: str) -> None:
     one = intake()

@@ -1,0 +1,60 @@
+"""What was refused for now comes again before what follows it: all of it, and not only the first."""
+
+import pytest
+
+from mesh.clocks.hybrid import HybridClock
+from mesh.codes import Code
+from mesh.effects import Outcome, Tell
+from mesh.engines.intake import Intake, IntakeConfig
+from mesh.log.holdings import Holdings
+from mesh.operations import Draft, Publish, Refused
+from mesh.rng import Rng
+from mesh.types import SessionId
+from tests.engine_samples import at, identity
+from tests.samples import SUITE
+
+SEAT, PLENTY = SessionId(1), 1 << 40
+
+
+def intake() -> Intake:
+    """An intake whose disk is full."""
+    one = Intake(IntakeConfig(), identity("ana"), SUITE, Holdings(), HybridClock(), Rng(b"intake"), 0, life=1 << 20)
+    one.on_attached(SEAT, "me", 7)
+    return one
+
+
+def publish(one: Intake, *sequences: int) -> list[Outcome]:
+    outcomes = one.publish(SEAT, Publish(tuple(Draft("room/1", sequence, b"x") for sequence in sequences)), at())
+    one.check_all()
+    return outcomes
+
+
+def waits(sequence: int, least: int) -> list[Outcome]:
+    text = f"{least} was refused before it: send that again first"
+    return [Tell((SEAT,), Refused(Code.ORDER_WAITS, text, 0, sequence, sequence, 100))]
+
+
+@pytest.mark.parametrize(("refused", "least"), [((3,), 3), ((3, 2, 4), 2)])
+def test_what_follows_a_refused_publish_waits_until_that_comes_again(refused: tuple[int, ...], least: int) -> None:
+    one = intake()
+    for sequence in refused:
+        publish(one, sequence)
+    one.on_space(PLENTY)
+
+    assert publish(one, 5) == waits(5, least)
+    assert publish(one, 1) == []
+    assert publish(one, *sorted(refused), 5) == []
+
+
+def test_what_was_sent_again_before_all_refusals_were_heard_frees_nothing_that_is_new() -> None:
+    one = intake()
+    publish(one, 2)
+    for sequence in (3, 4, 5):
+        publish(one, sequence)
+    one.on_space(PLENTY)
+
+    assert publish(one, 2, 3) == [], "the client has heard of these two refusals"
+    assert publish(one, 6) == waits(6, 4)
+    assert publish(one, 5) == waits(5, 4)
+    assert publish(one, 4, 5, 6) == []
+    assert [item.draft.sequence for item in one.gathered] == [2, 3, 4, 5, 6]
