@@ -62,7 +62,9 @@ class Partner:
     failing_us: int = 0
     """... and how much later the last."""
     compared: int = 0
-    """The last session that came to its end ..."""
+    """The last session that came to its end, ..."""
+    compared_us: int = -1
+    """... when it had begun, ..."""
     lost_since: int = 0
     """... and the last that had begun when we last lost something: what we lost was not asked for before."""
 
@@ -90,6 +92,14 @@ class Partner:
         """A session begins: what was asked in those before may be lost."""
         self.active, self.began_us = True, now.mono_us
         self.doubt()
+
+    def complete(self) -> None:
+        """A session came to its end: it gave all that it has of what we missed as that began."""
+        self.incomplete, self.compared, self.compared_us = 0, self.session, self.began_us
+
+    def has_given(self, since_us: int) -> bool:
+        """Whether a session that began after a time, and after we last lost something, came to its end, and none stalled."""
+        return self.compared > self.lost_since and self.compared_us >= since_us and not self.incomplete
 
     def ask(self, log: LogId, first: int, last: int) -> None:
         """It is asked for a range."""

@@ -282,7 +282,7 @@ class Repair:
             return []
         if partner.lost_since < partner.session:
             partner.unclaim()
-        partner.incomplete, partner.compared = 0, partner.session
+        partner.complete()
         return self._finish(link, partner, now, differed=False)
 
     def on_vector(self, link: LinkId, frame: Vector, now: Now) -> list[Outcome]:
@@ -316,7 +316,7 @@ class Repair:
         if not frame.more or frame.answer:
             outcomes += self._want(link, now)
         if not frame.more and partner.active and not partner.missing:
-            partner.incomplete, partner.compared = 0, partner.session
+            partner.complete()
             outcomes += self._finish(link, partner, now, differed=True)
         return outcomes
 
@@ -477,10 +477,9 @@ class Repair:
             for link, partner in self.partners.items()
         )
 
-    def has_asked_everyone(self) -> bool:
-        """Whether every member was compared with, and gave what it has, since we last lost something."""
-        partners = self.partners.values()
-        return self.everyone_speaks() and all(p.compared > p.lost_since and not p.incomplete for p in partners)
+    def has_asked_everyone(self, since_us: int) -> bool:
+        """Whether every member was compared with, and gave what it has, since a time and since we last lost something."""
+        return self.everyone_speaks() and all(partner.has_given(since_us) for partner in self.partners.values())
 
     def check(self) -> None:
         """Assert that nothing is asked of two peers, and that only what is missing is asked for, of links touched."""

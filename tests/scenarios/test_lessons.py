@@ -76,7 +76,7 @@ def _forgets_addresses_that_fail(on_failed: Callable[..., Any]) -> Callable[...,
 
 def _waits_until_its_history_is_back(on_request: Callable[..., Any]) -> Callable[..., Any]:
     def requested(node: Node, session: Any, operation: Any, now: Any) -> Any:
-        waits = isinstance(operation, Publish) and not node.repair.has_asked_everyone()
+        waits = isinstance(operation, Publish) and not node.repair.has_asked_everyone(0)
         return [] if waits else on_request(node, session, operation, now)
 
     return requested

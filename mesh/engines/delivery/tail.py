@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 from mesh.clocks.vector import IntervalSet, VersionVector
 from mesh.codes import Code
-from mesh.effects import Outcome, SetTimer, Tell, Timer
+from mesh.effects import Outcome, RepairDue, SetTimer, Tell, Timer
 from mesh.engines.delivery.readers import Group, Groups, Reader
 from mesh.engines.delivery.skim import Skim
 from mesh.engines.delivery.twins import Twins
@@ -89,8 +89,8 @@ class Tail:
     config: DeliveryConfig
     holdings: Holdings
     can_fill: Callable[[LogId, int, int], bool]
-    everyone_was_asked: Callable[[], bool] = lambda: False
-    """Whether every member of the mesh was asked for what is missing here: what none of them has is lost."""
+    everyone_was_asked: Callable[[int], bool] = lambda _: False
+    """Whether every member of the mesh was asked, since a time (monotonic µs), for what is missing: what none has is lost."""
     readers: dict[tuple[SessionId, int], Reader] = field(default_factory=dict)
     groups: Groups = field(default_factory=Groups)
     deliverable: VersionVector = field(default_factory=VersionVector)
@@ -108,6 +108,8 @@ class Tail:
     """Readers that are behind, have credit, and wait for their turn."""
     holes: dict[LogId, list[Holes]] = field(default_factory=dict)
     """For each log that waits at a hole, its holes by when they were noticed."""
+    noticed_us: dict[LogId, int] = field(default_factory=dict)
+    """When the last hole of a log was noticed: who was asked before that was not asked for it."""
     claimed: dict[LogId, tuple[int, int]] = field(default_factory=dict)
     """For each log that waits at a hole that somebody says to have, its first position, and since when (monotonic µs)."""
     expiry_ms: int = 0
@@ -198,6 +200,8 @@ class Tail:
         horizon, hole_us = self.horizon.get(log, 0), self.config.hole_ms * US_PER_MS
         known = [holes for holes in self.holes.get(log, ()) if holes.through > horizon]
         self.holes[log] = known
+        if not known or through > known[-1].through:
+            self.noticed_us[log] = now.mono_us
         if not known:
             known.append(Holes(through, now.mono_us, now.mono_us))
             return [SetTimer(Timer(HOLE, (log,)), now.mono_us + hole_us)]
@@ -229,6 +233,8 @@ class Tail:
             if self.can_fill(log, first, last) and self._is_awaited(log, first, claim, now):
                 return [*outcomes, *self._notice(log, stored.last, now)]
             self.horizon[log] = last
+            if not outcomes and not self.everyone_was_asked(self.noticed_us[log]):
+                outcomes.append(RepairDue())  # else it would wait for the clock
             outcomes += self._tell_hole(log, first, last)
             outcomes += self._deliver(log, *runs[0], late=False)
         if self._held(log):  # copies are being compared, which takes a read: look at the same holes again after it
@@ -257,7 +263,7 @@ class Tail:
 
     def _why_missing(self, log: LogId, first: int, last: int) -> GapReason:
         """Whether a hole is lost, as far as can be known: every member was asked, and none has it."""
-        lost = self.everyone_was_asked() and not self.can_fill(log, first, last)
+        lost = self.everyone_was_asked(self.noticed_us.get(log, 0)) and not self.can_fill(log, first, last)
         return GapReason.LOST if lost else GapReason.MISSING
 
     def _gap(self, reader: Reader, log: LogId, first: int, last: int, reason: GapReason) -> Outcome:
@@ -478,6 +484,7 @@ class Tail:
         self.late.pop(log, None)
         self.held_up.discard(log)
         self.holes.pop(log, None)
+        self.noticed_us.pop(log, None)
         for group in self.groups.groups.values():
             group.told.pop(log, None)
         for reader in self.readers.values():

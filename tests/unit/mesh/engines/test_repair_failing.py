@@ -11,12 +11,12 @@ def test_whoever_fails_too_often_to_give_what_it_claims_is_not_waited_for_and_pr
     repair.partners[TO_CY].theirs = VersionVector()
     repair.everyone_speaks = lambda: True
     for partner in repair.partners.values():
-        partner.compared = partner.session
+        partner.complete()
     ben = repair.partners[TO_BEN]
     found = []
     for failed, after_ms in (0, 0), (1, CONFIG.slow_ms), (2, CONFIG.slow_ms), (3, CONFIG.slow_ms):
         ben.incomplete, ben.failing_us = failed, after_ms * US_PER_MS
-        found.append((repair.can_fill(ana.log, 1, 3), repair.has_asked_everyone()))
+        found.append((repair.can_fill(ana.log, 1, 3), repair.has_asked_everyone(0)))
 
     assert found == [(True, True), (True, False), (True, False), (False, False)]
 

@@ -2,11 +2,11 @@
 
 from mesh.clocks.hybrid import stamp_of
 from mesh.clocks.vector import VersionVector
-from mesh.effects import Load, OfNames, Tell
+from mesh.effects import Load, OfNames, RepairDue, Tell
 from mesh.engines.delivery import HOLE
 from mesh.engines.delivery.tail import Holes
 from mesh.log.batch import Batch
-from mesh.operations import GapReason, Subscribed
+from mesh.operations import Gap, GapReason, Subscribed
 from tests.delivery_samples import BENS, LOG, OTHER, SEAT, Desk, gap, messages, of, written
 from tests.engine_samples import at, set_timer
 from tests.samples import ANA, BEN, WALL_MS, Writer, record
@@ -75,8 +75,8 @@ def test_a_hole_that_somebody_only_says_to_fill_is_told_after_an_hour_in_which_n
     assert waits == [set_timer(HOLE, LOG, ms=60_000)]
     assert early == [set_timer(HOLE, LOG, ms=3_689_999)]
     assert kept == {LOG: (3, 60_000_000)}
-    assert told[:2] == [gap(3, 3, GapReason.MISSING), messages(4, 4, *of(batches[3]))]
-    assert told[2:] == [set_timer(HOLE, LOG, ms=3_719_999)]
+    assert told[:3] == [RepairDue(), gap(3, 3, GapReason.MISSING), messages(4, 4, *of(batches[3]))]
+    assert told[3:] == [set_timer(HOLE, LOG, ms=3_719_999)]
     assert desk.delivery.claimed == {LOG: (5, 3_689_999_000)}
 
 
@@ -90,7 +90,7 @@ def test_of_a_hole_only_what_a_reader_was_not_shown_is_told_to_it() -> None:
 
     told = desk.delivery.on_hole_timer(LOG, at(30_000))
 
-    assert told[:2] == [gap(2, 2, GapReason.MISSING), gap(4, 4, GapReason.MISSING)]
+    assert told[:3] == [RepairDue(), gap(2, 2, GapReason.MISSING), gap(4, 4, GapReason.MISSING)]
 
 
 def test_holes_that_began_together_are_given_up_together() -> None:
@@ -99,7 +99,10 @@ def test_holes_that_began_together_are_given_up_together() -> None:
     desk.store(batches[0], batches[2], batches[4], batches[6])
     desk.settle()
 
-    assert desk.delivery.on_hole_timer(LOG, at(30_000)) == [
+    due, *told = desk.delivery.on_hole_timer(LOG, at(30_000))
+
+    assert due == RepairDue()
+    assert told == [
         outcome
         for number in (1, 3, 5)
         for outcome in (
@@ -125,7 +128,7 @@ def test_holes_have_their_time_by_when_they_began_and_not_by_what_lies_before_th
     last = desk.delivery.on_hole_timer(LOG, at(34_751))
 
     again = [set_timer(HOLE, LOG, ms=34_000)]
-    assert first == [gap(2, 2, GapReason.MISSING), messages(3, 3, *of(batches[2])), *again]
+    assert first == [RepairDue(), gap(2, 2, GapReason.MISSING), messages(3, 3, *of(batches[2])), *again]
     assert early == again
     assert [each for each in second if each in (gap(4, 4, GapReason.MISSING), gap(6, 6, GapReason.MISSING))] == [
         gap(4, 4, GapReason.MISSING),
@@ -154,6 +157,7 @@ def test_holes_are_looked_at_again_once_copies_were_compared() -> None:
     after = desk.delivery.on_hole_timer(LOG, at(30_200))
 
     assert told == [
+        RepairDue(),
         gap(2, 2, GapReason.MISSING),
         Load(2, OfNames("pub", 7, 7, 7), 8 << 20),
         set_timer(HOLE, LOG, ms=30_100),
@@ -171,7 +175,7 @@ def test_a_hole_that_nobody_can_fill_is_reported_and_what_fills_it_is_late() -> 
     desk.store(batches[1])
     late = desk.settle()
 
-    assert told == [gap(2, 2, GapReason.MISSING), messages(3, 3, *of(batches[2]))]
+    assert told == [RepairDue(), gap(2, 2, GapReason.MISSING), messages(3, 3, *of(batches[2]))]
     assert late == [messages(2, 2, *of(batches[1]), late=(0,))]
 
 
@@ -181,7 +185,7 @@ def test_who_has_what_is_missing_here_is_not_told_that_it_is() -> None:
 
     told = desk.delivery.on_hole_timer(LOG, at(30_000))
 
-    assert told[0] == gap(2, 2, GapReason.MISSING)
+    assert told[1] == gap(2, 2, GapReason.MISSING)
     assert gap(2, 2, GapReason.MISSING, seat=OTHER) not in told
     assert messages(3, 3, *of(batches[2]), seats=(SEAT, OTHER)) in told
 
@@ -255,3 +259,24 @@ def test_holes_below_where_a_reader_begins_are_told_once() -> None:
     ]
     desk.store(batches[1])
     assert desk.settle() == [messages(2, 2, *of(batches[1]), seats=(SEAT, OTHER), late=(0,))]
+
+
+def test_a_hole_is_lost_only_where_all_were_asked_since_it_was_noticed_and_else_they_are_asked_at_once() -> None:
+    for asked_us, outcomes in ((20_000_000, [gap(2, 2, GapReason.MISSING)]), (20_000_001, [])):
+        desk, batches = Desk(), written(3)
+        desk.subscribe()
+        since: list[int] = []
+        desk.delivery.everyone_was_asked = lambda since_us, asked_us=asked_us, since=since: (  # type: ignore[misc]
+            since.append(since_us) or since_us < asked_us
+        )
+        desk.store(batches[0], batches[2])
+        desk.settle(20_000)
+
+        told = desk.delivery.on_hole_timer(LOG, at(50_000))
+
+        assert set(since) == {20_000_000}
+        assert (RepairDue() in told) == bool(outcomes)
+        reason = GapReason.MISSING if outcomes else GapReason.LOST
+        assert [
+            each.operation.reason for each in told if isinstance(each, Tell) and isinstance(each.operation, Gap)
+        ] == [reason]
