@@ -397,7 +397,7 @@ class Node(Composition):
                     self.holdings.learn(batch)
                 return outcomes
             case _:
-                return outcomes + self.histories.on_loaded(event)
+                return outcomes + self.histories.on_loaded(event, self.guard.expiry_ms)
 
     def _on_corrupt(self, ranges: tuple[tuple[LogId, int, int], ...]) -> list[Outcome]:
         """The disk found damaged rows and dropped them: they are not ours any more, and wanted again."""

@@ -18,7 +18,7 @@ from mesh.clocks.vector import VersionVector
 from mesh.log.record import Record
 from mesh.operations import History, Inspect
 from mesh.types import LogId, NodeId, node_text
-from sim.checkers import SKEW_US, Watch
+from sim.checkers import Watch
 from sim.diary import Diary, Name, Shown, name_of, say_name
 from sim.workload import App
 
@@ -61,7 +61,7 @@ class Historian:
 
     def __post_init__(self) -> None:
         """Share the ledger."""
-        self.watch = Watch(self.told.now_us, self.told.ledger, self.told.breaches)
+        self.watch = Watch(self.told.now_us, self.told.ledger, self.told.breaches, skew_us=self.told.skew_us)
 
     def remember(self) -> None:
         """Take the cut of some node that runs, without its knowing."""
@@ -219,7 +219,7 @@ class Historian:
 
     def _lasting(self, reading: Reading) -> list[Row]:
         """The rows that no clock's skew takes away."""
-        soon_us = self.world.now_us + 2 * SKEW_US
+        soon_us = self.world.now_us + 2 * self.watch.skew_us
         ledger = self.watch.ledger
 
         def dies(row: Row) -> bool:

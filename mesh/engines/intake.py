@@ -210,7 +210,7 @@ class Intake:
             again = self.waiting.get(name)
             if again is not None:
                 publisher.on_here(draft.sequence)
-                again.append((publisher, operation.copies, operation.regions))
+                _wait_again(again, publisher, operation.copies, operation.regions)
                 continue
             refusal = self._refusal(publisher, draft, now)
             if refusal is not None:
@@ -424,6 +424,15 @@ def _record(item: Gathered, stamp: int) -> Record:
         draft.payload,
     )
     return tuple.__new__(Record, (*fields, encode_record(fields)))
+
+
+def _wait_again(again: list[tuple[Publisher, int, int]], publisher: Publisher, copies: int, regions: int) -> None:
+    """A retry came of what is gathered: each session waits for it once, for the most that it asked for."""
+    for at, (other, *level) in enumerate(again):
+        if other is publisher:
+            again[at] = publisher, max(copies, level[0]), max(regions, level[1])
+            return
+    again.append((publisher, copies, regions))
 
 
 def _placed(session: SessionId, run: NameRun, sequence: int, operation: Publish) -> Placed:

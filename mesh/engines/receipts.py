@@ -13,7 +13,8 @@ Invariants, checked by `check`: what waits is bounded and counted; what has reac
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from mesh.clocks.vector import IntervalSet
@@ -38,10 +39,13 @@ class ReceiptConfig:
 
     gather_ms: int = 1_000
     """What is stored of a log is told so long afterwards to nodes whose log it is not: when `Alive` would be due."""
+    session_waiting_max: int = 16_384
+    """Those of one session: who asks for what is never reached, or for the same again and again, takes nobody's place."""
 
     def __post_init__(self) -> None:
         """Refuse what makes no sense."""
         require(self.waiting_max >= 1, "waiting_max: at least 1")
+        require(self.session_waiting_max >= 1, "session_waiting_max: at least 1")
         require(self.gather_ms >= 0, "gather_ms: not negative")
 
 
@@ -70,6 +74,8 @@ class Receipts:
     peers: Peers
     waiting: dict[LogId, deque[Waiting]] = field(default_factory=dict)
     count: int = 0
+    of_session: Counter[SessionId] = field(default_factory=Counter)
+    """How many of them each session waits for."""
     elsewhere: dict[LogId, dict[NodeId, IntervalSet]] = field(default_factory=dict)
     """For each log, what each other node has told us that it has stored."""
     regions: dict[NodeId, str] = field(default_factory=dict)
@@ -87,16 +93,48 @@ class Receipts:
         queue = self.waiting.setdefault(p.log, deque())
         queue.append(Waiting(p.session, p.first, p.last, p.from_position, p.to_position, p.copies, p.regions))
         self.count += 1
+        self.of_session[p.session] += 1
         self.risen.add(p.log)
         dropped = 0
+        if self.of_session[p.session] > self.config.session_waiting_max:
+            dropped = self._drop_oldest(p.session, 1 + self.config.session_waiting_max // 8)
         while self.count > self.config.waiting_max:
             fullest = max(self.waiting, key=lambda log: len(self.waiting[log]))
-            self.waiting[fullest].popleft()
+            self._done(self.waiting[fullest].popleft())
             if not self.waiting[fullest]:
                 del self.waiting[fullest]
-            self.count -= 1
             dropped += 1
         return [Count("receipts_dropped_total", dropped)] if dropped else []
+
+    def _done(self, waiting: Waiting) -> None:
+        """It waits no more."""
+        self.count -= 1
+        self.of_session[waiting.session] -= 1
+        if not self.of_session[waiting.session]:
+            del self.of_session[waiting.session]
+
+    def _drop_oldest(self, session: SessionId, number: int) -> int:
+        """A session waits for too much: so many of the oldest of its publishes are told no more, log by log."""
+        dropped = 0
+        for log in list(self.waiting):
+            dropped += len(self._leave(log, lambda w: w.session == session, number - dropped))
+        return dropped
+
+    def _leave(self, log: LogId, is_gone: Callable[[Waiting], bool], most: int | None = None) -> list[Waiting]:
+        """Let go of those in a log that have to go, the oldest first, and return them."""
+        gone: list[Waiting] = []
+        kept: deque[Waiting] = deque()
+        for waiting in self.waiting.get(log, ()):
+            if (most is None or len(gone) < most) and is_gone(waiting):
+                gone.append(waiting)
+                self._done(waiting)
+            else:
+                kept.append(waiting)
+        if kept:
+            self.waiting[log] = kept
+        else:
+            self.waiting.pop(log, None)
+        return gone
 
     def on_stored_here(self, log: LogId) -> None:
         """This node has stored more of a log."""
@@ -137,15 +175,7 @@ class Receipts:
 
     def on_take_back(self, log: LogId, first: int, last: int) -> list[Waiting]:
         """A batch was taken back: forget the publishes in it, and return those whose outcome is unknown now."""
-        queue = self.waiting.get(log, deque())
-        gone = [w for w in queue if w.from_position <= last and first <= w.to_position and w.told == (0, 0)]
-        kept = deque(w for w in queue if w not in gone)
-        self.count += len(kept) - len(queue)
-        if kept:
-            self.waiting[log] = kept
-        else:
-            self.waiting.pop(log, None)
-        return gone
+        return self._leave(log, lambda w: w.from_position <= last and first <= w.to_position and w.told == (0, 0))
 
     def tell_publishers(self) -> list[Outcome]:
         """Tell publishers what has risen, those that follow one another in one receipt."""
@@ -181,7 +211,7 @@ class Receipts:
             if level[0] < waiting.copies or level[1] < waiting.regions:
                 rest.append(waiting)
             else:
-                self.count -= 1
+                self._done(waiting)
         queue.clear()
         queue.extend(rest)
         return receipts
@@ -246,19 +276,16 @@ class Receipts:
 
     def on_session_closed(self, session: SessionId) -> None:
         """Nobody hears what a session waited for; retries ask again."""
-        for log in list(self.waiting):
-            kept = deque(w for w in self.waiting[log] if w.session != session)
-            self.count += len(kept) - len(self.waiting[log])
-            if kept:
-                self.waiting[log] = kept
-            else:
-                del self.waiting[log]
+        if session in self.of_session:
+            for log in list(self.waiting):
+                self._leave(log, lambda w: w.session == session)
 
     def expire(self, gone: list[LogId]) -> None:
         """Logs have wholly expired: no receipt rises there any more, nor in such as were lost and have not come again."""
         for log in gone:
             self.elsewhere.pop(log, None)
-            self.count -= len(self.waiting.pop(log, ()))
+            for waiting in self.waiting.pop(log, ()):
+                self._done(waiting)
             self.untold.discard(log)
         received = self.holdings.received
         for log in [log for log in self.elsewhere if log not in received and log not in self.waiting]:
@@ -272,6 +299,8 @@ class Receipts:
     def check_all(self) -> None:
         """Assert the invariants."""
         assert self.count == sum(len(queue) for queue in self.waiting.values()) <= self.config.waiting_max
+        assert self.of_session == Counter(w.session for queue in self.waiting.values() for w in queue)
+        assert max(self.of_session.values(), default=0) <= self.config.session_waiting_max
         for waiting in (waiting for queue in self.waiting.values() for waiting in queue):
             assert waiting.told[0] < waiting.copies or waiting.told[1] < waiting.regions, "it is done and still waits"
 

@@ -150,7 +150,10 @@ class Histories:
             return False
         page.streams[log].ready.popleft()
         mine = (record.stamp, log, position)
-        if not any(copy < mine and page.cut.covers(copy[1], copy[2], copy[2]) for copy in copies):
+        before = (
+            each for each in copies if each < mine and each[3] > self.expiry_ms
+        )  # a dead one is not shown instead
+        if not any(page.cut.covers(there, at, at) for _, there, at, _ in before):
             page.records.append(record)
             page.places.append((log, position))
             page.size += len(record.payload)
@@ -164,8 +167,9 @@ class Histories:
         for lo, hi in cut.within(first, last):
             page.after.add(log, lo, hi)
 
-    def on_loaded(self, loaded: Loaded) -> list[Outcome]:
-        """The disk answered: fill a stream, or know the copies of a name."""
+    def on_loaded(self, loaded: Loaded, expiry_ms: int) -> list[Outcome]:
+        """The disk answered: fill a stream, or know the copies of a name. What died meanwhile is not shown."""
+        self.expiry_ms = expiry_ms
         if loaded.request in self.comparing:
             page = self.comparing.pop(loaded.request)
             outcomes = self.twins.on_loaded(loaded)
@@ -203,8 +207,10 @@ class Histories:
         """Answer, and begin the page that waits behind this one."""
         rest = any(stream.ready or self._rest(page, log, stream) for log, stream in page.streams.items())
         after = page.after if rest else None
-        request = page.operation.request
-        answer = HistoryPage(request, page.cut, tuple(page.places), tuple(page.records), after)
+        found = zip(page.places, page.records, strict=True)
+        alive = [each for each in found if each[1].expires_ms > self.expiry_ms]  # a page may have waited for reads
+        places, records = tuple(place for place, _ in alive), tuple(record for _, record in alive)
+        answer = HistoryPage(page.operation.request, page.cut, places, records, after)
         queue = self.pages[page.session]
         queue.popleft()
         outcomes: list[Outcome] = [Tell((page.session,), answer)]

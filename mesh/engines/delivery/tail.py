@@ -13,6 +13,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from mesh.clocks.hybrid import stamp_ms
 from mesh.clocks.vector import IntervalSet, VersionVector
 from mesh.codes import Code
 from mesh.effects import Outcome, RepairDue, SetTimer, Tell, Timer
@@ -330,13 +331,16 @@ class Tail:
                     group.collect(position, record)
 
     def _told_twin(self, record: Record, place: tuple[LogId, int], told: VersionVector) -> bool:
-        """Whether an equal copy of a record was told already.
+        """Whether an equal copy of a record was told already: one that was dead when this one was sealed never was.
 
         Where a log has two histories a cursor does not say which of them was told: the names that clients carry do.
         """
-        forked = self.holdings.forked
+        forked, sealed_ms = self.holdings.forked, stamp_ms(record.stamp)
         copies = self.twins.others(record, place) or ()
-        return any(told.covers(log, at, at) and at <= forked.get(log, at) for _, log, at in copies)
+        return any(
+            told.covers(log, at, at) and at <= forked.get(log, at) and expires_ms > sealed_ms
+            for _, log, at, expires_ms in copies
+        )
 
     def _pass(self, log: LogId, first: int, last: int) -> None:
         """A run may be delivered from now on."""

@@ -17,8 +17,8 @@ from mesh.log.record import MessageName, Record
 from mesh.types import LogId
 
 Place = tuple[LogId, int]
-Copy = tuple[int, LogId, int]
-"""A copy's stamp and place: ordered as history is."""
+Copy = tuple[int, LogId, int, int]
+"""A copy's stamp and place, ordered as history is; and when it expires, in ms since 1970."""
 TWINS_MAX = 65_536
 """Names whose copies are remembered."""
 LOAD_BYTES = 8 << 20
@@ -72,7 +72,7 @@ class Twins:
         known = self._known.get(record.name, {})
         if place not in known:
             return False
-        equal = {(log, at) for _, log, at in known.get(place, ())}
+        equal = {(log, at) for _, log, at, _ in known.get(place, ())}
         return any(at and (log, at) != place and (log, at) not in equal for log, at in known)
 
     def ask(self, names: list[MessageName], request: int) -> Load:
@@ -107,7 +107,7 @@ class Twins:
         differ = False
         for place, record in copies.items():
             equal = tuple(
-                (other.stamp, *there)
+                (other.stamp, *there, other.expires_ms)
                 for there, other in copies.items()
                 if there != place and record.same_message(other)
             )

@@ -13,7 +13,7 @@ from mesh.types import SessionId
 from tests.engine_samples import at, identity
 from tests.samples import SUITE
 
-SEAT, PLENTY = SessionId(1), 1 << 40
+SEAT, OTHER, PLENTY = SessionId(1), SessionId(2), 1 << 40
 
 
 def intake() -> Intake:
@@ -58,3 +58,17 @@ def test_what_was_sent_again_before_all_refusals_were_heard_frees_nothing_that_i
     assert publish(one, 5) == waits(5, 4)
     assert publish(one, 4, 5, 6) == []
     assert [item.draft.sequence for item in one.gathered] == [2, 3, 4, 5, 6]
+
+
+def test_a_session_waits_once_for_what_is_gathered_however_often_it_sends_it_again() -> None:
+    one = intake()
+    one.on_space(PLENTY)
+    one.on_attached(OTHER, "me", 7)
+    publish(one, 1)
+
+    for copies, regions in ((2, 1), (1, 3), (1, 1)):
+        one.publish(SEAT, Publish((Draft("room/1", 1, b"x"),), copies, regions), at())
+    one.publish(OTHER, Publish((Draft("room/1", 1, b"x"),), 1, 1), at())
+
+    ((mine, *level), (other, *others)) = one.waiting["me", 7, 1]
+    assert (mine.session, level, other.session, others) == (SEAT, [2, 3], OTHER, [1, 1])

@@ -1,5 +1,7 @@
 """Receipts: levels that rise, whom a node believes, and what is told when."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -49,7 +51,9 @@ def test_a_config_that_makes_no_sense_is_refused() -> None:
         ReceiptConfig(0)
     with pytest.raises(ConfigError, match="gather_ms: not negative"):
         ReceiptConfig(gather_ms=-1)
-    assert ReceiptConfig(1, 0).waiting_max == 1
+    with pytest.raises(ConfigError, match="session_waiting_max: at least 1"):
+        ReceiptConfig(session_waiting_max=0)
+    assert ReceiptConfig(1, 0, 1).waiting_max == 1
 
 
 # --- levels ----------------------------------------------------------------------------------------------------------
@@ -370,6 +374,24 @@ def test_beyond_the_limit_the_oldest_of_the_fullest_log_are_told_no_more() -> No
     assert one.on_placed(placed(one_log.log, 2, 2)) == [Count("receipts_dropped_total", 1)]
     one.check_all()
     assert one.tell_publishers() == [told(one_log.log, 2, 2, 1, 1), told(two_log.log, 1, 1, 1, 1)]
+
+
+def test_a_session_that_waits_for_too_much_takes_nobodys_place() -> None:
+    """The same publish, sent again and again: its own oldest are told no more, and another's is told as before."""
+    ana, ben = Writer(), Writer(BEN)
+    one = receipts(to_ben(), holdings=held(ana.write(2), ben.write()))
+    one.config = replace(one.config, session_waiting_max=16)
+    one.on_placed(placed(ana.log, 1, 1, session=OTHER, copies=2))
+    one.tell_publishers()
+
+    dropped = [one.on_placed(placed(log, 1, 1, copies=9)) for log in [ben.log] * 2 + [ana.log] * 15]
+    one.check_all()
+
+    assert dropped == [[]] * 16 + [[Count("receipts_dropped_total", 3)]]
+    assert dict(one.of_session) == {OTHER: 1, SEAT: 14}
+    assert {log: len(queue) for log, queue in one.waiting.items()} == {ana.log: 13, ben.log: 2}, "log by log"
+    one.on_stored_there(TO_BEN, from_ben((ana.log, 1, 1)))
+    assert told(ana.log, 1, 1, 2, 1, OTHER) in one.tell_publishers()
 
 
 def test_a_log_of_which_the_last_is_told_no_more_is_not_kept() -> None:

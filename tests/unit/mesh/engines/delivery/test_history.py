@@ -55,9 +55,9 @@ class Shelf:
         return Loaded(load.request, tuple(ordered))
 
     def page(self, operation: History, expiry_ms: int = WALL_MS) -> HistoryPage:
-        return self.run(self.histories.ask(SEAT, operation, expiry_ms))
+        return self.run(self.histories.ask(SEAT, operation, expiry_ms), expiry_ms)
 
-    def run(self, outcomes: list[Outcome]) -> HistoryPage:
+    def run(self, outcomes: list[Outcome], expiry_ms: int = WALL_MS) -> HistoryPage:
         for _ in range(200):
             first = outcomes.pop(0)
             if isinstance(first, Tell):
@@ -66,7 +66,7 @@ class Shelf:
                 assert outcomes == []
                 return first.operation
             assert isinstance(first, Load)
-            outcomes += self.histories.on_loaded(self.answer(first))
+            outcomes += self.histories.on_loaded(self.answer(first), expiry_ms)
             self.histories.check_all()
         raise AssertionError("no page came")
 
@@ -186,6 +186,31 @@ def test_a_message_that_stands_in_two_logs_is_shown_where_it_stands_first(backwa
     assert list(page.places) == (places[::-1] if backwards else places)
 
 
+def test_what_died_while_the_disk_was_asked_is_not_shown() -> None:
+    ana, ben = Writer(ANA), Writer(BEN)
+    ana.seal([record(1, b"brief", stamp=stamp_of(WALL_MS), ttl_ms=1_000)])
+    ben.seal([record(2, b"long", stamp=stamp_of(WALL_MS) + 1)])
+    one = shelf(ana, ben)
+    first, second = one.histories.ask(SEAT, History(1, ("#",), 9), WALL_MS)
+    assert isinstance(first, Load) and isinstance(second, Load)
+
+    assert one.histories.on_loaded(one.answer(first), WALL_MS) == [], "it was alive then"
+    (told,) = one.histories.on_loaded(one.answer(second), WALL_MS + 1_000)
+
+    assert isinstance(told, Tell) and isinstance(told.operation, HistoryPage)
+    assert [bytes(each.payload) for each in told.operation.records] == [b"long"]
+    assert told.operation.places == ((ben.log, 1),)
+
+
+def test_a_copy_that_is_dead_takes_no_living_one_along() -> None:
+    """Such as one that was dead at birth: whoever sealed it was alone with a clock that was far behind."""
+    ana, ben = Writer(ANA), Writer(BEN)
+    ana.seal([record(1, b"twice", stamp=stamp_of(WALL_MS), ttl_ms=1_000)])
+    ben.seal([record(1, b"twice", stamp=stamp_of(WALL_MS - 2_000), ttl_ms=1_000)])
+
+    assert shelf(ana, ben).page(History(1, ("#",), 9)).places == ((ana.log, 1),)
+
+
 def test_a_copy_outside_the_cut_does_not_count() -> None:
     ana, ben = Writer(ANA), Writer(BEN)
     ana.seal([record(1, b"twice", stamp=stamp_of(WALL_MS) + 5)])
@@ -207,7 +232,7 @@ def test_pages_of_one_session_come_one_after_the_other() -> None:
     (load,) = first
     assert isinstance(load, Load)
     assert load == Load(3, OfChannels(("#",), writer_of(2).log, 0, 2), READ)
-    told, second = one.histories.on_loaded(one.answer(load))
+    told, second = one.histories.on_loaded(one.answer(load), WALL_MS)
 
     assert isinstance(told, Tell)
     assert isinstance(told.operation, HistoryPage)
@@ -232,7 +257,7 @@ def gone_while_reading(one: Shelf) -> Load:
 def gone_while_comparing(one: Shelf) -> Load:
     loads = ask(one, 1)
     while isinstance(loads[0], Load) and isinstance(loads[0].query, OfChannels):
-        loads += one.histories.on_loaded(one.answer(loads.pop(0)))  # type: ignore[arg-type]
+        loads += one.histories.on_loaded(one.answer(loads.pop(0)), WALL_MS)  # type: ignore[arg-type]
     (compare,) = loads
     assert compare == Load(11, OfNames("pub", 7, 1, 1), LOAD_BYTES)
     one.histories.on_session_closed(SEAT)
@@ -249,7 +274,7 @@ def test_an_answer_for_a_session_that_closed_comes_to_nothing(gone: Callable[[Sh
 
     load = gone(one)
 
-    assert one.histories.on_loaded(one.answer(load)) == []
+    assert one.histories.on_loaded(one.answer(load), WALL_MS) == []
     one.histories.on_session_closed(SEAT)
     assert ask(one, 2) != []
 
@@ -262,7 +287,7 @@ def test_what_the_disk_lost_since_the_cut_is_passed_over() -> None:
     one.holdings.lose(ana.log, 1, 1)
     assert isinstance(load, Load)
 
-    page = one.run(one.histories.on_loaded(Loaded(load.request, (ana.batches[1],))))
+    page = one.run(one.histories.on_loaded(Loaded(load.request, (ana.batches[1],)), WALL_MS))
 
     assert page.places == ((ana.log, 2),)
 

@@ -199,8 +199,8 @@ def test_equal_copies_know_one_another_once_they_were_compared() -> None:
     assert [name.sequence for name in twins.unknown(here)] == [1, 2]
     assert twins.ask(twins.unknown(here), 6) == Load(6, OfNames("pub", 7, 1, 2), LOAD_BYTES)
     assert twins.on_loaded(Loaded(6, (here, there))) == []
-    assert twins.others(one, (here.log, 1)) == ((copy.stamp, there.log, 1),)
-    assert twins.others(copy, (there.log, 1)) == ((one.stamp, here.log, 1),)
+    assert twins.others(one, (here.log, 1)) == ((copy.stamp, there.log, 1, copy.expires_ms),)
+    assert twins.others(copy, (there.log, 1)) == ((one.stamp, here.log, 1, one.expires_ms),)
     assert twins.unknown(here) == []
     assert not twins.differs(one, (here.log, 1))
 
@@ -227,10 +227,10 @@ def test_copies_in_memory_count_and_those_of_other_names_do_not() -> None:
     here = ana.seal([record(1)])
     there = ben.seal([record(1), record(1, publisher="other"), record(8)])
     take(holdings, here, there)
-    twins = Twins(holdings)
+    twins, copy = Twins(holdings), there.records()[0]
 
     assert looked_up(twins, here) == []
-    assert twins.others(here.records()[0], (here.log, 1)) == ((there.records()[0].stamp, there.log, 1),)
+    assert twins.others(here.records()[0], (here.log, 1)) == ((copy.stamp, there.log, 1, copy.expires_ms),)
 
 
 def test_a_copy_whose_body_is_gone_has_no_twin_and_is_not_looked_up_again() -> None:
@@ -248,7 +248,7 @@ def test_a_copy_whose_row_comes_again_is_compared_once_more_each_time_it_was_the
 
     assert twins.others(copy, (there.log, 1)) is None
     looked_up(twins, there, here)
-    assert [log for _, log, _ in twins.others(copy, (there.log, 1)) or ()] == [here.log]
+    assert [log for _, log, _, _ in twins.others(copy, (there.log, 1)) or ()] == [here.log]
     twins.ask([copy.name], 9)
     twins.on_loaded(Loaded(9, (here, there.stripped())))
     assert twins.others(copy, (there.log, 1)) is None
@@ -270,7 +270,7 @@ def test_a_copy_that_was_lost_and_comes_again_is_found_though_its_name_was_compa
 
     assert twins.others(copy, (there.log, 1)) is None
     looked_up(twins, there, here, third)
-    assert {log for _, log, _ in twins.others(copy, (there.log, 1)) or ()} == {here.log, third.log}
+    assert {log for _, log, _, _ in twins.others(copy, (there.log, 1)) or ()} == {here.log, third.log}
 
 
 def test_a_copy_that_came_later_is_compared_anew() -> None:

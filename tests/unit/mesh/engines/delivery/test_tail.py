@@ -18,7 +18,7 @@ from mesh.operations import (
 from mesh.types import LogId
 from tests.delivery_samples import BENS, LOG, OTHER, READ, SEAT, Desk, gap, messages, of, written
 from tests.engine_samples import at, keep, set_timer, take
-from tests.samples import ANA, BEN, CY, WALL_MS, Writer, record
+from tests.samples import ANA, BEN, CY, DAY_MS, WALL_MS, Writer, record
 
 
 @pytest.mark.parametrize(
@@ -179,6 +179,19 @@ def test_a_copy_is_told_at_the_tail_only_if_it_is_another_message(equal: bool) -
     else:
         assert outcomes[1:] == [messages(1, 1, *of(there), log=BENS, conflicts=(0,))]
     assert desk.delivery.deliverable == VersionVector([(LOG, [(1, 1)]), (BENS, [(1, 1)])])
+
+
+def test_a_copy_that_was_dead_when_another_was_sealed_takes_that_one_not_along() -> None:
+    """Whoever sealed it was alone with a clock that was far behind: it was told as expired, and never shown."""
+    desk, _, there = twins()
+    dead = Writer(ANA).seal([record(1, b"one", stamp=stamp_of(WALL_MS - 2 * DAY_MS))])
+    desk.subscribe()
+    desk.store(dead)
+    assert desk.settle() == [gap(1, 1, GapReason.EXPIRED)]
+    desk.store(there)
+    desk.settle()
+
+    assert desk.load(names(2)) == [messages(1, 1, *of(there), log=BENS)]
 
 
 def test_a_copy_of_what_stands_where_its_log_has_two_histories_is_told_again() -> None:
