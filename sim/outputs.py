@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from io import TextIOWrapper
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import IO
 
 from sim.errors import OutputError
 
@@ -19,9 +22,10 @@ def are_one(one: Path, other: Path) -> bool:
 
 
 def put(path: Path, content: str | bytes) -> None:
-    """Write a file. Raises `OutputError`."""
+    """Write a file, whole or not at all. Raises `OutputError`."""
     try:
-        path.write_bytes(content.encode("utf-8", "replace") if isinstance(content, str) else content)
+        with _open(path) as file:
+            file.write(content.encode("utf-8", "replace") if isinstance(content, str) else content)
     except OSError as error:
         raise unwritable(path, error) from error
 
@@ -30,21 +34,59 @@ def put(path: Path, content: str | bytes) -> None:
 def writing(path: Path) -> Iterator[TextIOWrapper]:
     """A text file that is written piece by piece. Raises `OutputError`, also for what fails while it is written."""
     try:
-        with path.open("w", encoding="utf-8", errors="replace") as file:
+        with _open(path) as raw, TextIOWrapper(raw, encoding="utf-8", errors="replace") as file:
             yield file
     except OSError as error:
         raise unwritable(path, error) from error
 
 
+@contextmanager
+def _open(path: Path) -> Iterator[IO[bytes]]:
+    """Open a file to write: beside the one that is there, until all is written, so that a full disk destroys nothing.
+
+    A link goes on being one. What no other file can take the place of is written where it is: a device, a pipe, a file
+    that this process was given open, and one in a folder that takes no second.
+    """
+    target, known = Path(os.path.realpath(path)), _known(path)
+    if known is not None:
+        if not stat.S_ISREG(known.st_mode) or _is_given(path) or not os.access(target.parent, os.W_OK):
+            with path.open("wb") as file:
+                yield file
+            return
+        path.open("ab").close()  # whoever may not write to it may not replace it
+    with TemporaryDirectory(prefix=".gossamer-", dir=target.parent) as folder:
+        beside = Path(folder, "new")
+        with beside.open("wb") as file:
+            if known is not None:
+                _be_like(file.fileno(), known)
+            yield file
+        beside.replace(target)
+
+
+def _known(path: Path) -> os.stat_result | None:
+    """What is there. Raises `OSError` where that cannot be told, as of links that go in a circle."""
+    try:
+        return path.stat()
+    except FileNotFoundError:
+        return None
+
+
+def _is_given(path: Path) -> bool:
+    """Whether the name means what this process was given open, be it a file, whose other half would be lost."""
+    named = str(path.absolute())
+    return named in ("/dev/stdout", "/dev/stderr") or named.startswith(("/dev/fd/", "/proc/"))
+
+
+def _be_like(number: int, known: os.stat_result) -> None:
+    """Give a new file the owner of the old one, where we may, and its mode."""
+    with suppress(PermissionError):
+        os.fchown(number, known.st_uid, known.st_gid)
+    os.fchmod(number, stat.S_IMODE(known.st_mode))
+
+
 def unwritable(path: Path, error: OSError) -> OutputError:
     """What is told of a file that the system will not have written."""
     return OutputError(str(path), 0, error.strerror or str(error), "a file that can be written")
-
-
-def _is_held(path: Path) -> bool:
-    """Whether it is a pipe that this process was given open: opening it again waits for nobody."""
-    named = path.absolute()
-    return path.is_fifo() and (str(named) in ("/dev/stdout", "/dev/stderr") or str(named.parent) == "/dev/fd")
 
 
 def check_writable(path: Path, *, whole: bool = False) -> None:
@@ -61,7 +103,8 @@ def check_writable(path: Path, *, whole: bool = False) -> None:
         raise unwritable(path, error) from error
     if path.is_dir():
         raise OutputError(str(path), 0, "it is a folder", "a file that can be written")
-    if path.exists() and not path.is_file() and (whole or not (path.is_char_device() or _is_held(path))):
+    takes = path.is_file() or (not whole and (path.is_char_device() or (path.is_fifo() and _is_given(path))))
+    if path.exists() and not takes:
         raise OutputError(str(path), 0, "it is no file", "a file, or none yet")
     if not path.parent.is_dir():
         raise OutputError(str(path), 0, f"there is no folder {path.parent}", "a file in a folder that is there")

@@ -16,6 +16,7 @@ from sim.cli.common import (
     MISUSED,
     OUTPUT,
     SEED,
+    Outputs,
     as_json,
     check_apart,
     inputs_of,
@@ -57,18 +58,21 @@ def replay(file: Path, until: str | None, explain: str | None, report: Path | No
         raise click.BadParameter(f"{error}; expected a time such as 12.5s", param_hint="--until") from error
     looked_at = until is not None or explain is not None or report is not None
     played, outcome = play(artefact, recorded=looked_at)
-    command = f"gossamer sim replay {shlex.quote(str(file))}"
+    command, outputs = f"gossamer sim replay {shlex.quote(str(file))}", Outputs()
     if report is not None:
         from sim.report import write_report
 
-        write_report(played, outcome, report, command)
+        with outputs.kept_back():
+            write_report(played, outcome, report, command)
     if explain is not None or until_us is not None:
         _tell(played, explain, until_us, in_json=in_json)
+        outputs.check()
         return
     if in_json:
         as_json(outcome.to_json())
     else:
         say_outcome(outcome, command)
+    outputs.check()
     if not outcome.is_kept:
         raise SystemExit(BROKEN)
 
@@ -138,13 +142,15 @@ def shrink(
     off_words = f" without {', '.join(artefact.without)}" if artefact.without else ""
     remark = f"Shrunk from {small.before} steps to {small.events}: seed {small.seed}{off_words} breaks “{promise}”."
     text = write(small.scenario, remark)
+    outputs = Outputs()
     if out is not None:
-        put(out, text)
+        with outputs.kept_back():
+            put(out, text)
     if in_json:
         as_json(
             {**small.outcome.to_json(), "steps_before": small.before, "events_left": small.events, "scenario": text}
         )
-    elif out is None:
+    elif out is None or outputs.failed:
         click.echo(text)
     if save is not None:
         with off(*artefact.without):
@@ -152,11 +158,13 @@ def shrink(
             outcome = play.run()
         from sim.replay import save as keep
 
-        keep(record(play, outcome, artefact.without), save)
+        with outputs.kept_back():
+            keep(record(play, outcome, artefact.without), save)
     say(f"{remark} {small.runs} runs; {sum(map(len, small.tape.values()))} of its draws matter.", err=True)
     say(f"  {small.breach.about}", err=True)
     for line in small.breach.witness:
         say(f"      {line}", err=True)
+    outputs.check()
 
 
 def _say_progress(shrinker: Shrinker, words: str) -> None:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
 from sim.checkers import PROMISES, Breach
+from sim.errors import OutputError
 from sim.outcome import Outcome
 from sim.plain import plain, quoted
 from sim.scenario.model import Scenario
@@ -64,6 +67,26 @@ def check_apart(written: Mapping[str, Path | None], read: Sequence[Path] = ()) -
         for other, there in asked[:index]:
             if are_one(path, there):
                 raise click.UsageError(f"{other} and {flag} are one file, {path}: give each its own.")
+
+
+@dataclass
+class Outputs:
+    """Files that are written before the verdict is printed. One that cannot be is told after it, and ends with 2."""
+
+    failed: list[OutputError] = field(default_factory=list)
+
+    @contextmanager
+    def kept_back(self) -> Iterator[None]:
+        """Write one of them; an `OutputError` waits for `check`."""
+        try:
+            yield
+        except OutputError as error:
+            self.failed.append(error)
+
+    def check(self) -> None:
+        """Raise the first `OutputError` that was kept back."""
+        if self.failed:
+            raise self.failed[0]
 
 
 def inputs_of(path: Path, scenario: Scenario) -> list[Path]:

@@ -11,6 +11,7 @@ from sim.cli.common import (
     BROKEN,
     OUTPUT,
     SEED,
+    Outputs,
     as_json,
     check_apart,
     inputs_of,
@@ -49,22 +50,30 @@ def run(
     without = known_safeguards(without)
     flags = "".join(f" --without {name}" for name in without) + (" --engine real" if engine == "real" else "")
     command = f"gossamer sim run {shlex.quote(scenario)} --seed {seed}{flags}"
+    outputs = Outputs()
     if engine == "real":
         if save is not None:
             raise click.BadParameter("a run on real processes leaves no tape", param_hint="--save")
-        outcome = _on_real(what, seed, without, report, command)
+        outcome = _on_real(what, seed, without, report, command, outputs)
     else:
-        outcome = _on_heap(what, seed, without, save, report, command)
+        outcome = _on_heap(what, seed, without, save, report, command, outputs)
     if in_json:
         as_json(outcome.to_json())
     else:
         say_outcome(outcome, command)
+    outputs.check()
     if not outcome.is_kept:
         raise SystemExit(BROKEN)
 
 
 def _on_heap(
-    scenario: Scenario, seed: int, without: tuple[str, ...], tape: Path | None, report: Path | None, command: str
+    scenario: Scenario,
+    seed: int,
+    without: tuple[str, ...],
+    tape: Path | None,
+    report: Path | None,
+    command: str,
+    outputs: Outputs,
 ) -> Outcome:
     from sim.heap import Play
     from sim.replay import record, save
@@ -74,15 +83,19 @@ def _on_heap(
         play = Play(scenario, seed, recorded=report is not None)
         outcome = play.run()
     if tape is not None:
-        save(record(play, outcome, without), tape)
+        with outputs.kept_back():
+            save(record(play, outcome, without), tape)
     if report is not None:
         from sim.report import write_report
 
-        write_report(play, outcome, report, command)
+        with outputs.kept_back():
+            write_report(play, outcome, report, command)
     return outcome
 
 
-def _on_real(scenario: Scenario, seed: int, without: tuple[str, ...], report: Path | None, command: str) -> Outcome:
+def _on_real(
+    scenario: Scenario, seed: int, without: tuple[str, ...], report: Path | None, command: str, outputs: Outputs
+) -> Outcome:
     from sim.real import play_real
 
     try:
@@ -93,5 +106,6 @@ def _on_real(scenario: Scenario, seed: int, without: tuple[str, ...], report: Pa
     if report is not None:
         from sim.report import write_report
 
-        write_report(None, outcome, report, command)
+        with outputs.kept_back():
+            write_report(None, outcome, report, command)
     return outcome

@@ -1,7 +1,12 @@
 """Files that cannot be written: for every flag the same error, before anything is played, and exit status 2."""
 
 import os
+import resource
 import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -127,3 +132,94 @@ def test_what_the_system_will_not_have_is_one_error(tmp_path: Path) -> None:
         check_writable(tmp_path)
     check_writable(tmp_path / "new")
     assert not (tmp_path / "new").exists()
+
+
+@contextmanager
+def room_for(size: int) -> Iterator[None]:
+    """No file may become longer, as on a disk that is full then."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def put_by_pieces(path: Path, content: str) -> None:
+    """Write as JUnit is written."""
+    with writing(path) as file:
+        for piece in content.splitlines(keepends=True):
+            file.write(piece)
+
+
+def names_in(folder: Path) -> list[str]:
+    """What lies in a folder."""
+    return sorted(each.name for each in folder.iterdir())
+
+
+@pytest.mark.parametrize("write", [put, put_by_pieces])
+def test_what_was_there_stays_whole_where_there_is_no_room_for_what_is_new(
+    write: Callable[[Path, str], None], tmp_path: Path
+) -> None:
+    path = tmp_path / "out"
+    path.write_text("old")
+
+    with room_for(100_000), pytest.raises(OutputError, match="File too large; expected a file that can be written"):
+        write(path, "a line\n" * 30_000)
+
+    assert (path.read_text(), names_in(tmp_path)) == ("old", ["out"])
+
+
+def test_a_link_goes_on_being_one_and_a_file_keeps_its_mode(tmp_path: Path) -> None:
+    target, link, nowhere = tmp_path / "there" / "out", tmp_path / "link", tmp_path / "nowhere"
+    target.parent.mkdir()
+    target.write_text("old")
+    target.chmod(0o640)
+    link.symlink_to(target)
+    nowhere.symlink_to(tmp_path / "there" / "other")
+
+    put(link, "new")
+    put(nowhere, b"first")
+
+    assert (link.readlink(), target.read_text(), target.stat().st_mode & 0o777) == (target, "new", 0o640)
+    assert (nowhere.is_symlink(), names_in(target.parent)) == (True, ["other", "out"])
+    assert (tmp_path / "there" / "other").read_bytes() == b"first"
+
+
+def test_a_file_that_we_were_given_open_is_written_where_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "printed"
+    script = "from pathlib import Path; from sim.outputs import put; put(Path('/dev/stdout'), 'all'); print(' of it')"
+
+    with path.open("a") as file:
+        subprocess.run([sys.executable, "-c", script], stdout=file, check=True, timeout=55)
+
+    assert path.read_text() == "all of it\n"
+
+
+@pytest.mark.parametrize("flags", [("--save",), ("--report",), ("--save", "--json")], ids=" ".join)
+def test_a_run_that_cannot_be_written_down_tells_its_verdict_first(flags: tuple[str, ...]) -> None:
+    flag, *others = flags
+    words = ["sim", "run", "halves", "--without", "repair", *others]
+
+    told = CliRunner().invoke(command, [*words, flag, "/dev/full"])
+
+    assert told.exit_code == 2
+    assert told.stdout == CliRunner().invoke(command, words).stdout
+    assert "No space left on device" in told.stderr
+
+
+def test_what_is_shrunk_or_replayed_is_told_before_the_file_that_cannot_be_written(tmp_path: Path) -> None:
+    tape = tmp_path / "run.tape"
+    words = ["sim", "run", "halves", "--without", "repair", "--save", str(tape)]
+    assert CliRunner().invoke(command, words).exit_code == 1
+
+    replayed = CliRunner().invoke(command, ["sim", "replay", str(tape), "--report", "/dev/full"])
+    shrunk = CliRunner().invoke(command, ["sim", "shrink", str(tape), "--runs", "40", "--out", "/dev/full"])
+
+    assert [replayed.exit_code, shrunk.exit_code] == [2, 2]
+    assert "broken: nothing lost" in replayed.stdout
+    assert "again:   gossamer sim replay" in replayed.stdout
+    assert shrunk.stdout.startswith("# Shrunk from")
+    assert "Shrunk from" in shrunk.stderr
+    for told in (replayed, shrunk):
+        assert told.stderr.endswith("/dev/full: No space left on device; expected a file that can be written\n")
