@@ -64,6 +64,11 @@ class Atlas:
         self._book(machine, lost)
         return True
 
+    def before_damage(self, machine: Machine, log: LogId, first: int) -> None:
+        """A row is about to be damaged. With the atlas off it may be the last good copy, so the loss is booked."""
+        if not self.is_on:
+            self._book(machine, {(log, first): machine.disk.image.rows[log][first]})
+
     def before_power_cut(self, machine: Machine) -> None:
         """A disk that lied about fsync loses what it did not keep, but for the last good copies."""
         kept = machine.disk.kept

@@ -63,6 +63,8 @@ class Entry:
     """What the payload is, as its publisher says."""
     ttl_ms: int = 0
     """How long it lives from its stamp, if its publisher said so."""
+    said: tuple[int, int] = (0, 0)
+    """The highest level that a node said, whether its publisher has heard of it or not."""
 
     def rise(self, copies: int, regions: int, now_us: int) -> bool:
         """Its publisher is told of a level; whether that is more than was told before."""

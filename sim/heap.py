@@ -56,6 +56,8 @@ CLIENTS_US = 30 * MILLION
 LOOK_US = 250_000
 COLLECT_EVENTS = 500_000
 CALM_US = 5 * MILLION
+DYING_US = 150 * MILLION
+"""What is dead is forgotten within so long: the skew of clocks, twice the minute in which nodes look for it, and some more."""
 QUIET_US = 10 * MILLION
 FAULTS_OF_PEERS = (
     Code.FRAME_UNDECODABLE,
@@ -390,6 +392,11 @@ class Play:
                 turned = [line for line in self.stage.story if "clock" in line.split()[1:]]
                 self.watch.broken("invariants", what, *turned[:4], f"{self.world.now_us / 1e6:.6f} s: {what}")
 
+    def _digests(self) -> list[int]:
+        """What the core's nodes hold, the dead and the living."""
+        nodes = [self.world.machines[name].node for name in self.core]
+        return [node.holdings.digest for node in nodes if node is not None]
+
     def _nobody_honest_is_hung_up_on(self) -> None:
         """Where no member has gone bad, no node finds fault with what another says; and two nodes end with one link."""
         coverage = self.world.coverage
@@ -447,6 +454,9 @@ class Play:
 
     def _be_quiet(self, outcome: Outcome) -> None:
         world = self.world
+        by_us = world.now_us + DYING_US
+        while len(set(self._digests())) > 1 and world.now_us < by_us:  # what is dead is fetched until all forget it
+            world.run_to(world.now_us + MILLION)
         world.run_to(world.now_us + CALM_US)
         before = dict(world.coverage)
         with proof.overheard(world, BUSY) as last:

@@ -201,10 +201,9 @@ class Historian:
     def _compare(self, one: Reading, other: Reading) -> None:
         """Both show the same, as far as both were read."""
         rows, others = self._lasting(one), self._lasting(other)
-        if one.whole == other.whole:
-            same = rows == others if one.whole else all(a == b for a, b in zip(rows, others, strict=False))
-        else:
-            same = False
+        same = all(a == b for a, b in zip(rows, others, strict=False))
+        # who was read whole has all that the other shows; what has died between the readings may have made a page of difference
+        same = same and not (one.whole and len(others) > len(rows)) and not (other.whole and len(rows) > len(others))
         if same:
             return
         at = next(

@@ -314,6 +314,7 @@ class Stage:
     def _do_bit_rot(self, deed: Deed, what: Any) -> None:
         for machine in self._machines(what.nodes):
             for log, first in self.rng.shuffled(self.atlas.spare_rows(machine))[: what.rows]:
+                self.atlas.before_damage(machine, log, first)
                 machine.disk.corrupt(log, first)
                 machine.lost_us = self.world.now_us
                 deed.happened()
@@ -324,6 +325,7 @@ class Stage:
             rows = self.atlas.spare_rows(machine)
             if len(rows) > 1:
                 (log, first), (other_log, other_first) = self.rng.shuffled(rows)[:2]
+                self.atlas.before_damage(machine, log, first)
                 machine.disk.misdirect(log, first, other_log, other_first)
                 machine.lost_us = self.world.now_us
                 deed.happened()

@@ -280,7 +280,7 @@ class App:
                 for sequence in range(receipt.first, receipt.last + 1):
                     entry = self.ledger.get((self.name, self.client.incarnation, sequence))
                     if entry is not None:
-                        self._reached((self.name, self.client.incarnation, sequence), entry, receipt)
+                        entry.rise(receipt.copies, receipt.regions, self.world.now_us)
             case fx.Rejected(what, number, code, why):
                 name = (self.name, self.client.incarnation, number)
                 self.world.cover(f"rejected/{code}")
@@ -315,19 +315,25 @@ class App:
         if self.watch is not None and self.home is not None:
             self.watch.on_refused(name, entry, self.home.name, f"{code} {why}")
 
-    def _reached(self, name: Name, entry: Entry, receipt: Receipt) -> None:
-        is_first = entry.first_told_us < 0
-        if is_first and entry.expires_us and self._is_at_a_lone_wrong_clock():
-            entry.misdated = True  # it lives from its stamp, and nobody had shown that node what the time is
-        has_risen = entry.rise(receipt.copies, receipt.regions, self.world.now_us)
-        if self.watch is None or self.home is None or self.home.node is None:
-            return
-        if is_first:
-            self._see_it_durable(name, entry, self.home)
-            if name[2] == receipt.last:
-                self._see_where(name, receipt, self.home)
-        if has_risen and entry.level > (1, 1):
-            self._see_it_held(name, entry, self.home, receipt)
+    def _said(self, receipt: Receipt, home: Machine) -> None:
+        """A node says how durable publishes are: disks are looked at now, and not when its client hears of it."""
+        for sequence in range(receipt.first, receipt.last + 1):
+            name = (self.name, self.client.incarnation, sequence)
+            entry = self.ledger.get(name)
+            if entry is None:
+                continue
+            is_first, before = entry.said == (0, 0), entry.said
+            if is_first and entry.expires_us and self._is_at_a_lone_wrong_clock():
+                entry.misdated = True  # it lives from its stamp, and nobody had shown that node what the time is
+            entry.said = max(before[0], receipt.copies), max(before[1], receipt.regions)
+            if self.watch is None or home.node is None:
+                continue
+            if is_first:
+                self._see_it_durable(name, entry, home)
+                if sequence == receipt.last:
+                    self._see_where(name, receipt, home)
+            if entry.said != before and entry.said > (1, 1):
+                self._see_it_held(name, entry, home, receipt)
 
     def _is_at_a_lone_wrong_clock(self) -> bool:
         return self.home is not None and self.home.has_only_a_wrong_clock(self.world.now_us)
@@ -415,6 +421,8 @@ class App:
     def _arrives(self, life: int, session: SessionId, operation: NodeOperation) -> None:
         """An operation has left the node; it crosses the uplink in order."""
         now_us = self.world.now_us
+        if isinstance(operation, Receipt) and session == self.session and self.home is not None:
+            self._said(operation, self.home)
         if isinstance(operation, Messages | Gap | Subscribed) and session == self.session and self.home is not None:
             heard_tick = self._released.get((session, operation.subscription))
             if heard_tick is not None and self.home.said_tick > heard_tick and operation.subscription in self.left:

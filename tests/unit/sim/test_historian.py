@@ -216,17 +216,20 @@ def test_rows_that_differ_between_nodes_are_told_and_those_that_die_are_not() ->
     lives, dies = row(1), row(2, 2, sequence=2)
 
     found._compare(reading(lives, dies), reading(lives, node="ben"))
+    found._compare(reading(lives, whole=False), reading(lives, whole=True, node="ben"))
+    found._compare(reading(lives, lives, whole=True), reading(lives, whole=False, node="ben"))
     same = broken(found)
     found._compare(reading(lives), reading(node="ben"))
-    found._compare(reading(lives, whole=False), reading(lives, whole=True, node="ben"))
+    found._compare(reading(lives, lives, whole=False), reading(lives, whole=True, node="ben"))
     found._compare(reading(lives, whole=False), reading(row(9), whole=False, node="ben", backwards=True))
-    found._compare(reading(lives, lives, whole=False), reading(lives, whole=False, node="ben"))
+    found._compare(reading(lives, whole=True), reading(lives, lives, whole=False, node="ben"))
 
     assert same == []
     assert [about for _, about in broken(found)] == [
         "read forwards at one cut, row 1 of history is alice/0007/1 at ana and nothing at ben",
-        "read forwards at one cut, row 2 of history is nothing at ana and nothing at ben",
+        "read forwards at one cut, row 2 of history is alice/0007/1 at ana and nothing at ben",
         "read forwards at one cut, row 1 of history is alice/0007/1 at ana and alice/0007/1 at ben",
+        "read forwards at one cut, row 2 of history is nothing at ana and alice/0007/1 at ben",
     ]
 
 

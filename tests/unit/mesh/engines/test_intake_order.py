@@ -72,3 +72,20 @@ def test_a_session_waits_once_for_what_is_gathered_however_often_it_sends_it_aga
 
     ((mine, *level), (other, *others)) = one.waiting["me", 7, 1]
     assert (mine.session, level, other.session, others) == (SEAT, [2, 3], OTHER, [1, 1])
+
+
+def test_what_was_refused_with_all_that_gathered_comes_again_first_too() -> None:
+    one = intake()
+    one.on_space(PLENTY)
+    publish(one, 1, 2)
+
+    one.on_append_failed(at())
+
+    assert one.publishers[SEAT].held_back == 1
+    assert one.publish(SEAT, Publish((Draft("room/1", 3, b"x"),)), at(2_000)) == waits(3, 1)
+    assert publish_later(one, 1, 2, 3) == []
+
+
+def publish_later(one: Intake, *sequences: int) -> list[Outcome]:
+    """The same once the disk is tried again."""
+    return one.publish(SEAT, Publish(tuple(Draft("room/1", sequence, b"x") for sequence in sequences)), at(2_000))
