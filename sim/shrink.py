@@ -28,6 +28,9 @@ CASTS_MAX = 3
 COARSE = 8
 RUNS_MAX = 600
 """What shrinking plays at most."""
+TAPE_RUNS_MAX = 40
+TAPE_SHARE = 8
+"""Looking for the draws that matter has an eighth of all runs to itself, so many at most."""
 
 
 @dataclass
@@ -67,40 +70,50 @@ class Shrinker:
     told: Callable[[str], None] = lambda _: None
     runs: int = 0
     best: Outcome | None = field(default=None)
+    """The smallest run that failed; None if not even the first one did."""
     kinds: set[str] = field(default_factory=set)
     """What of the promise the first run broke: nothing else counts, such as a bound that nothing was measured for."""
     _is_plain: bool = False
     """Whether nothing is drawn any more, so that what is left has to make sense as a file."""
+    _reserved: int = 0
+    """So many runs are left for what has still to be done."""
+    _draws: dict[str, list[int]] = field(default_factory=dict)
+    """Those of `best`."""
 
     def _fails(self, scenario: Scenario, steps: Sequence[Step], tape: Tape | None = None) -> bool:
         """Whether a smaller run breaks the same promise."""
-        if self.runs >= self.runs_max or (self._is_plain and _restores_nothing(steps)):
+        if self.runs + self._reserved >= self.runs_max or (self._is_plain and _restores_nothing(steps)):
             return False
         self.runs += 1
+        tape = tape or Tape()
         try:
             with off(*self.without):
-                outcome = Play(scenario, self.seed, tape or Tape(), list(steps), self.promise).run()
+                outcome = Play(scenario, self.seed, tape, list(steps), self.promise).run()
         except CastError:
             return False
         kinds = {breach.kind for breach in outcome.breaches if breach.promise == self.promise}
         if not kinds or (self.kinds and not kinds & self.kinds):
             return False
         self.kinds = self.kinds or kinds
-        self.best = outcome
+        self.best, self._draws = outcome, tape.draws
         return True
 
     def run(self, steps: Sequence[Step]) -> Shrunk | None:
-        """Shrink; None if the run that was given does not fail."""
+        """Shrink; None if the run that was given does not fail, or if `best` could not be written as a file.
+
+        Where all runs have been played, it is the smallest that was found until then.
+        """
         scenario, kept = self.scenario, list(steps)
         if not self._fails(scenario, kept):
             return None
-        before = len(kept)
+        before, for_tape = len(kept), min(TAPE_RUNS_MAX, self.runs_max // TAPE_SHARE)
+        self._reserved = for_tape + 2
         scenario, kept = self._shorter(scenario, kept)
         kept = self._fewer(scenario, kept, max(1, len(kept) // COARSE))
-        scenario, self._is_plain = _plain(scenario), True
+        scenario, self._is_plain, self._reserved = _plain(scenario), True, for_tape + 1
         smaller: list[Step] = [*with_images([step.as_event() if isinstance(step, Say) else step for step in kept])]
         if not self._fails(scenario, smaller):
-            return None  # it needs what a timeline cannot say: nothing known does
+            return None  # too few runs; or it needs what a timeline cannot say: nothing known does
         for _ in range(CASTS_MAX):
             cast = scenario
             scenario, smaller = self._smaller_cast(scenario, [step for step in smaller if isinstance(step, Event)])
@@ -110,10 +123,11 @@ class Shrinker:
         smaller = self._milder(scenario, smaller)
         scenario, smaller = self._shorter(scenario, smaller)
         scenario = scenario.model_copy(update={"timeline": tuple(smaller)})
-        self.runs_max += 1
+        self._reserved = for_tape
         if not self._fails(scenario, smaller):
             return None
         outcome = self.best  # as the scenario plays it, and not with the draws that do not matter left out
+        self._reserved = 0
         tape = self._tape(scenario, smaller)
         assert outcome is not None
         return Shrunk(scenario, self.seed, self.promise, outcome, tape, self.runs, before)
@@ -180,18 +194,14 @@ class Shrinker:
 
     def _tape(self, scenario: Scenario, steps: list[Step]) -> dict[str, list[int]]:
         """The streams, and of each the beginning, without which it does not fail."""
-        tape = Tape()
-        with off(*self.without):
-            Play(scenario, self.seed, tape, list(steps), self.promise).run()
-        draws = dict(tape.draws)
-        self.runs_max += 40
+        draws, drawn = self._draws, sum(map(len, self._draws.values()))
         if self._fails(scenario, steps, Tape(given={}, strict=False)):
             draws = {}
         for label in sorted(draws, key=lambda label: -len(draws[label])):
             without = {key: value for key, value in draws.items() if key != label}
             if self._fails(scenario, steps, Tape(given=without, strict=False)):
                 draws = without
-        self.told(f"{sum(map(len, draws.values()))} draws left of {tape.length}")
+        self.told(f"{sum(map(len, draws.values()))} draws left of {drawn}")
         return draws
 
 

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from sim.replay import Artefact
     from sim.shrink import Shrinker
 
+RUNS_MIN = 3
+"""What it takes to write a run that fails as a file: once as it is, once with nothing drawn, once as the file has it."""
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
@@ -100,7 +102,11 @@ def _tell(played: Play, explain: str | None, until_us: int | None, *, in_json: b
 @click.option("--out", type=OUTPUT, help="Where to write the smaller scenario (TOML).")
 @click.option("--save", type=OUTPUT, help="Where to write its tape.")
 @click.option(
-    "--runs", type=click.IntRange(1, 100_000), default=600, show_default=True, help="Play at most so many runs."
+    "--runs",
+    type=click.IntRange(RUNS_MIN, 100_000),
+    default=600,
+    show_default=True,
+    help="Look for it in at most so many runs; where they are played, the smallest that was found is told.",
 )
 @click.option("--json", "in_json", is_flag=True, help="Print JSON: what is left, and how it fails.")
 @without_flag
@@ -137,8 +143,7 @@ def shrink(
     if sys.stderr.isatty():
         click.echo("\r\033[K", nl=False, err=True)
     if small is None:
-        click.echo(f"It could not be made to fail again within {runs} runs.", err=True)
-        raise SystemExit(BROKEN)
+        _give_up(shrinker)
     off_words = f" without {', '.join(artefact.without)}" if artefact.without else ""
     remark = f"Shrunk from {small.before} steps to {small.events}: seed {small.seed}{off_words} breaks “{promise}”."
     text = write(small.scenario, remark)
@@ -160,11 +165,22 @@ def shrink(
 
         with outputs.kept_back():
             keep(record(play, outcome, artefact.without), save)
-    say(f"{remark} {small.runs} runs; {sum(map(len, small.tape.values()))} of its draws matter.", err=True)
+    most = "at most " if small.runs == runs else ""
+    say(f"{remark} {small.runs} runs; {most}{sum(map(len, small.tape.values()))} of its draws matter.", err=True)
     say(f"  {small.breach.about}", err=True)
     for line in small.breach.witness:
         say(f"      {line}", err=True)
     outputs.check()
+
+
+def _give_up(shrinker: Shrinker) -> NoReturn:
+    """Nothing can be written: the run does not fail again, or nothing that a file can say fails alike."""
+    if shrinker.best is None:
+        click.echo("It could not be made to fail again.", err=True)
+        raise SystemExit(BROKEN)
+    said = f"It fails, but no file that fails alike was found within {shrinker.runs_max} runs: give it more."
+    click.echo(said, err=True)
+    raise SystemExit(MISUSED)
 
 
 def _say_progress(shrinker: Shrinker, words: str) -> None:

@@ -1,3 +1,7 @@
+from pathlib import Path
+
+import pytest
+
 from sim.heap import Play
 from sim.safeguards import off
 from sim.scenario.events import Event
@@ -42,15 +46,30 @@ def test_what_does_not_fail_is_not_shrunk() -> None:
     assert Shrinker(from_tables(tables), 0, "once").run([]) is None
 
 
-def test_shrinking_plays_no_more_than_it_may() -> None:
+@pytest.mark.parametrize("runs_max", [3, 4, 10, 15, 31])
+def test_shrinking_plays_no_more_than_it_may_and_tells_the_smallest_until_then(runs_max: int, tmp_path: Path) -> None:
+    scenario, file = read(find("halves")), tmp_path / "small.toml"
+    with off("repair"):
+        steps = Play(scenario, 0).run().steps
+    shrinker = Shrinker(scenario, 0, "nothing lost", ("repair",), runs_max=runs_max)
+
+    small = shrinker.run(steps)
+
+    assert small is not None
+    assert (shrinker.runs, small.runs, small.events <= small.before) == (runs_max, runs_max, True)
+    file.write_text(write(small.scenario), encoding="utf-8")
+    with off("repair"):
+        assert Play(read(file), 0, stop_at="nothing lost").run().breaches == small.outcome.breaches
+
+
+def test_a_run_that_fails_is_told_from_one_that_does_not_where_its_file_takes_more_runs() -> None:
     scenario = read(find("halves"))
     with off("repair"):
         steps = Play(scenario, 0).run().steps
-    shrinker = Shrinker(scenario, 0, "nothing lost", ("repair",), runs_max=3)
+    shrinker = Shrinker(scenario, 0, "nothing lost", ("repair",), runs_max=2)
 
-    shrinker.run(steps)
-
-    assert shrinker.runs <= 5
+    assert shrinker.run(steps) is None
+    assert shrinker.best is not None
 
 
 def test_a_bound_is_shrunk_to_a_run_that_breaks_it_and_not_to_one_in_which_nothing_is_measured() -> None:

@@ -48,3 +48,16 @@ def test_a_tape_is_told_from_a_scenario_by_how_it_begins(tape: Path, tmp_path: P
     assert [is_tape(path) for path in (SHIPPED / "halves.toml", tmp_path / "empty", tmp_path, tmp_path / "none")] == (
         [False] * 4
     )
+
+
+def test_a_tape_that_fails_is_shrunk_as_far_as_the_runs_go(tmp_path: Path) -> None:
+    tape, small = tmp_path / "run.tape", tmp_path / "small.toml"
+    CliRunner().invoke(command, ["sim", "run", "halves", "--without", "repair", "--save", str(tape)])
+
+    told = CliRunner().invoke(command, ["sim", "shrink", str(tape), "--runs", "10", "--out", str(small)])
+    again = CliRunner().invoke(command, ["sim", "run", str(small), "--without", "repair"])
+    none = CliRunner().invoke(command, ["sim", "shrink", str(tape), "--runs", "2"])
+
+    assert (told.exit_code, again.exit_code, none.exit_code) == (0, 1, 2)
+    assert " 10 runs; at most " in told.stderr
+    assert "2 is not in the range" in none.stderr
