@@ -213,6 +213,10 @@ class Certificate:
     not_after_ms: int
     delegation: Delegation
 
+    def is_valid(self, wall_ms: int) -> bool:
+        """Whether it holds at a time, with some slack for clocks before and a grace afterwards."""
+        return self.not_before_ms - CLOCK_SLACK_MS <= wall_ms <= self.not_after_ms + GRACE_MS
+
     @property
     def statement(self) -> bytes:
         """What the ticket key signs."""
@@ -239,7 +243,7 @@ def verify_certificate(raw: bytes, genesis: Genesis, suite: Suite, wall_ms: int)
     if not suite.verify(delegation.ticket_key, statement, _blob(signature, SIGNATURE_BYTES)):
         raise RemoteError("the certificate is not signed by its ticket")
     _check_within(certificate, genesis)
-    if not certificate.not_before_ms - CLOCK_SLACK_MS <= wall_ms <= certificate.not_after_ms + GRACE_MS:
+    if not certificate.is_valid(wall_ms):
         raise RemoteError("the certificate is expired, or not valid yet")
     return certificate
 

@@ -35,6 +35,8 @@ class Roster:
     members: dict[NodeId, Certificate] = field(default_factory=dict)
     raw: dict[NodeId, bytes] = field(default_factory=dict)
     learnt: list[bytes] = field(default_factory=list)
+    is_blind: bool = False
+    """By our clock our own certificate was not valid as we started, nor perhaps those of others; no peer was up since."""
     _known: set[bytes] = field(default_factory=set)
     """The same certificates as in `raw`: each comes again over every link."""
 
@@ -60,6 +62,7 @@ class Roster:
         """Take in what the store held; certificates that have ended since are left out."""
         for raw in raws:
             self._learn(raw, wall_ms)
+        self.is_blind = not self.identity.certificate.is_valid(wall_ms)
         self.learnt = [self.identity.certificate_raw] if self.identity.certificate_raw not in raws else []
 
     def _learn(self, raw: bytes, wall_ms: int) -> Certificate | None:
@@ -75,8 +78,8 @@ class Roster:
         return certificate.region if certificate else ""
 
     def everyone_speaks(self) -> bool:
-        """Whether every other member is linked and not silent."""
-        return all(self.peers.speaks(node) for node in self.members if node != self.identity.node)
+        """Whether every other member is linked and not silent; not where a wrong clock hides who they are."""
+        return not self.is_blind and all(self.peers.speaks(node) for node in self.members if node != self.identity.node)
 
     def on_hello(self, link: LinkId, raw: bytes, wall_ms: int) -> list[Outcome]:
         """A peer showed its certificate, which the links engine has verified."""
@@ -84,6 +87,7 @@ class Roster:
 
     def on_peer_up(self, link: LinkId) -> list[Outcome]:
         """Tell a peer who there is, and where the peers that we are linked to can be dialled."""
+        self.is_blind = False  # it tells whom it knows before it tells what it has
         places: list[tuple[NodeId, Address]] = []
         if self.tells_addresses:
             others = (peer for peer in self.peers if peer.link != link)

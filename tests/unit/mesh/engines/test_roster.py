@@ -13,7 +13,7 @@ from mesh.frames import Members
 from mesh.peers import Peer
 from mesh.types import Address, NodeId
 from tests.engine_samples import TO_BEN, TO_CY, identity, table, to_ben, to_cy
-from tests.samples import ANA, BEN, CY, SUITE, WALL_MS
+from tests.samples import ANA, BEN, CY, DAY_MS, SUITE, WALL_MS
 
 ME, BENS, CYS = identity("ana"), identity("ben"), identity("cy", "us")
 LATER_MS = WALL_MS + LIFE_MS + GRACE_MS + 1
@@ -127,6 +127,17 @@ def test_everyone_speaks_when_every_other_member_is_linked_and_not_silent() -> N
     cy.silent = True
 
     assert (alone, both, one.everyone_speaks()) == (True, True, False)
+
+
+def test_who_starts_with_a_clock_by_which_nobody_is_a_member_knows_not_whether_everyone_speaks() -> None:
+    one = roster(to_ben())
+
+    one.recover(raws(ME, CYS), WALL_MS - 400 * DAY_MS)
+    asked = [one.everyone_speaks()]
+    one.on_peer_up(TO_BEN)
+    asked.append(one.everyone_speaks())
+
+    assert (list(one.members), asked) == ([ANA], [False, True])
 
 
 def test_a_peer_is_told_of_all_members_and_addresses_and_the_others_of_its_own() -> None:
