@@ -27,6 +27,11 @@ def _near(names: list[str], pairs: list[tuple[str, str]]) -> dict[str, list[str]
     return near
 
 
+def counted_by(node: str, names: list[str], pairs: list[tuple[str, str]]) -> list[str]:
+    """Whose copies a node of these counts in a receipt: its own, and those of whom it is linked with. Of another node, all."""
+    return [node, *_near(names, pairs)[node]] if node in names else names
+
+
 def parts(names: list[str], pairs: list[tuple[str, str]]) -> list[list[str]]:
     """Some nodes by who can reach whom, in their order."""
     near = _near(names, pairs)

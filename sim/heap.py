@@ -26,7 +26,7 @@ from mesh.operations import SlowPolicy
 from sim import proof
 from sim.calm import Calm, difference
 from sim.checkers import SAME_US, Watch, places_in
-from sim.contract import bound_us, budget, convergence_us, parts
+from sim.contract import bound_us, budget, convergence_us, counted_by, parts
 from sim.diary import Diary, Matching, Name
 from sim.figures import BUSY, measure
 from sim.historian import Historian
@@ -57,7 +57,7 @@ LOOK_US = 250_000
 COLLECT_EVENTS = 500_000
 CALM_US = 5 * MILLION
 DYING_US = 150 * MILLION
-"""What is dead is forgotten within so long: the skew of clocks, twice the minute in which nodes look for it, and some more."""
+"""What is dead is forgotten within so long: the skew of clocks, the minute between two looks for it, and some more."""
 QUIET_US = 10 * MILLION
 FAULTS_OF_PEERS = (
     Code.FRAME_UNDECODABLE,
@@ -341,12 +341,13 @@ class Play:
 
     def _unserved(self) -> list[tuple[str, Callable[[], list[str]]]]:
         """Receipts and beginnings that clients of the core wait for, though it could give them; and what proves each."""
-        regions = {self.cast.nodes[name].region for name in self.core}
         waiting: list[tuple[str, Callable[[], list[str]]]] = []
         for app in self._members():
+            counted = counted_by(app.client.gateway, self.core, self.pairs)
+            regions = {self.cast.nodes[name].region for name in counted}
             for sequence, held in app.waiting():
                 name = app.name, app.client.incarnation, sequence
-                if held.copies <= len(self.core) and held.regions <= len(regions) and not self._has_lost(name):
+                if held.copies <= len(counted) and held.regions <= len(regions) and not self._has_lost(name):
                     line = f"{app.name} waits for the receipt of {sequence}"
                     waiting.append((line, partial(proof.of_receipt, app, sequence, self.watch)))
             late = [diary for diary in app.diaries.values() if not diary.began]
@@ -391,11 +392,6 @@ class Play:
                 what = f"{name}'s clock was dragged {ahead_s:.0f} s ahead by another's"
                 turned = [line for line in self.stage.story if "clock" in line.split()[1:]]
                 self.watch.broken("invariants", what, *turned[:4], f"{self.world.now_us / 1e6:.6f} s: {what}")
-
-    def _digests(self) -> list[int]:
-        """What the core's nodes hold, the dead and the living."""
-        nodes = [self.world.machines[name].node for name in self.core]
-        return [node.holdings.digest for node in nodes if node is not None]
 
     def _nobody_honest_is_hung_up_on(self) -> None:
         """Where no member has gone bad, no node finds fault with what another says; and two nodes end with one link."""
@@ -454,8 +450,8 @@ class Play:
 
     def _be_quiet(self, outcome: Outcome) -> None:
         world = self.world
-        by_us = world.now_us + DYING_US
-        while len(set(self._digests())) > 1 and world.now_us < by_us:  # what is dead is fetched until all forget it
+        core, by_us = [world.machines[name] for name in self.core], world.now_us + DYING_US
+        while len({each.node.holdings.digest for each in core if each.node}) > 1 and world.now_us < by_us:
             world.run_to(world.now_us + MILLION)
         world.run_to(world.now_us + CALM_US)
         before = dict(world.coverage)

@@ -40,8 +40,8 @@ T = TypeVar("T")
 AGAIN_EVERY = 20
 """One run in so many is played twice, and the traces compared."""
 CHUNK = 1
-"""Seeds that a worker plays before it answers: an interrupted sweep loses what is under way, and nothing that was played. Handing
-out costs a millisecond, and playing some hundred."""
+"""Seeds that a worker plays before it answers: an interrupted sweep loses what is under way, and nothing that was played.
+Handing out costs a millisecond, and playing some hundred."""
 PIECES_MAX = 1_024
 """So many chunks are handed out and not yet answered; the others are not even made."""
 MEASURED = ("converged_us", "median_us", "p99_us", "unavailable_us")

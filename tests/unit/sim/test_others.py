@@ -7,7 +7,7 @@ from mesh.effects import Outcome, Send
 from mesh.frames import Graft, NotFound, Want
 from mesh.node import Node
 from mesh.types import LinkId, Now
-from sim.contract import parts
+from sim.contract import counted_by, parts
 from sim.heap import Play
 from sim.scenario.reading import from_tables
 
@@ -109,3 +109,11 @@ def test_parts_are_told_in_the_order_of_the_nodes() -> None:
 
     assert parts(NAMES, pairs) == [["ana", "cy"], ["ben"], ["dan", "eve"]]
     assert parts([], pairs) == []
+
+
+def test_a_node_counts_its_own_copy_and_those_of_whom_it_is_linked_with() -> None:
+    line = [("ana", "ben"), ("ben", "ana"), ("ben", "cy"), ("cy", "ben")]
+
+    assert counted_by("ana", ["ana", "ben", "cy"], line) == ["ana", "ben"]
+    assert counted_by("ben", ["ana", "ben", "cy"], line) == ["ben", "ana", "cy"]
+    assert counted_by("dan", ["ana", "ben"], line) == ["ana", "ben"], "its client is attached elsewhere"
