@@ -112,7 +112,7 @@ def test_parts_are_told_in_the_order_of_the_nodes() -> None:
 
 
 def test_a_node_counts_its_own_copy_and_those_of_whom_it_is_linked_with() -> None:
-    line = [("ana", "ben"), ("ben", "ana"), ("ben", "cy"), ("cy", "ben")]
+    line = [("ana", "ben"), ("ben", "cy")]
 
     assert counted_by("ana", ["ana", "ben", "cy"], line) == ["ana", "ben"]
     assert counted_by("ben", ["ana", "ben", "cy"], line) == ["ben", "ana", "cy"]
