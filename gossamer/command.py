@@ -10,6 +10,7 @@ Exit status: 0 done, 1 failed, 2 called wrongly, 3 timed out, 130 stopped by Ctr
 
 import os
 from collections.abc import Mapping
+from copy import copy
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
@@ -145,13 +146,17 @@ def _stopped() -> SystemExit:
 def name_twins(command: click.Command, prefix: str) -> None:
     """Give each flag the variable that its long name says; click alone would take the name of the parameter behind it.
 
-    Flags that say `allow_from_autoenv=False` are left alone: they are settings, which read their own variables.
+    Several values of a flag are parted by commas there. Flags that say `allow_from_autoenv=False` are left alone: they are
+    settings, which read their own variables.
     """
     for option in command.params:
         if isinstance(option, click.Option) and option.allow_from_autoenv and option.envvar is None:
             name = max(option.opts, key=len).removeprefix("--").replace("-", "_").upper()
             option.envvar = f"{prefix}_{name}"
             option.allow_from_autoenv = False
+            if option.multiple:
+                option.type = copy(option.type)  # click shares one type of texts between all flags
+                option.type.envvar_list_splitter = ","  # type: ignore[misc]  # click has one for a class
     if isinstance(command, click.Group):
         for name, verb in command.commands.items():
             name_twins(verb, f"{prefix}_{name.upper().replace('-', '_')}")

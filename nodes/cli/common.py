@@ -8,7 +8,7 @@ import math
 import os
 import sys
 from collections.abc import Callable, Coroutine
-from typing import Any, BinaryIO, ClassVar, NoReturn, TextIO, TypeVar
+from typing import Any, BinaryIO, NoReturn, TextIO, TypeVar
 
 import click
 
@@ -30,15 +30,6 @@ def fail(code: str, text: str, *, status: int = FAILED) -> NoReturn:
     raise SystemExit(status)
 
 
-class Texts(click.types.StringParamType):
-    """A text, of which several may be given; in the environment they are parted by commas."""
-
-    envvar_list_splitter: ClassVar[str | None] = ","
-
-
-TEXTS = Texts()
-
-
 class Number(click.FloatRange):
     """A number in a range, which neither nan nor infinity is in."""
 
@@ -57,7 +48,6 @@ def gateway_flags(function: Decorated) -> Decorated:
         "-g",
         "gateways",
         multiple=True,
-        type=TEXTS,
         metavar="A",
         help="Gateway to attach to; several may be given. [localhost]",
     )(function)

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from mesh.errors import HostError
-from nodes.cli.common import MISUSED, TEXTS, Number, fail, line
+from nodes.cli.common import MISUSED, Number, fail, line
 
 DAY_MS = 86_400_000
 FOLDER = click.option(
@@ -47,10 +47,8 @@ def init(name: str, folder: Path, as_json: bool) -> None:
 
 @mesh.command(short_help="Make a ticket, with which a node joins.")
 @FOLDER
-@click.option("--region", "-r", "regions", multiple=True, type=TEXTS, help="A region that the ticket allows. [any]")
-@click.option(
-    "--seed", "seeds", multiple=True, type=TEXTS, metavar="A", help="A node's address (UDP) to begin with, host:port."
-)
+@click.option("--region", "-r", "regions", multiple=True, help="A region that the ticket allows. [any]")
+@click.option("--seed", "seeds", multiple=True, metavar="A", help="A node's address (UDP) to begin with, host:port.")
 @click.option("--days", type=Number(min=0.0001, max=3650), default=30.0, help="How long it holds. [30]")
 @click.option("--json", "as_json", is_flag=True, help="A JSON object on standard output.")
 def invite(folder: Path, regions: tuple[str, ...], seeds: tuple[str, ...], days: float, as_json: bool) -> None:

@@ -10,7 +10,7 @@ import click
 
 from mesh.codes import Code
 from mesh.errors import HostError
-from nodes.cli.common import FAILED, MISUSED, TEXTS, fail
+from nodes.cli.common import FAILED, MISUSED, fail
 
 MISUSES = (Code.CONFIG_UNREADABLE, Code.CONFIG_UNKNOWN_KEY, Code.CONFIG_INVALID)
 SETTING: dict[str, Any] = {"default": None, "allow_from_autoenv": False}
@@ -25,9 +25,7 @@ SETTING: dict[str, Any] = {"default": None, "allow_from_autoenv": False}
 @click.option("--advertise", **SETTING, metavar="A", help="The address that others are told.")
 @click.option("--gateway", metavar="A", help="Where clients attach (TCP), host:port.")
 @click.option("--open", "anyone", is_flag=True, default=None, help="Anyone who can reach the gateway may attach.")
-@click.option(
-    "--seed", "seeds", multiple=True, type=TEXTS, metavar="A", help="Another node to begin with; several may be given."
-)
+@click.option("--seed", "seeds", multiple=True, metavar="A", help="Another node to begin with; several may be given.")
 @click.option("--no-mdns", is_flag=True, default=None, help="Do not look for nodes on the LAN.")
 @click.option("--join", "ticket", default="", metavar="TICKET", help="Join a mesh by its ticket.")
 @click.option("--json", "as_json", is_flag=True, help="Say when the node is ready as a JSON object on standard output.")

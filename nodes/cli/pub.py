@@ -14,7 +14,7 @@ import click
 from mesh.codes import Code
 from mesh.log.record import TTL_MS_MAX
 from mesh.types import channel_fault
-from nodes.cli.common import MISUSED, TEXTS, Number, fail, gateway_flags, line, run, standard
+from nodes.cli.common import MISUSED, Number, fail, gateway_flags, line, run, standard
 
 if TYPE_CHECKING:
     from nodes.sdk.client import Client
@@ -56,9 +56,7 @@ def chunks_of(stream: BinaryIO, size: int) -> Iterator[bytes]:
     "--chunk", type=click.IntRange(1, LINE_BYTES_MAX - 4096), help="Publish standard input in pieces of N bytes."
 )
 @click.option("--durability", "-d", default="local", metavar="L", help="local, copies:N or regions:N. [local]")
-@click.option(
-    "--header", "-H", "headers", multiple=True, type=TEXTS, metavar="K=V", help="A header; several may be given."
-)
+@click.option("--header", "-H", "headers", multiple=True, metavar="K=V", help="A header; several may be given.")
 @click.option("--rate", type=Number(min=0.001), help="Publish at most N messages a second.")
 @click.option("--ttl", type=click.IntRange(1, TTL_MS_MAX // 1000), help="How long the message lives, in seconds.")
 @click.option("--timeout", "-W", type=Number(min=0), help="Wait at most so many seconds for the durability.")

@@ -51,7 +51,7 @@ def without_flag(function: Decorated) -> Decorated:
         "--without",
         multiple=True,
         metavar="SAFEGUARD",
-        help="Turn a safeguard off, to see that it is missed; `gossamer sim safeguards --list` names them.",
+        help="Turn a safeguard off (several: a,b), to see that it is missed; `gossamer sim safeguards --list` names them.",
     )(function)
 
 
@@ -100,9 +100,10 @@ def inputs_of(path: Path, scenario: Scenario) -> list[Path]:
 
 
 def known_safeguards(names: Sequence[str]) -> tuple[str, ...]:
-    """The safeguards that were named. Raises `UsageError` for one that there is not."""
+    """The safeguards that were named, parted by commas or not. Raises `UsageError` for one that there is not."""
     from sim.safeguards import SAFEGUARDS
 
+    names = [each for name in names for each in name.split(",")]
     for name in names:
         if name not in SAFEGUARDS:
             raise click.BadParameter(f"{name!r} is none of {', '.join(SAFEGUARDS)}", param_hint="--without")

@@ -7,6 +7,7 @@ import json
 import sys
 from dataclasses import asdict
 
+from mesh.errors import ConfigError
 from sim.maelstrom.process import main
 from sim.maelstrom.runner import Bench, Trial
 
@@ -16,11 +17,16 @@ def _say(text: str) -> None:
 
 
 def test(arguments: list[str]) -> int:
-    """Run a trial, print its figures; 1 if something was lost, doubled or invented."""
+    """Run a trial, print its figures; 1 if something was lost, doubled or invented. What makes no sense ends with 2."""
     parser = argparse.ArgumentParser(prog="python -m sim.maelstrom --test")
     for name, value in asdict(Trial()).items():
         parser.add_argument(f"--{name.replace('_', '-')}", type=int, default=value)
-    found = Bench(Trial(**vars(parser.parse_args(arguments))), tell=_say).run()
+    asked = vars(parser.parse_args(arguments))
+    try:
+        trial = Trial(**asked)
+    except ConfigError as error:
+        parser.error(str(error))
+    found = Bench(trial, tell=_say).run()
     _say(found.table())
     sys.stdout.write(json.dumps(asdict(found), indent=2) + "\n")
     return 0 if found.kept else 1

@@ -51,7 +51,8 @@ class Trial:
     def __post_init__(self) -> None:
         """Refuse what makes no sense."""
         require(self.nodes >= 1 and self.rate >= 1 and self.seconds >= 1, "nodes, rate and seconds: at least 1")
-        require(self.latency_ms >= 0 and self.settle_s >= 0 and self.partitions >= 0, "no negative times or counts")
+        counts = self.latency_ms, self.settle_s, self.partitions, self.cut_s, self.seed
+        require(min(counts) >= 0, "no negative times or counts")
         require(self.partitions * self.cut_s < self.seconds or not self.partitions, "the cuts fit into the run")
 
 

@@ -29,6 +29,9 @@ LIST_HEADS = ("from", "source", "sending_region", "a")
 """What the first cell of a list of pairs may be; any other begins a matrix."""
 _BLOCK = re.compile(r"\b(node|edge)\s*\[([^\[\]]*)")
 _FIELD = re.compile(r'\b(id|label|source|target)\s+("[^"]*"|\S+)')
+_NESTING = re.compile(r'"[^"]*"|#[^\n]*|[][\n]')
+DEPTH_MAX = 100
+"""So deep may a GML file be nested; a graph is nested two deep, and what else is said of it little more."""
 TIME = 'milliseconds, or a time such as "90ms"'
 NO_GML = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 """What the parser raises beside its own errors."""
@@ -196,6 +199,7 @@ class Gml:
         import networkx as nx
 
         self.path = path
+        _check_depth(text, path)
         self._lines: dict[tuple[int, frozenset[str]], int] = {}
         """Where a node or an edge stands, by how many labels it has, and which ..."""
         self._blocks: dict[str, list[int]] = {"node": [], "edge": []}
@@ -260,6 +264,16 @@ class Gml:
             if "rtt" not in about:
                 raise ScenarioError(self.path, line, f"the edge between {one} and {other} has no rtt", TIME)
             yield str(one), str(other), time_of(about["rtt"], self.path, line), {**about, "line": line}
+
+
+def _check_depth(text: str, path: str) -> None:
+    """The parser calls itself for each bracket, and says of one too many neither what is wrong nor where."""
+    depth, line = 0, 1
+    for found in _NESTING.finditer(text):
+        line += found[0].count("\n")
+        depth += {"[": 1, "]": -1}.get(found[0], 0)
+        if depth > DEPTH_MAX:
+            raise ScenarioError(path, line, "it is nested too deep", f"at most {DEPTH_MAX} brackets in one another")
 
 
 def matrix_from_gml(text: str, path: str) -> RegionMatrix:

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 from types import ModuleType
 
 import click
@@ -147,6 +148,22 @@ def test_a_twin_is_named_as_the_flag_is_and_not_as_the_parameter(group: LazyGrou
     result = CliRunner().invoke(group, ["wave", "twice"], env=variables)
 
     assert result.output == "True 2 None\n"
+
+
+def test_several_values_of_a_flag_are_parted_by_commas_in_its_twin(group: LazyGroup) -> None:
+    @click.command()
+    @click.option("--text", "texts", multiple=True)
+    @click.option("--path", "paths", multiple=True, type=click.Path(path_type=Path))
+    @click.option("--one")
+    def wave(texts: tuple[str, ...], paths: tuple[Path, ...], one: str) -> None:
+        click.echo(f"{texts} {[str(path) for path in paths]} {one}")
+
+    sys.modules["gossamer_waving"].wave = wave  # type: ignore[attr-defined]
+    variables = {"GOSSAMER_WAVE_TEXT": "a b,c", "GOSSAMER_WAVE_PATH": "d:e,f", "GOSSAMER_WAVE_ONE": "g,h"}
+
+    assert CliRunner().invoke(group, ["wave"], env=variables).output == "('a b', 'c') ['d:e', 'f'] g,h\n"
+    assert CliRunner().invoke(group, ["wave", "--text", "i,j"]).output == "('i,j',) [] None\n"
+    assert click.STRING.envvar_list_splitter is None, "what click shares is left as it is"
 
 
 def test_ctrl_c_while_the_flags_before_a_verb_are_read_is_130() -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from gossamer.command import command
 from sim.cli import sim
 from sim.replay import load
 from sim.scenario.reading import SHIPPED, read
@@ -109,3 +110,14 @@ def test_the_help_names_all_profiles_that_ship() -> None:
     named = " ".join(told.split()).partition("instead of a scenario: ")[2].partition(".")[0]
 
     assert set(named.split(", ")) == profiles
+
+
+@pytest.mark.parametrize("by", ["flags", "flag", "environment"])
+def test_several_safeguards_are_turned_off(by: str, folder: Path) -> None:
+    flags = {"flags": ["--without", "repair", "--without", "cursor"], "flag": ["--without", "repair,cursor"]}
+    twin = {"GOSSAMER_SIM_RUN_WITHOUT": "repair,cursor"} if by == "environment" else {}
+    tape = folder / "off.tape"
+
+    told = CliRunner().invoke(command, ["sim", "run", "s.toml", "--save", str(tape), *flags.get(by, [])], env=twin)
+
+    assert (told.exit_code, load(tape).without) == (0, ("repair", "cursor"))
