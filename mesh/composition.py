@@ -10,21 +10,23 @@ from typing import Protocol
 
 from mesh.certificates import Identity
 from mesh.clocks.hybrid import ClockGuard, HybridClock
+from mesh.codes import Code
 from mesh.config import NodeConfig
 from mesh.crypto import Suite
-from mesh.effects import Started
+from mesh.effects import Outcome, Started, Tell
 from mesh.engines.delivery import Delivery, Histories
 from mesh.engines.dissemination import Dissemination
 from mesh.engines.forks import Forks
 from mesh.engines.intake import Intake
 from mesh.engines.journal import Journal
 from mesh.engines.links import AddressBook, Links
-from mesh.engines.receipts import Receipts
+from mesh.engines.receipts import Receipts, Waiting
 from mesh.engines.repair import Repair
 from mesh.engines.roster import Roster
 from mesh.engines.serving import Serving
 from mesh.engines.sessions import Sessions
 from mesh.log.holdings import Holdings
+from mesh.operations import Refused
 from mesh.peers import Peers
 from mesh.rng import Rng
 from mesh.status import holdings_status, links_status, sessions_status
@@ -165,6 +167,17 @@ class Composition:
         assert heard | self.intake.publishers.keys() <= self.sessions.sessions.keys(), (
             "somebody is gone, and still known"
         )
+
+    def _send_again(self, gone: list[Waiting], text: str) -> list[Outcome]:
+        """Publishes came to an unknown end. Those of which nothing was told have to come again before what follows them."""
+        for waiting in gone:
+            if waiting.told == (0, 0):
+                self.intake.hold_back(waiting.session, waiting.first, waiting.last)
+        retry_ms = self.config.intake.disk_retry_ms
+        return [
+            Tell((each.session,), Refused(Code.OUTCOME_UNKNOWN, text, 0, each.first, each.last, retry_ms))
+            for each in gone
+        ]
 
     def _status(self, now: Now) -> dict[str, object]:
         """What the node says of itself."""

@@ -371,11 +371,8 @@ class Node(Composition):
         if self.intake.lost_rescued:
             outcomes += self.forks.on_append_failed(now)
         for batch, link in entries:
-            for gone in self.receipts.on_take_back(batch.log, batch.first, batch.last):
-                self.intake.hold_back(gone.session, gone.first)
-                text = "it was sealed, but could not be written here"
-                refused = o.Refused(Code.OUTCOME_UNKNOWN, text, 0, gone.first, gone.last, retry_ms)
-                outcomes.append(e.Tell((gone.session,), refused))
+            gone = self.receipts.on_take_back(batch.log, batch.first, batch.last)
+            outcomes += self._send_again(gone, "it was sealed, but could not be written here")
             self.repair.on_lost(batch.log, batch.first, batch.last)
             if link is not None:
                 outcomes += self.links.on_batch_done(link, batch.size)
@@ -406,6 +403,9 @@ class Node(Composition):
             self.holdings.lose(log, first, last)
             self.delivery.on_lost(log, first, last)
             self.repair.on_lost(log, first, last)
+            outcomes += self._send_again(
+                self.receipts.on_lost(log, first, last), "it may have stood in a row that was damaged"
+            )
             about = {"node": log.node.hex()[:16], "epoch": log.epoch, "first": first, "last": last}
             outcomes.append(e.Report(Code.ROWS_CORRUPT, about))
         outcomes += [outcome for log in sorted({log for log, _, _ in ranges}) for outcome in self._ask_names(log)]

@@ -27,13 +27,13 @@ class Publisher:
     refused: IntervalSet = field(default_factory=IntervalSet)
     """All of them."""
 
-    def on_refused(self, sequence: int) -> None:
-        """A publish was refused for now."""
+    def on_refused(self, first: int, last: int) -> None:
+        """Publishes were refused for now."""
         refused = self.refused
-        refused.add(sequence, sequence)
+        refused.add(first, last)
         if len(refused) > REFUSED_RUNS_MAX:
-            (first, _), (_, last) = list(refused)[-2:]
-            refused.add(first, last)
+            (low, _), (_, high) = list(refused)[-2:]
+            refused.add(low, high)
         self.held_back = next(iter(refused))[0]
 
     def on_here(self, sequence: int) -> None:

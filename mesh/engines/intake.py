@@ -214,7 +214,7 @@ class Intake:
                 continue
             refusal = self._refusal(publisher, draft, now)
             if refusal is not None:
-                publisher.on_refused(draft.sequence)
+                publisher.on_refused(draft.sequence, draft.sequence)
                 code, text, retry_ms = refusal
                 refusals.append(_refused(publisher, draft.sequence, code, text, retry_ms))
                 continue
@@ -377,11 +377,11 @@ class Intake:
         self.rescued, self.rescued_bytes, self.resealed = [], 0, []
         return self._refuse_all(Code.DISK_RESERVED, "the last append failed")
 
-    def hold_back(self, session: SessionId, sequence: int) -> None:
-        """A publish came to an unknown end: what the session publishes after it waits until that comes again."""
+    def hold_back(self, session: SessionId, first: int, last: int) -> None:
+        """Publishes came to an unknown end: what the session publishes after them waits until all have come again."""
         publisher = self.publishers.get(session)
         if publisher is not None:
-            publisher.on_refused(sequence)
+            publisher.on_refused(first, last)
 
     def _refuse_all(self, code: Code, text: str) -> list[Outcome]:
         """Refuse what has gathered and was not sealed: nothing of it happened."""
@@ -390,7 +390,7 @@ class Intake:
             sequence = item.draft.sequence
             name = (item.publisher.client, item.publisher.incarnation, sequence)
             for publisher in (item.publisher, *(again[0] for again in self.waiting[name])):
-                publisher.on_refused(sequence)
+                publisher.on_refused(sequence, sequence)
                 refusals.append(_refused(publisher, sequence, code, text, self.config.disk_retry_ms))
         self.gathered, self.waiting, self.gathered_bytes = [], {}, 0
         return _tell_refusals(refusals)

@@ -177,6 +177,18 @@ class Receipts:
         """A batch was taken back: forget the publishes in it, and return those whose outcome is unknown now."""
         return self._leave(log, lambda w: w.from_position <= last and first <= w.to_position and w.told == (0, 0))
 
+    def on_lost(self, log: LogId, first: int, last: int) -> list[Waiting]:
+        """Rows were lost: return the retries that are known to stand somewhere about there, and forget them.
+
+        Their place is one of a run's, so it is not known whether they were lost; others may lack a part of the run for ever.
+        """
+
+        def is_about_there(w: Waiting) -> bool:
+            is_exact = w.to_position - w.from_position == w.last - w.first
+            return not is_exact and w.from_position <= last and first <= w.to_position
+
+        return self._leave(log, is_about_there)
+
     def tell_publishers(self) -> list[Outcome]:
         """Tell publishers what has risen, those that follow one another in one receipt."""
         outcomes: list[Outcome] = []

@@ -309,9 +309,13 @@ class Delivery(Tail):
 
 
 def _before(stored: VersionVector, positions: dict[LogId, int]) -> VersionVector:
-    """A cursor that holds what was stored and lies before a time, which begins at these positions; no hole does."""
+    """A cursor that holds what lies before a time, which begins at these positions, up to the last that was stored of it.
+
+    Stamps rise within a log, so a hole below that lies before the time, too. One behind it may not.
+    """
     cursor = VersionVector()
     for log, held in stored.items():
-        for first, last in held.within(1, positions[log] - 1) if log in positions else held:
-            cursor.add(log, first, last)
+        runs = held.within(1, positions[log] - 1) if log in positions else list(held)
+        if runs:
+            cursor.add(log, 1, runs[-1][1])
     return cursor

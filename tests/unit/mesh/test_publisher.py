@@ -14,7 +14,7 @@ def test_the_least_that_was_refused_is_held_back_until_each_has_come_again() -> 
     assert (one.held_back, list(one.refused)) == (0, [])
 
     for sequence in (5, 3, 4, 8):
-        one.on_refused(sequence)
+        one.on_refused(sequence, sequence)
     assert (one.held_back, list(one.refused)) == (3, [(3, 5), (8, 8)])
     for sequence, least in ((7, 3), (4, 3), (3, 5), (5, 8), (8, 0)):
         one.on_here(sequence)
@@ -25,7 +25,7 @@ def test_the_least_that_was_refused_is_held_back_until_each_has_come_again() -> 
 def test_who_skips_sequences_takes_no_memory_without_end() -> None:
     one = publisher()
     for number in range(REFUSED_RUNS_MAX + 2):
-        one.on_refused(1 + 2 * number)
+        one.on_refused(1 + 2 * number, 1 + 2 * number)
 
     assert len(one.refused) == REFUSED_RUNS_MAX
     last = 1 + 2 * (REFUSED_RUNS_MAX + 1)

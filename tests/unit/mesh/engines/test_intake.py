@@ -441,10 +441,10 @@ def test_after_a_failed_append_what_gathered_is_refused_and_a_new_epoch_begins_a
 
 def test_what_came_to_an_unknown_end_holds_back_what_follows() -> None:
     one = intake()
-    one.hold_back(SEAT, 5)
-    one.hold_back(SEAT, 6)
-    one.hold_back(SEAT, 4)
-    one.hold_back(SessionId(9), 1)
+    one.hold_back(SEAT, 5, 5)
+    one.hold_back(SEAT, 6, 7)
+    one.hold_back(SEAT, 4, 4)
+    one.hold_back(SessionId(9), 1, 1)
 
     text = "4 was refused before it: send that again first"
     assert publish(one, 5) == [refused(Code.ORDER_WAITS, text, 5, 5, OVERLOADED_MS)]

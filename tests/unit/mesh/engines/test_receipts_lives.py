@@ -65,3 +65,19 @@ def test_what_a_node_told_on_an_earlier_link_of_the_same_life_counts() -> None:
     one.on_placed(Placed(SEAT, 1, 1, ana.log, 1, 1, 2, 1))
 
     assert one.tell_publishers() == [told(ana, 2)]
+
+
+def test_a_retry_whose_place_is_known_as_a_range_waits_no_more_where_a_row_of_that_is_lost() -> None:
+    """Which of the rows it is nobody can say, and another's, which all have lost, would leave a hole there for ever."""
+    ana = Writer()
+    one = receipts(ana, to_ben(life=1))
+    exact = Placed(SEAT, 1, 1, ana.log, 1, 1, 3, 1)
+    ranged = Placed(SessionId(2), 7, 7, ana.log, 2, 9, 3, 1)
+    for placed in (exact, ranged):
+        one.on_placed(placed)
+
+    nothing, gone = one.on_lost(ana.log, 10, 12), one.on_lost(ana.log, 1, 2)
+
+    assert (nothing, [(each.session, each.first, each.told) for each in gone]) == ([], [(2, 7, (0, 0))])
+    assert [waiting.session for waiting in one.waiting[ana.log]] == [SEAT]
+    one.check_all()

@@ -101,6 +101,20 @@ def test_neither_a_hole_nor_what_lands_while_the_disk_looks_lies_before_a_time()
     assert [tell.operation.records for tell in told if isinstance(tell, Tell)] == [of(*batches[1:])]
 
 
+def test_a_hole_below_what_lies_before_a_time_lies_before_it_too() -> None:
+    """Stamps rise within a log: what fills it is not shown."""
+    desk, batches = Desk(), written(4)
+    desk.store(batches[0], batches[2], batches[3])
+    desk.settle()
+
+    desk.subscribe(since_ms=5)
+    outcomes = desk.delivery.on_loaded(Loaded(2, positions=((LOG, 4),)), at())
+    assert outcomes[0] == Tell((SEAT,), Subscribed(1, VersionVector([(LOG, [(1, 3)])])))
+    desk.store(batches[1])
+
+    assert [tell.operation.records for tell in desk.settle() if isinstance(tell, Tell)] == [of(batches[3])]
+
+
 def test_a_time_before_all_of_a_log_begins_at_its_first() -> None:
     desk, batches = past(1)
     desk.subscribe(since_ms=5)
