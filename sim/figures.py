@@ -33,6 +33,7 @@ def measure_books(figures: Figures, ledger: Ledger, diaries: Iterable[Diary]) ->
     """Fill in what ledgers and diaries tell, whatever engine wrote them."""
     figures.messages = len(ledger)
     figures.acknowledged = sum(entry.is_acknowledged for entry in ledger.values())
+    figures.deliveries = figures.late = figures.gaps = 0
     delays: list[int] = []
     for diary in diaries:
         figures.deliveries += len(diary.shown)
@@ -52,9 +53,9 @@ def measure_books(figures: Figures, ledger: Ledger, diaries: Iterable[Diary]) ->
     figures.unavailable_us = waits[-1] if waits else -1
 
 
-def measure(play: Play, outcome: Outcome) -> None:
-    """Fill in the figures, and hold the guarantees against them."""
-    figures, world = outcome.figures, play.world
+def measure(play: Play, figures: Figures) -> None:
+    """Fill in what a run has come to until now."""
+    world = play.world
     measure_books(figures, play.watch.ledger, [d for app in play.apps.values() for d in app.books])
     sent = {kind.removeprefix("frame/"): n for kind, n in world.coverage.items() if kind.startswith("frame/")}
     if figures.messages:
@@ -78,7 +79,6 @@ def measure(play: Play, outcome: Outcome) -> None:
     figures.wide_bytes = sum(
         size for (source, target), size in world.links.sent.items() if region[source] != region[target]
     )
-    judge(play.scenario.guarantees, outcome, play)
 
 
 def judge(guarantees: Guarantees, outcome: Outcome, play: Play) -> None:

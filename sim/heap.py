@@ -28,7 +28,7 @@ from sim.calm import Calm, difference
 from sim.checkers import SAME_US, Watch, places_in
 from sim.contract import bound_us, budget, convergence_us, counted_by, parts
 from sim.diary import Diary, Matching, Name
-from sim.figures import BUSY, measure
+from sim.figures import BUSY, judge, measure
 from sim.historian import Historian
 from sim.isolation import Books, hold, hurt_by, without_faults
 from sim.links import IDLE_US
@@ -156,13 +156,15 @@ class Play:
         outcome = Outcome(scenario, self.seed, steps=self.steps or [])
         with tripwires(), uncollected():
             try:
-                if not self._run_to(scenario.settle + scenario.duration):
+                if self._run_to(scenario.settle + scenario.duration):
+                    measure(self, outcome.figures)
+                else:
                     self._live(outcome)
                 world.check_all()
             except (AssertionError, MeshError, LookupError, ValueError, TypeError, AttributeError) as error:
                 if isinstance(error, TripwireError):
                     raise
-                self._crashed(error)
+                self._crashed(error, outcome)
         if self.scenario.guarantees.isolated and self.watch.evaluated.get("converges"):  # it came to its end
             self._hold_isolated()
         self.watch.look_at_the_dead()
@@ -190,8 +192,8 @@ class Play:
         )
         hold(self.watch, self.cast, steps, books, still)
 
-    def _crashed(self, error: Exception) -> None:
-        """Our own code gave up: an invariant does not hold, and the run ends here."""
+    def _crashed(self, error: Exception, outcome: Outcome) -> None:
+        """Our own code gave up: an invariant does not hold, and the run ends here, with the figures that it has come to."""
         frames = [
             f"{Path(frame.filename).name}:{frame.lineno} in {frame.name}"
             for frame in extract_tb(error.__traceback__)[-4:]
@@ -199,6 +201,7 @@ class Play:
         what = f"{type(error).__name__}: {error}" if str(error) else f"{type(error).__name__} in {frames[-1]}"
         line = f"{self.world.now_us / 1e6:.6f} s: {what[:200]}"
         self.watch.broken("invariants", what[:300], line, *frames, kind=type(error).__name__)
+        measure(self, outcome.figures)
 
     def _run_to(self, until_us: int) -> bool:
         """Let time pass; True if what we were to stop at has happened."""
@@ -232,7 +235,8 @@ class Play:
         if figures.converged_us >= 0:
             self.historian.judge(self.core, self._is_owed, equal_us)
         self._be_quiet(outcome)
-        measure(self, outcome)
+        measure(self, figures)
+        judge(self.scenario.guarantees, outcome, self)
 
     def _heal(self) -> None:
         """All faults end for the core; the rest is left dead or cut off."""

@@ -9,6 +9,25 @@ from sim.checkers import Breach
 from sim.scenario.model import Scenario
 from sim.scenario.plan import Step
 
+COUNTED = frozenset(
+    {
+        "frames_per_message",
+        "copies_per_message",
+        "repeats",
+        "idle_frames",
+        "dials",
+        "logs",
+        "repair_sessions",
+        "connects",
+        "asks_per_message",
+        "rows",
+        "names",
+        "wide_bytes",
+        "excused",
+    }
+)
+"""Figures that only the heap engine has: nodes are not looked into where they are processes."""
+
 
 @dataclass
 class Figures:
@@ -94,7 +113,10 @@ class Outcome:
         return list(dict.fromkeys(breach.promise for breach in self.breaches))
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values; without scenario and steps, which are files of their own."""
+        """Plain values; without scenario and steps, which are files of their own. None: this engine does not measure it."""
+        is_counted, figures = self.engine == "heap", asdict(self.figures)
+        if not is_counted:
+            figures |= dict.fromkeys(COUNTED)
         return {
             "title": self.scenario.title,
             "seed": self.seed,
@@ -102,14 +124,14 @@ class Outcome:
             "kept": self.is_kept,
             "broken": self.broken,
             "breaches": [asdict(breach) for breach in self.breaches[:20]],
-            "figures": asdict(self.figures),
+            "figures": figures,
             "coverage": dict(sorted(self.coverage.items())),
             "evaluated": dict(sorted(self.evaluated.items())),
             "pending": self.pending[:100],
             "story": self.story[:1_000],
-            "trace": self.trace,
-            "events": self.events,
-            "ticks": self.ticks,
+            "trace": self.trace if is_counted else None,
+            "events": self.events if is_counted else None,
+            "ticks": self.ticks if is_counted else None,
             "simulated_us": self.simulated_us,
             "budget": self.budget,
         }

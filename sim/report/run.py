@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from sim.checkers import PROMISES
+from sim.outcome import COUNTED
 from sim.outputs import put
 from sim.report.charts import Axis, bar_chart, cumulative, decades, line_chart, matrix
 from sim.report.html import Html, join, table, tag
@@ -24,23 +25,6 @@ if TYPE_CHECKING:
     from sim.heap import Play
     from sim.outcome import Figures, Outcome
 
-COUNTED = frozenset(
-    {
-        "frames_per_message",
-        "copies_per_message",
-        "repeats",
-        "idle_frames",
-        "dials",
-        "logs",
-        "repair_sessions",
-        "connects",
-        "asks_per_message",
-        "rows",
-        "names",
-        "wide_bytes",
-    }
-)
-"""Figures that only the heap engine has."""
 INVARIANTS = ("quiet", "bounds", "invariants")
 """What is held against a run beside the promises to users: idle traffic, the scenario's own bounds, `check` of the node."""
 PICTURED_MAX = 60

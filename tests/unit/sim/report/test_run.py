@@ -8,6 +8,7 @@ from sim.checkers import Breach
 from sim.diary import say_name
 from sim.errors import SimError
 from sim.heap import Play
+from sim.outcome import COUNTED
 from sim.recorder import Crossing
 from sim.report import write_report
 from sim.report.run import render
@@ -173,6 +174,32 @@ def test_run_that_an_invariant_ended_has_a_page_that_says_which() -> None:
     assert "The core never had the same." in page.rows("convergence")
 
 
+def test_a_run_that_ends_by_a_crash_or_where_it_was_to_stop_tells_what_came_until_then() -> None:
+    whole = Play(scenario(), 0).run().figures
+    crashed, stopped = Play(scenario(), 0), Play(scenario(), 0, stop_at="once")
+    at_us = crashed.scenario.settle + 1_500_000
+    crashed.world.at(at_us, lambda: assert_never_true(crashed))
+    stopped.world.at(at_us, lambda: stopped.watch.broken("once", "it was seen twice"))
+
+    for play in (crashed, stopped):
+        figures = play.run().figures
+        assert 0 < figures.messages == figures.acknowledged <= whole.messages
+        assert 0 < figures.deliveries <= whole.deliveries
+        assert (figures.median_us > 0, figures.frames_per_message > 0, figures.dials > 0, figures.rows > 0) == (
+            True,
+        ) * 4
+        assert figures.converged_us == -1
+
+
+def test_a_crash_once_all_was_measured_counts_nothing_twice() -> None:
+    whole, crashed = Play(scenario(), 0), Play(scenario(), 0)
+    crashed.world.check_all = lambda: assert_never_true(crashed)  # type: ignore[method-assign]
+
+    figures, after = whole.run().figures, crashed.run()
+
+    assert (after.broken, after.figures) == (["invariants"], figures)
+
+
 def assert_never_true(play: Play) -> None:
     assert play.seed == 7, "the seed is seven"
 
@@ -194,6 +221,20 @@ def test_run_on_real_processes_has_a_page_without_pictures() -> None:
     assert "copies per message" not in page.rows("figures")
     assert "1.000 partition ana | ben for 1s" in page.rows("run")
     assert "| invariants | ○ not looked at | 0 |" in page.rows("contract")
+
+
+def test_what_an_engine_does_not_measure_it_does_not_tell() -> None:
+    _, outcome = played(scenario())
+    counted = outcome.to_json()
+    outcome.engine = "real"
+
+    told = outcome.to_json()
+
+    silent = {name for name, value in told["figures"].items() if value is None}
+    assert silent == COUNTED
+    assert {name: told[name] for name in ("trace", "events", "ticks")} == dict.fromkeys(("trace", "events", "ticks"))
+    assert told["figures"] | dict.fromkeys(COUNTED) == counted["figures"] | dict.fromkeys(COUNTED)
+    assert None not in (*counted.values(), *counted["figures"].values())
 
 
 def test_page_of_a_very_long_run_stays_small() -> None:
