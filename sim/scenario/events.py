@@ -65,8 +65,8 @@ class Flap(Part):
 class BurstLoss(Part):
     """Losses in bursts: how long the good and the bad state last on average, and what is lost in the bad one."""
 
-    good: Time = Field(default=10_000_000, gt=0)
-    bad: Time = Field(default=500_000, gt=0)
+    good: Lasting = 10_000_000
+    bad: Lasting = 500_000
     loss: Share = 1_000_000
 
 
@@ -111,7 +111,7 @@ class CrashLoop(Part):
     """A node that dies again and again, soon after each start."""
 
     node: str
-    every: Time = Field(default=200_000, gt=0)
+    every: Lasting = 200_000
     times: int = Field(default=10, ge=1, le=1_000, strict=True)
 
 

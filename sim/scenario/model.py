@@ -6,12 +6,12 @@ Read `Scenario` first: it is the file. All times are microseconds, sizes bytes, 
 from __future__ import annotations
 
 from functools import cache
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from mesh.certificates import NAME_TEXT_MAX
-from sim.scenario.events import Event, HostileDeed, Measured, Shape, check_measured
+from sim.scenario.events import VERBS, Event, HostileDeed, Measured, Shape, check_measured
 from sim.scenario.quantities import (
     NUMBER_MAX,
     PLACE,
@@ -20,6 +20,7 @@ from sim.scenario.quantities import (
     Channels,
     Count,
     Flag,
+    Lasting,
     MessageSize,
     Names,
     NamesOrNone,
@@ -31,6 +32,7 @@ from sim.scenario.quantities import (
     Share,
     Since,
     Time,
+    at_most,
 )
 from sim.units import TIMES_US, say_ppm, say_us
 
@@ -188,13 +190,13 @@ class Workload(Part):
 class RandomFaults(Part):
     """Faults that are drawn: at every step one of `faults`, or none."""
 
-    every: Time = Field(default=500_000, gt=0)
+    every: Lasting = 500_000
     faults: tuple[str, ...] = Field(
         default=("partition", "crash", "pause", "full-disk", "slow-disk", "bit-rot", "clock"), min_length=1
     )
     quiet: int = Field(default=10, ge=0, le=NUMBER_MAX, strict=True)
     """How many chances of doing nothing stand beside one of each fault."""
-    longest: Time = Field(default=10_000_000, gt=0)
+    longest: Lasting = 10_000_000
     from_: Time = 1_000_000
     subset: Flag = False
     """Each seed takes about half of the faults, so that none hides another."""
@@ -207,9 +209,9 @@ class RandomFaults(Part):
 class Guarantees(Part):
     """Bounds beyond the contract, which is always checked. What is not set is not bounded."""
 
-    converge: Time | None = Field(default=None, gt=0)
+    converge: Lasting | None = None
     """After the last fault, where that is less than the contract allows for this topology."""
-    converge_late: Time | None = Field(default=None, gt=0)
+    converge_late: Lasting | None = None
     """The same in place of the contract's bound, where that says nothing of what the scenario does: the story says why."""
     median: Time | None = None
     """From publish to deliver, over all messages and subscriptions."""
@@ -276,9 +278,9 @@ class Scenario(Part):
     """Its row in the catalogue."""
     lessons: tuple[Count, ...] = ()
     """The lessons of the catalogue that it would catch."""
-    duration: Time = Field(default=30_000_000, gt=0, le=DURATION_MAX_US)
+    duration: Annotated[Lasting, at_most(DURATION_MAX_US)] = 30_000_000
     """How long there is a workload and faults; then the core is healed."""
-    settle: Time = Field(default=2_000_000, le=TIMES_US["d"])
+    settle: Annotated[Time, at_most(TIMES_US["d"])] = 2_000_000
     """Before anything happens; times in a file begin after it."""
     core: Literal["all", "random"] | Names = "all"
     """Who is healed for good at the end; the others stay as they are, or are cut off for ever."""
@@ -329,6 +331,7 @@ def json_schema() -> dict[str, Any]:
     """
     made = tables()
     needed = made.pop("required")
+    made["$defs"]["Event"]["oneOf"] = [{"required": [verb]} for verb in VERBS]
     nodes = {"required": made["$defs"]["Topology"].pop("required")}
     whole = {"required": needed, "properties": {"topology": nodes}}
     part = {"not": {"anyOf": [{"required": [key]} for key in ("title", "promise")]}}

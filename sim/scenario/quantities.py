@@ -44,7 +44,32 @@ Time = Annotated[
     WithJsonSchema({"type": "string", "pattern": rf"^{NUMBER}\s*(us|ms|s|m|h|d)$", "examples": ["250ms", "10s"]}),
 ]
 """Microseconds, not negative."""
-Lasting = Annotated[Time, Field(gt=0)]
+
+
+def _lasting(us: int) -> int:
+    if not us:
+        raise ValueError("'0s' is not longer than 0s")
+    return us
+
+
+def at_most(most_us: int) -> AfterValidator:
+    """A bound on a time, told as one."""
+
+    def checked(us: int) -> int:
+        if us > most_us:
+            raise ValueError(f"{say_us(us)!r} is not at most {say_us(most_us)}")
+        return us
+
+    return AfterValidator(checked)
+
+
+Lasting = Annotated[
+    Time,
+    AfterValidator(_lasting),
+    WithJsonSchema(
+        {"type": "string", "pattern": rf"^(?=.*[1-9]){NUMBER}\s*(us|ms|s|m|h|d)$", "examples": ["250ms", "10s"]}
+    ),
+]
 """How long something lasts."""
 
 
@@ -92,7 +117,7 @@ Share = Annotated[
     BeforeValidator(_unless(int, share_ppm)),
     Field(ge=0, le=MILLION),
     PlainSerializer(say_ppm),
-    WithJsonSchema({"type": "string", "pattern": rf"^{NUMBER}\s*%$", "examples": ["30%", "0.5%"]}),
+    WithJsonSchema({"type": "string", "pattern": r"^0*(100(\.0+)?|\d{1,2}(\.\d+)?)\s*%$", "examples": ["30%", "0.5%"]}),
 ]
 """Parts per million."""
 

@@ -94,7 +94,7 @@ BAD = [
     ("[[workload]]", '[random]\nfaults = ["meteor"]\n\n[[workload]]', 20, "no fault is called 'meteor'"),
     (TITLE, f'{TITLE}\nduration = "0s"', 2, "duration"),
     (TITLE, f'{TITLE}\nduration = "99999999999999h"', 2, "duration: '99999999999999h'"),
-    (TITLE, f'{TITLE}\nduration = "367d"', 2, "duration: 31708800000000"),
+    (TITLE, f'{TITLE}\nduration = "367d"', 2, "duration: '367d'"),
     (TITLE, f"{TITLE}\nseeds = {'9' * 90}", 2, "seeds: 99999"),
     (TITLE, f"{TITLE}\natlas = 1", 2, "atlas: 1"),
     (TITLE, f"{TITLE}\nengines = []", 2, "engines: []"),
@@ -144,7 +144,7 @@ BAD = [
     ("rate = 5", 'rate = 5\nttl = "3650d"', 21, "workload.0.ttl: '3650d'"),
     ("rate = 5", 'rate = 5\nttl = "999us"', 21, "workload.0.ttl: '999us'"),
     (PARTITION, 'publish = { client = "*", channel = "a", ttl = "3650d" }', 25, "timeline.0.publish.ttl: '3650d'"),
-    (TITLE, f'{TITLE}\nsettle = "2d"', 2, "settle: 172800000000"),
+    (TITLE, f'{TITLE}\nsettle = "2d"', 2, "settle: '2d'"),
     (TITLE, f'{TITLE}\nguarantees = {{ converge = "0s" }}', 2, "guarantees.converge: '0s'"),
     ("[topology]", '[topology]\nloss = "100%"', 5, "topology.loss: '100%'"),
     ("rate = 5", "rate = 100_000", 20, "that comes to about 3,000,003 steps"),
@@ -217,6 +217,25 @@ def test_whatever_is_wrong_names_file_line_and_what_was_expected(
     assert problem in error.problem
     assert error.expected
     assert str(error) == f"{path}:{line}: {error.problem}; expected {error.expected}".replace(":0:", ":")
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ('settle = "2d"', "settle: '2d'; expected at most 1d"),
+        ('settle = "86401s"', "settle: '86401s'; expected at most 1d"),
+        ('duration = "9000h"', "duration: '375d'; expected at most 366d"),
+        ('duration = "0ms"', "duration: '0s'; expected longer than 0s"),
+        ('guarantees.converge = "0s"', "guarantees.converge: '0s'; expected longer than 0s"),
+    ],
+)
+def test_the_bounds_of_times_are_told_as_times(tmp_path: Path, said: str, told: str) -> None:
+    path = written(tmp_path, GOOD.replace(TITLE, f"{TITLE}\n{said}"))
+
+    with pytest.raises(ScenarioError) as caught:
+        read(path)
+
+    assert str(caught.value) == f"{path}:2: {told}"
 
 
 def test_where_a_list_belongs_one_is_expected(tmp_path: Path) -> None:

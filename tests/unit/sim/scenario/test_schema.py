@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 from jsonschema import Draft202012Validator
 
+from sim.errors import ScenarioError
 from sim.scenario.model import json_schema
-from sim.scenario.reading import SHIPPED
+from sim.scenario.reading import SHIPPED, from_tables
 
 ROOT = Path(__file__).parents[4]
 FILES = [*SHIPPED.glob("*.toml"), *(SHIPPED / "parts").glob("*.toml"), *(ROOT / "tests").rglob("*.toml")]
@@ -50,6 +51,12 @@ def test_it_accepts_every_file_that_there_is(path: Path) -> None:
         ("count = 2", "count = 2\nname_ = 2", "'name_' was unexpected"),
         ('at = "1s"', 'at = "-1s"', "'-1s' does not match"),
         ('at = "1s"', "at = 1", "1 is not of type 'string'"),
+        ('for = "2s"', 'for = "0s"', "'0s' is not valid under any of the given"),
+        ('for = "2s"', 'for = "0.0s"', "'0.0s' is not valid under any of the given"),
+        ('isolate = "ana-1"', 'isolate = "ana-1"\ncrash = "ana-2"', "is valid under each of"),
+        ('isolate = "ana-1"', "", "is not valid under any of the given schemas"),
+        ('title = "Two nodes"', 'title = "Two nodes"\nduration = "0s"', "'0s' does not match"),
+        ('title = "Two nodes"', 'title = "Two nodes"\ntopology.loss = "130%"', "'130%' does not match"),
         ('title = "Two nodes"', "", "is not valid under any of the given schemas"),
         ('promise = "They agree."', "", "is not valid under any of the given schemas"),
         ('[[topology.node]]\nname = "ana"\ncount = 2', "", "is not valid under any of the given schemas"),
@@ -66,3 +73,16 @@ def test_it_refuses_what_a_scenario_cannot_say(old: str, new: str, problem: str)
 def test_a_file_that_includes_another_needs_nothing_of_its_own() -> None:
     assert refused('include = ["parts/two-nodes.toml"]\n[topology]\nlatency = "1ms"') == []
     assert refused(GOOD) == []
+
+
+@pytest.mark.parametrize("share", ["0%", "100%", "100.0%", "99.99 %", "007.5%", "100.1%", "101%", "1000%", "30", "-1%"])
+def test_it_takes_the_shares_that_a_file_may_have(share: str) -> None:
+    text = f'title = "t"\npromise = "p"\n[topology]\nloss = "{share}"\n[[topology.node]]\nname = "ana"\n'
+    try:
+        from_tables(tomllib.loads(text))
+    except ScenarioError:
+        is_taken = False
+    else:
+        is_taken = True
+
+    assert (refused(text) == []) == is_taken
