@@ -67,7 +67,7 @@ def measure(play: Play, figures: Figures) -> None:
     repeats = sum(machine.counts.get("batches_refused_total/duplicate", 0) for machine in machines)
     figures.repeats = round(repeats / needed, 3) if needed else 0.0
     figures.dials = world.links.dials
-    nodes = [machine.node for machine in machines if machine.node is not None]
+    nodes = [machine.node for machine in machines if machine.node is not None and machine.node.started]
     figures.logs = max((max(len(n.holdings.received), len(n.receipts.elsewhere)) for n in nodes), default=0)
     figures.repair_sessions = sum(m.counts.get("repair_sessions_total", 0) for m in machines)
     figures.connects = sum(app.attempts for app in play.apps.values())

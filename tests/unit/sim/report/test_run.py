@@ -191,6 +191,22 @@ def test_a_run_that_ends_by_a_crash_or_where_it_was_to_stop_tells_what_came_unti
         assert figures.converged_us == -1
 
 
+def test_a_node_that_could_not_even_start_is_a_crash_like_any_other() -> None:
+    play = Play(scenario(), 0)
+    ben = play.world.machines["ben"]
+
+    def start_on_half_a_disk() -> None:
+        play.world.crash(ben)
+        ben.disk.image.held.clear()
+        play.world.start(ben)
+
+    play.world.at(play.scenario.settle + 1_500_000, start_on_half_a_disk)
+    outcome = play.run()
+
+    assert [breach.about for breach in outcome.breaches] == ["AssertionError: intervals differ from the rows"]
+    assert (outcome.figures.messages, outcome.figures.acknowledged) == (3, 3)
+
+
 def test_a_crash_once_all_was_measured_counts_nothing_twice() -> None:
     whole, crashed = Play(scenario(), 0), Play(scenario(), 0)
     crashed.world.check_all = lambda: assert_never_true(crashed)  # type: ignore[method-assign]
