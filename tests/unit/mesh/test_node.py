@@ -17,8 +17,8 @@ from mesh.log.batch import NO_NAME, Batch
 from mesh.log.holdings import DEAD_LOG_MARGIN_MS
 from mesh.log.log import Log, Run
 from mesh.node import Node
-from mesh.operations import Attach, Draft, Publish, Refused, Subscribe
-from mesh.types import Now
+from mesh.operations import Attach, Draft, Publish, Receipt, Refused, Subscribe
+from mesh.types import Now, SessionId
 from tests.engine_samples import TO_BEN, at
 from tests.node_samples import ME, SEAT, SEED, Host, about, ben, linked, sent, started
 from tests.samples import ANA, BEN, DAY_MS, SUITE, WALL_MS, Writer, received, record
@@ -277,6 +277,26 @@ def test_damaged_rows_are_told_and_asked_for() -> None:
     report = Report(Code.ROWS_CORRUPT, about(batch.log, first=1, last=1))
     assert effects == [report, sent(f.RepairHello(2, 0)), Count("repair_sessions_total")]
     assert host.tick(e.RowsCorrupt(())) == []
+
+
+def test_a_retry_is_asked_for_again_where_the_row_may_be_lost_in_which_it_stands() -> None:
+    host, other = linked(), SessionId(7)
+    host.attach()
+    host.attach(other, "other")
+    host.tick(
+        *(e.Requested(seat, Publish((Draft("a", number, b""),))) for seat, number in ((SEAT, 1), (other, 1), (SEAT, 2)))
+    )
+    host.stored()
+    (told,) = host.say(Publish((Draft("a", 1, b""),), copies=3))
+    assert isinstance(told, Tell) and isinstance(told.operation, Receipt)
+
+    (refusal, *_) = host.tick(e.RowsCorrupt(((told.operation.log, 1, 3),)))
+
+    text = "it may have stood in a row that was damaged"
+    assert refusal == Tell((SEAT,), Refused(Code.OUTCOME_UNKNOWN, text, 0, 1, 1, 1_000))
+    assert host.node.intake.publishers[SEAT].held_back == 0, (
+        "it was told that it stands there: what follows it may go on"
+    )
 
 
 def test_what_has_wholly_expired_vanishes_from_memory_and_disk() -> None:
