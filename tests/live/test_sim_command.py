@@ -122,7 +122,7 @@ def test_ctrl_c_keeps_partial_results_and_the_same_command_goes_on(tmp_path: Pat
         command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
     )
     deadline = time.monotonic() + 40
-    while not (journal.exists() and journal.read_text().count("\n") > 4) and time.monotonic() < deadline:
+    while not (journal.exists() and journal.read_text().count("\n") > 5) and time.monotonic() < deadline:
         time.sleep(0.1)
     os.killpg(process.pid, signal.SIGINT)
     out, err = process.communicate(timeout=40)
