@@ -165,8 +165,9 @@ def shrink(
 
         with outputs.kept_back():
             keep(record(play, outcome, artefact.without), save)
-    most = "at most " if small.runs == runs else ""
-    say(f"{remark} {small.runs} runs; {most}{sum(map(len, small.tape.values()))} of its draws matter.", err=True)
+    draws = sum(map(len, small.tape.values()))
+    most = "at most " if draws and small.runs == runs else ""
+    say(f"{remark} {small.runs} runs; {most}{draws} of its draws matter.", err=True)
     say(f"  {small.breach.about}", err=True)
     for line in small.breach.witness:
         say(f"      {line}", err=True)

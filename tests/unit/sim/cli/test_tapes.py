@@ -56,8 +56,10 @@ def test_a_tape_that_fails_is_shrunk_as_far_as_the_runs_go(tmp_path: Path) -> No
 
     told = CliRunner().invoke(command, ["sim", "shrink", str(tape), "--runs", "10", "--out", str(small)])
     again = CliRunner().invoke(command, ["sim", "run", str(small), "--without", "repair"])
+    least = CliRunner().invoke(command, ["sim", "shrink", str(tape), "--runs", "3"])
     none = CliRunner().invoke(command, ["sim", "shrink", str(tape), "--runs", "2"])
 
-    assert (told.exit_code, again.exit_code, none.exit_code) == (0, 1, 2)
-    assert " 10 runs; at most " in told.stderr
+    assert (told.exit_code, again.exit_code, least.exit_code, none.exit_code) == (0, 1, 0, 2)
+    assert " 10 runs; 0 of its draws matter." in told.stderr
+    assert " 3 runs; at most " in least.stderr
     assert "2 is not in the range" in none.stderr
