@@ -23,6 +23,8 @@ COUNTER_MAX = (1 << COUNTER_BITS) - 1
 SKEW_MAX_MS = 60_000
 """A clock farther than this from the others' is wrong. Protocol choice: far above NTP's error, far below any expiry."""
 
+AGREE_MS = 5_000
+"""Two words of one clock that agree to within so much were held up alike, if at all."""
 LONE_DOUBT_MS = 3_600_000
 """Alone, a clock that leapt is believed after so long: time enough for NTP or a person to set it right."""
 
@@ -80,6 +82,8 @@ class ClockGuard:
     is_sure: bool = False
     """Our clock has run on as it was when it was last held against the others', agreed, and nobody has said more since:
     `trusted` would be true."""
+    _behind: dict[NodeId, int] = field(default_factory=dict)
+    """What neighbors said last that are suddenly far behind, until they say it again."""
     _base_ms: int | None = None
     """By how much the clock was ahead of the monotonic one before it leapt."""
     _leapt: bool = False
@@ -118,13 +122,24 @@ class ClockGuard:
             self.expiry_ms = min(self.expiry_ms, self.median_ms(now))
 
     def observe(self, peer: NodeId, wall_ms: int, now: Now) -> None:
-        """Take a neighbor's clock from its HELLO or `Alive`."""
-        self.offsets[peer] = wall_ms - now.mono_us // 1_000
+        """Take a neighbor's clock from its HELLO or `Alive`.
+
+        One that is much farther behind than before may have been set back, or its word was held up on the way, for as long as a
+        link outlives a cut: it is believed once it says the same again. What was held up comes in a heap, and does not agree.
+        """
+        offset, known = wall_ms - now.mono_us // 1_000, self.offsets.get(peer)
+        if known is not None and offset < known - SKEW_MAX_MS:
+            before, self._behind[peer] = self._behind.get(peer), offset
+            if before is None or abs(offset - before) > AGREE_MS:
+                return
+        self._behind.pop(peer, None)
+        self.offsets[peer] = offset
         self._judged_ms, self.is_sure = None, False
 
     def keep(self, is_linked: Callable[[NodeId], bool]) -> None:
         """Forget neighbors whose links are gone."""
         self.offsets = {peer: offset for peer, offset in self.offsets.items() if is_linked(peer)}
+        self._behind = {peer: offset for peer, offset in self._behind.items() if peer in self.offsets}
         self._judged_ms, self.is_sure = None, False
 
     def median_ms(self, now: Now) -> int:

@@ -419,3 +419,25 @@ def test_parts_of_a_millisecond_do_not_count() -> None:
 
     guard.observe(BEN, WALL + 5, Now(1_999, WALL))
     assert guard.median_ms(Now(2_999, WALL)) == WALL + 6
+
+
+def test_words_of_a_clock_that_were_held_up_do_not_set_it_back_and_one_that_says_so_again_does() -> None:
+    """A link outlived a cut of minutes: what a neighbor said meanwhile comes in a heap, each word as old as it is."""
+    guard = ClockGuard()
+    for peer in (ANA, BEN):
+        guard.observe(peer, WALL, now(0, WALL))
+
+    for age_ms in (300_000, 240_000, 180_000, 120_000, 61_000):
+        guard.observe(ANA, WALL + 400_000 - age_ms, now(400_000, WALL + 400_000))
+        assert guard.offsets[ANA] == WALL, age_ms
+    guard.observe(ANA, WALL + 400_000 - 60_000, now(400_000, WALL + 400_000))
+    assert guard.offsets[ANA] == WALL - 60_000, "as old as clocks may differ by"
+    guard.observe(ANA, WALL + 401_000, now(401_000, WALL + 401_000))
+    assert guard.offsets[ANA] == WALL
+
+    for at_ms, believed in ((410_000, WALL), (470_000, WALL - 3_600_000 + 1_000)):
+        guard.observe(BEN, WALL + at_ms - 3_600_000 + at_ms // 470, now(at_ms, WALL + at_ms))
+        assert guard.offsets[BEN] == believed, "it was set back by an hour"
+    guard.observe(ANA, WALL, now(500_000, WALL + 500_000))
+    guard.keep(lambda peer: peer == BEN)
+    assert (list(guard.offsets), guard._behind) == ([BEN], {})
