@@ -6,8 +6,8 @@ that is not connected, a word that nothing in a run is ever called, messages by 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Iterable
-from pathlib import Path
 
 from sim.errors import ScenarioError
 from sim.labels import SAFEGUARDS
@@ -118,9 +118,10 @@ def _regions(cast: Cast) -> None:
     if matrix is None:
         return
     if isinstance(matrix, str):
-        if matrix not in PRESETS and not Path(matrix).is_file():
+        if matrix not in PRESETS and not os.path.isfile(matrix):  # noqa: PTH113  # `Path` raises for a name that is too long
             known = f"a file beside the scenario, or one of {', '.join(PRESETS)}"
-            raise CastError(("topology", "matrix"), f"there is no file {matrix[:80]!r}", known)
+            problem = "it is no file" if os.path.exists(matrix) else "there is no such file"  # noqa: PTH110
+            raise CastError(("topology", "matrix"), f"{matrix[-80:]!r}: {problem}", known)
         regions = named_matrix(matrix).names
     else:
         try:

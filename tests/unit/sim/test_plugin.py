@@ -111,6 +111,7 @@ def test_methods_are_tests_as_functions_are(pytester: pytest.Pytester) -> None:
             '@simulation without a scenario; expected @simulation("my-topology.',
         ),
         ("@simulation('none.toml')\ndef test_it(): pass", "none.toml: there is no such file; expected a file"),
+        (f"@simulation('{'9' * 400}')\ndef test_it(): pass", "9: File name too long; expected"),
     ],
     ids=lambda part: part[:45],
 )
