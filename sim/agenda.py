@@ -75,9 +75,8 @@ class Agenda:
     def run_to(self, until_us: int) -> None:
         """Let time pass up to a moment, which is not before now."""
         near = self._near
-        while (
-            True
-        ):  # with the condition here Python 3.11 would not specialise the loop: it counts only jumps back to its head
+        # With the condition at its head Python 3.11 would not specialise the loop: it counts only jumps back there.
+        while True:
             if not (near or self._next_slot()):
                 break
             due = heappop(near)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -30,7 +30,7 @@ from sim.cli.common import (
 if TYPE_CHECKING:
     from sim.heap import Play
     from sim.replay import Artefact
-    from sim.shrink import Shrinker
+    from sim.shrink import Shrinker, Shrunk
 
 RUNS_MIN = 3
 """What it takes to write a run that fails as a file: once as it is, once with nothing drawn, once as the file has it."""
@@ -123,10 +123,7 @@ def shrink(
 
     FILE is a tape, or a scenario with --seed. What is left is a scenario file with a timeline and nothing drawn.
     """
-    from sim.heap import Play
     from sim.outputs import put
-    from sim.replay import record
-    from sim.safeguards import off
     from sim.scenario.writing import write
     from sim.shrink import Shrinker
 
@@ -158,13 +155,8 @@ def shrink(
     elif out is None or outputs.failed:
         click.echo(text)
     if save is not None:
-        with off(*artefact.without):
-            play = Play(small.scenario, small.seed, stop_at=promise)
-            outcome = play.run()
-        from sim.replay import save as keep
-
         with outputs.kept_back():
-            keep(record(play, outcome, artefact.without), save)
+            _save(small, artefact.without, save)
     draws = sum(map(len, small.tape.values()))
     most = "at most " if draws and small.runs == runs else ""
     say(f"{remark} {small.runs} runs; {most}{draws} of its draws matter.", err=True)
@@ -172,6 +164,18 @@ def shrink(
     for line in small.breach.witness:
         say(f"      {line}", err=True)
     outputs.check()
+
+
+def _save(small: Shrunk, without: Sequence[str], path: Path) -> None:
+    """Play what is left with all its draws, and keep its tape."""
+    from sim.heap import Play
+    from sim.replay import record, save
+    from sim.safeguards import off
+
+    with off(*without):
+        play = Play(small.scenario, small.seed, stop_at=small.promise)
+        outcome = play.run()
+    save(record(play, outcome, tuple(without)), path)
 
 
 def _give_up(shrinker: Shrinker) -> NoReturn:
