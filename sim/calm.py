@@ -3,6 +3,7 @@
 Nodes never have the same for long as long as something is published, so equal digests say nothing before the workload
 ends. What all of them had stored together when the last fault ended has to be with each of them within the bound of
 *converges*, if no other fault begins before. Nodes that are down, whose host is bad, or that no way joins are not asked.
+A fault has ended once what it slowed has come, for a link is a stream: what leaves later is no sooner there.
 """
 
 from __future__ import annotations
@@ -56,7 +57,8 @@ class Calm:
         ]
         if self.under_way or len(names) < 2 or len(parts(names, self.pairs)) > 1:
             return
-        self._names, self._began_us, self._owed = names, self.world.now_us, VersionVector()
+        self._names, self._owed = names, VersionVector()
+        self._began_us = self.world.now_us + self.world.links.held_up_us(names)
         for name in names:
             node = machines[name].node
             assert node is not None
@@ -67,12 +69,12 @@ class Calm:
     def finish(self) -> None:
         """The run goes on without a workload, and its nodes are equal: so is what they had before."""
         if self.took_us < 0 and self._names and not self._missing():
-            self.took_us = self.world.now_us - self._began_us
+            self.took_us = max(0, self.world.now_us - self._began_us)
 
     def _look(self, number: int, bound_us: int) -> None:
         if number != self._number or self.took_us >= 0:
             return
-        missing, took_us = self._missing(), self.world.now_us - self._began_us
+        missing, took_us = self._missing(), max(0, self.world.now_us - self._began_us)
         if missing and took_us <= bound_us:
             self.world.after(LOOK_US, self._look, number, bound_us)
             return

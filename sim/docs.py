@@ -77,7 +77,8 @@ each half of its peers; `eclipse` says of everybody that they are at its own add
 tells ever new addresses at which nobody is; `bomb` adds small frames that are nested without end, claim gigabytes, or hold
 a signed batch that unfolds to them; `past` greets with a version of the protocol that nobody speaks any more, `future` with
 a later one, adds to every frame what nobody asked for, and sends frames that nobody knows. Several deeds of one node are
-each done to what the one before has left.
+each done to what the one before has left. What a host kept back, and nobody can fetch elsewhere, comes only with a later
+comparison by the clock, for the link stands: where the links are few, say `converge-late`.
 
 `hostile-client` brings a client: `bad-fields` sends requests with impossible values; `flood` asks without end;
 `skip-attach` publishes without having attached; `huge` publishes what is above any limit; `silent` opens connections and

@@ -218,7 +218,7 @@ class Play:
     def _live(self, outcome: Outcome) -> None:
         world, figures = self.world, outcome.figures
         self._heal()
-        healed_us = max(self.stage.last_us, world.now_us) if self.stage.story else world.now_us
+        healed_us = world.now_us + world.links.held_up_us(self.core)
         figures.bound_us = self.calm.bound_us_of(self.core)
         limit_us, equal_us = healed_us + figures.bound_us + CLIENTS_US, -1
         while world.now_us < limit_us:
@@ -226,7 +226,7 @@ class Play:
             if figures.converged_us < 0 and world.converged(self.core):
                 self.calm.finish()
                 equal_us = world.now_us
-                figures.converged_us = max(world.now_us - healed_us, self.calm.took_us)
+                figures.converged_us = max(world.now_us - healed_us, self.calm.took_us, 0)
             if figures.converged_us >= 0 and not any(self._unfinished()):
                 break
         self.watch.look("converges")

@@ -7,7 +7,7 @@ that is larger than a path carries blocks its stream, as a packet that never arr
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from heapq import heappop, heappush
@@ -117,6 +117,16 @@ class Links:
     def sent(self) -> dict[tuple[str, str], int]:
         """What left each node for each other, in bytes of frames."""
         return {pair: path.sent_bytes for pair, path in self.network.paths.items() if path.sent_bytes}
+
+    def held_up_us(self, names: Sequence[str]) -> int:
+        """How long from now something between these machines is under way that was slowed by what has ended.
+
+        What leaves now is no sooner there. 0 where nothing comes later than what is lost is sent again anyhow.
+        """
+        now_us, network, machines = self.world.now_us, self.network, self.world.machines
+        pipes = [(name, pipe) for name in names for pipe in machines[name].links.values() if pipe.target.name in names]
+        late = [pipe.free_us - now_us - network.round_trip_us(name, pipe.target.name) for name, pipe in pipes]
+        return max((late_us for late_us in late if late_us > PROBE_US), default=0)
 
     # --- beginning ---------------------------------------------------------------------------------------------------
 

@@ -2,7 +2,7 @@
 
 from sim.calm import LOOK_US, Calm, difference
 from sim.checkers import Watch
-from sim.network import Network
+from sim.network import Condition, Network
 from sim.workload import App
 from sim.world import World
 
@@ -102,3 +102,25 @@ def test_the_run_ends_before_it_was_looked_at() -> None:
 
     assert missing == -1
     assert 0 < calm.took_us < BOUND_US
+
+
+def test_a_fault_has_ended_once_what_it_slowed_has_come() -> None:
+    """A link is a stream: what leaves after it comes no sooner."""
+    world, _, watch, calm = apart()
+    heal(world)
+    world.run(2)
+    slow = Condition(frozenset({("ana", "ben"), ("ben", "ana")}), extra_us=4_000_000)
+    world.impose(slow)
+    world.run(10)
+    App(world, "slow", ["ana"]).publish("room/1", b"x")
+    world.run(1)
+    world.lift(slow)
+
+    calm.on_change()
+    world.run(2)
+    assert not world.converged(["ana", "ben"])
+    world.run(8)
+
+    assert watch.breaches == []
+    assert 0 <= calm.took_us <= BOUND_US
+    assert world.links.held_up_us(["ana", "ben"]) == 0
