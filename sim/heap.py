@@ -36,7 +36,7 @@ from sim.memory import take_apart, uncollected
 from sim.network import Condition, Delay
 from sim.outcome import Outcome
 from sim.recorder import Recorder
-from sim.scenario.building import config_of, linked, network_of
+from sim.scenario.building import config_of, linked, network_of, round_trips_of
 from sim.scenario.cast import Cast
 from sim.scenario.events import Event
 from sim.scenario.model import Guarantees, Scenario
@@ -116,7 +116,7 @@ class Play:
             seeds = tuple(a for a, b in self.pairs if b == name)
             world.add(name, member.region, seeds, config_of(member.group.profile, self.config))
         self.apps: dict[str, App] = {}
-        self.stage = Stage(world, cast, self.apps, self.watch.ledger)
+        self.stage = Stage(world, cast, self.apps, self.watch)
         self.stage.atlas.is_on = self.scenario.atlas
         for client in cast.clients.values():
             self._attach(client.name)
@@ -344,7 +344,7 @@ class Play:
             yield bool(scratch.breaches)
 
     def _unserved(self) -> list[tuple[str, Callable[[], list[str]]]]:
-        """Receipts and beginnings that clients of the core wait for, though it could give them; and what proves each."""
+        """Receipts, beginnings and pages that clients of the core wait for, though it could give them; and what proves each."""
         waiting: list[tuple[str, Callable[[], list[str]]]] = []
         for app in self._members():
             counted = counted_by(app.client.gateway, self.core, self.pairs)
@@ -356,6 +356,8 @@ class Play:
                     waiting.append((line, partial(proof.of_receipt, app, sequence, self.watch)))
             late = [diary for diary in app.diaries.values() if not diary.began]
             waiting += [(f"{app.name} has not begun", partial(proof.of_beginning, app, diary)) for diary in late]
+            pages = self.stage.readers.waiting(app)
+            waiting += [(f"{app.name} waits for history", partial(proof.of_page, app, past)) for past in pages]
         return waiting
 
     def _whole(self) -> list[tuple[Diary, Matching]]:
@@ -484,15 +486,6 @@ def suite_of(scenario: Scenario) -> Suite:
     from mesh.io.keys import Ed25519Suite  # noqa: PLC0415  # only those who ask for it pay for it
 
     return Ed25519Suite()
-
-
-def round_trips_of(scenario: Scenario) -> dict[tuple[str, str], int]:
-    """Round-trips between regions in µs, from the matrix that the scenario names."""
-    if scenario.topology.matrix is None:
-        return {}
-    from sim.regions import load_matrix  # noqa: PLC0415
-
-    return load_matrix(scenario.topology.matrix)
 
 
 def play(scenario: Scenario, seed: int) -> Outcome:

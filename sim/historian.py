@@ -15,11 +15,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from mesh.clocks.vector import VersionVector
-from mesh.log.record import Record
 from mesh.operations import History, Inspect
-from mesh.types import LogId, NodeId, node_text
+from mesh.types import NodeId, node_text
 from sim.checkers import Watch
-from sim.diary import Diary, Name, Shown, name_of, say_name
+from sim.diary import Diary, Name, name_of, say_name
+from sim.readings import EVERYTHING, Reading, Row, at_one_cut, hold
 from sim.workload import App
 
 if TYPE_CHECKING:
@@ -32,19 +32,6 @@ PAGES_MAX = 30
 NODES_MAX = 2
 ANSWER_S = 5.0
 """A page is there by then, in simulated seconds."""
-EVERYTHING = ("#",)
-Row = tuple[LogId, int, Record]
-
-
-@dataclass
-class Reading:
-    """What a node showed, in its order, and whether that was all."""
-
-    node: str
-    cut: VersionVector
-    backwards: bool
-    rows: list[Row] = field(default_factory=list)
-    whole: bool = False
 
 
 @dataclass
@@ -83,7 +70,7 @@ class Historian:
                 if reading is None:
                     return
                 cut = reading.cut
-                self._hold(reading)
+                hold(self.watch, self.world, reading)
                 if reading.whole and not is_forked and not backwards:
                     diary = Diary(EVERYTHING, owner=f"history at {node}")
                     diary.seen = dict.fromkeys((name_of(record) for *_, record in reading.rows), 0)
@@ -123,10 +110,7 @@ class Historian:
             reading.rows += [(log, position, record) for (log, position), record in places]
             if cut is None:
                 cut = reading.cut = page.cut
-            if page.cut != cut:
-                what = f"{node} was asked for history at one cut, and answers at another"
-                line = f"{self.world.now_us / 1e6:.6f} s: {node} answers with page {number}, at another cut"
-                self.watch.broken("in order", what, line, kind="cut")
+            at_one_cut(self.watch, reading, number, page.cut)
             if page.next is None:
                 reading.whole = True
                 break
@@ -160,32 +144,6 @@ class Historian:
         for each in wrong:
             line = f"{self.world.now_us / 1e6:.6f} s: {machine.name} is asked what it is, and says so"
             self.watch.broken("invariants", f"{machine.name} says of itself that {each}", line, kind="status")
-
-    def _hold(self, reading: Reading) -> None:
-        """Rows stand in the order of a cut, each message once, and nothing was invented.
-
-        In a log of a member gone bad stamps may fall; it stands in the way of no other.
-        """
-        bad = {machine.node_id for machine in self.world.machines.values() if machine.is_bad}
-        diary = Diary(EVERYTHING, owner=f"history at {reading.node}")
-        seen: set[tuple[Name, bytes]] = set()
-        before: tuple[int, LogId, int] | None = None
-        self.watch.look("in order")
-        self.watch.look("once")
-        for log, position, record in reading.rows:
-            name, key = name_of(record), (record.stamp, log, position)
-            self.watch.not_invented(diary, name, Shown(log, position, record, late=False, at_us=self.world.now_us))
-            if (name, record.payload) in seen:
-                self.watch.broken("once", f"{diary.owner} shows {say_name(name)} twice")
-            seen.add((name, record.payload))
-            if not reading.cut.covers(log, position, position):
-                what = f"{diary.owner} shows {say_name(name)}, which lies beyond its cut"
-                self.watch.broken("in order", what, *self.watch.publish_of(name), kind="cut")
-            if log.node in bad:
-                continue
-            if before is not None and (key >= before if reading.backwards else key <= before):
-                self.watch.broken("in order", f"{diary.owner} shows {say_name(name)} out of the order of stamps")
-            before = key
 
     def _leaves_out(self, forwards: Reading, backwards: Reading, cut: VersionVector) -> None:
         """What was shown forwards, at a later cut, is shown backwards as far as it lies in an early one."""

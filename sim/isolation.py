@@ -17,7 +17,7 @@ from sim.checkers import Watch
 from sim.diary import Diary, Ledger, name_of
 from sim.figures import percentile
 from sim.scenario.cast import Cast
-from sim.scenario.events import Event
+from sim.scenario.events import WISHES, Event
 from sim.scenario.plan import Step
 from sim.stage import say_event
 from sim.units import say_measured
@@ -29,8 +29,6 @@ GRAIN_US = 1_000
 SAMPLES_MIN = 100
 """Of fewer, a 99th percentile is the slowest one, which says nothing."""
 CLIENT_VERBS = ("drop-client", "offline", "move-client", "kill-client", "stop-reading")
-DEEDS = ("publish", "subscribe", "unsubscribe")
-"""Verbs that are no faults: clients do these of their own accord."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +45,7 @@ def without_faults(steps: Iterable[Step]) -> list[Step]:
 
 
 def _is_fault(step: Step) -> bool:
-    return isinstance(step, Event) and step.verb not in DEEDS
+    return isinstance(step, Event) and step.verb not in WISHES
 
 
 def hurt_by(cast: Cast, steps: Iterable[Step]) -> Hurt:
@@ -55,7 +53,7 @@ def hurt_by(cast: Cast, steps: Iterable[Step]) -> Hurt:
     nodes: set[str] = set()
     clients: set[str] = set()
     for step in steps:
-        if not isinstance(step, Event) or step.verb in DEEDS:
+        if not isinstance(step, Event) or step.verb in WISHES:
             continue
         what = step.what
         if step.verb in CLIENT_VERBS:

@@ -29,9 +29,9 @@ from pydantic_core import from_json
 from mesh.codes import Code
 from sim.differences import differences, short
 from sim.errors import JournalError
-from sim.heap import round_trips_of
 from sim.outputs import unwritable
 from sim.replay import fingerprint
+from sim.scenario.building import round_trips_of
 from sim.scenario.model import Scenario
 from sim.seeds import Seeds, seeds_of
 

@@ -27,6 +27,10 @@ OCCASIONS = (
     "node/killed",
     "gap/expired-by-a-lone-wrong-clock",
     "hole/filled-behind-a-cursor",
+    "history/whole",
+    "history/under-faults",
+    "history/moved",
+    "history/died-while-read",
 )
 """What coverage counts that is in no table of the protocol."""
 PROMISES = (

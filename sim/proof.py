@@ -13,6 +13,7 @@ from sim.diary import Diary, name_of
 
 if TYPE_CHECKING:
     from sim.checkers import Watch
+    from sim.reader import Past
     from sim.workload import App
     from sim.world import World
 
@@ -84,6 +85,11 @@ def of_beginning(app: App, diary: Diary) -> list[str]:
     """A subscription has not begun: what its client did last, and where it is attached."""
     asked = f"{_second(max(diary.asked_us, 0))}: {app.name} subscribes to {' '.join(diary.patterns)}"
     return [asked, *([f"before that: {app.states[-2]}"] if len(app.states) > 1 else []), _still(app, "has not begun")]
+
+
+def of_page(app: App, past: Past) -> list[str]:
+    """A client waits for a page of history: when it asked for it, and where it is attached."""
+    return [*past.reading.asked, _still(app, "waits for it")]
 
 
 def _still(app: App, what: str) -> str:

@@ -212,7 +212,7 @@ def _plain(scenario: Scenario) -> Scenario:
         Group(name=member.name, region=member.region, profile=member.group.profile) for member in cast.nodes.values()
     )
     clients = tuple(
-        person.group.model_copy(update={"name": person.name, "count": 1, "at": (person.gateways[0],)})
+        person.group.model_copy(update={"name": person.name, "count": 1, "at": (person.gateways[0],), "history": ()})
         for person in cast.clients.values()
     )
     topology = scenario.topology.model_copy(update={"node": nodes})

@@ -18,14 +18,15 @@ from mesh.effects import AddressFound
 from mesh.operations import SlowPolicy
 from mesh.types import NodeId
 from sim.atlas import Atlas
+from sim.checkers import Watch
 from sim.conditions import End, Holds, around, condition_of
 from sim.deeds import Deed, Labels
-from sim.diary import Ledger
 from sim.disk import ROOM_BYTES, Disk, Image
 from sim.hostile import Hostiles
 from sim.network import Condition
+from sim.reader import Readers
 from sim.scenario.cast import Cast
-from sim.scenario.events import Event
+from sim.scenario.events import WISHES, Event
 from sim.scenario.plan import Say, Step, payload_of
 from sim.units import MILLION, say_us
 from sim.workload import App
@@ -48,11 +49,11 @@ class Band:
 class Stage:
     """A world, its applications, and all that is being done to them."""
 
-    def __init__(self, world: World, cast: Cast, apps: dict[str, App], ledger: Ledger) -> None:
+    def __init__(self, world: World, cast: Cast, apps: dict[str, App], watch: Watch) -> None:
         """Nothing is done yet."""
         self.world, self.cast, self.apps = world, cast, apps
-        self.atlas = Atlas(world, ledger)
-        self.hostiles = Hostiles(world, ledger)
+        self.atlas = Atlas(world, watch.ledger)
+        self.hostiles = Hostiles(world, watch.ledger)
         self.rng = world.rng.fork("stage")
         world.on_fsync_failed = self._down
         self.story: list[str] = []
@@ -60,6 +61,7 @@ class Stage:
         self.bands: list[Band] = []
         """The same, for those who draw it."""
         self.under_way: dict[int, tuple[Band, End]] = {}
+        self.readers = Readers(world, watch, self.under_way)
         self.last_us = 0
         """When the last fault ended, or a momentary one happened."""
         self.on_change: Callable[[], None] = lambda: None
@@ -80,7 +82,7 @@ class Stage:
         act: Callable[[Deed, Any], End | None] = getattr(self, f"_do_{verb.replace('-', '_')}")
         self.world.note(verb.encode())
         deed = Deed(step, partial(self._count, verb, self._labels.of(step)))
-        if verb in ("publish", "subscribe", "unsubscribe"):
+        if verb in WISHES:
             act(deed, step.what)
             return
         band = Band(self.world.now_us, verb, say_event(step))
@@ -439,6 +441,10 @@ class Stage:
     def _do_unsubscribe(self, deed: Deed, what: Any) -> None:
         for app in self._clients(what.client):
             deed.happened(really=app.unsubscribe(what.to))
+
+    def _do_read_history(self, deed: Deed, what: Any) -> None:
+        for app in self._clients(what.client):
+            deed.happened(really=self.readers.begin(app, what))
 
     def _do_publish(self, deed: Deed, what: Any) -> None:
         deed.happened()

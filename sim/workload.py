@@ -9,6 +9,7 @@ turned off takes nothing any more, so that its credit runs out and it falls behi
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from mesh.client import Client, ClientConfig
 from mesh.client import effects as fx
@@ -44,6 +45,9 @@ from sim.network import Delay
 from sim.tape import Stream
 from sim.world import Machine, World
 
+if TYPE_CHECKING:
+    from sim.reader import Readers
+
 CONNECT_US = 1_000
 """What it takes to reach a gateway beside the application."""
 BESIDE = Delay(500, 0)
@@ -77,7 +81,9 @@ class App:
     statuses: list[Status] = field(default_factory=list)
     """Of nodes, as they were asked for."""
     pages: list[HistoryPage] = field(default_factory=list)
-    """Of history, as they were asked for."""
+    """Of history, as they were asked for, where nobody else takes them."""
+    readers: Readers | None = None
+    """Who reads the past for it."""
     reads: bool = True
     unread: list[tuple[int, int]] = field(default_factory=list)
     """What it has not taken: the subscription and the bytes of each message."""
@@ -171,9 +177,14 @@ class App:
         """All its diaries, with those of subscriptions that it has left."""
         return [*self.diaries.values(), *self.past]
 
-    def ask(self, request: History | Inspect) -> None:
-        """Ask for a page of history, which comes into `pages`, or for what a node says of itself, into `statuses`."""
-        self._run(self.client.ask(request)[1])
+    def ask(self, request: History | Inspect) -> int:
+        """Ask for a page of history, which comes into `pages`, or for what a node says of itself, into `statuses`.
+
+        The number of the question is returned.
+        """
+        number, effects = self.client.ask(request)
+        self._run(effects)
+        return number
 
     def end(self) -> None:
         """End for good."""
@@ -286,12 +297,16 @@ class App:
                 self.world.cover(f"rejected/{code}")
                 if what == "publish" and name in self.ledger:
                     self._refused(name, self.ledger[name], code, why)
+                elif what == "request" and self.readers is not None:
+                    self.readers.on_refused(self, number, f"{code} {why}")
             case fx.Began(number):
                 self._begin(self.diaries[number], self.client.cursor(number))
             case fx.Changed(state, gateway, why):
                 self.states.append(f"{state} {gateway} {why}".rstrip())
             case fx.Answered(answer):
-                if isinstance(answer, HistoryPage):
+                if isinstance(answer, HistoryPage) and self.readers is not None:
+                    self.readers.on_page(self, answer, self._told_us)
+                elif isinstance(answer, HistoryPage):
                     self.pages.append(answer)
                 else:
                     self.statuses.append(answer)

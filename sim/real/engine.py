@@ -29,7 +29,7 @@ from mesh.rng import Rng
 from sim.checkers import Watch
 from sim.contract import budget, convergence_us
 from sim.errors import SimError
-from sim.heap import CLIENTS_US, round_trips_of
+from sim.heap import CLIENTS_US
 from sim.outcome import Outcome
 from sim.proxy import TcpProxy
 from sim.proxy.child import launcher
@@ -40,7 +40,7 @@ from sim.real.limits import check, settings_of
 from sim.real.machines import Machine
 from sim.real.stage import RealStage, weather_of
 from sim.safeguards import off
-from sim.scenario.building import linked, network_of
+from sim.scenario.building import linked, network_of, round_trips_of
 from sim.scenario.cast import Cast
 from sim.scenario.model import Scenario
 from sim.scenario.plan import Step, plan

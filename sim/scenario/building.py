@@ -12,7 +12,7 @@ from mesh.config import sim as sim_config
 from mesh.errors import ConfigError
 from sim.errors import ScenarioError
 from sim.network import Delay, Network
-from sim.regions import named_matrix
+from sim.regions import load_matrix, named_matrix
 from sim.scenario.cast import Cast
 from sim.scenario.model import Scenario
 from sim.tape import Stream
@@ -112,6 +112,11 @@ def with_round_trips(scenario: Scenario) -> Scenario:
     }
     topology = scenario.topology.model_copy(update={"matrix": table})
     return scenario.model_copy(update={"topology": topology})
+
+
+def round_trips_of(scenario: Scenario) -> Mapping[Pair, int]:
+    """Round-trips between regions in µs, from the matrix that the scenario names."""
+    return {} if scenario.topology.matrix is None else load_matrix(scenario.topology.matrix)
 
 
 def network_of(cast: Cast, round_trips: Mapping[Pair, int], pairs: list[Pair]) -> Network:

@@ -164,7 +164,7 @@ class Cast:
             case "move-client":
                 self.clients_of(what.client, loc)
                 self.nodes_of(what.to, loc)
-            case "subscribe" | "unsubscribe" | "publish":
+            case "subscribe" | "unsubscribe" | "read-history" | "publish":
                 self.clients_of(what.client, loc)
                 if isinstance(what, PublishTo) and what.copies > len(self.nodes):
                     raise CastError(

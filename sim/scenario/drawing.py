@@ -12,6 +12,8 @@ from sim.tape import Stream
 
 SHORTEST_US = 200_000
 CLOCK_WRONG_US = (600_000_000, 3_600_000_000)
+PAGE_LEAST, PAGE_SPREAD = 10, 50
+"""Messages on a page: few, so that a reading takes several pages, and none takes a hundred."""
 
 Drawn = Callable[[Cast, Stream], dict[str, Any] | None]
 
@@ -170,6 +172,13 @@ def _unsubscribe(cast: Cast, rng: Stream) -> dict[str, Any] | None:
     return {"unsubscribe": {"client": _client(cast, rng), "to": "#"}} if cast.clients else None
 
 
+def _read_history(cast: Cast, rng: Stream) -> dict[str, Any] | None:
+    if not cast.clients:
+        return None
+    how = {"page": PAGE_LEAST + rng.below(PAGE_SPREAD), "backwards": rng.below(2) == 1}
+    return {"read-history": {"client": _client(cast, rng), **how}}
+
+
 TABLE: dict[str, Drawn] = {
     "partition": _sides("partition"),
     "clog": _sides("clog"),
@@ -206,6 +215,7 @@ TABLE: dict[str, Drawn] = {
     "stop-reading": _of_client("stop-reading"),
     "subscribe": _subscribe,
     "unsubscribe": _unsubscribe,
+    "read-history": _read_history,
     "hostile": _hostile,
     "hostile-client": _hostile_client,
 }
@@ -224,6 +234,7 @@ MOMENTARY = frozenset(
         "scrub",
         "subscribe",
         "unsubscribe",
+        "read-history",
         "drop-client",
         "move-client",
         "kill-client",

@@ -18,6 +18,7 @@ from sim.scenario.quantities import (
     MessageSize,
     Names,
     Offset,
+    PageSize,
     Part,
     Patterns,
     Rate,
@@ -171,6 +172,18 @@ class SubscribeTo(Part):
     policy: Literal["all", "drop-oldest", "latest", "disconnect"] = "all"
 
 
+class ReadHistory(Part):
+    """Clients read the past once, page after page to its end, at the cut that the first page fixes."""
+
+    client: Names
+    to: Patterns = ("#",)
+    """Patterns of channels."""
+    page: PageSize = 50
+    """So many messages at a time."""
+    backwards: Flag = False
+    """The newest first."""
+
+
 class UnsubscribeFrom(Part):
     """Clients leave subscriptions."""
 
@@ -313,6 +326,8 @@ class Event(Part):
     """Clients begin a subscription."""
     unsubscribe: UnsubscribeFrom | None = None
     """Clients leave a subscription: nothing more is owed to them there, and nothing may be shown. On the heap engine."""
+    read_history: ReadHistory | None = None
+    """Clients read the past; each page is judged as it comes. One that reads already reads again beside. On the heap engine."""
     publish: PublishTo | None = None
     """Clients publish."""
     # Those who have gone bad
@@ -364,9 +379,12 @@ AT_ONCE = frozenset(
         "kill-client",
         "subscribe",
         "unsubscribe",
+        "read-history",
         "publish",
         "hostile-client",
     )
 )
 """Verbs of what is over as soon as it is done: `for` would say nothing."""
+WISHES = ("publish", "subscribe", "unsubscribe", "read-history")
+"""Verbs that are no faults: clients do these of their own accord."""
 VERBS = tuple(name.replace("_", "-") for name in Event.model_fields if name not in ("at", "for_"))

@@ -24,7 +24,9 @@ from sim.scenario.quantities import (
     MessageSize,
     Names,
     NamesOrNone,
+    PageSize,
     Part,
+    Patterns,
     PatternsOfMany,
     Rate,
     Real,
@@ -130,6 +132,18 @@ class Subscription(Part):
         return [tuple(pattern.replace(PLACE, str(n)) for pattern in mine) for n in range(self.spread)]
 
 
+class PastReader(Part):
+    """What a client reads of the past again and again, page after page to its end, at a cut for each time."""
+
+    to: Patterns = ("#",)
+    """Patterns of channels."""
+    every: Lasting = 2_000_000
+    page: PageSize = 50
+    """So many messages at a time."""
+    backwards: Flag = False
+    """The newest first."""
+
+
 Uplink = Literal["beside", "fibre", "4g", "cafe", "tunnel", "sleeping-phone"]
 
 
@@ -146,6 +160,8 @@ class ClientGroup(Part):
     credit: int = Field(default=8_192, ge=2, le=NUMBER_MAX, strict=True)
     """So many messages may be on their way to it."""
     subscribe: tuple[Subscription, ...] = ()
+    history: tuple[PastReader, ...] = ()
+    """Each from a drawn moment on until the workload ends. On the heap engine."""
 
 
 Audience = Literal["steady", "bursts", "commuters", "flash-crowd", "chat-room", "sensor-fleet", "cursor-resuming"]

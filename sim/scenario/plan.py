@@ -6,14 +6,14 @@ failure can be shrunk by leaving steps out, and what is left can be written down
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from hashlib import shake_128
 
 from sim.network import QUANTILES, STEPS
 from sim.scenario.cast import Cast
 from sim.scenario.drawing import draw_fault, of_this_seed
-from sim.scenario.events import Event, PublishTo
+from sim.scenario.events import Event, PublishTo, ReadHistory
 from sim.scenario.model import Scenario, Workload
 from sim.tape import Stream
 from sim.units import MILLION
@@ -64,7 +64,7 @@ def payload_of(number: int, size: int) -> bytes:
 
 def plan(scenario: Scenario, cast: Cast, rng: Stream) -> list[Step]:
     """Everything that will be done, in order."""
-    steps: list[Step] = list(scenario.timeline)
+    steps: list[Step] = [*scenario.timeline, *_of_readers(scenario, cast, rng)]
     for index, work in enumerate(scenario.workload):
         steps += _workload(scenario, cast, work, rng.fork(f"workload/{index}"))
     if scenario.random is not None:
@@ -78,6 +78,15 @@ def plan(scenario: Scenario, cast: Cast, rng: Stream) -> list[Step]:
             at += drawn.every
     steps.sort(key=lambda step: step.at)
     return [step if isinstance(step, Event) else _numbered(step, number) for number, step in enumerate(steps)]
+
+
+def _of_readers(scenario: Scenario, cast: Cast, rng: Stream) -> Iterator[Event]:
+    """Clients read the past again and again, each at its own beat."""
+    for person in cast.clients.values():
+        for index, past in enumerate(person.group.history):
+            begin = rng.fork(f"history/{person.name}/{index}").below(past.every)
+            what = ReadHistory(client=(person.name,), to=past.to, page=past.page, backwards=past.backwards)
+            yield from (Event(at=at, read_history=what) for at in range(begin, scenario.duration, past.every))
 
 
 def _numbered(say: Say, number: int) -> Say:

@@ -179,6 +179,8 @@ PatternsOfMany = Annotated[
 
 Flag = Annotated[bool, Field(strict=True)]
 Count = Annotated[int, Field(strict=True, ge=1, le=NUMBER_MAX)]
+PageSize = Annotated[int, Field(strict=True, ge=1, le=1_000)]
+"""Messages on a page of history: what a node shows at a time at the most, by default."""
 Real = Annotated[float, Field(strict=True, ge=0, le=NUMBER_MAX, allow_inf_nan=False)]
 """A bound that is no integer."""
 Setting = Annotated[int, Field(strict=True, ge=-NUMBER_MAX, le=1 << 53)] | Flag

@@ -45,6 +45,7 @@ def check(cast: Cast) -> None:
     _images(cast)
     _copies(cast)
     _lifetimes(cast.scenario)
+    _pages(cast.scenario)
     _work(cast)
     _idle(cast.scenario)
 
@@ -226,6 +227,26 @@ def _lifetimes(scenario: Scenario) -> None:
             raise CastError(place, f"{say_us(ttl_us)!r}", f"from 1ms to intake.ttl-max-ms, {say_us(most_ms * MS_US)}")
 
 
+def _pages(scenario: Scenario) -> None:
+    """Nodes show pages as large as are asked for."""
+    config = config_of(scenario.config)
+    configs = [config_of(group.profile, config) for group in scenario.topology.node]
+    most = min(each.sessions.history_page_max for each in configs)
+    asked: list[tuple[Loc, int]] = [
+        (("client", index, "history", number, "page"), past.page)
+        for index, group in enumerate(scenario.client)
+        for number, past in enumerate(group.history)
+    ]
+    asked += [
+        (("timeline", index, "read-history", "page"), event.read_history.page)
+        for index, event in enumerate(scenario.timeline)
+        if event.read_history is not None
+    ]
+    for place, page in asked:
+        if page > most:
+            raise CastError(place, f"page = {page}", f"at most sessions.history-page-max, {most}")
+
+
 def _work(cast: Cast) -> None:
     """All that will be done and said is bounded, before any of it is drawn."""
     scenario = cast.scenario
@@ -237,6 +258,9 @@ def _work(cast: Cast) -> None:
             raise CastError(
                 ("random", "every"), f"that comes to about {int(steps):,} faults", f"at most {FAULTS_MAX:,}"
             )
+    for index, group in enumerate(scenario.client):
+        steps += sum(group.count * scenario.duration / past.every for past in group.history)
+        _bounded(("client", index, "history"), steps, size)
     for index, work in enumerate(scenario.workload):
         clients = len(cast.clients_of(work.clients))
         said = _said_by(work, (scenario.duration if work.until is None else work.until) - work.from_, clients)

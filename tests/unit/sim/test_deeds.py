@@ -69,6 +69,7 @@ HAPPENS: dict[str, list[dict[str, Any]]] = {
     "stop-reading": [{"at": "3s", "stop-reading": ["app-1"], "for": "1s"}],
     "subscribe": [{"at": "3s", "subscribe": {"client": ["app-1"], "to": ["#"]}}],
     "unsubscribe": [{"at": "3s", "unsubscribe": {"client": ["app-*"], "to": ["#"]}}],
+    "read-history": [{"at": "3s", "read-history": {"client": ["app-1"]}}],
     "publish": [{"at": "3s", "publish": {"client": ["app-1"], "channel": "room/1"}}],
     "hostile": [{"at": "1s", "hostile": {"node": "ben", "does": "flood", "share": "100%"}, "for": "4s"}],
     "hostile-client": [{"at": "3s", "hostile-client": {"gateways": ["ben"], "does": "silent"}}],
@@ -142,6 +143,9 @@ NOTHING: dict[str, tuple[Scenario, int]] = {
         four({"at": "2s", "unsubscribe": {"client": ["app-1"], "to": ["room/1"]}}), 1),
     "one that was left already": (
         four(*[{"at": at, "unsubscribe": {"client": ["app-1"], "to": ["#"]}} for at in ("2s", "3s")]), 2),
+    "a ninth reading at once": (
+        four({"at": "1s", "slow-disk": {"nodes": "*", "by": "1s"}},
+             *[{"at": f"{at}ms", "read-history": {"client": ["app-1"]}} for at in range(3_000, 3_009)]), 10),
     "a pause in a pause": (four({"at": "2s", "pause": ["ben"]}, {"at": "3s", "pause": ["ben"], "for": "1s"}), 2),
     "a node alone that nobody linked": (
         four({"at": "3s", "rebind": ["ana"]}, {"at": "3s", "isolate": ["ana"]}, topology={"node": [{"name": "ana"}]},

@@ -12,8 +12,9 @@ from mesh.operations import History
 from mesh.types import LogId
 from sim.checkers import Watch
 from sim.diary import Entry
-from sim.historian import PAGE, Historian, Reading, Row
+from sim.historian import PAGE, Historian
 from sim.network import Network
+from sim.readings import Reading, Row, hold
 from sim.safeguards import off
 from sim.workload import App
 from sim.world import World
@@ -169,8 +170,8 @@ def test_a_row_twice_or_before_its_time_or_never_published_is_told() -> None:
     found = reader()
     found.told.ledger[("alice", 7, 1)] = Entry("room/1", b"x")
 
-    found._hold(reading(row(5), row(4, 2)))
-    found._hold(reading(row(4), row(5, 2, sequence=9), backwards=True))
+    hold(found.watch, found.world, reading(row(5), row(4, 2)))
+    hold(found.watch, found.world, reading(row(4), row(5, 2, sequence=9), backwards=True))
 
     assert broken(found) == [
         ("once", "history at ana shows alice/0007/1 twice"),
@@ -187,7 +188,7 @@ def test_a_row_beyond_its_cut_and_one_that_an_early_cut_holds_and_is_left_out_ar
     beyond, early = reading(first, second), reading(first, second).cut
     beyond.rows.append(third)
 
-    found._hold(beyond)
+    hold(found.watch, found.world, beyond)
     found._leaves_out(beyond, reading(second, first, backwards=True), early)
     found._leaves_out(beyond, reading(first, backwards=True, whole=False), early)
     found._leaves_out(beyond, reading(first, node="ben", backwards=True), early)
@@ -205,7 +206,7 @@ def test_stamps_may_fall_in_a_log_of_a_member_gone_bad_alone() -> None:
     for sequence in (1, 2, 3):
         found.told.ledger[("alice", 7, sequence)] = Entry("room/1", b"x")
 
-    found._hold(reading(row(5), row(4, 1, log=OTHER, sequence=2), row(6, 2, sequence=3)))
+    hold(found.watch, found.world, reading(row(5), row(4, 1, log=OTHER, sequence=2), row(6, 2, sequence=3)))
 
     assert broken(found) == []
 

@@ -74,11 +74,12 @@ def test_who_shares_a_node_with_a_client_that_is_hurt_is_near_and_whoever_is_at_
 def test_the_calm_run_is_what_clients_do_of_their_own_accord() -> None:
     said = {"at": "1s", "publish": {"client": "app-1", "channel": "room/1"}}
     left = {"at": "2s", "unsubscribe": {"client": "app-1", "to": "#"}}
-    scenario = from_tables(tables({"at": "1s", "crash": "ana"}, said, left))
+    read = {"at": "3s", "read-history": {"client": "app-1"}}
+    scenario = from_tables(tables({"at": "1s", "crash": "ana"}, said, left, read))
 
     kept = without_faults(scenario.timeline)
 
-    assert [step.verb for step in kept if isinstance(step, Event)] == ["publish", "unsubscribe"]
+    assert [step.verb for step in kept if isinstance(step, Event)] == ["publish", "unsubscribe", "read-history"]
     assert not hurt_by(Cast(scenario), kept).clients
 
 

@@ -40,6 +40,26 @@ def test_what_is_left_restores_no_image_that_nobody_took() -> None:
     assert with_images([before, taken, of_another, after]) == [taken, after]
 
 
+def test_who_read_again_and_again_reads_what_is_left_in_the_timeline_alone() -> None:
+    group = {"name": "app", "count": 2, "history": [{"every": "100ms"}]}
+    tables = {
+        "title": "t",
+        "promise": "p",
+        "duration": "4s",
+        "topology": {"node": [{"name": "ana"}]},
+        "client": [group],
+    }
+    tables["guarantees"] = {"never": ["history/whole"]}
+    scenario = from_tables(tables)
+    steps = Play(scenario, 0).run().steps
+
+    small = Shrinker(scenario, 0, "bounds", runs_max=60).run(steps)
+
+    assert (len(steps), small is not None) == (80, True)
+    assert small is not None and [event.verb for event in small.scenario.timeline] == ["read-history"]
+    assert [client.history for client in small.scenario.client] == [()]
+
+
 def test_what_does_not_fail_is_not_shrunk() -> None:
     tables = {"title": "t", "promise": "p", "duration": "2s", "topology": {"node": [{"name": "ana"}]}}
 

@@ -43,6 +43,7 @@ def test_every_verb_that_is_offered_can_be_done() -> None:
         ({"clog": [["ana"], ["ben"]]}, "clog"),
         ({"clock": {"nodes": ["ana"]}}, "clock"),
         ({"unsubscribe": {"client": ["app"], "to": ["#"]}}, "unsubscribe"),
+        ({"read-history": {"client": ["app"]}}, "read-history"),
         ({"subscribe": {"client": ["app"], "to": ["#"], "since": "5s"}}, "begin a subscription 5s ago"),
         ({"link": {"between": [["ana"], ["ben"]], "mtu": 1200}}, "link mtu"),
         ({"link": {"between": [["ana"], ["ben"]], "latency": "1ms", "shape": "pareto"}}, "link shape"),

@@ -1,4 +1,4 @@
-"""What a seed draws: links where they are few, and what bad hosts do."""
+"""What a seed draws: links where they are few, what bad hosts do, and who reads the past when."""
 
 from collections import Counter
 from typing import Any
@@ -9,6 +9,7 @@ from sim.scenario.cast import Cast
 from sim.scenario.drawing import draw_fault
 from sim.scenario.events import Event, UnsubscribeFrom
 from sim.scenario.model import Scenario
+from sim.scenario.plan import Say, plan
 from sim.scenario.reading import from_tables
 from sim.tape import Tape
 from sim.topology import Graph
@@ -68,6 +69,50 @@ def test_who_may_leave_a_subscription_is_drawn_and_nobody_leaves_where_there_are
 
     assert event(client=[{"name": "app"}]) == Event(at=7, unsubscribe=UnsubscribeFrom(client=("app",), to=("#",)))
     assert event() is None
+
+
+def test_who_reads_the_past_and_how_is_drawn_and_nobody_reads_where_there_are_no_clients() -> None:
+    tables: dict[str, Any] = {"title": "t", "promise": "p", "topology": {"node": [{"name": "n"}]}}
+    tables["random"] = {"faults": ["read-history"], "quiet": 0}
+    rng = Tape().stream(b"read", "test")
+
+    def event(**more: Any) -> Event | None:
+        cast = Cast(from_tables(tables | more))
+        assert cast.scenario.random is not None
+        return draw_fault(cast, cast.scenario.random, 7, rng)
+
+    drawn = [found.read_history for _ in range(40) if (found := event(client=[{"name": "app"}])) is not None]
+
+    assert len(drawn) == 40 and all(each is not None and each.client == ("app",) for each in drawn)
+    assert {each.backwards for each in drawn if each is not None} == {False, True}
+    pages = [each.page for each in drawn if each is not None]
+    assert 10 <= min(pages) < 20 and 50 <= max(pages) < 60
+    assert event() is None
+
+
+def test_who_reads_the_past_again_and_again_does_so_at_a_beat_of_its_own_and_disturbs_nobody() -> None:
+    tables: dict[str, Any] = {"title": "t", "promise": "p", "duration": "10s", "topology": {"node": [{"name": "n"}]}}
+    tables |= {"client": [{"name": "app", "count": 2}], "workload": [{"rate": 5}]}
+    silent = from_tables(tables)
+    tables["client"] = [{"name": "app", "count": 2, "history": [{"every": "3s", "page": 7}, {"backwards": True}]}]
+    reads = from_tables(tables)
+
+    steps, without = (plan(each, Cast(each), Tape().stream(b"7", "test")) for each in (reads, silent))
+
+    found: dict[tuple[str, bool], list[Event]] = {}
+    for step in steps:
+        if isinstance(step, Event) and step.read_history is not None:
+            what = step.read_history
+            found.setdefault((what.client[0], what.backwards), []).append(step)
+            assert (what.to, what.page) == (("#",), 50 if what.backwards else 7)
+    assert set(found) == {(name, back) for name in ("app-1", "app-2") for back in (False, True)}
+    for (_, back), events in found.items():
+        every = 2_000_000 if back else 3_000_000
+        assert [event.at - events[0].at for event in events] == [every * n for n in range(len(events))]
+        assert events[0].at < every and events[-1].at + every >= 10_000_000
+    assert len({events[0].at for events in found.values()}) == 4
+    said = [[(say.at, say.client) for say in each if isinstance(say, Say)] for each in (steps, without)]
+    assert said[0] == said[1]
 
 
 def test_two_nodes_have_one_link() -> None:

@@ -27,6 +27,7 @@ OBJECTS = {
     "move-client": '{ client = "app", to = "ben" }',
     "subscribe": '{ client = "app", to = "#" }',
     "unsubscribe": '{ client = "app", to = "#" }',
+    "read-history": '{ client = "app" }',
     "publish": '{ client = "app", channel = "a" }',
     "hostile-client": '{ gateways = "ana", does = "huge" }',
 }

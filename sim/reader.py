@@ -1,0 +1,147 @@
+"""Clients that read the past while things go wrong: page after page, and each is judged as it comes.
+
+A reading asks for its first page, and with the cut and `next` of each page for the one that follows. Where its connection is
+lost its client asks again for what it waits for, wherever it is attached then, as clients do: what follows comes from
+another node, at the same cut. What is held against pages is in `sim.readings`; what that asks of disks, of the one node that
+shows the rows. *Nothing left out* is asked where one life of one node has shown a reading from its beginning to its end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from mesh.clocks.vector import VersionVector
+from mesh.operations import History, HistoryPage
+from mesh.types import LogId
+from sim.checkers import Watch
+from sim.readings import Reading, at_one_cut, hold, nothing_left_out
+
+if TYPE_CHECKING:
+    from sim.scenario.events import ReadHistory
+    from sim.workload import App
+    from sim.world import Machine, World
+
+READINGS_MAX = 8
+"""Of one client at a time: it may ask for several pages before it has one."""
+PAGES_MAX = 100
+"""Of one reading; who still has not come to its end then leaves it."""
+NOWHERE = "", 0
+
+
+@dataclass
+class Past:
+    """A client's reading, as far as it has come."""
+
+    request: History
+    """What it waits for ..."""
+    asked_us: int
+    """... and since when."""
+    reading: Reading
+    at: tuple[str, int] = NOWHERE
+    """Who showed the last page: a node, and which of its lives ..."""
+    since_us: int = 0
+    """... and since when it has been asked at the latest."""
+    pages: int = 0
+    has_moved: bool = False
+    """Pages came from several nodes, or lives."""
+
+    def stood(self, home: Machine, log: LogId, position: int) -> bool:
+        """Whether a place was on a node's disk, and undamaged, ever since that was asked."""
+        rows = home.disk.image.rows.get(log, {})
+        found = next((row for first, row in rows.items() if first <= position <= row.last), None)
+        return found is not None and not found.damaged and found.since_us < self.since_us
+
+
+@dataclass
+class Readers:
+    """All clients of a world that read its past meanwhile."""
+
+    world: World
+    told: Watch
+    """Hears what is broken; that it was looked at is not counted there, for no subscription was."""
+    faults: Collection[object]
+    """What is wrong just now."""
+    watch: Watch = field(init=False)
+    readings: dict[tuple[str, int], dict[int, Past]] = field(default_factory=dict)
+    """By client and life, and by the number of what each waits for."""
+
+    def __post_init__(self) -> None:
+        """Share the ledger."""
+        self.watch = Watch(self.told.now_us, self.told.ledger, self.told.breaches)
+
+    def waiting(self, app: App) -> list[Past]:
+        """The readings of a client's process that have not come to their end."""
+        return list(self.readings.get((app.name, app.life), {}).values())
+
+    def begin(self, app: App, what: ReadHistory) -> bool:
+        """A client begins a reading, if it has not too many already; whether it does."""
+        if len(self.waiting(app)) >= READINGS_MAX:
+            return False
+        app.readers, self.watch.skew_us = self, self.told.skew_us
+        reading = Reading("", VersionVector(), what.backwards, patterns=what.to)
+        self._ask(app, Past(History(0, what.to, what.page, backwards=what.backwards), 0, reading))
+        return True
+
+    def _ask(self, app: App, past: Past) -> None:
+        past.asked_us = self.world.now_us
+        past.reading.asked = (f"{past.asked_us / 1e6:.6f} s: {app.name} asks for page {past.pages + 1} of history",)
+        number = app.ask(past.request)
+        self.readings.setdefault((app.name, app.life), {})[number] = past
+
+    def on_refused(self, app: App, number: int, why: str) -> None:
+        """A node refuses to show a page, though nothing is wrong with what was asked."""
+        past = self.readings.get((app.name, app.life), {}).pop(number, None)
+        if past is not None:
+            line = f"{self.world.now_us / 1e6:.6f} s: it is told: {why}"
+            what = f"{app.name} was refused a page of history, and nothing is wrong with what it asked for: {why}"
+            self.watch.broken("available", what, *past.reading.asked, line, kind="refused")
+
+    def on_page(self, app: App, page: HistoryPage, told_us: int) -> None:
+        """A page comes that a node told at a moment: it is judged, and the next one asked for, if there is one."""
+        past = self.readings.get((app.name, app.life), {}).pop(page.request, None)
+        if past is None or app.home is None:
+            return
+        home, reading = app.home, past.reading
+        is_there = app.session in home.sessions
+        self._come(past, home, told_us, is_there=is_there)
+        if past.pages == 1:
+            reading.cut = page.cut
+        at_one_cut(self.watch, reading, past.pages, page.cut)
+        places = zip(page.places, page.records, strict=True)
+        reading.rows += [(log, position, record) for (log, position), record in places]
+        is_misled = home.began_wrong and (not is_there or home.has_only_a_wrong_clock(told_us))
+        hold(
+            self.watch,
+            self.world,
+            reading,
+            0 if is_misled else told_us,  # by the only clock that it knows, nothing is dead yet
+            lambda log, position: is_there and past.stood(home, log, position),
+        )
+        if self.faults:
+            self.world.cover("history/under-faults")
+        if page.next is None:
+            reading.whole = True
+            self.world.cover("history/whole")
+            if is_there and not past.has_moved and not is_misled:
+                nothing_left_out(self.watch, self.world, reading, home, past.since_us)
+        elif page.next == (past.request.after or VersionVector()):
+            line = f"{told_us / 1e6:.6f} s: {home.name} tells that page, and to go on where it began"
+            what = f"{reading.title} has a page {past.pages} that leads to itself"
+            self.watch.broken("available", what, *reading.asked, line, kind="pages")
+        elif past.pages < PAGES_MAX:
+            past.request = replace(past.request, cut=reading.cut, after=page.next)
+            self._ask(app, past)
+
+    def _come(self, past: Past, home: Machine, told_us: int, *, is_there: bool) -> None:
+        """A page has come from a node: from the same life of the same as the one before, or from another."""
+        past.pages += 1
+        at = (home.name, home.life) if is_there else NOWHERE
+        if at == past.at and is_there:
+            return
+        if past.pages > 1:
+            past.has_moved = True
+            self.world.cover("history/moved")
+        past.at, past.since_us = at, past.asked_us
+        past.reading.goes_on_at(home.name)

@@ -1,0 +1,276 @@
+"""What is always so of history: each way in which a page can be wrong is told, and nothing is that a node cannot help."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pytest
+
+from mesh.clocks.vector import VersionVector
+from mesh.log.names import NameIndex, NameRun
+from mesh.log.record import Record
+from mesh.types import LogId
+from sim.checkers import SAME_US, SKEW_US, Watch
+from sim.diary import Entry, name_of
+from sim.disk import Row as Stored
+from sim.network import Network
+from sim.readings import Reading, Row, at_one_cut, hold, nothing_left_out
+from sim.units import MILLION
+from sim.workload import App
+from sim.world import Machine, World
+from tests.samples import ANA, BEN
+
+LOG, OTHER = LogId(ANA, 1), LogId(BEN, 1)
+ASKED = ("1.000000 s: app asks for page 1 of history",)
+
+
+def nowhere(_log: LogId, _position: int) -> bool:
+    return False
+
+
+@dataclass
+class Held:
+    """A world, who looks on, and what was broken."""
+
+    world: World
+    watch: Watch
+
+    def hold(self, reading: Reading, told_us: int = -1, stood: Callable[[LogId, int], bool] | None = None) -> None:
+        for *_, record in reading.rows:
+            self.watch.ledger.setdefault(name_of(record), Entry("room/1", record.payload))
+        if stood is None:
+            hold(self.watch, self.world, reading, told_us)
+        else:
+            hold(self.watch, self.world, reading, told_us, stood)
+
+    def broken(self) -> list[tuple[str, str]]:
+        return [(breach.promise, breach.about) for breach in self.watch.breaches]
+
+
+def held() -> Held:
+    world = World(7, Network.even(delay_us=5_000))
+    return Held(world, Watch(lambda: world.now_us))
+
+
+def row(stamp: int, position: int = 1, *, log: LogId = LOG, sequence: int = 1) -> Row:
+    return log, position, Record("room/1", "alice", 7, sequence, stamp, 0, 0, [], {}, b"x", b"")
+
+
+def reading(*rows: Row, backwards: bool = False) -> Reading:
+    cut = VersionVector((log, [(1, 9)]) for log in (LOG, OTHER))
+    return Reading("ana", cut, backwards, list(rows), asked=ASKED)
+
+
+# --- page by page ------------------------------------------------------------------------------------------------------
+
+
+def test_pages_are_held_one_after_another_and_each_row_once() -> None:
+    found, pages = held(), reading(row(1), row(2, 2, sequence=2))
+    found.hold(pages)
+    pages.rows += [row(3, 3, sequence=3)]
+
+    found.hold(pages)
+    found.hold(pages)
+
+    assert found.broken() == []
+    assert found.watch.evaluated["nothing invented"] == 3
+
+
+def test_a_row_of_a_later_page_that_belongs_on_an_earlier_one_is_told_with_who_asked() -> None:
+    found, pages = held(), reading(row(2, 2, sequence=2))
+    found.hold(pages)
+    pages.rows += [row(1, 1)]
+
+    found.hold(pages)
+
+    assert found.broken() == [("in order", "history at ana shows alice/0007/1 out of the order of stamps")]
+    assert found.watch.breaches[0].witness[-1:] == ASKED
+
+
+def test_what_its_disk_did_not_hold_all_the_while_may_come_late_and_twice() -> None:
+    found = held()
+
+    found.hold(reading(row(2, 2, sequence=2), row(1), row(3, log=OTHER)), stood=nowhere)
+
+    assert found.broken() == []
+
+
+def test_what_came_late_moves_no_order() -> None:
+    found = held()
+
+    rows = (row(5, 5, sequence=5), row(1), row(4, 4, sequence=4))
+    found.hold(reading(*rows), stood=lambda _, position: position != 1)
+
+    assert found.broken() == [("in order", "history at ana shows alice/0007/4 out of the order of stamps")]
+
+
+def test_a_place_is_shown_once_whoever_shows_it_and_whatever_became_of_it() -> None:
+    found, pages = held(), reading(row(1))
+    found.hold(pages)
+    pages.goes_on_at("ben")
+    pages.rows += [row(1)]
+
+    found.hold(pages, stood=nowhere)
+
+    assert found.broken() == [("once", "history at ben shows alice/0007/1 twice")]
+
+
+def test_who_goes_on_shows_what_it_has_in_an_order_of_its_own() -> None:
+    found, pages = held(), reading(row(5, 5), row(6, 6, sequence=6))
+    found.hold(pages)
+    pages.goes_on_at("ben")
+    pages.rows += [row(1, 1, sequence=2), row(7, 7, log=OTHER)]
+
+    found.hold(pages)
+
+    assert found.broken() == []
+
+
+def test_what_was_dead_as_a_node_told_it_is_told_and_what_died_on_its_way_is_not() -> None:
+    found = held()
+    found.watch.skew_us = SAME_US
+    found.world.now_us = 60 * MILLION
+    lives = row((1_700_000_000_000 + 1_000) << 16)
+    found.watch.ledger["alice", 7, 1] = Entry("room/1", b"x", at_us=MILLION, expires_us=10 * MILLION)
+
+    found.hold(reading(lives), told_us=10 * MILLION)
+    in_time = found.broken()
+    found.hold(reading(lives), told_us=12 * MILLION)
+
+    assert in_time == []
+    assert ("stays dead", "alice/0007/1 was shown to history at ana after it had expired") in found.broken()
+
+
+def test_a_page_names_the_cut_of_its_reading() -> None:
+    found, pages = held(), reading()
+
+    at_one_cut(found.watch, pages, 2, pages.cut.copy())
+    at_one_cut(found.watch, pages, 3, VersionVector())
+
+    assert found.broken() == [("in order", "ana was asked for history at one cut, and answers at another")]
+    assert found.watch.breaches[0].witness == (*ASKED, "0.000000 s: ana answers with page 3, at another cut")
+
+
+# --- when it has come to its end ---------------------------------------------------------------------------------------
+
+
+@dataclass
+class Shelf:
+    """A node that has three messages on its disk, and a reading that shows the first and the last of them."""
+
+    world: World
+    watch: Watch
+    home: Machine
+    pages: Reading
+    since_us: int
+
+    @property
+    def log(self) -> LogId:
+        return next(iter(self.home.disk.image.rows))
+
+    @property
+    def middle(self) -> Stored:
+        return list(self.home.disk.image.rows[self.log].values())[1]
+
+    @property
+    def entry(self) -> Entry:
+        return list(self.watch.ledger.values())[1]
+
+    def broken(self) -> list[tuple[str, str, str]]:
+        nothing_left_out(self.watch, self.world, self.pages, self.home, self.since_us)
+        return [(breach.promise, breach.kind, breach.about.split("/")[-1]) for breach in self.watch.breaches]
+
+
+LEFT_OUT = [("in order", "left out", "2, which lies in its cut")]
+
+
+def shelf(ttl_ms: int = 0) -> Shelf:
+    world = World(7, Network.even(delay_us=5_000))
+    home = world.add("ana", "eu")
+    watch = Watch(lambda: world.now_us)
+    app = App(world, "app", ["ana"], ledger=watch.ledger)
+    world.run(1)
+    for number in range(3):
+        app.publish("room/1", b"%d" % number, ttl_ms=ttl_ms)
+        world.run(0.5)
+    assert home.node is not None
+    stored = [(log, first, row) for log, rows in home.disk.image.rows.items() for first, row in rows.items()]
+    rows = [(log, first, record) for log, first, row in stored for record in row.batch().records()]
+    pages = Reading("ana", home.node.holdings.stored_vector(), backwards=False, rows=[rows[0], rows[2]], asked=ASKED)
+    return Shelf(world, watch, home, pages, world.now_us)
+
+
+def test_what_lies_in_the_cut_and_lives_is_not_left_out() -> None:
+    found = shelf()
+
+    assert found.broken() == LEFT_OUT
+    published, asked, read = found.watch.breaches[0].witness
+    assert (published.split()[2:4], asked, read.split(" s: ")[1][:40]) == (
+        ["app", "publishes"],
+        ASKED[0],
+        "it is read to its end, and ana has it at",
+    )
+
+
+def test_what_is_shown_is_not_left_out() -> None:
+    found = shelf()
+    (log, first), row = next((key, row) for key, row in found.home.disk.rows.items() if row is found.middle)
+    found.pages.rows += [(log, first, record) for record in row.batch().records()]
+
+    assert found.broken() == []
+    assert "history/died-while-read" not in found.world.coverage
+
+
+def _dies_within_the_skew(found: Shelf) -> None:
+    found.entry.expires_us = found.world.now_us + SKEW_US // 2
+
+
+def _is_forked(found: Shelf) -> None:
+    assert found.home.node is not None
+    found.home.node.holdings.forked[found.log] = 1
+
+
+def _was_in_another_log(found: Shelf) -> None:
+    assert found.home.node is not None
+    name = list(found.watch.ledger)[1]
+    run = NameRun(*name[:2], name[2], name[2], OTHER, 1, 1, 1 << 45)
+    found.home.node.holdings.names = NameIndex([run])
+    found.pages.cut.add(OTHER, 1, 1)
+
+
+EXCUSED: dict[str, Callable[[Shelf], object]] = {
+    "its disk lost it meanwhile, and has it again": lambda found: setattr(found.middle, "since_us", found.since_us),
+    "it is damaged": lambda found: setattr(found.middle, "damaged", True),
+    "it has lost its body": lambda found: setattr(found.middle, "stripped", True),
+    "it lies beyond the cut": lambda found: found.pages.cut.get(found.log).remove(2, 2),
+    "nobody asked for it": lambda found: setattr(found.pages, "patterns", ("other/#",)),
+    "nobody published it": lambda found: found.watch.ledger.pop(list(found.watch.ledger)[1]),
+    "a lone wrong clock dated it": lambda found: setattr(found.entry, "misdated", True),
+    "it dies within the skew of clocks": _dies_within_the_skew,
+    "its log has two histories": _is_forked,
+    "its member has gone bad": lambda found: setattr(found.home, "is_bad", True),
+    "a copy of it was lost": _was_in_another_log,
+}
+
+
+@pytest.mark.parametrize("why", EXCUSED)
+def test_what_a_node_cannot_show_is_not_left_out(why: str) -> None:
+    found = shelf()
+    EXCUSED[why](found)
+
+    assert found.broken() == []
+
+
+def test_that_something_died_while_it_was_read_is_covered() -> None:
+    found = shelf(ttl_ms=2_000)
+    found.world.run(3)
+
+    assert found.broken() == []
+    assert found.world.coverage["history/died-while-read"] == 1
+
+
+def test_a_copy_that_died_sooner_than_its_message_is_not_left_out() -> None:
+    found = shelf(ttl_ms=2_000)
+    found.world.run(3)
+    found.entry.expires_us = 0
+
+    assert found.broken() == []
