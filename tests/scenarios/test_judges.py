@@ -72,6 +72,26 @@ def _shows_nothing_page_after_page(histories: Histories, session: Any, request: 
     return [Tell((session,), HistoryPage(request.request, cut, (), (), VersionVector()))]
 
 
+def _takes_all_for_alive(on_loaded: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda histories, loaded, _: on_loaded(histories, loaded, 0)
+
+
+def _skips_each_seventh(take: Callable[..., Any]) -> Callable[..., Any]:
+    def taken(histories: Histories, page: Any, log: Any, position: int, record: Any) -> Any:
+        is_taken = take(histories, page, log, position, record)
+        if is_taken and record.sequence % 7 == 0 and page.records[-1:] == [record]:
+            page.records.pop()
+            page.places.pop()
+        return is_taken
+
+    return taken
+
+
+def _begins_where_it_should_end(histories: Histories, page: Any) -> Any:
+    heads = [(s.ready[0][1].stamp, log, s.ready[0][0]) for log, s in page.streams.items() if s.ready]
+    return min(heads)[1] if page.operation.backwards and heads else max(heads)[1] if heads else None
+
+
 def _shows_backwards(messages: Callable[..., Any]) -> Callable[..., Any]:
     def shown(client: Client, deliver: Any) -> Any:
         if deliver.late or deliver.conflicts:
@@ -228,6 +248,25 @@ BROKEN: dict[str, tuple[str, str, str, Change]] = {
         "pages",
         (Histories, "ask", _shows_nothing_page_after_page),
     ),
+    "shows who died while the disk was asked": (
+        "reading-the-past",
+        "stays dead",
+        "",
+        (Histories, "on_loaded", _takes_all_for_alive(Histories.on_loaded)),
+    ),
+    "leaves out each seventh": (
+        "reading-the-past",
+        "in order",
+        "left out",
+        (Histories, "_take", _skips_each_seventh(Histories._take)),
+    ),
+    "begins where it should end": (
+        "reading-the-past",
+        "in order",
+        "",
+        (Histories, "_least", _begins_where_it_should_end),
+    ),
+    "shows the same page for ever": ("reading-the-past", "available", "pages", (Histories, "_consume", _nothing)),
     "shows backwards": ("swarm", "in order", "log", (Client, "_messages", _shows_backwards(Client._messages))),
     "calls the dropped missing": (
         "slow-reader",
