@@ -27,6 +27,11 @@ class Publisher:
     refused: IntervalSet = field(default_factory=IntervalSet)
     """All of them."""
 
+    @property
+    def who(self) -> tuple[str, int]:
+        """Its client and incarnation: its part of the names of what it publishes."""
+        return self.client, self.incarnation
+
     def on_refused(self, first: int, last: int) -> None:
         """Publishes were refused for now."""
         refused = self.refused

@@ -188,9 +188,9 @@ class Intake:
         refusals: list[tuple[SessionId, Refused]] = []
         placed: list[Outcome] = []
         names = self.holdings.names
-        newest, me = names.newest(publisher.client, publisher.incarnation), self.identity.node
+        newest = names.newest(*publisher.who)
         for draft in operation.drafts:
-            fault = draft_fault(draft, self.config.ttl_max_ms)
+            was_lost, fault = False, draft_fault(draft, self.config.ttl_max_ms)
             if fault is not None:
                 publisher.on_here(draft.sequence)
                 refusals.append(_refused(publisher, draft.sequence, fault[0], fault[1], -1))
@@ -202,10 +202,9 @@ class Intake:
                     publisher.on_here(draft.sequence)
                     placed.append(_placed(publisher.session, runs[0], draft.sequence, operation))
                     continue
-                if self.epoch and any((run.log.node, run.log.epoch) == (me, self.epoch.number) for run in found):
-                    self.epoch = self.signer = (
-                        None  # others may have it there, and bring it back: no log has a name twice
-                    )
+                was_lost = bool(found)
+                if was_lost and self.epoch and names.newest_in(*publisher.who, self._log()) >= draft.sequence:
+                    self.epoch = self.signer = None  # it may come back: no log has it twice, nor behind others
             name = (publisher.client, publisher.incarnation, draft.sequence)
             again = self.waiting.get(name)
             if again is not None:
@@ -221,10 +220,20 @@ class Intake:
             publisher.on_here(draft.sequence)
             self.waiting[name] = []
             ttl_ms = draft.ttl_ms or self.config.ttl_default_ms
-            size = draft_bytes(draft)
-            self.gathered.append(Gathered(publisher, draft, ttl_ms, operation.copies, operation.regions, size))
-            self.gathered_bytes += size
+            item = Gathered(publisher, draft, ttl_ms, operation.copies, operation.regions, draft_bytes(draft))
+            self.gathered.insert(self._place_of(item) if was_lost else len(self.gathered), item)
+            self.gathered_bytes += item.size
         return [*_tell_refusals(refusals), *placed]
+
+    def _log(self) -> LogId:
+        assert self.epoch is not None
+        return LogId(self.identity.node, self.epoch.number)
+
+    def _place_of(self, item: Gathered) -> int:
+        """Where what was lost and comes again belongs among what has gathered: before what follows it."""
+        who, number = item.publisher.who, item.draft.sequence
+        mine = (at for at, each in enumerate(self.gathered) if each.publisher.who == who)
+        return next((at for at in mine if self.gathered[at].draft.sequence > number), len(self.gathered))
 
     def _holds(self, run: NameRun, sequence: int) -> bool:
         """Whether all that a run of names stands for is here, where others can have it, too.
@@ -312,9 +321,7 @@ class Intake:
 
     def _is_anothers(self) -> bool:
         """Whether another process writes in our own log: a cloned memory does. Its log is left to it."""
-        assert self.epoch is not None
-        log = LogId(self.identity.node, self.epoch.number)
-        return log in self.holdings.forked or self.holdings.received_of(log).last > self.position
+        return (log := self._log()) in self.holdings.forked or self.holdings.received_of(log).last > self.position
 
     def _cuts(self, records: list[Record]) -> list[int]:
         """Where batches end: cut by the bytes of their records, by number, and where lifetimes differ too much."""

@@ -220,9 +220,18 @@ class NameIndex:
         """The highest sequence that is held of an incarnation; 0 if none is."""
         newest = 0
         for runs in self._all((publisher, incarnation)):
-            start, end = self._window(runs, runs[-1].last)
-            newest = max(newest, *[run.last for run in runs[start:end]])
+            newest = max(newest, self._last_of(runs))
         return newest
+
+    def newest_in(self, publisher: str, incarnation: int, log: LogId) -> int:
+        """The same of one log."""
+        runs = self._in((publisher, incarnation), log)
+        return self._last_of(runs) if runs is not None else 0
+
+    def _last_of(self, runs: list[NameRun]) -> int:
+        """The highest sequence in the runs of a name in a log."""
+        start, end = self._window(runs, runs[-1].last)
+        return max(run.last for run in runs[start:end])
 
     def moved(self, publisher: str, incarnation: int) -> bool:
         """Whether this incarnation's names lie in more than one log, so that a copy is possible at all."""

@@ -1,17 +1,17 @@
-"""What was refused for now comes again before what follows it: all of it, and not only the first."""
+"""What was refused for now comes again before what follows it: all of it; and what was lost, in no log behind that."""
 
 import pytest
 
 from mesh.clocks.hybrid import HybridClock
 from mesh.codes import Code
-from mesh.effects import Outcome, Tell
+from mesh.effects import Outcome, Placed, Tell
 from mesh.engines.intake import Intake, IntakeConfig
 from mesh.log.holdings import Holdings
 from mesh.operations import Draft, Publish, Refused
 from mesh.rng import Rng
 from mesh.types import SessionId
-from tests.engine_samples import at, identity
-from tests.samples import SUITE
+from tests.engine_samples import at, identity, keep
+from tests.samples import BEN, SUITE, WALL_MS, Writer
 
 SEAT, OTHER, PLENTY = SessionId(1), SessionId(2), 1 << 40
 
@@ -89,3 +89,48 @@ def test_what_was_refused_with_all_that_gathered_comes_again_first_too() -> None
 def publish_later(one: Intake, *sequences: int) -> list[Outcome]:
     """The same once the disk is tried again."""
     return one.publish(SEAT, Publish(tuple(Draft("room/1", sequence, b"x") for sequence in sequences)), at(2_000))
+
+
+def held_elsewhere() -> tuple[Intake, Writer]:
+    """An intake of a node that holds 1 to 3 of the client, in another's log, and has room."""
+    one, elsewhere = intake(), Writer(BEN)
+    one.on_attached(OTHER, "other", 8)
+    keep(one.holdings, elsewhere.write(3, publisher="me"))
+    one.on_space(PLENTY)
+    return one, elsewhere
+
+
+def sealed(one: Intake) -> list[tuple[SessionId, int, int, int, int]]:
+    """Where each run of publishes stands: its session, its sequences, which epoch of ours, and from which position on."""
+    _, outcomes = one.seal(at(), WALL_MS)
+    one.check_all()
+    placed = [outcome for outcome in outcomes if isinstance(outcome, Placed)]
+    return [(each.session, each.first, each.last, each.log.epoch, each.from_position) for each in placed]
+
+
+def test_what_was_lost_and_comes_again_stands_in_no_log_behind_what_follows_it() -> None:
+    one, elsewhere = held_elsewhere()
+    publish(one, 4)
+    ((*_, before, _),) = sealed(one)
+    one.holdings.lose(elsewhere.log, 1, 3)
+
+    publish(one, 5, 6)
+    one.publish(OTHER, Publish((Draft("room/1", 9, b"x"),)), at())
+    publish(one, 2)
+    placed = sealed(one)
+
+    assert one.epoch is not None and one.epoch.number > before
+    after = one.epoch.number
+    assert placed == [(SEAT, 2, 2, after, 1), (SEAT, 5, 6, after, 2), (OTHER, 9, 9, after, 4)]
+
+
+def test_what_was_lost_and_comes_again_needs_no_other_log_where_nothing_follows_it() -> None:
+    one, elsewhere = held_elsewhere()
+    one.publish(OTHER, Publish((Draft("room/1", 9, b"x"),)), at())
+    ((*_, before, _),) = sealed(one)
+    one.holdings.lose(elsewhere.log, 1, 3)
+
+    one.publish(OTHER, Publish((Draft("room/1", 10, b"x"),)), at())
+    publish(one, 2, 3)
+
+    assert sealed(one) == [(OTHER, 10, 10, before, 2), (SEAT, 2, 3, before, 3)]

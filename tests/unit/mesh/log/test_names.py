@@ -21,6 +21,7 @@ def test_sequences_that_follow_one_another_are_one_run_over_batches_too() -> Non
     assert index.find("p", 7, 3) == [run_of(second, 1, 4, 1, 4)]
     assert (index.find("p", 7, 5), index.find("p", 8, 3), index.find("q", 7, 3)) == ([], [], [])
     assert (index.newest("p", 7), index.newest("p", 8)) == (4, 0)
+    assert (index.newest_in("p", 7, first.log), index.newest_in("p", 7, LogId(BEN, 9))) == (4, 0)
     assert len(index) == 1
 
 
