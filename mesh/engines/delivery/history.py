@@ -2,7 +2,7 @@
 
 The first page fixes the cut, a version vector; all pages show exactly its records, by (stamp, node, epoch, position),
 in either direction. `after` is what earlier pages have consumed. Each log of the cut is read in order and the logs are
-merged; a message that stands in two logs is shown where it stands first.
+merged; a message that stands in two logs is shown where it stands first, for as long as that copy lives.
 """
 
 from __future__ import annotations
@@ -144,15 +144,18 @@ class Histories:
         return (max(heads) if page.operation.backwards else min(heads))[1]
 
     def _take(self, page: Page, log: LogId, position: int, record: Record) -> bool:
-        """Show a record, or leave it out; False where copies have to be compared before that can be said."""
+        """Show a record, or leave it out; False where copies have to be compared before that can be said.
+
+        A copy that was dead before this one was sealed, and is, is not shown in its place. One that has died since may have
+        been, on an earlier page: all copies are dead with it.
+        """
         copies = self.twins.others(record, (log, position))
         if copies is None:
             return False
         page.streams[log].ready.popleft()
         mine = (record.stamp, log, position)
-        before = (
-            each for each in copies if each < mine and each[3] > self.expiry_ms
-        )  # a dead one is not shown instead
+        counts_ms = min(stamp_ms(record.stamp), self.expiry_ms)
+        before = (each for each in copies if each < mine and each[3] > counts_ms)
         if not any(page.cut.covers(there, at, at) for _, there, at, _ in before):
             page.records.append(record)
             page.places.append((log, position))

@@ -1,6 +1,7 @@
 """History: pages at a cut, in one order, of what is alive and matches."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -209,6 +210,31 @@ def test_a_copy_that_is_dead_takes_no_living_one_along() -> None:
     ben.seal([record(1, b"twice", stamp=stamp_of(WALL_MS - 2_000), ttl_ms=1_000)])
 
     assert shelf(ana, ben).page(History(1, ("#",), 9)).places == ((ana.log, 1),)
+
+
+@pytest.mark.parametrize("backwards", [False, True])
+def test_with_the_first_copy_all_die_that_were_sealed_while_it_lived(backwards: bool) -> None:
+    """An earlier page may have shown it."""
+    ana, ben = Writer(ANA), Writer(BEN)
+    ana.seal([record(1, b"twice", stamp=stamp_of(WALL_MS), ttl_ms=1_000)])
+    ben.seal([record(1, b"twice", stamp=stamp_of(WALL_MS + 500), ttl_ms=1_000)])
+    one = shelf(ana, ben)
+    asked = History(1, ("#",), 1, backwards=backwards)
+
+    lives = one.page(asked, expiry_ms=WALL_MS + 900)
+    following = one.page(replace(asked, cut=lives.cut, after=lives.next), expiry_ms=WALL_MS + 1_100)
+
+    assert lives.places == ((ana.log, 1),)
+    assert following.places == ()
+
+
+def test_a_copy_that_lives_counts_though_it_is_dead_before_another_is_dated() -> None:
+    """Whoever sealed that one has a clock that is ahead."""
+    ana, ben = Writer(ANA), Writer(BEN)
+    ana.seal([record(1, b"twice", stamp=stamp_of(WALL_MS), ttl_ms=1_000)])
+    ben.seal([record(1, b"twice", stamp=stamp_of(WALL_MS + 60_000), ttl_ms=1_000)])
+
+    assert shelf(ana, ben).page(History(1, ("#",), 9), expiry_ms=WALL_MS + 500).places == ((ana.log, 1),)
 
 
 def test_a_copy_outside_the_cut_does_not_count() -> None:
