@@ -20,7 +20,7 @@ from mesh.engines.forks import Forks
 from mesh.engines.intake import Intake
 from mesh.engines.journal import Journal
 from mesh.engines.links import AddressBook, Links
-from mesh.engines.receipts import Receipts, Waiting
+from mesh.engines.receipts import Receipts
 from mesh.engines.repair import Repair
 from mesh.engines.roster import Roster
 from mesh.engines.serving import Serving
@@ -31,6 +31,7 @@ from mesh.peers import Peers
 from mesh.rng import Rng
 from mesh.status import holdings_status, links_status, sessions_status
 from mesh.types import Now, node_text
+from mesh.waiting import Waiting
 
 LIFE_SHIFT = 20
 """A life is numbered by the wall clock (ms) and so many random bits: never by a counter that was loaded."""
@@ -162,7 +163,7 @@ class Composition:
             engine.check()
             engine.check_all()
         self.book.check_all()
-        heard = {each.session for queue in self.receipts.waiting.values() for each in queue}
+        heard = set(self.receipts.waiting.sessions)
         heard |= {session for session, _ in self.delivery.readers}
         assert heard | self.intake.publishers.keys() <= self.sessions.sessions.keys(), (
             "somebody is gone, and still known"

@@ -353,7 +353,7 @@ class Node(Composition):
         outcomes: list[Outcome] = []
         for batch, link in self.journal.on_stored(event.append):
             self.delivery.on_stored(batch.log, batch.first, batch.last)
-            self.receipts.on_stored_here(batch.log)
+            self.receipts.on_stored_here(batch.log, batch.first, batch.last)
             if link is not None:
                 outcomes += self.links.on_batch_done(link, batch.size)
         return outcomes
@@ -424,7 +424,7 @@ class Node(Composition):
         intake = self.intake
         if intake.gathered or self.journal.incoming or intake.rescued or self.roster.learnt or self._strip_before_ms:
             self._append(now)
-        if self.receipts.risen:
+        if self.receipts.risen.sets:  # without a call, as nearly always
             self._run(self.receipts.tell_publishers(), now)
         if self.receipts.moved:
             self._run(self.receipts.tell_peers(now), now)

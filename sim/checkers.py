@@ -22,6 +22,7 @@ from sim.diary import name_of as name_of
 from sim.labels import PROMISES as PROMISES
 
 if TYPE_CHECKING:
+    from mesh.types import LogId
     from sim.workload import App
     from sim.world import World
 
@@ -80,6 +81,8 @@ class Watch:
     matcher: Matcher = field(default_factory=Matcher)
     stamps: dict[Name, tuple[int, int]] = field(default_factory=dict)
     """The least and the greatest stamp that each message was shown with."""
+    places: dict[Name, dict[LogId, int]] = field(default_factory=dict)
+    """Where messages stand in logs, as far as a node said how durable they are."""
     skew_us: int = SKEW_US
     """How far clocks may be apart: `SAME_US` where none is ever wrong, nor anybody who tells what it shows."""
 

@@ -219,14 +219,27 @@ class Disk:
         return Recovered(logs, tuple(image.names.values()), tuple(image.members), (), clean)
 
     def has(self, log: LogId, first: int, last: int, name: tuple[str, int, int]) -> bool:
-        """Whether an undamaged row between two positions holds a message of this name. What came last is looked at first."""
+        """Whether an undamaged row between two positions holds a message of this name."""
+        return self.find(log, first, last, name) > 0
+
+    def find(self, log: LogId, first: int, last: int, name: tuple[str, int, int]) -> int:
+        """Where between two positions an undamaged row holds a message of this name; 0 if none does.
+
+        What came last is looked at first, and of one position only the row that covers it.
+        """
         rows = self.image.rows.get(log, {})
-        return any(
-            (record.publisher, record.incarnation, record.sequence) == name
-            for at, row in reversed(rows.items())
-            if at <= last and row.last >= first and not row.damaged
-            for record in _decode(row).records()
-        )
+        firsts = reversed(rows) if first < last else (at for at in range(last, 0, -1) if at in rows)
+        for at in firsts:
+            row = rows[at]
+            if at <= last and row.last >= first and not row.damaged:
+                records = _decode(row).records()
+                for position in range(max(first, at), min(last, row.last) + 1 if records else 0):
+                    record = records[position - at]
+                    if (record.publisher, record.incarnation, record.sequence) == name:
+                        return position
+            if first == last:
+                break
+        return 0
 
     def scrub(self) -> tuple[tuple[LogId, int, int], ...]:
         """Read everything: rows that fail their check are deleted, and named."""

@@ -7,7 +7,6 @@ that the simulator checks what the documents say. The table of docs/internals/sa
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -31,6 +30,7 @@ from mesh.log.batch import NO_NAME, Batch, Epoch, epoch_statement
 from mesh.log.names import NameIndex
 from mesh.peers import Peer
 from mesh.types import LogId, Now
+from mesh.waiting import Waiting
 from sim.disk import Disk
 from sim.world import Machine, World
 
@@ -185,12 +185,12 @@ def _no_verification() -> list[Patch]:
 def _count_the_linked() -> list[Patch]:
     rise = Receipts._rise
 
-    def counting(self: Receipts, log: LogId, queue: deque[Any]) -> Any:
+    def counting(self: Receipts, log: LogId, about: list[Waiting]) -> Any:
         known, stored = self.elsewhere, self.holdings.stored_of(log)
         self.elsewhere = {**known, log: {peer.node: stored for peer in self.peers}}
         self.regions.update({peer.node: peer.region for peer in self.peers})
         try:
-            return rise(self, log, queue)
+            return rise(self, log, about)
         finally:
             self.elsewhere = known
 

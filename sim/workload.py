@@ -37,10 +37,10 @@ from mesh.operations import (
     Unsubscribe,
 )
 from mesh.types import SessionId
-from sim import telling
+from sim import levels, telling
 from sim.checkers import Watch
 from sim.clock import WALL_MS
-from sim.diary import NOWHERE, Diary, Entry, Ledger, Name, Shown, say_name
+from sim.diary import NOWHERE, Diary, Entry, Ledger, Name, Shown
 from sim.network import Delay
 from sim.tape import Stream
 from sim.world import Machine, World
@@ -52,6 +52,9 @@ CONNECT_US = 1_000
 """What it takes to reach a gateway beside the application."""
 BESIDE = Delay(500, 0)
 DRESSED_IN = 8
+CHECK_ALL_RUNS = 64
+HELD_MANY = 256
+"""Where a client holds more publishes than this, they are all looked at once in so many times only."""
 
 
 @dataclass
@@ -110,6 +113,7 @@ class App:
             self._up_us = self._down_us = 0
         self.client = Client(self.config, self.name, 1 + rng.below(1 << 62), list(self.gateways), rng)
         self._alarm_us = -1
+        self._runs = 0
         self._run(self.client.start(self.world.now_us))
 
     # --- wishes ------------------------------------------------------------------------------------------------------
@@ -240,7 +244,11 @@ class App:
     def _run(self, effects: list[ClientEffect]) -> None:
         for effect in effects:
             self._perform(effect)
-        self.client.check()
+        self._runs += 1
+        if len(self.client.outbox) > HELD_MANY and self._runs % CHECK_ALL_RUNS:
+            self.client.check()
+        else:
+            self.client.check_all()
         deadline_us = self.client.deadline_us()
         if deadline_us is not None and deadline_us != self._alarm_us:
             self._alarm_us = deadline_us
@@ -341,66 +349,11 @@ class App:
             if is_first and entry.expires_us and self._is_at_a_lone_wrong_clock():
                 entry.misdated = True  # it lives from its stamp, and nobody had shown that node what the time is
             entry.said = max(before[0], receipt.copies), max(before[1], receipt.regions)
-            if self.watch is None or home.node is None:
-                continue
-            if is_first:
-                self._see_it_durable(name, entry, home)
-                if sequence == receipt.last:
-                    self._see_where(name, receipt, home)
-            if entry.said != before and entry.said > (1, 1):
-                self._see_it_held(name, entry, home, receipt)
+            if self.watch is not None:
+                levels.on_said(self.watch, self.world, home, name, receipt, before)
 
     def _is_at_a_lone_wrong_clock(self) -> bool:
         return self.home is not None and self.home.has_only_a_wrong_clock(self.world.now_us)
-
-    def _see_it_durable(self, name: Name, entry: Entry, home: Machine) -> None:
-        """At the moment of its acknowledgement a message lies on the disk of the node that says so, if that is honest."""
-        assert self.watch is not None and home.node is not None
-        if home.disk.kept is not None or (entry.expires_us and self.world.now_us >= entry.expires_us):
-            return
-        runs = home.node.holdings.names.find(*name)
-        is_durable = any(home.disk.has(run.log, run.from_position, run.to_position, name) for run in runs)
-        self.watch.on_acknowledged(name, entry, home.name, is_durable=is_durable)
-
-    def _see_where(self, name: Name, receipt: Receipt, home: Machine) -> None:
-        """The last message of a receipt stands where that says, if its node still knows where it stands."""
-        assert self.watch is not None and home.node is not None
-        runs = home.node.holdings.names.find(*name)
-        least = [run.from_position + name[2] - run.first for run in runs]
-        found = [
-            run.log == receipt.log and low <= receipt.through <= run.place_at_most(name[2])
-            for low, run in zip(least, runs, strict=True)
-        ]
-        if runs and not any(found):
-            what = f"{say_name(name)} was acknowledged by {home.name} at {receipt.log.node.hex()[:8]}:{receipt.through}"
-            self.watch.broken(
-                "durable before acknowledged",
-                f"{what}, and stands elsewhere",
-                *self.watch.publish_of(name),
-                kind="place",
-            )
-
-    def _see_it_held(self, name: Name, entry: Entry, home: Machine, receipt: Receipt) -> None:
-        """At that moment it lies on as many disks and in as many regions as it says.
-
-        A machine whose disk has lost something since, or whose host is bad, counts as one that holds it, for what it told was
-        believed, until the teller has heard that it lives anew; so does one with a wrong clock for what is mortal. Beyond the
-        end of a forked log nothing is asked.
-        """
-        assert self.watch is not None and home.node is not None
-        runs = home.node.holdings.names.find(*name)
-        if entry.expires_us and self.world.now_us + self.watch.skew_us >= entry.expires_us:
-            return
-        if not runs or any(run.log in home.node.holdings.forked for run in runs):
-            return
-        holders, regions = set[str](), set[str]()
-        for machine in self.world.machines.values():
-            holds = (machine.disk.has(run.log, run.from_position, run.to_position, name) for run in runs)
-            is_bound = machine.vouches(entry.at_us, home, self.world.now_us, mortal=entry.expires_us > 0)
-            if not is_bound or any(holds):
-                holders.add(machine.name)
-                regions.add(machine.region)
-        self.watch.on_held(name, entry, home.name, (receipt.copies, receipt.regions), holders, regions)
 
     def _transmit(self, home: Machine, session: SessionId, operation: ClientOperation) -> None:
         """An operation crosses the uplink, in order."""

@@ -30,7 +30,7 @@ def attached(*gateways: str, config: ClientConfig = CONFIG) -> Client:
     me.start(0)
     me.on_connected(0)
     me.on_operation(HELLO, 0)
-    me.check()
+    me.check_all()
     return me
 
 

@@ -407,9 +407,14 @@ class Client:
         return [fx.Changed(self.state, self.gateway, f"{code} {text}")]
 
     def check(self) -> None:
-        """Assert the invariants."""
+        """Assert the invariants, as far as that is cheap however much is held."""
         self.outbox.check()
         assert self.state != ATTACHED or self.gateway in self._known
+
+    def check_all(self) -> None:
+        """Assert the invariants."""
+        self.check()
+        self.outbox.check_all()
 
 
 def _numbered(request: History | Inspect, number: int) -> History | Inspect:

@@ -13,11 +13,9 @@ Invariants, checked by `check`: what waits is bounded and counted; what has reac
 
 from __future__ import annotations
 
-from collections import Counter, deque
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from mesh.clocks.vector import IntervalSet
+from mesh.clocks.vector import IntervalSet, VersionVector
 from mesh.effects import Count, Outcome, Placed, Send, SetTimer, Tell, Timer
 from mesh.errors import require
 from mesh.frames import Stored
@@ -25,6 +23,7 @@ from mesh.log.holdings import Holdings
 from mesh.operations import Receipt
 from mesh.peers import Peer, Peers
 from mesh.types import US_PER_MS, LinkId, LogId, NodeId, Now, SessionId
+from mesh.waiting import Waiters, Waiting
 
 TELL = "receipts.tell"
 PAGE_RANGES = 1_024
@@ -49,20 +48,6 @@ class ReceiptConfig:
         require(self.gather_ms >= 0, "gather_ms: not negative")
 
 
-@dataclass(slots=True)
-class Waiting:
-    """Publishes `first..last` of a session, at positions of at most `from_position..to_position` of a log."""
-
-    session: SessionId
-    first: int
-    last: int
-    from_position: int
-    to_position: int
-    copies: int
-    regions: int
-    told: tuple[int, int] = (0, 0)
-
-
 @dataclass
 class Receipts:
     """Who has stored what, and who waits to hear of it."""
@@ -72,10 +57,7 @@ class Receipts:
     region: str
     holdings: Holdings
     peers: Peers
-    waiting: dict[LogId, deque[Waiting]] = field(default_factory=dict)
-    count: int = 0
-    of_session: Counter[SessionId] = field(default_factory=Counter)
-    """How many of them each session waits for."""
+    waiting: Waiters = field(default_factory=Waiters)
     elsewhere: dict[LogId, dict[NodeId, IntervalSet]] = field(default_factory=dict)
     """For each log, what each other node has told us that it has stored."""
     regions: dict[NodeId, str] = field(default_factory=dict)
@@ -85,62 +67,35 @@ class Receipts:
     """Logs of which more was stored in this tick: their nodes are told at once."""
     untold: set[LogId] = field(default_factory=set)
     """The same since all others were told; the timer is set while there are any."""
-    risen: set[LogId] = field(default_factory=set)
-    """Logs for which somebody's count rose since publishers were last told."""
+    risen: VersionVector = field(default_factory=VersionVector)
+    """Where somebody's count rose since publishers were last told, if anybody waits in that log."""
 
     def on_placed(self, p: Placed) -> list[Outcome]:
         """Publishes stand in a log: tell of them as their durability rises to what their publisher wants."""
-        queue = self.waiting.setdefault(p.log, deque())
-        queue.append(Waiting(p.session, p.first, p.last, p.from_position, p.to_position, p.copies, p.regions))
-        self.count += 1
-        self.of_session[p.session] += 1
-        self.risen.add(p.log)
-        dropped = 0
-        if self.of_session[p.session] > self.config.session_waiting_max:
-            dropped = self._drop_oldest(p.session, 1 + self.config.session_waiting_max // 8)
-        while self.count > self.config.waiting_max:
-            fullest = max(self.waiting, key=lambda log: len(self.waiting[log]))
-            self._done(self.waiting[fullest].popleft())
-            if not self.waiting[fullest]:
-                del self.waiting[fullest]
-            dropped += 1
-        return [Count("receipts_dropped_total", dropped)] if dropped else []
+        waiting = self.waiting
+        waiting.add(Waiting(p.session, p.first, p.last, p.log, p.from_position, p.to_position, p.copies, p.regions))
+        self.risen.add(p.log, p.from_position, p.to_position)
+        dropped: list[Waiting] = []
+        of_session, most = waiting.sessions[p.session], self.config.session_waiting_max
+        if len(of_session) > most:
+            dropped = waiting.of(p.session)[: 1 + most // 8]
+            self._forget(dropped)
+        while waiting.count > self.config.waiting_max:
+            dropped.append(waiting.foremost())
+            waiting.remove(dropped[-1])
+        return [Count("receipts_dropped_total", len(dropped))] if dropped else []
 
-    def _done(self, waiting: Waiting) -> None:
-        """It waits no more."""
-        self.count -= 1
-        self.of_session[waiting.session] -= 1
-        if not self.of_session[waiting.session]:
-            del self.of_session[waiting.session]
-
-    def _drop_oldest(self, session: SessionId, number: int) -> int:
-        """A session waits for too much: so many of the oldest of its publishes are told no more, log by log."""
-        dropped = 0
-        for log in list(self.waiting):
-            dropped += len(self._leave(log, lambda w: w.session == session, number - dropped))
-        return dropped
-
-    def _leave(self, log: LogId, is_gone: Callable[[Waiting], bool], most: int | None = None) -> list[Waiting]:
-        """Let go of those in a log that have to go, the oldest first, and return them."""
-        gone: list[Waiting] = []
-        kept: deque[Waiting] = deque()
-        for waiting in self.waiting.get(log, ()):
-            if (most is None or len(gone) < most) and is_gone(waiting):
-                gone.append(waiting)
-                self._done(waiting)
-            else:
-                kept.append(waiting)
-        if kept:
-            self.waiting[log] = kept
-        else:
-            self.waiting.pop(log, None)
+    def _forget(self, gone: list[Waiting]) -> list[Waiting]:
+        """These wait no more."""
+        for waiting in gone:
+            self.waiting.remove(waiting)
         return gone
 
-    def on_stored_here(self, log: LogId) -> None:
+    def on_stored_here(self, log: LogId, first: int, last: int) -> None:
         """This node has stored more of a log."""
         self.moved.add(log)
-        if log in self.waiting:
-            self.risen.add(log)
+        if log in self.waiting.lines:
+            self.risen.add(log, first, last)
 
     def on_stored_there(self, link: LinkId, frame: Stored) -> bool:
         """A peer tells what it has stored; what it says of other nodes is not believed.
@@ -153,7 +108,7 @@ class Receipts:
         if peer.life != self.lives.get(peer.node) and not self._lives_now(peer):  # without a call, as nearly always
             return False
         has_ours = False
-        node, received, waiting, elsewhere = peer.node, self.holdings.received, self.waiting, self.elsewhere
+        node, received, waiting, elsewhere = peer.node, self.holdings.received, self.waiting.lines, self.elsewhere
         self.regions[node] = peer.region
         for log, first, last in frame.ranges:
             if log not in received and log not in waiting:
@@ -166,52 +121,43 @@ class Receipts:
             if told is None:
                 told = there[node] = IntervalSet()
             if not told.covers(first, last):
-                told.add(first, last)
                 if log in waiting:
-                    self.risen.add(log)
+                    for lo, hi in told.missing(first, last):
+                        self.risen.add(log, lo, hi)
+                told.add(first, last)
                 if log.node == self.own and not self.holdings.has(log, first, last):
                     has_ours = True
         return has_ours
 
     def on_take_back(self, log: LogId, first: int, last: int) -> list[Waiting]:
         """A batch was taken back: forget the publishes in it, and return those whose outcome is unknown now."""
-        return self._leave(log, lambda w: w.from_position <= last and first <= w.to_position and w.told == (0, 0))
+        return self._forget([w for w in self.waiting.about(log, first, last) if w.told == (0, 0)])
 
     def on_lost(self, log: LogId, first: int, last: int) -> list[Waiting]:
         """Rows were lost: return the retries that are known to stand somewhere about there, and forget them.
 
         Their place is one of a run's, so it is not known whether they were lost; others may lack a part of the run for ever.
         """
-
-        def is_about_there(w: Waiting) -> bool:
-            is_exact = w.to_position - w.from_position == w.last - w.first
-            return not is_exact and w.from_position <= last and first <= w.to_position
-
-        return self._leave(log, is_about_there)
+        about = self.waiting.about(log, first, last)
+        return self._forget([w for w in about if w.to_position - w.from_position != w.last - w.first])
 
     def tell_publishers(self) -> list[Outcome]:
         """Tell publishers what has risen, those that follow one another in one receipt."""
+        risen, self.risen = self.risen.items(), VersionVector()
         outcomes: list[Outcome] = []
-        for log in sorted(self.risen):
-            queue = self.waiting.get(log)
-            if not queue:
-                continue
-            receipts = self._rise(log, queue)
-            if not queue:
-                del self.waiting[log]
+        for log, runs in risen:
+            about = {each.place: each for first, last in runs for each in self.waiting.about(log, first, last)}
+            receipts = self._rise(log, [about[place] for place in sorted(about)])
             outcomes += [Tell((session,), receipt) for session, receipt in receipts]
-        self.risen.clear()
         return outcomes
 
-    def _rise(self, log: LogId, queue: deque[Waiting]) -> list[tuple[SessionId, Receipt]]:
+    def _rise(self, log: LogId, about: list[Waiting]) -> list[tuple[SessionId, Receipt]]:
         stored = self.holdings.stored_of(log)
         there = list(self.elsewhere.get(log, {}).items())
         end = self.holdings.forked.get(log)
         receipts: list[tuple[SessionId, Receipt]] = []
-        rest: deque[Waiting] = deque()
-        for waiting in queue:
+        for waiting in about:
             if waiting.told == (0, 0) and not stored.covers(waiting.from_position, waiting.to_position):
-                rest.append(waiting)
                 continue
             holders = [node for node, told in there if told.covers(waiting.from_position, waiting.to_position)]
             if end is not None and waiting.to_position > end:
@@ -220,12 +166,8 @@ class Receipts:
             if level > waiting.told:
                 waiting.told = level
                 _add(receipts, waiting, level, log)
-            if level[0] < waiting.copies or level[1] < waiting.regions:
-                rest.append(waiting)
-            else:
-                self._done(waiting)
-        queue.clear()
-        queue.extend(rest)
+            if level[0] >= waiting.copies and level[1] >= waiting.regions:
+                self.waiting.remove(waiting)
         return receipts
 
     def tell_peers(self, now: Now) -> list[Outcome]:
@@ -288,32 +230,29 @@ class Receipts:
 
     def on_session_closed(self, session: SessionId) -> None:
         """Nobody hears what a session waited for; retries ask again."""
-        if session in self.of_session:
-            for log in list(self.waiting):
-                self._leave(log, lambda w: w.session == session)
+        self._forget(self.waiting.of(session))
 
     def expire(self, gone: list[LogId]) -> None:
         """Logs have wholly expired: no receipt rises there any more, nor in such as were lost and have not come again."""
         for log in gone:
             self.elsewhere.pop(log, None)
-            for waiting in self.waiting.pop(log, ()):
-                self._done(waiting)
+            self._forget(list(self.waiting.lines.get(log, ())))
             self.untold.discard(log)
         received = self.holdings.received
-        for log in [log for log in self.elsewhere if log not in received and log not in self.waiting]:
+        for log in [log for log in self.elsewhere if log not in received and log not in self.waiting.lines]:
             del self.elsewhere[log]
 
     def check(self) -> None:
         """Assert that what waits is bounded and counted."""
-        assert len(self.waiting) <= self.count <= self.config.waiting_max
-        assert bool(self.waiting) == bool(self.count)
+        waiting = self.waiting
+        assert len(waiting.lines) <= waiting.count <= self.config.waiting_max
+        assert bool(waiting.lines) == bool(waiting.count)
 
     def check_all(self) -> None:
         """Assert the invariants."""
-        assert self.count == sum(len(queue) for queue in self.waiting.values()) <= self.config.waiting_max
-        assert self.of_session == Counter(w.session for queue in self.waiting.values() for w in queue)
-        assert max(self.of_session.values(), default=0) <= self.config.session_waiting_max
-        for waiting in (waiting for queue in self.waiting.values() for waiting in queue):
+        self.waiting.check_all()
+        assert max(map(len, self.waiting.sessions.values()), default=0) <= self.config.session_waiting_max
+        for waiting in (waiting for line in self.waiting.lines.values() for waiting in line):
             assert waiting.told[0] < waiting.copies or waiting.told[1] < waiting.regions, "it is done and still waits"
 
 

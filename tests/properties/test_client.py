@@ -205,7 +205,7 @@ class World:
     # --- what must hold ----------------------------------------------------------------------------------------------
 
     def sound(self) -> None:
-        self.client.check()
+        self.client.check_all()
         assert len(self.shown) == len(set(self.shown)), "a message was shown twice"
         assert len(self.untaken) <= CONFIG.credit_messages, "more was delivered than the application has room for"
         stored = self.gateways["ws://ana"].names() | self.gateways["ws://ben"].names()

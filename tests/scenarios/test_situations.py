@@ -100,7 +100,7 @@ def _counts_whomever_a_receipt_names(receipts: Receipts, link: LinkId, frame: An
     for log, first, last in frame.ranges if frame.node != receipts.own else ():
         receipts.regions[frame.node] = frame.region
         receipts.elsewhere.setdefault(log, {}).setdefault(frame.node, IntervalSet()).add(first, last)
-        receipts.risen.add(log)
+        receipts.risen.add(log, first, last)
 
 
 def _takes_publishes_whatever_room_there_is(refusal: Callable[..., Any]) -> Callable[..., Any]:

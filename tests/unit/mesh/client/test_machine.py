@@ -141,7 +141,7 @@ def test_gateways_are_learnt_once_and_up_to_a_limit() -> None:
     me.on_operation(Attached(ANA, "eu", "1", (G1, G2, "ws://three", "ws://four")), 0)
 
     assert me._known == [G1, G2, "ws://three"]
-    me.check()
+    me.check_all()
 
 
 def test_refused_at_the_door_it_says_so_and_goes() -> None:
@@ -331,8 +331,8 @@ def test_a_check_trips_where_it_is_attached_to_what_it_does_not_know() -> None:
     me = attached()
     me._known.remove(G1)
     with pytest.raises(AssertionError):
-        me.check()
+        me.check_all()
     me = attached()
     me.outbox.bytes = 5
     with pytest.raises(AssertionError):
-        me.check()
+        me.check_all()

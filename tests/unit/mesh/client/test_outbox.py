@@ -20,7 +20,7 @@ def put(box: Outbox, *payloads: bytes, copies: int = 1, regions: int = 1) -> lis
     for payload in payloads:
         sequence = box.put(Draft("a", 0, payload), copies, regions)
         drafts.append(Draft("a", sequence, payload))
-    box.check()
+    box.check_all()
     return drafts
 
 
@@ -35,7 +35,7 @@ def test_what_is_put_in_is_sent_once_in_order() -> None:
     assert [draft.sequence for draft in drafts] == [1, 2, 3]
     assert box.take(0) == [Publish(tuple(drafts))]
     assert box.take(0) == []
-    box.check()
+    box.check_all()
 
 
 def test_a_draft_counts_with_payload_channel_headers_and_something_over() -> None:
@@ -67,12 +67,12 @@ def test_a_receipt_of_the_level_asked_for_makes_room() -> None:
     box.take(0)
 
     assert box.on_receipt(receipt(1, 2))
-    box.check()
+    box.check_all()
     assert (len(box), box.flight_bytes) == (2, 0)
     assert not box.on_receipt(receipt(1, 2))
     assert box.on_receipt(receipt(1, 1, copies=2))
     assert box.on_receipt(receipt(1, 1, copies=1, regions=2))
-    box.check()
+    box.check_all()
     assert len(box) == 1
     assert box.on_receipt(receipt(2, 2, copies=3, regions=2))
 
@@ -89,7 +89,7 @@ def test_no_more_is_under_way_than_the_window_holds() -> None:
     box.on_receipt(receipt(1, 1))
 
     assert box.take(0) == [Publish((drafts[2],))]
-    box.check()
+    box.check_all()
 
 
 def test_an_operation_ends_where_it_is_full_or_the_level_changes() -> None:
@@ -124,7 +124,7 @@ def test_a_new_session_sends_all_that_stays_again_and_no_more() -> None:
 
     box.resend_all()
 
-    box.check()
+    box.check_all()
     assert box.take(0) == [
         Publish((drafts[0],), 2),
         Publish((drafts[2],), 2),
@@ -152,7 +152,7 @@ def test_a_refusal_for_now_stops_at_the_first_refused_until_its_time() -> None:
     assert box.on_refused(2, 3, 1_000) == []
     put(box, b"4")
 
-    box.check()
+    box.check_all()
     assert (box.take(999), box.wakes_us, box.flight_bytes) == ([], 1_000, 0)
     assert box.take(1_000) == [Publish((drafts[1], drafts[2], Draft("a", 4, b"4")))]
 
@@ -202,7 +202,7 @@ def test_a_refusal_for_good_is_told_once_and_makes_room() -> None:
     assert box.on_refused(2, 1 << 60, None) == [2]
     assert box.on_refused(2, 2, None) == []
 
-    box.check()
+    box.check_all()
     assert len(box) == 1
 
 
@@ -238,7 +238,7 @@ def test_what_nobody_waits_for_is_dropped_once_it_is_stored_anywhere() -> None:
     box.drop(1)
     box.drop(1)
 
-    box.check()
+    box.check_all()
     assert (len(box), box.bytes, box.flight_bytes) == (0, 0, 0)
 
 
@@ -247,7 +247,7 @@ def test_a_check_trips_over_each_broken_invariant(fault: str) -> None:
     box = outbox()
     put(box, b"1", b"2")
     box.take(0)
-    box.check()
+    box.check_all()
     if fault == "bytes":
         box.bytes += 1
     elif fault == "flight":
@@ -256,7 +256,7 @@ def test_a_check_trips_over_each_broken_invariant(fault: str) -> None:
         box._held[1] = box._held.pop(1)
 
     with pytest.raises(AssertionError):
-        box.check()
+        box.check_all()
 
 
 def test_a_draft_is_held_with_the_level_that_it_must_reach() -> None:

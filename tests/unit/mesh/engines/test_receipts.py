@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mesh.clocks.vector import VersionVector
 from mesh.effects import Count, Outcome, Placed, Send, Tell
 from mesh.engines.receipts import PAGE_RANGES, TELL, ReceiptConfig, Receipts
 from mesh.errors import ConfigError
@@ -68,10 +69,10 @@ def test_a_publish_is_told_local_when_this_node_has_stored_it() -> None:
     assert one.on_placed(placed(ana.log, 1, 2)) == []
     assert one.tell_publishers() == []
     holdings.store(batch)
-    one.on_stored_here(ana.log)
+    one.on_stored_here(ana.log, 1, 3)
     assert one.tell_publishers() == [told(ana.log, 1, 2, 1, 1)]
     one.check_all()
-    assert one.waiting == {}
+    assert one.waiting.lines == {}
     assert one.tell_publishers() == []
 
 
@@ -90,7 +91,7 @@ def test_a_receipt_rises_with_each_node_and_region_until_what_was_asked_for_is_r
     assert local == [told(ana.log, 1, 2, 1, 1)]
     assert two == [told(ana.log, 1, 2, 2, 1)]
     assert three == [told(ana.log, 1, 2, 3, 2)]
-    assert one.count == 0
+    assert one.waiting.count == 0
     one.check_all()
 
 
@@ -113,11 +114,11 @@ def test_both_copies_and_regions_are_waited_for(copies: int, regions: int) -> No
     one.on_placed(placed(ana.log, 1, 1, copies=copies, regions=regions))
     one.tell_publishers()
 
-    assert one.count == 1
+    assert one.waiting.count == 1
     one.check_all()
     one.on_stored_there(TO_BEN, from_ben((ana.log, 1, 1)))
     assert one.tell_publishers() == [told(ana.log, 1, 1, 2, 2)]
-    assert one.count == 0
+    assert one.waiting.count == 0
 
 
 def test_what_others_hold_beyond_the_end_of_a_forked_log_is_not_counted() -> None:
@@ -130,7 +131,7 @@ def test_what_others_hold_beyond_the_end_of_a_forked_log_is_not_counted() -> Non
     one.on_placed(placed(ana.log, 3, 3, copies=2))
 
     assert one.tell_publishers() == [told(ana.log, 1, 2, 2, 2), told(ana.log, 3, 3, 1, 1)]
-    assert one.count == 1
+    assert one.waiting.count == 1
     one.check_all()
 
 
@@ -144,7 +145,7 @@ def test_others_are_not_counted_before_this_node_has_stored() -> None:
 
     assert one.tell_publishers() == []
     holdings.store(batch)
-    one.on_stored_here(ana.log)
+    one.on_stored_here(ana.log, 1, 3)
     assert one.tell_publishers() == [told(ana.log, 1, 1, 2, 2)]
 
 
@@ -157,7 +158,7 @@ def test_a_level_that_was_told_stays_told_though_the_disk_lost_it() -> None:
     holdings.lose(ana.log, 1, 1)
     keep(holdings, Writer(epoch=9).write())
 
-    one.on_stored_here(ana.log)
+    one.on_stored_here(ana.log, 1, 3)
 
     assert one.tell_publishers() == []
     one.check_all()
@@ -186,7 +187,7 @@ def test_logs_are_told_in_order_and_those_that_nobody_waits_for_not_at_all() -> 
     one = receipts(holdings=held(two_log.write(), one_log.write(), idle.write()))
     one.on_placed(placed(two_log.log, 1, 1))
     one.on_placed(placed(one_log.log, 1, 1))
-    one.on_stored_here(idle.log)
+    one.on_stored_here(idle.log, 1, 3)
 
     assert one.tell_publishers() == [told(one_log.log, 1, 1, 1, 1), told(two_log.log, 1, 1, 1, 1)]
 
@@ -233,13 +234,13 @@ def test_what_was_told_before_raises_nothing() -> None:
     one = receipts(to_ben(), holdings=held(ana.write(3)))
     one.on_placed(placed(ana.log, 1, 3, copies=3))
     one.on_stored_there(TO_BEN, from_ben((ana.log, 1, 2)))
-    assert one.risen == {ana.log}
-    one.risen.clear()
+    assert one.risen == VersionVector([(ana.log, [(1, 3)])]), "from when it was placed"
+    one.risen = VersionVector()
 
     one.on_stored_there(TO_BEN, from_ben((ana.log, 1, 2)))
-    assert one.risen == set()
+    assert one.risen == VersionVector()
     one.on_stored_there(TO_BEN, from_ben((ana.log, 2, 3)))
-    assert one.risen == {ana.log}
+    assert one.risen == VersionVector([(ana.log, [(3, 3)])])
 
 
 def test_nothing_rises_in_a_log_on_which_nobody_waits() -> None:
@@ -247,9 +248,9 @@ def test_nothing_rises_in_a_log_on_which_nobody_waits() -> None:
     one = receipts(to_ben(), holdings=held(ana.write(3)))
 
     one.on_stored_there(TO_BEN, from_ben((ana.log, 1, 3)))
-    one.on_stored_here(ana.log)
+    one.on_stored_here(ana.log, 1, 3)
 
-    assert (one.risen, one.moved) == (set(), {ana.log})
+    assert (one.risen, one.moved) == (VersionVector(), {ana.log})
 
 
 def test_a_log_that_vanished_is_forgotten() -> None:
@@ -260,7 +261,7 @@ def test_a_log_that_vanished_is_forgotten() -> None:
 
     one.expire([ana.log])
 
-    assert (one.elsewhere, one.waiting, one.count) == ({}, {}, 0)
+    assert (one.elsewhere, one.waiting.lines, one.waiting.count) == ({}, {}, 0)
     assert one.tell_publishers() == []
     one.check_all()
 
@@ -282,7 +283,7 @@ def test_a_log_that_was_lost_and_never_came_again_is_forgotten_with_others() -> 
 def test_the_node_whose_log_it_is_is_told_at_once_and_the_others_a_little_later() -> None:
     ben = Writer(BEN)
     one = receipts(to_ben(), to_cy(), holdings=held(ben.write(2), ben.write()))
-    one.on_stored_here(ben.log)
+    one.on_stored_here(ben.log, 1, 3)
     stored = Stored(ANA, "eu", ((ben.log, 1, 3),))
 
     assert one.tell_peers(at(5)) == [Send((TO_BEN,), stored), set_timer(TELL, ms=1_005)]
@@ -293,7 +294,7 @@ def test_the_node_whose_log_it_is_is_told_at_once_and_the_others_a_little_later(
 def test_everyone_is_told_at_once_of_our_own_logs() -> None:
     ana = Writer()
     one = receipts(to_ben(), to_cy(), holdings=held(ana.write(2)))
-    one.on_stored_here(ana.log)
+    one.on_stored_here(ana.log, 1, 3)
 
     assert one.tell_peers(at()) == [Send((TO_BEN, TO_CY), Stored(ANA, "eu", ((ana.log, 1, 2),)))]
     assert one.tell_peers(at()) == []
@@ -305,7 +306,7 @@ def test_what_gathers_is_told_once_to_each_who_does_not_know_all_of_it() -> None
     one = receipts(to_ben(), to_cy(), holdings=held(ben.write(), cy.write()), gather_ms=200)
     outcomes: list[Outcome] = []
     for ms, log in ((0, ben.log), (100, ben.log), (150, cy.log)):
-        one.on_stored_here(log)
+        one.on_stored_here(log, 1, 1)
         outcomes += one.tell_peers(at(ms))
 
     assert outcomes == [
@@ -321,7 +322,7 @@ def test_what_gathers_is_told_once_to_each_who_does_not_know_all_of_it() -> None
 def test_a_log_that_vanished_before_the_others_were_told_is_not_told() -> None:
     ben = Writer(BEN)
     one = receipts(to_cy(), holdings=held(ben.write()))
-    one.on_stored_here(ben.log)
+    one.on_stored_here(ben.log, 1, 3)
     one.tell_peers(at())
 
     one.expire([ben.log])
@@ -341,7 +342,7 @@ def test_one_peer_is_told_of_every_log_and_all_its_runs() -> None:
 def test_nobody_is_told_by_a_lone_node_and_nothing_by_an_empty_one() -> None:
     ana = Writer()
     lone = receipts(holdings=held(ana.write()))
-    lone.on_stored_here(ana.log)
+    lone.on_stored_here(ana.log, 1, 3)
 
     assert lone.tell_peers(at()) == []
     assert (lone.moved, lone.untold) == (set(), set())
@@ -388,8 +389,8 @@ def test_a_session_that_waits_for_too_much_takes_nobodys_place() -> None:
     one.check_all()
 
     assert dropped == [[]] * 16 + [[Count("receipts_dropped_total", 3)]]
-    assert dict(one.of_session) == {OTHER: 1, SEAT: 14}
-    assert {log: len(queue) for log, queue in one.waiting.items()} == {ana.log: 13, ben.log: 2}, "log by log"
+    assert {session: len(own) for session, own in one.waiting.sessions.items()} == {OTHER: 1, SEAT: 14}
+    assert {log: line.count for log, line in one.waiting.lines.items()} == {ana.log: 15}, "the oldest go first"
     one.on_stored_there(TO_BEN, from_ben((ana.log, 1, 1)))
     assert told(ana.log, 1, 1, 2, 1, OTHER) in one.tell_publishers()
 
@@ -400,7 +401,7 @@ def test_a_log_of_which_the_last_is_told_no_more_is_not_kept() -> None:
     one.on_placed(placed(one_log.log, 1, 1))
 
     assert one.on_placed(placed(two_log.log, 1, 1)) == [Count("receipts_dropped_total", 1)]
-    assert list(one.waiting) == [two_log.log]
+    assert list(one.waiting.lines) == [two_log.log]
     one.check_all()
 
 
@@ -415,7 +416,7 @@ def test_a_batch_that_is_taken_back_returns_the_publishes_whose_outcome_is_unkno
     gone = one.on_take_back(ana.log, 3, 4)
 
     assert [(w.first, w.last) for w in gone] == [(2, 3), (4, 6)]
-    assert [(w.first, w.last) for w in one.waiting[ana.log]] == [(1, 1), (7, 7)]
+    assert [(w.first, w.last) for w in one.waiting.lines[ana.log]] == [(1, 1), (7, 7)]
     assert one.on_take_back(ana.log, 1, 1) == []
     one.check_all()
 
@@ -426,7 +427,7 @@ def test_a_log_of_which_all_is_taken_back_is_waited_for_no_more() -> None:
     one.on_placed(placed(ana.log, 1, 1))
 
     assert [(w.first, w.last) for w in one.on_take_back(ana.log, 1, 1)] == [(1, 1)]
-    assert one.waiting == {}
+    assert one.waiting.lines == {}
     assert one.on_take_back(ana.log, 1, 1) == []
     one.check_all()
 
@@ -441,7 +442,7 @@ def test_a_session_that_closed_is_told_nothing() -> None:
     one.on_session_closed(SEAT)
 
     one.check_all()
-    assert list(one.waiting) == [shared.log]
+    assert list(one.waiting.lines) == [shared.log]
     assert one.tell_publishers() == [told(shared.log, 2, 2, 1, 1, OTHER)]
 
 
@@ -449,7 +450,8 @@ def test_check_sees_what_is_done_and_still_waits() -> None:
     ana = Writer()
     one = receipts()
     one.on_placed(placed(ana.log, 1, 1))
-    one.waiting[ana.log][0].told = (1, 1)
+    (waiting,) = one.waiting.lines[ana.log]
+    waiting.told = (1, 1)
 
     with pytest.raises(AssertionError, match="it is done and still waits"):
         one.check_all()
@@ -476,7 +478,7 @@ def test_levels_only_rise_and_never_say_more_than_is_stored(
             one.on_placed(placed(ana.log, first, first, copies=copies, regions=regions))
         elif kind == "here":
             keep(holdings, *(b for b in batches[first - 1 : last] if not holdings.has(b.log, b.first, b.last)))
-            one.on_stored_here(ana.log)
+            one.on_stored_here(ana.log, 1, 3)
         else:
             link, node, region = (TO_BEN, BEN, "us") if kind == "ben" else (TO_CY, CY, "eu")
             one.on_stored_there(link, Stored(node, region, ((ana.log, first, last),)))

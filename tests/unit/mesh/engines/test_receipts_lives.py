@@ -79,5 +79,5 @@ def test_a_retry_whose_place_is_known_as_a_range_waits_no_more_where_a_row_of_th
     nothing, gone = one.on_lost(ana.log, 10, 12), one.on_lost(ana.log, 1, 2)
 
     assert (nothing, [(each.session, each.first, each.told) for each in gone]) == ([], [(2, 7, (0, 0))])
-    assert [waiting.session for waiting in one.waiting[ana.log]] == [SEAT]
+    assert [waiting.session for waiting in one.waiting.lines[ana.log]] == [SEAT]
     one.check_all()
