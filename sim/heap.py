@@ -31,6 +31,7 @@ from sim.diary import Diary, Matching, Name
 from sim.figures import BUSY, judge, measure
 from sim.historian import Historian
 from sim.isolation import Books, hold, hurt_by, without_faults
+from sim.limits import Limits
 from sim.links import IDLE_US
 from sim.memory import take_apart, uncollected
 from sim.network import Condition, Delay
@@ -130,6 +131,7 @@ class Play:
         bound_us_of = partial(bound_us, self.scenario, cast, network, self.pairs, self.config)
         self.calm = Calm(world, self.watch, self.stage.under_way, self.stage.story, self.pairs, bound_us_of)
         self.stage.on_change = self.calm.on_change
+        self.limits = Limits(world, self.watch, self.stage.story)
         self.historian = Historian(world, self.watch, root.fork("historian"))
         world.at(self.scenario.settle + self.scenario.duration // 2, self.historian.remember)
 
