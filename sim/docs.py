@@ -82,7 +82,8 @@ comparison by the clock, for the link stands: where the links are few, say `conv
 
 `hostile-client` brings a client: `bad-fields` sends requests with impossible values; `flood` asks without end;
 `skip-attach` publishes without having attached; `huge` publishes what is above any limit; `silent` opens connections and
-says nothing on them.
+says nothing on them; `repeat` publishes one message, and the same again and again, 1,024 times at once, for more copies than
+there are nodes.
 """
 CATALOGUE_HEAD = """# The catalogue
 

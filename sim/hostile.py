@@ -8,8 +8,9 @@ leave), `forget` (what repair asks and answers never leaves), `deny` (answers sa
 `forge` (batches in others' names), `fork` (a log of its own with two histories, one for each half of its peers),
 `eclipse` (false addresses of everybody), `crowd` (ever new addresses of nobody), `bomb` (small frames that claim or
 unfold to what no memory holds); what these five make stands in `sim.forger`; `past` and `future` (it speaks another
-version of the protocol). Deeds of clients: `bad-fields`, `flood`, `skip-attach`, `huge`, and `silent` (many
-connections on which nothing is ever said).
+version of the protocol). Deeds of clients: `bad-fields`, `flood`, `skip-attach`, `huge`, `silent` (many connections on
+which nothing is ever said), and `repeat` (one message again and again, for a level that is never reached: each time it
+asks for a place among those who wait for receipts, and where the disk is slow before that is sealed).
 
 A stream has credit, and a host that keeps its node's batches to itself has to keep the node's books: what never left was
 never spent, and the node hears of so much more credit than its peer grants. Else its node would soon have nothing to say
@@ -31,7 +32,7 @@ from mesh.log.batch import Batch
 from mesh.operations import Attach, CreditGrant, Draft, Inspect, Publish, Subscribe
 from mesh.types import LinkId, NodeId, SessionId
 from mesh.wire.frames import decode_frame, encode_frame
-from sim.diary import Ledger
+from sim.diary import Entry, Ledger
 from sim.forger import Forger
 from sim.links import Pipe
 from sim.tape import Stream
@@ -43,6 +44,12 @@ BOAST_POSITIONS = 1_000
 FRAME_OF_TOMORROW = 1_000
 HUGE_BYTES = 3 << 20
 """Above any limit on records."""
+REPEATS = 1_024
+"""So many times a message is in one request that repeats it; the wire carries four times as many."""
+COPIES_OF_NOBODY = 1_000_000
+"""More than there are nodes in any mesh."""
+STRANGER = "hostile"
+REPEATED = Draft("room/1", 1, b"again")
 
 
 @dataclass(eq=False, slots=True)
@@ -216,7 +223,14 @@ class Hostiles:
             return True
         session = world.connect(machine, lambda _: None)
         if deed != "skip-attach":
-            world.hear(machine, Requested(session, Attach("hostile", 1 + self.rng.below(1 << 40))))
+            incarnation = 1 + self.rng.below(1 << 40)
+            world.hear(machine, Requested(session, Attach(STRANGER, incarnation)))
+            if deed == "repeat":  # which is the only one that a node takes in
+                wanted = COPIES_OF_NOBODY, 1
+                entry = Entry(
+                    REPEATED.channel, REPEATED.payload, at_us=world.now_us, gateway=machine.name, wanted=wanted
+                )
+                self.ledger[STRANGER, incarnation, REPEATED.sequence] = entry
         for number in range(times):
             world.after(1_000 * (number + 1), self._bother, machine, machine.life, session, deed, number)
         return True
@@ -231,6 +245,8 @@ class Hostiles:
                 self._publish(machine, session, Draft("room/1", number + 1, bytes(HUGE_BYTES)))
             case "bad-fields":
                 self._publish(machine, session, Draft("\x00/#", number + 1, b"", -1, -1))
+            case "repeat":
+                self.world.hear(machine, Requested(session, Publish((REPEATED,) * REPEATS, COPIES_OF_NOBODY)))
             case _:
                 self._publish(machine, session, Draft("room/1", number + 1, b"unasked"))
 

@@ -234,7 +234,7 @@ class Hostile(Part):
     """Of the frames that it could do it to."""
 
 
-ClientDeed = Literal["bad-fields", "flood", "skip-attach", "huge", "silent"]
+ClientDeed = Literal["bad-fields", "flood", "skip-attach", "huge", "silent", "repeat"]
 
 
 class HostileClient(Part):

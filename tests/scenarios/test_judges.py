@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,8 +22,10 @@ from mesh.engines.repair import Repair
 from mesh.node import Node
 from mesh.operations import Gap, GapReason, HistoryPage
 from sim.heap import Play
+from sim.limits import PLACES, RETRIES
 from sim.scenario.reading import SHIPPED, read
 
+MENDED = Path(__file__).parent.parent / "regressions"
 LATE_US = 8_000_000
 
 
@@ -163,6 +166,21 @@ def _holds_back_what_dies_soon(advance: Callable[..., Any]) -> Callable[..., Any
     return advanced
 
 
+def _gives_a_session_all_places(place: Callable[..., Any]) -> Callable[..., Any]:
+    def placed(receipts: Receipts, publishes: Any) -> Any:
+        stated = receipts.config
+        receipts.config = replace(stated, session_waiting_max=stated.waiting_max)
+        outcomes = place(receipts, publishes)
+        receipts.config = stated
+        return outcomes
+
+    return placed
+
+
+def _keeps_every_retry(again: list[Any], *retry: Any) -> None:
+    again.append(retry)
+
+
 def _compares_late(compare: Callable[..., Any]) -> Callable[..., Any]:
     asked_us: dict[tuple[int, int], int] = {}
 
@@ -293,6 +311,18 @@ BROKEN: dict[str, tuple[str, str, str, Change]] = {
         (ClockGuard, "observe", _nothing),
     ),
     "compares late": ("halves", "converges", "calm", (Repair, "compare", _compares_late(Repair.compare))),
+    "gives a session all places": (
+        "places-of-others",
+        "invariants",
+        PLACES,
+        (Receipts, "on_placed", _gives_a_session_all_places(Receipts.on_placed)),
+    ),
+    "keeps every retry": (
+        "sent-again-before-it-is-sealed",
+        "invariants",
+        RETRIES,
+        (intake, "_wait_again", _keeps_every_retry),
+    ),
 }
 """By what is wrong: the file, the promise that it breaks and what of that, and who does it how."""
 
@@ -300,7 +330,8 @@ BROKEN: dict[str, tuple[str, str, str, Change]] = {
 @pytest.mark.parametrize("wrong", BROKEN)
 def test_what_is_wrong_breaks_the_promise_that_it_concerns(wrong: str, monkeypatch: pytest.MonkeyPatch) -> None:
     name, promise, kind, (owner, method, broken) = BROKEN[wrong]
-    scenario = read(SHIPPED / f"{name}.toml")
+    (path,) = (folder / f"{name}.toml" for folder in (SHIPPED, MENDED) if (folder / f"{name}.toml").exists())
+    scenario = read(path)
     honest = Play(scenario, 0).run()
     monkeypatch.setattr(owner, method, broken)
 

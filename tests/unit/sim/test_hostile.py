@@ -5,10 +5,12 @@ from dataclasses import replace
 from hashlib import shake_256
 
 from mesh import frames as f
+from mesh.config import sim
+from mesh.engines.receipts import ReceiptConfig
 from mesh.log.batch import verify
 from mesh.types import LinkId, LogId, NodeId
 from mesh.wire.frames import decode_frame, encode_frame
-from sim.hostile import BOAST_POSITIONS, FLOOD_TIMES, Hostiles, _of_tomorrow, _said_by
+from sim.hostile import BOAST_POSITIONS, FLOOD_TIMES, REPEATS, Hostiles, _of_tomorrow, _said_by
 from sim.links import Pipe
 from sim.network import Network
 from sim.workload import App
@@ -191,3 +193,58 @@ def test_a_link_that_is_written_to_no_more_has_no_books() -> None:
     hostiles._keep_back(eve, LinkId(99), 1)
 
     assert hostiles._books == {}
+
+
+# --- clients ----------------------------------------------------------------------------------------------------------
+
+
+def visited(**slow: int) -> tuple[World, Machine, Hostiles]:
+    """Ana, whose sessions may wait for a hundred runs each, and who has two appends under way; and who may come to her."""
+    world = World(5, Network.even(delay_us=10_000))
+    ana = world.add("ana", "eu", (), replace(sim(), receipts=ReceiptConfig(session_waiting_max=100)))
+    world.add("ben", "us", ("ana",))
+    app = App(world, "app", ["ana"])
+    world.run(1)
+    ana.slow_disk_us = slow.get("slow_us", 0)
+    for payload in (b"first", b"second"):
+        app.publish("room/1", payload)
+        world.run(0.01)
+    return world, ana, Hostiles(world, {})
+
+
+def test_a_client_that_repeats_itself_publishes_once_and_asks_for_a_place_each_time() -> None:
+    world, ana, hostiles = visited()
+    assert hostiles.client(ana, "repeat", 3)
+    world.run(1)
+
+    ((name, entry),) = hostiles.ledger.items()
+    assert ana.node is not None
+    records = [
+        record for log in ana.disk.image.rows.values() for row in log.values() for record in row.batch().records()
+    ]
+    assert [record.channel for record in records if record.name == name] == [entry.channel]
+    assert [bytes(record.payload) for record in records] == [b"first", b"second", entry.payload]
+    assert entry.wanted[0] > 10_000 and not entry.is_acknowledged
+    assert ana.counts["receipts_dropped_total"] > REPEATS
+    assert 80 < ana.node.receipts.waiting.count <= 100
+    assert world.converged()
+    assert world.coverage["hostile/repeat"] == 1
+
+
+def test_what_a_client_repeats_while_the_disk_is_slow_is_gathered_once() -> None:
+    world, ana, hostiles = visited(slow_us=1_000_000)
+    assert hostiles.client(ana, "repeat", 3)
+    world.run(0.1)
+
+    ((name, _),) = hostiles.ledger.items()
+    assert ana.node is not None
+    assert len(ana.node.journal.pending) == 2
+    assert {each: len(again) for each, again in ana.node.intake.waiting.items()} == {name: 1}
+
+
+def test_no_client_comes_to_a_node_that_does_not_run() -> None:
+    world, ana, hostiles = visited()
+    world.crash(ana)
+
+    assert not hostiles.client(ana, "repeat", 1)
+    assert (hostiles.ledger, ana.sessions) == ({}, {})
