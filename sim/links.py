@@ -40,6 +40,10 @@ AHEAD_LEAST_BYTES = PACKET_BYTES
 """... but a packet at least. A larger frame leaves in pieces of that, between which more urgent ones go."""
 PROBE_US = 1_000_000
 """What was lost in a cut is sent again at the latest so long after it."""
+FADE_US = 2_000_000
+"""So long after an end is gone without a word what it sent may still come, beside what its path takes: jitter, a queue."""
+NEVER = 0
+"""No frame has this number: they are counted from 1."""
 
 
 decoded = lru_cache(maxsize=4_096)(decode_frame)
@@ -293,9 +297,16 @@ class Links:
         if len(lines) < HUNG_UP_MAX:
             lines.append(f"{self.world.now_us / 1e6:.6f} s: {machine.name} hangs up on {pipe.target.name}: {why}")
         self.world.hear(machine, LinkDown(link, why))
+        if silent:
+            self.world.after(pipe.path.delay.base_us + pipe.path.extra_us + FADE_US, self._fade, pipe)
         lost = silent or pipe.path.stands
         delay_us = self.idle_us if lost else pipe.path.delay.base_us
         self.world.after(delay_us, self._far_end, pipe, "idle" if lost else why)
+
+    def _fade(self, pipe: Pipe) -> None:
+        """Whoever sent it is gone, and sends nothing again: what was lost on its way, and all behind it, never arrives."""
+        pipe.due = NEVER
+        pipe.early.clear()
 
     def _far_end(self, pipe: Pipe, why: str) -> None:
         target = pipe.target

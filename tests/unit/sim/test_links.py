@@ -2,12 +2,15 @@
 
 from dataclasses import replace
 
+import pytest
+
 from mesh.effects import FrameReceived
 from mesh.frames import Alive, Lane, Members
 from mesh.types import LinkId
 from mesh.wire.frames import encode_frame
 from sim.links import AHEAD_BYTES, Pipe, ahead_bytes
 from sim.network import Condition, Network
+from sim.units import MILLION
 from sim.world import Machine, World
 
 PAIRS = frozenset({("ana", "ben"), ("ben", "ana")})
@@ -163,3 +166,24 @@ def test_a_connection_takes_ahead_what_its_path_carries_in_a_moment() -> None:
     assert ahead_bytes(1_000_000_000) == AHEAD_BYTES
     assert ahead_bytes(1_000_000) == 12_500
     assert ahead_bytes(64_000) == 1_200
+
+
+# --- the dead ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("dies", "comes"), [(False, [1, 2, 3]), (True, [1])])
+def test_what_was_lost_is_sent_again_and_not_by_who_is_gone(dies: bool, comes: list[int]) -> None:
+    world = linked()
+    say(world, 1)
+    world.run(0.01)
+    lossy = Condition(PAIRS, loss_ppm=MILLION)
+    world.impose(lossy)
+    say(world, 2)
+    world.lift(lossy)
+    say(world, 3)  # which nothing happens to, but for what is before it in the stream
+    if dies:
+        world.crash(world.machines["ana"], silent=True)
+
+    world.run(30)
+
+    assert heard(world.machines["ben"]) == comes
