@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from math import inf
 
 from sortedcontainers import SortedKeyList
@@ -128,10 +129,17 @@ class Waiters:
         """Those of a session, the oldest first."""
         return list(self.sessions.get(session, {}).values())
 
-    def foremost(self) -> Waiting:
-        """The first in the log in which most wait."""
-        line = max(self.lines.values(), key=lambda each: each.count)
-        return min((row[0] for row in line.rows.values()), key=_place)
+    def crowding(self, number: int) -> list[Waiting]:
+        """So many in all, the oldest of each of the sessions for which most wait: those of one that has few are not among them.
+
+        A session is not a client: who has many connections has many of them.
+        """
+        sizes = [len(own) for own in self.sessions.values()]
+        level = max(sizes)
+        while sum(size - level for size in sizes if size > level) < number:
+            level -= 1 + level // 8
+        oldest = (each for own in self.sessions.values() for each in islice(own.values(), max(0, len(own) - level)))
+        return list(islice(oldest, number))
 
     def check_all(self) -> None:
         """Assert the invariants."""

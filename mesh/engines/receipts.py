@@ -34,7 +34,10 @@ class ReceiptConfig:
     """Durability levels."""
 
     waiting_max: int = 262_144
-    """Runs of publishes whose receipts may still rise; beyond, the oldest are told no more. A retry asks again."""
+    """Runs of publishes whose receipts may still rise; beyond, the sessions that have most are told no more of their oldest.
+
+    A retry asks again.
+    """
 
     gather_ms: int = 1_000
     """What is stored of a log is told so long afterwards to nodes whose log it is not: when `Alive` would be due."""
@@ -80,9 +83,9 @@ class Receipts:
         if len(of_session) > most:
             dropped = waiting.of(p.session)[: 1 + most // 8]
             self._forget(dropped)
-        while waiting.count > self.config.waiting_max:
-            dropped.append(waiting.foremost())
-            waiting.remove(dropped[-1])
+        too_many = waiting.count - self.config.waiting_max
+        if too_many > 0:
+            dropped += self._forget(waiting.crowding(too_many + self.config.waiting_max // 64))
         return [Count("receipts_dropped_total", len(dropped))] if dropped else []
 
     def _forget(self, gone: list[Waiting]) -> list[Waiting]:

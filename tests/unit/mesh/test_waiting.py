@@ -52,10 +52,15 @@ def test_who_waits_no_more_leaves_nothing_behind() -> None:
     assert (all_of_them.lines, all_of_them.sessions, all_of_them.count) == ({}, {}, 0)
 
 
-def test_of_the_log_in_which_most_wait_the_first_is_the_foremost() -> None:
-    far, wide, first = waiting(7, 7), waiting(3, 30), waiting(4, 4)
+def test_the_oldest_of_those_that_have_most_are_the_crowd() -> None:
+    few = [waiting(1, 1, session=OTHER) for _ in range(2)]
+    many = [[waiting(at, at, session=SessionId(7 + each), log=NEXT) for at in range(9)] for each in range(2)]
+    all_of_them = waiters(*few, *many[0], *many[1])
 
-    assert waiters(waiting(1, 1, log=NEXT), far, wide, first).foremost() is wide
+    assert all_of_them.crowding(1) == many[0][:1]
+    assert all_of_them.crowding(4) == [*many[0][:2], *many[1][:2]]
+    assert all_of_them.crowding(14) == [*many[0][:7], *many[1][:7]]
+    assert set(map(id, all_of_them.crowding(18))) > set(map(id, few)), "there is nobody else"
 
 
 def test_the_oldest_of_a_session_come_first_in_whatever_log() -> None:

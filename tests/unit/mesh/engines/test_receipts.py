@@ -1,50 +1,21 @@
 """Receipts: levels that rise, whom a node believes, and what is told when."""
 
-from dataclasses import replace
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from mesh.clocks.vector import VersionVector
-from mesh.effects import Count, Outcome, Placed, Send, Tell
-from mesh.engines.receipts import PAGE_RANGES, TELL, ReceiptConfig, Receipts
+from mesh.effects import Outcome, Send, Tell
+from mesh.engines.receipts import PAGE_RANGES, TELL, ReceiptConfig
 from mesh.errors import ConfigError
 from mesh.frames import Stored
 from mesh.log.holdings import Holdings
 from mesh.log.log import Run
 from mesh.operations import Receipt
-from mesh.peers import Peer
-from mesh.types import LogId, SessionId
-from tests.engine_samples import TO_ANA, TO_BEN, TO_CY, at, held, keep, peer, set_timer, table, take, to_ben, to_cy
+from mesh.types import LogId
+from tests.engine_samples import TO_ANA, TO_BEN, TO_CY, at, held, keep, peer, set_timer, take, to_ben, to_cy
+from tests.receipt_samples import OTHER, SEAT, from_ben, placed, receipts, told
 from tests.samples import ANA, BEN, CY, Writer
-
-SEAT, OTHER = SessionId(1), SessionId(2)
-
-
-def receipts(
-    *peers: Peer, holdings: Holdings | None = None, waiting_max: int = 100, gather_ms: int = 1_000
-) -> Receipts:
-    """The receipts of Ana in region eu."""
-    one = Receipts(ReceiptConfig(waiting_max, gather_ms), ANA, "eu", holdings or Holdings(), table(*peers))
-    for each in peers:
-        one.on_peer_up(each.link)
-    return one
-
-
-def placed(
-    log: LogId, first: int, last: int, *, session: SessionId = SEAT, copies: int = 1, regions: int = 1
-) -> Placed:
-    """Publishes that stand at positions equal to their sequences."""
-    return Placed(session, first, last, log, first, last, copies, regions)
-
-
-def told(log: LogId, first: int, last: int, copies: int, regions: int, session: SessionId = SEAT) -> Tell:
-    return Tell((session,), Receipt(first, last, copies, regions, log, last))
-
-
-def from_ben(*ranges: tuple[LogId, int, int]) -> Stored:
-    return Stored(BEN, "us", ranges)
 
 
 def test_a_config_that_makes_no_sense_is_refused() -> None:
@@ -361,100 +332,6 @@ def test_many_runs_are_told_in_pages() -> None:
         Send((TO_BEN,), Stored(ANA, "eu", ranges[:PAGE_RANGES])),
         Send((TO_BEN,), Stored(ANA, "eu", ranges[PAGE_RANGES:])),
     ]
-
-
-# --- what is given up ------------------------------------------------------------------------------------------------
-
-
-def test_beyond_the_limit_the_oldest_of_the_fullest_log_are_told_no_more() -> None:
-    one_log, two_log = Writer(epoch=1), Writer(epoch=2)
-    one = receipts(holdings=held(one_log.write(3), two_log.write()), waiting_max=2)
-    one.on_placed(placed(two_log.log, 1, 1))
-    one.on_placed(placed(one_log.log, 1, 1))
-
-    assert one.on_placed(placed(one_log.log, 2, 2)) == [Count("receipts_dropped_total", 1)]
-    one.check_all()
-    assert one.tell_publishers() == [told(one_log.log, 2, 2, 1, 1), told(two_log.log, 1, 1, 1, 1)]
-
-
-def test_a_session_that_waits_for_too_much_takes_nobodys_place() -> None:
-    """The same publish, sent again and again: its own oldest are told no more, and another's is told as before."""
-    ana, ben = Writer(), Writer(BEN)
-    one = receipts(to_ben(), holdings=held(ana.write(2), ben.write()))
-    one.config = replace(one.config, session_waiting_max=16)
-    one.on_placed(placed(ana.log, 1, 1, session=OTHER, copies=2))
-    one.tell_publishers()
-
-    dropped = [one.on_placed(placed(log, 1, 1, copies=9)) for log in [ben.log] * 2 + [ana.log] * 15]
-    one.check_all()
-
-    assert dropped == [[]] * 16 + [[Count("receipts_dropped_total", 3)]]
-    assert {session: len(own) for session, own in one.waiting.sessions.items()} == {OTHER: 1, SEAT: 14}
-    assert {log: line.count for log, line in one.waiting.lines.items()} == {ana.log: 15}, "the oldest go first"
-    one.on_stored_there(TO_BEN, from_ben((ana.log, 1, 1)))
-    assert told(ana.log, 1, 1, 2, 1, OTHER) in one.tell_publishers()
-
-
-def test_a_log_of_which_the_last_is_told_no_more_is_not_kept() -> None:
-    one_log, two_log = Writer(epoch=1), Writer(epoch=2)
-    one = receipts(holdings=held(one_log.write(), two_log.write()), waiting_max=1)
-    one.on_placed(placed(one_log.log, 1, 1))
-
-    assert one.on_placed(placed(two_log.log, 1, 1)) == [Count("receipts_dropped_total", 1)]
-    assert list(one.waiting.lines) == [two_log.log]
-    one.check_all()
-
-
-def test_a_batch_that_is_taken_back_returns_the_publishes_whose_outcome_is_unknown() -> None:
-    ana = Writer()
-    one = receipts(holdings=held(ana.write()))
-    one.on_placed(placed(ana.log, 1, 1, copies=2))
-    one.tell_publishers()
-    for first, last in ((2, 3), (4, 6), (7, 7)):
-        one.on_placed(placed(ana.log, first, last))
-
-    gone = one.on_take_back(ana.log, 3, 4)
-
-    assert [(w.first, w.last) for w in gone] == [(2, 3), (4, 6)]
-    assert [(w.first, w.last) for w in one.waiting.lines[ana.log]] == [(1, 1), (7, 7)]
-    assert one.on_take_back(ana.log, 1, 1) == []
-    one.check_all()
-
-
-def test_a_log_of_which_all_is_taken_back_is_waited_for_no_more() -> None:
-    ana = Writer()
-    one = receipts()
-    one.on_placed(placed(ana.log, 1, 1))
-
-    assert [(w.first, w.last) for w in one.on_take_back(ana.log, 1, 1)] == [(1, 1)]
-    assert one.waiting.lines == {}
-    assert one.on_take_back(ana.log, 1, 1) == []
-    one.check_all()
-
-
-def test_a_session_that_closed_is_told_nothing() -> None:
-    shared, alone = Writer(epoch=1), Writer(epoch=2)
-    one = receipts(holdings=held(shared.write(2), alone.write()))
-    one.on_placed(placed(shared.log, 1, 1))
-    one.on_placed(placed(shared.log, 2, 2, session=OTHER))
-    one.on_placed(placed(alone.log, 1, 1))
-
-    one.on_session_closed(SEAT)
-
-    one.check_all()
-    assert list(one.waiting.lines) == [shared.log]
-    assert one.tell_publishers() == [told(shared.log, 2, 2, 1, 1, OTHER)]
-
-
-def test_check_sees_what_is_done_and_still_waits() -> None:
-    ana = Writer()
-    one = receipts()
-    one.on_placed(placed(ana.log, 1, 1))
-    (waiting,) = one.waiting.lines[ana.log]
-    waiting.told = (1, 1)
-
-    with pytest.raises(AssertionError, match="it is done and still waits"):
-        one.check_all()
 
 
 # --- for any order of news -------------------------------------------------------------------------------------------
