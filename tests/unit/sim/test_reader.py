@@ -133,6 +133,19 @@ def test_pages_of_two_nodes_make_one_reading_of_which_nothing_is_said_to_be_left
     assert found.broken() == []
 
 
+def test_who_goes_on_may_not_have_what_the_first_node_had(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = scene()
+    found.begin()
+    past = found.read[0]
+    while past.pages < 1:
+        found.world.run(0.001)
+    monkeypatch.setattr(Histories, "ask", _answers(lambda request, _: _no_more(request)))
+    found.app.move("ben")
+    found.world.run(1)
+
+    assert (len(rows(past)), past.has_moved, past.reading.whole, found.broken()) == (4, True, True, [])
+
+
 def test_a_page_that_is_heard_once_its_node_is_down_is_of_nobody() -> None:
     found = scene()
     found.app.uplink = replace(found.app.uplink, base_us=50_000)
@@ -147,6 +160,39 @@ def test_a_page_that_is_heard_once_its_node_is_down_is_of_nobody() -> None:
 
     assert (len(rows(past)), past.at, past.reading.whole) == (MESSAGES, ("", 0), True)
     assert found.broken() == []
+
+
+@pytest.mark.parametrize("is_down", [False, True])
+def test_of_a_node_that_is_down_nobody_knows_what_it_held(is_down: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = scene()
+    monkeypatch.setattr(Histories, "_least", _turned)
+    found.app.uplink = replace(found.app.uplink, base_us=50_000)
+    found.begin(page=MESSAGES)
+    while not found.world.coverage.get("tell/HistoryPage"):
+        found.world.run(0.001)
+    found.world.run(0.002)
+    if is_down:
+        found.world.crash(found.machine("ana"))
+    found.world.run(0.06)
+
+    assert sorted(rows(found.read[0])) == list(range(MESSAGES))
+    assert {(promise, kind) for promise, kind, _ in found.broken()} == (set() if is_down else {("in order", "")})
+
+
+def test_a_place_stood_if_it_is_there_whole_and_was_before_it_was_asked_for() -> None:
+    found = scene()
+    found.begin()
+    found.world.run(1)
+    (past,), home = found.read, found.machine("ana")
+    log, position, _ = past.reading.rows[0]
+    row = next(row for first, row in home.disk.image.rows[log].items() if first <= position <= row.last)
+
+    assert past.stood(home, log, position)
+    assert not past.stood(home, log, position + 100)
+    row.since_us = past.since_us
+    assert not past.stood(home, log, position)
+    row.since_us, row.damaged = 0, True
+    assert not past.stood(home, log, position)
 
 
 # --- how a node can fail them ------------------------------------------------------------------------------------------
@@ -169,7 +215,29 @@ def _is_empty(request: History, histories: Histories) -> HistoryPage:
     return HistoryPage(request.request, histories.holdings.stored_vector(), (), (), None)
 
 
+def _no_more(request: History) -> HistoryPage:
+    assert request.cut is not None
+    return HistoryPage(request.request, request.cut, (), (), None)
+
+
+def _turned(_: Histories, page: Any) -> Any:
+    heads = [(stream.ready[0][1].stamp, log) for log, stream in page.streams.items() if stream.ready]
+    return max(heads)[1] if heads else None
+
+
+def _answers_at_another_cut(request: History, histories: Histories) -> HistoryPage:
+    if request.cut is None:
+        return HistoryPage(request.request, VersionVector(), (), (), histories.holdings.stored_vector())
+    return HistoryPage(request.request, histories.holdings.stored_vector(), (), (), None)
+
+
 FAILS = {
+    "is at another cut": (
+        _answers_at_another_cut,
+        "in order",
+        "cut",
+        "ana was asked for history at one cut, and answers at another",
+    ),
     "leads to itself": (_leads_to_itself, "available", "pages", "history at ana has a page 1 that leads to itself"),
     "is refused": (
         _refuses,
@@ -193,7 +261,7 @@ def test_a_page_that_fails_its_reader_is_told(how: str, monkeypatch: pytest.Monk
     (breach,) = found.readers.told.breaches
     assert (breach.promise, breach.kind, breach.about[: len(about)]) == (promise, kind, about)
     assert found.readers.waiting(found.app) == []
-    assert any("app asks for page 1 of history" in line for line in breach.witness)
+    assert any("app asks for page" in line for line in breach.witness)
 
 
 def _has_no_end(request: History, histories: Histories) -> HistoryPage:

@@ -268,6 +268,33 @@ def test_that_something_died_while_it_was_read_is_covered() -> None:
     assert found.world.coverage["history/died-while-read"] == 1
 
 
+def test_of_a_batch_that_lies_partly_beyond_the_cut_the_rest_alone_is_looked_for() -> None:
+    found = shelf()
+    app = App(found.world, "late", ["ana"], ledger=found.watch.ledger)
+    found.world.run(0.5)
+    found.home.slow_disk_us = 100_000
+    for number in range(4):  # what comes while two appends are under way is one batch
+        app.publish("room/1", b"%d" % number)
+        found.world.run(0.01)
+    found.world.run(1)
+    assert found.home.node is not None
+    found.since_us, found.pages.cut = found.world.now_us, found.home.node.holdings.stored_vector()
+    first, row = list(found.home.disk.image.rows[found.log].items())[-1]
+    stored = found.home.disk.image.rows[found.log].items()
+    found.pages.rows = [
+        (found.log, at, record) for at, each in stored for at, record in enumerate(each.batch().records(), at)
+    ]
+    assert row.last == first + 1 and found.broken() == []
+    hidden = found.pages.rows.pop()
+
+    found.pages.cut.get(found.log).remove(row.last, row.last)
+    beyond = found.broken()
+    found.pages.cut.add(found.log, row.last, row.last)
+
+    assert (hidden[1], beyond) == (row.last, [])
+    assert found.broken() == [("in order", "left out", "4, which lies in its cut")]
+
+
 def test_a_copy_that_died_sooner_than_its_message_is_not_left_out() -> None:
     found = shelf(ttl_ms=2_000)
     found.world.run(3)
