@@ -331,14 +331,14 @@ class Tail:
                     group.collect(position, record)
 
     def _told_twin(self, record: Record, place: tuple[LogId, int], told: VersionVector) -> bool:
-        """Whether an equal copy of a record was told already: one that was dead when this one was sealed never was.
+        """Whether an equal copy of a record was told already: one that was dead when this one was sealed, and is, never was.
 
         Where a log has two histories a cursor does not say which of them was told: the names that clients carry do.
         """
-        forked, sealed_ms = self.holdings.forked, stamp_ms(record.stamp)
+        forked, counts_ms = self.holdings.forked, min(stamp_ms(record.stamp), self.expiry_ms)
         copies = self.twins.others(record, place) or ()
         return any(
-            told.covers(log, at, at) and at <= forked.get(log, at) and expires_ms > sealed_ms
+            told.covers(log, at, at) and at <= forked.get(log, at) and expires_ms > counts_ms
             for _, log, at, expires_ms in copies
         )
 

@@ -194,6 +194,18 @@ def test_a_copy_that_was_dead_when_another_was_sealed_takes_that_one_not_along()
     assert desk.load(names(2)) == [messages(1, 1, *of(there), log=BENS)]
 
 
+def test_a_copy_that_lives_was_told_whatever_a_clock_that_is_ahead_has_stamped_upon_another() -> None:
+    desk, here, _ = twins()
+    ahead = Writer(BEN).seal([record(1, b"one", stamp=stamp_of(WALL_MS + 3 * DAY_MS))])
+    desk.subscribe()
+    desk.store(here)
+    assert desk.settle() == [messages(1, 1, *of(here))]
+    desk.store(ahead)
+    desk.settle()
+
+    assert desk.load(names(2)) == []
+
+
 def test_a_copy_of_what_stands_where_its_log_has_two_histories_is_told_again() -> None:
     """Nobody knows from a cursor which of them a reader was told of; its client knows the name."""
     desk, here, there = twins(equal=True)
