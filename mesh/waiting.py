@@ -1,15 +1,15 @@
-"""Waiting: publishes whose receipts may still rise, found by where in their log they stand.
+"""Waiting: publishes whose receipts may still rise, found by where in their log they end.
 
 While no other node can be reached, all that asks for more than this disk waits, and news of one place must not cost a look at
-everything: so those of a log are kept by their first position, in classes of like width, in each of which what stands
-about a range lies close together. A publish has one place; a retry may be known only to stand somewhere in a run.
+everything. A publish has one place; a retry may be known only to stand somewhere in a run, and counts as stored where all of
+that run is. As a run of what is stored grows, it takes in those that end in what is new of it, or behind that where it
+closes a hole: so those of a log are kept by their last position.
 
 Invariants, checked by `check`: the waiting are counted, and nobody waits in a log or for a session that is not known.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 from math import inf
@@ -39,56 +39,16 @@ class Waiting:
 
     @property
     def place(self) -> Place:
-        """Where it stands, and of several there in their order."""
-        return self.from_position, self.number
-
-    @property
-    def width(self) -> int:
-        """So many binary digits has what it spans."""
-        return (self.to_position - self.from_position).bit_length()
+        """Where it ends, and of several there in their order."""
+        return self.to_position, self.number
 
 
-def _place(waiting: Waiting) -> Place:
-    return waiting.place
+Line = SortedKeyList[Waiting, Place]
+"""Those who wait in one log, by their place."""
 
 
-@dataclass
-class Line:
-    """Those who wait in one log."""
-
-    count: int = 0
-    rows: dict[int, SortedKeyList[Waiting, Place]] = field(default_factory=dict)
-    """By width."""
-
-    def about(self, first: int, last: int) -> list[Waiting]:
-        """Those who may stand somewhere in a range, by their place."""
-        found = [
-            waiting
-            for width, row in self.rows.items()
-            for waiting in row.irange_key((first - (1 << width), 0), (last, inf))
-            if waiting.to_position >= first
-        ]
-        return found if len(self.rows) == 1 else sorted(found, key=_place)
-
-    def __iter__(self) -> Iterator[Waiting]:
-        """All of them, by their place."""
-        return iter(sorted((waiting for row in self.rows.values() for waiting in row), key=_place))
-
-    def add(self, waiting: Waiting) -> None:
-        """One more waits."""
-        row = self.rows.get(waiting.width)
-        if row is None:
-            row = self.rows[waiting.width] = SortedKeyList(key=_place)
-        row.add(waiting)
-        self.count += 1
-
-    def remove(self, waiting: Waiting) -> None:
-        """One waits no more."""
-        row = self.rows[waiting.width]
-        row.remove(waiting)
-        if not row:
-            del self.rows[waiting.width]
-        self.count -= 1
+def _line() -> Line:
+    return SortedKeyList(key=lambda waiting: waiting.place)
 
 
 @dataclass
@@ -105,7 +65,7 @@ class Waiters:
         """One more waits, as the youngest."""
         self._number += 1
         waiting.number = self._number
-        self.lines.setdefault(waiting.log, Line()).add(waiting)
+        self.lines.setdefault(waiting.log, _line()).add(waiting)
         self.sessions.setdefault(waiting.session, {})[waiting.number] = waiting
         self.count += 1
 
@@ -113,17 +73,22 @@ class Waiters:
         """One waits no more."""
         line, own = self.lines[waiting.log], self.sessions[waiting.session]
         line.remove(waiting)
-        if not line.count:
+        if not line:
             del self.lines[waiting.log]
         del own[waiting.number]
         if not own:
             del self.sessions[waiting.session]
         self.count -= 1
 
+    def ending(self, log: LogId, first: int, last: int) -> list[Waiting]:
+        """Those who may stand no farther than somewhere in a range of a log, by their place."""
+        line = self.lines.get(log)
+        return [] if line is None else list(line.irange_key((first, 0), (last, inf)))
+
     def about(self, log: LogId, first: int, last: int) -> list[Waiting]:
         """Those who may stand somewhere in a range of a log, by their place."""
         line = self.lines.get(log)
-        return [] if line is None else line.about(first, last)
+        return [] if line is None else [each for each in line.irange_key((first, 0)) if each.from_position <= last]
 
     def of(self, session: SessionId) -> list[Waiting]:
         """Those of a session, the oldest first."""
@@ -146,8 +111,5 @@ class Waiters:
         rows = [waiting for line in self.lines.values() for waiting in line]
         assert self.count == len(rows) == sum(map(len, self.sessions.values()))
         assert all(self.sessions[waiting.session][waiting.number] is waiting for waiting in rows)
-        for log, line in self.lines.items():
-            assert line.count and all(line.rows.values()), "nobody waits there"
-            assert all(
-                waiting.log == log and waiting.width == width for width in line.rows for waiting in line.rows[width]
-            )
+        assert all(line and line == sorted(line, key=lambda each: each.place) for line in self.lines.values())
+        assert all(waiting.log == log for log, line in self.lines.items() for waiting in line)

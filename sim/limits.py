@@ -73,9 +73,9 @@ def excesses(node: Node) -> Iterator[Held]:
 def _held(node: Node) -> Iterator[Held]:
     """What a node holds for its sessions; where all of them together have less than one may, they are not told apart."""
     most = node.config.receipts.session_waiting_max
-    rows = [row for line in node.receipts.waiting.lines.values() for row in line.rows.values()]
-    if sum(map(len, rows)) > most:
-        yield from _each(PLACES, (waiting.session for row in rows for waiting in row), most)
+    lines = list(node.receipts.waiting.lines.values())
+    if sum(map(len, lines)) > most:
+        yield from _each(PLACES, (waiting.session for line in lines for waiting in line), most)
     for again in node.intake.waiting.values():
         if len(again) > 1:
             yield from _each(RETRIES, (publisher.session for publisher, *_ in again), 1)

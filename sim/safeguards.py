@@ -185,12 +185,12 @@ def _no_verification() -> list[Patch]:
 def _count_the_linked() -> list[Patch]:
     rise = Receipts._rise
 
-    def counting(self: Receipts, log: LogId, about: list[Waiting]) -> Any:
+    def counting(self: Receipts, log: LogId, ending: list[Waiting]) -> Any:
         known, stored = self.elsewhere, self.holdings.stored_of(log)
         self.elsewhere = {**known, log: {peer.node: stored for peer in self.peers}}
         self.regions.update({peer.node: peer.region for peer in self.peers})
         try:
-            return rise(self, log, about)
+            return rise(self, log, ending)
         finally:
             self.elsewhere = known
 

@@ -175,24 +175,25 @@ def _is_bad(world: World, log: LogId) -> bool:
 
 
 def newest_unseen(watch: Watch, diary: Diary, matching: Matching, room: int) -> Matching:
-    """What is to be shown even to who lets things be dropped: the newest, with `latest` of each channel, and was not.
+    """What is to be shown even to who lets things be dropped, and was not.
 
-    No more channels than so many are kept for it. Which is the newest, stamps say; where copies have several, it may be open.
+    With `latest` that is the newest of each channel, if they fit, with `drop-oldest` so many of the newest as fit. Which is
+    newer, stamps say; where copies have several, it may be open.
     """
+    stamped = [(*watch.stamps[name], name, entry) for name, entry in matching if name in watch.stamps]
     groups: dict[str, list[tuple[int, int, Name, Entry]]] = {}
-    for name, entry in matching:
-        stamps = watch.stamps.get(name)
-        if stamps is not None:
-            groups.setdefault(entry.channel if diary.policy is SlowPolicy.LATEST else "", []).append(
-                (*stamps, name, entry)
-            )
+    for each in stamped:
+        groups.setdefault(each[3].channel if diary.policy is SlowPolicy.LATEST else "", []).append(each)
     unseen: Matching = []
     for group in groups.values() if len(groups) <= room else ():
-        low, _, name, entry = max(group, key=lambda each: each[0])
-        is_newest = all(high < low or other == name for _, high, other, _ in group)
-        dies = entry.mortal or (entry.expires_us and watch.now_us() + watch.skew_us > entry.expires_us)
-        if is_newest and entry.is_acknowledged and not entry.is_excused and not dies and name not in diary.seen:
-            unseen.append((name, entry))
+        group.sort(key=lambda each: each[0], reverse=True)
+        fit = 1 if diary.policy is SlowPolicy.LATEST else room
+        floor = max((high for _, high, *_ in group[fit:]), default=0)
+        for low, _, name, entry in group[:fit]:
+            dies = entry.mortal or (entry.expires_us and watch.now_us() + watch.skew_us > entry.expires_us)
+            is_owed = low > floor and entry.is_acknowledged and not entry.is_excused and not dies
+            if is_owed and name not in diary.seen:
+                unseen.append((name, entry))
     return unseen
 
 

@@ -145,6 +145,11 @@ class IntervalSet:
             return []
         return [(max(self._firsts[i], first), min(self._lasts[i], last)) for i in range(lo, hi)]
 
+    def reach(self, number: int) -> int:
+        """The last of the run that includes a number; the number itself where none does."""
+        i = bisect_left(self._lasts, number)
+        return self._lasts[i] if i < len(self._firsts) and self._firsts[i] <= number else number
+
     def update(self, other: IntervalSet) -> None:
         """Include all that the other includes."""
         for first, last in other:

@@ -71,13 +71,16 @@ class Receipts:
     untold: set[LogId] = field(default_factory=set)
     """The same since all others were told; the timer is set while there are any."""
     risen: VersionVector = field(default_factory=VersionVector)
-    """Where somebody's count rose since publishers were last told, if anybody waits in that log."""
+    """Where those end whose count may have risen since publishers were last told, in logs in which anybody waits.
+
+    What was covered anew: from the first position of what was stored to the end of the run that this is a part of now.
+    """
 
     def on_placed(self, p: Placed) -> list[Outcome]:
         """Publishes stand in a log: tell of them as their durability rises to what their publisher wants."""
         waiting = self.waiting
         waiting.add(Waiting(p.session, p.first, p.last, p.log, p.from_position, p.to_position, p.copies, p.regions))
-        self.risen.add(p.log, p.from_position, p.to_position)
+        self.risen.add(p.log, p.to_position, p.to_position)
         dropped: list[Waiting] = []
         of_session, most = waiting.sessions[p.session], self.config.session_waiting_max
         if len(of_session) > most:
@@ -98,7 +101,7 @@ class Receipts:
         """This node has stored more of a log."""
         self.moved.add(log)
         if log in self.waiting.lines:
-            self.risen.add(log, first, last)
+            self.risen.add(log, first, self.holdings.stored_of(log).reach(last))
 
     def on_stored_there(self, link: LinkId, frame: Stored) -> bool:
         """A peer tells what it has stored; what it says of other nodes is not believed.
@@ -124,10 +127,10 @@ class Receipts:
             if told is None:
                 told = there[node] = IntervalSet()
             if not told.covers(first, last):
-                if log in waiting:
-                    for lo, hi in told.missing(first, last):
-                        self.risen.add(log, lo, hi)
+                news = told.missing(first, last)
                 told.add(first, last)
+                if log in waiting:
+                    self.risen.add(log, news[0][0], told.reach(last))
                 if log.node == self.own and not self.holdings.has(log, first, last):
                     has_ours = True
         return has_ours
@@ -149,27 +152,28 @@ class Receipts:
         risen, self.risen = self.risen.items(), VersionVector()
         outcomes: list[Outcome] = []
         for log, runs in risen:
-            about = {each.place: each for first, last in runs for each in self.waiting.about(log, first, last)}
-            receipts = self._rise(log, [about[place] for place in sorted(about)])
+            ending = [each for first, last in runs for each in self.waiting.ending(log, first, last)]
+            receipts = self._rise(log, ending)
             outcomes += [Tell((session,), receipt) for session, receipt in receipts]
         return outcomes
 
-    def _rise(self, log: LogId, about: list[Waiting]) -> list[tuple[SessionId, Receipt]]:
+    def _rise(self, log: LogId, ending: list[Waiting]) -> list[tuple[SessionId, Receipt]]:
         stored = self.holdings.stored_of(log)
         there = list(self.elsewhere.get(log, {}).items())
         end = self.holdings.forked.get(log)
         receipts: list[tuple[SessionId, Receipt]] = []
-        for waiting in about:
+        for waiting in ending:
             if waiting.told == (0, 0) and not stored.covers(waiting.from_position, waiting.to_position):
                 continue
             holders = [node for node, told in there if told.covers(waiting.from_position, waiting.to_position)]
             if end is not None and waiting.to_position > end:
                 holders = []  # others may hold another history there
             level = (1 + len(holders), len({self.region, *(self.regions[node] for node in holders)}))
-            if level > waiting.told:
-                waiting.told = level
+            told = max(level[0], waiting.told[0]), max(level[1], waiting.told[1])
+            if told != waiting.told:
+                waiting.told = told
                 _add(receipts, waiting, level, log)
-            if level[0] >= waiting.copies and level[1] >= waiting.regions:
+            if told[0] >= waiting.copies and told[1] >= waiting.regions:
                 self.waiting.remove(waiting)
         return receipts
 

@@ -75,7 +75,7 @@ class Cast:
         self._check()
 
     def _add_clients(self, group: ClientGroup, loc: Loc) -> None:
-        at = self.nodes_of(group.at or ("*",), (*loc, "at"))
+        at = self.nodes_of(group.at or group.gateways or ("*",), (*loc, "at" if group.at else "gateways"))
         may = self.nodes_of(group.gateways or ("*",), (*loc, "gateways"))
         for index, name in enumerate(_numbered(group.name, group.count)):
             if name in self.clients:

@@ -153,9 +153,9 @@ class ClientGroup(Part):
     name: str = Field(pattern=r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$", max_length=40)
     count: int = Field(default=1, ge=1, le=CLIENTS_MAX, strict=True)
     at: Names | None = None
-    """The nodes that they attach to in turn, first of all; every node by default."""
+    """The nodes that they attach to in turn, first of all; by default each of `gateways`, or every node."""
     gateways: Names | None = None
-    """All that they may ever attach to, where that is not every node."""
+    """All that they may ever attach to besides, where that is not every node."""
     uplink: Uplink = "beside"
     credit: int = Field(default=8_192, ge=2, le=NUMBER_MAX, strict=True)
     """So many messages may be on their way to it."""

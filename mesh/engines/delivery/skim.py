@@ -7,8 +7,9 @@ a gap (`dropped`) for what was not, each in its place.
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from dataclasses import dataclass, field
+
+from sortedcontainers import SortedDict
 
 from mesh.clocks.vector import IntervalSet
 from mesh.log.record import Record
@@ -16,6 +17,8 @@ from mesh.operations import Gap, GapReason, Messages
 from mesh.types import LogId
 
 Place = tuple[LogId, int]
+Age = tuple[int, LogId, int]
+"""A record's stamp and place: ordered as history is, whichever log was read first."""
 
 
 @dataclass(slots=True)
@@ -24,7 +27,10 @@ class Skim:
 
     by_channel: bool
     kept_max: int
-    kept: OrderedDict[object, tuple[LogId, int, Record]] = field(default_factory=OrderedDict)
+    kept: SortedDict[Age, Record] = field(default_factory=SortedDict)
+    """The oldest first."""
+    newest: dict[str, Age] = field(default_factory=dict)
+    """By channel, what of it is kept, where that is one."""
     dropped: dict[LogId, list[int]] = field(default_factory=dict)
     covered: dict[LogId, IntervalSet] = field(default_factory=dict)
 
@@ -34,21 +40,24 @@ class Skim:
 
     def keep(self, log: LogId, position: int, record: Record) -> None:
         """A record matches: keep it, and let go of the one that it replaces."""
-        key: object = record.channel if self.by_channel else (log, position)
-        replaced = self.kept.pop(key, None)
-        if replaced is not None and replaced[2].stamp > record.stamp:
-            self.kept[key] = replaced
-            self._drop(log, position)
-            return
-        if replaced is not None:
-            self._drop(replaced[0], replaced[1])
-        self.kept[key] = log, position, record
+        age = record.stamp, log, position
+        if self.by_channel:
+            known = self.newest.get(record.channel)
+            if known is not None and known > age:
+                self._drop(log, position)
+                return
+            if known is not None:
+                del self.kept[known]
+                self._drop(known[1], known[2])
+            self.newest[record.channel] = age
+        self.kept[age] = record
         self.shrink(self.kept_max)
 
     def shrink(self, kept_max: int) -> None:
         """Keep no more than so many, the newest."""
         while len(self.kept) > kept_max:
-            _, (log, position, _record) = self.kept.popitem(last=False)
+            (_, log, position), record = self.kept.popitem(0)
+            self.newest.pop(record.channel, None)
             self._drop(log, position)
 
     def _drop(self, log: LogId, position: int) -> None:
@@ -57,7 +66,7 @@ class Skim:
     def told(self, subscription: int) -> list[Messages | Gap]:
         """What to tell the reader: for every run, kept records and dropped ones in the order of the log."""
         kept: dict[LogId, dict[int, Record]] = {}
-        for log, position, record in self.kept.values():
+        for (_, log, position), record in self.kept.items():
             kept.setdefault(log, {})[position] = record
         operations: list[Messages | Gap] = []
         for log, runs in sorted(self.covered.items()):

@@ -31,12 +31,15 @@ def test_what_stands_about_a_range_is_found_by_its_place_whatever_it_spans() -> 
     elsewhere = waiting(5, 6, log=NEXT)
     all_of_them = waiters(late, wide, narrow, twice, elsewhere)
 
-    assert all_of_them.about(LOG, 6, 9) == [wide, narrow, twice, late]
+    assert all_of_them.about(LOG, 6, 9) == [narrow, twice, late, wide]
     assert all_of_them.about(LOG, 7, 8) == [wide]
     assert all_of_them.about(LOG, 41, 50) == []
     assert all_of_them.about(LOG, 1, 1) == []
     assert all_of_them.about(NEXT, 6, 6) == [elsewhere]
     assert all_of_them.about(LogId(ANA, 3), 1, 99) == []
+    assert all_of_them.ending(LOG, 7, 39) == [late]
+    assert all_of_them.ending(LOG, 6, 6) == [narrow, twice]
+    assert all_of_them.ending(LogId(ANA, 3), 1, 99) == []
 
 
 def test_who_waits_no_more_leaves_nothing_behind() -> None:
@@ -69,15 +72,15 @@ def test_the_oldest_of_a_session_come_first_in_whatever_log() -> None:
     assert waiters(old, other, young).of(SEAT) == [old, young]
 
 
-@pytest.mark.parametrize("spoil", ["count", "session", "width", "log"])
+@pytest.mark.parametrize("spoil", ["count", "session", "place", "log"])
 def test_check_sees_what_does_not_fit(spoil: str) -> None:
     one = waiting(1, 1)
-    all_of_them = waiters(one)
+    all_of_them = waiters(one, waiting(2, 2))
     if spoil == "count":
         all_of_them.count += 1
     elif spoil == "session":
         all_of_them.sessions[SEAT][one.number] = waiting(1, 1)
-    elif spoil == "width":
+    elif spoil == "place":
         one.to_position = 9
     else:
         one.log = NEXT
@@ -104,4 +107,4 @@ def test_whatever_overlaps_a_range_is_found_and_nothing_else(
     found = all_of_them.about(LOG, first, first + more)
 
     overlap = [each for each in stay if each.from_position <= first + more and each.to_position >= first]
-    assert found == sorted(overlap, key=lambda each: (each.from_position, those.index(each)))
+    assert found == sorted(overlap, key=lambda each: (each.to_position, those.index(each)))

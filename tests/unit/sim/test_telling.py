@@ -361,15 +361,16 @@ def seen_elsewhere(policy: SlowPolicy) -> Told:
     return found
 
 
-def test_the_newest_of_each_channel_is_owed_to_latest_and_the_newest_of_all_to_drop_oldest() -> None:
+def test_the_newest_of_each_channel_is_owed_to_latest_and_so_many_of_all_as_fit_to_drop_oldest() -> None:
     latest, oldest = seen_elsewhere(SlowPolicy.LATEST), seen_elsewhere(SlowPolicy.DROP_OLDEST)
-    assert (newest(latest), newest(oldest)) == ([3, 2], [3])
+    assert (newest(latest), newest(oldest)) == ([3, 2], [3, 2, 1])
     assert newest(latest, room=1) == []  # it may keep one, and of which channel nobody says
-    assert newest(oldest, room=1) == [3]
+    assert (newest(oldest, room=2), newest(oldest, room=1)) == ([3, 2], [3])
 
     for found in (latest, oldest):
         found.diary.seen[name_of(found.all[2].record)] = 1
-    assert (newest(latest), newest(oldest)) == ([2], [])
+    assert (newest(latest), newest(oldest)) == ([2], [2, 1])
+    assert newest(oldest, room=1) == []
 
 
 @pytest.mark.parametrize("why", ["copies", "unacknowledged", "excused", "dying", "mortal", "unknown"])
@@ -390,7 +391,7 @@ def test_which_is_the_newest_has_to_be_known_and_it_has_to_live(why: str) -> Non
     else:
         found.watch.stamps.clear()
 
-    assert newest(found) == []
+    assert newest(found, room=1) == []
 
 
 def test_stamps_are_kept_of_all_copies_that_are_shown() -> None:

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mesh.clocks.vector import VersionVector
-from mesh.effects import Outcome, Send, Tell
+from mesh.effects import Outcome, Placed, Send, Tell
 from mesh.engines.receipts import PAGE_RANGES, TELL, ReceiptConfig
 from mesh.errors import ConfigError
 from mesh.frames import Stored
@@ -374,3 +374,33 @@ def test_levels_only_rise_and_never_say_more_than_is_stored(
                 assert (receipt.copies, receipt.regions) >= highest.get(number, (1, 1))
                 highest[number] = receipt.copies, receipt.regions
         one.check_all()
+
+
+@given(news, st.integers(1, 3))
+def test_nobody_waits_for_what_is_stored(story: list[tuple[str, int, int]], copies: int) -> None:
+    """Only those whose range ends where something is new are looked at; what any range has come to is told all the same."""
+    ana, holdings = Writer(), Holdings()
+    batches = [ana.write() for _ in range(9)]
+    take(holdings, *batches)
+    one = receipts(to_ben(), to_cy(), holdings=holdings, waiting_max=1_000)
+    where: dict[str, set[int]] = {"here": set(), "ben": set(), "cy": set()}
+    for number, (kind, first, more) in enumerate(story, 1):
+        positions = set(range(first, first + more + 1))
+        if kind == "place":
+            one.on_placed(Placed(SEAT, number, number, ana.log, first, first + more, copies, 1))
+        elif kind == "here":
+            for batch in batches[first - 1 : first + more]:
+                if not holdings.stored_of(ana.log).covers(batch.first, batch.last):
+                    holdings.store(batch)
+            one.on_stored_here(ana.log, first, first + more)
+        else:
+            link, node = (TO_BEN, BEN) if kind == "ben" else (TO_CY, CY)
+            one.on_stored_there(link, Stored(node, "eu", ((ana.log, first, first + more),)))
+        if kind != "place":
+            where[kind] |= positions
+        one.tell_publishers()
+
+        for waiting in one.waiting.of(SEAT):
+            spot = set(range(waiting.from_position, waiting.to_position + 1))
+            holders = sum(spot <= have for have in where.values()) if spot <= where["here"] else 0
+            assert waiting.told == (holders, 1 if holders else 0)

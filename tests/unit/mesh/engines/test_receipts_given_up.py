@@ -55,7 +55,7 @@ def test_a_session_that_waits_for_too_much_takes_nobodys_place() -> None:
 
     assert dropped == [[]] * 16 + [[Count("receipts_dropped_total", 3)]]
     assert {session: len(own) for session, own in one.waiting.sessions.items()} == {OTHER: 1, SEAT: 14}
-    assert {log: line.count for log, line in one.waiting.lines.items()} == {ana.log: 15}, "the oldest go first"
+    assert {log: len(line) for log, line in one.waiting.lines.items()} == {ana.log: 15}, "the oldest go first"
     one.on_stored_there(TO_BEN, from_ben((ana.log, 1, 1)))
     assert told(ana.log, 1, 1, 2, 1, OTHER) in one.tell_publishers()
 

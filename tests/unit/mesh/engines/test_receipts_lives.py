@@ -6,7 +6,7 @@ from mesh.frames import Stored
 from mesh.operations import Receipt
 from mesh.peers import Peer
 from mesh.types import LinkId, SessionId
-from tests.engine_samples import TO_BEN, TO_CY, held, peer, table, to_ben, to_cy
+from tests.engine_samples import LIFE, TO_BEN, TO_CY, held, peer, table, to_ben, to_cy
 from tests.samples import ANA, BEN, CY, Writer
 
 SEAT, ANEW = SessionId(1), LinkId(9)
@@ -81,3 +81,21 @@ def test_a_retry_whose_place_is_known_as_a_range_waits_no_more_where_a_row_of_th
     assert (nothing, [(each.session, each.first, each.told) for each in gone]) == ([], [(2, 7, (0, 0))])
     assert [waiting.session for waiting in one.waiting.lines[ana.log]] == [SEAT]
     one.check_all()
+
+
+def test_a_level_that_rises_in_regions_is_told_though_copies_have_fallen() -> None:
+    """Two nodes were wiped since they counted, and one of them has it again, in another region now."""
+    ana = Writer()
+    one = receipts(ana, to_ben(life=1), to_cy())
+    for link, node in ((TO_BEN, BEN), (TO_CY, CY)):
+        one.on_stored_there(link, Stored(node, "eu", ((ana.log, 1, 1),)))
+    one.on_placed(Placed(SEAT, 1, 1, ana.log, 1, 1, 1, 2))
+    assert one.tell_publishers() == [told(ana, 3)]
+    for anew in (peer(ANEW, BEN, life=LIFE + 1), peer(LinkId(10), CY, life=LIFE + 1, near=False)):
+        one.peers.add(anew)
+        one.on_peer_up(anew.link)
+
+    one.on_stored_there(LinkId(10), Stored(CY, "us", ((ana.log, 1, 1),)))
+
+    assert one.tell_publishers() == [Tell((SEAT,), Receipt(1, 1, 2, 2, ana.log, 1))]
+    assert one.waiting.count == 0

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from sim.errors import ScenarioError
+from sim.scenario.cast import Cast
 from sim.scenario.reading import INCLUDE_DEPTH_MAX, INCLUDES_MAX, SHIPPED, find, from_tables, read
 from sim.scenario.writing import write
 
@@ -472,3 +473,22 @@ def test_a_part_of_ones_own_goes_before_one_that_ships(tmp_path: Path) -> None:
     (tmp_path / "parts" / "three-regions.toml").write_text('story = "mine"\n')
 
     assert read(path).story == "mine"
+
+
+def test_a_client_attaches_to_its_gateways_unless_it_is_told_where() -> None:
+    nodes = [{"name": name} for name in ("ana", "ben", "cy")]
+    groups = [
+        {"name": "any", "count": 2},
+        {"name": "few", "count": 3, "gateways": ["ben", "cy"]},
+        {"name": "told", "at": "ana", "gateways": "cy"},
+    ]
+    cast = Cast(from_tables({"title": "t", "promise": "p", "topology": {"node": nodes}, "client": groups}))
+
+    assert {name: client.gateways for name, client in cast.clients.items()} == {
+        "any-1": ("ana", "ben", "cy"),
+        "any-2": ("ben", "ana", "cy"),
+        "few-1": ("ben", "cy"),
+        "few-2": ("cy", "ben"),
+        "few-3": ("ben", "cy"),
+        "told": ("ana", "cy"),
+    }

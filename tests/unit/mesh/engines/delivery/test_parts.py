@@ -1,6 +1,8 @@
 """The parts of delivery: groups of readers, what a slow reader is left with, and copies of a message."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mesh.codes import Code
 from mesh.effects import Load, Loaded, OfNames, Report
@@ -298,3 +300,32 @@ def test_so_many_names_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
     looked_up(twins, here, there)
 
     assert [name.sequence for name in twins.unknown(here)] == [1]
+
+
+reads = st.permutations([(log, position) for log in (LOG, OTHER) for position in range(1, 9)])
+
+
+@given(reads, st.lists(st.integers(0, 3), min_size=16, max_size=16), st.integers(0, 16), st.booleans())
+def test_a_reader_keeps_the_newest_in_whatever_order_logs_were_read(
+    order: list[tuple[LogId, int]], steps: list[int], kept_max: int, by_channel: bool
+) -> None:
+    stamps = [1 + sum(steps[: at + 1]) for at in range(16)]
+    records = {
+        place: record(at + 1, channel="abc"[at % 3], stamp=stamp)
+        for at, (place, stamp) in enumerate(zip(sorted(order), stamps, strict=True))
+    }
+    skim = Skim(by_channel, kept_max)
+
+    for place in order:
+        skim.keep(*place, records[place])
+
+    oldest_first = sorted(records, key=lambda place: (records[place].stamp, *place))
+    if by_channel:
+        oldest_first = sorted(
+            {records[place].channel: place for place in oldest_first}.values(), key=oldest_first.index
+        )
+    newest = oldest_first[max(0, len(oldest_first) - kept_max) :]
+    kept = [(log, position) for _, log, position in skim.kept]
+    gone = {(log, position) for log, positions in skim.dropped.items() for position in positions}
+    assert kept == newest
+    assert gone == set(order) - set(newest)
