@@ -74,7 +74,7 @@ class Historian:
                 if reading.whole and not is_forked and not backwards:
                     diary = Diary(EVERYTHING, owner=f"history at {node}")
                     diary.seen = dict.fromkeys((name_of(record) for *_, record in reading.rows), 0)
-                    self.watch.nothing_lost(diary, partial(self._was_there, is_owed, equal_us))
+                    self.watch.nothing_lost(diary, partial(self._was_there, reading, is_owed, equal_us))
                 if forwards is not None and self.early is not None and not is_forked:
                     self._leaves_out(forwards, reading, self.early)
                 readings.append(reading)
@@ -85,9 +85,20 @@ class Historian:
             if cut is None:
                 return
 
-    def _was_there(self, is_owed: Callable[[Name], bool], equal_us: int, name: Name) -> bool:
-        """Whether a message is owed that was acknowledged while all were equal: what came later may lie beyond the cut."""
-        return self.watch.ledger[name].first_told_us <= equal_us and is_owed(name)
+    def _was_there(self, reading: Reading, is_owed: Callable[[Name], bool], equal_us: int, name: Name) -> bool:
+        """Whether a message is owed that was acknowledged while all were equal: what came later may lie beyond the cut.
+
+        So may what nodes that are dead had sent: it comes within seconds of their end.
+        """
+        if self.watch.ledger[name].first_told_us > equal_us or not is_owed(name):
+            return False
+        stands = [
+            (run.log, at)
+            for machine in self.world.machines.values()
+            for run in (machine.node.holdings.names.find(*name) if machine.node is not None else ())
+            if (at := machine.disk.find(run.log, run.from_position, run.to_position, name))
+        ]
+        return not stands or any(reading.cut.covers(log, at, at) for log, at in stands)
 
     def _can_ask(self, machine: Machine) -> bool:
         """Whether a node runs by a right clock, and has room for a client more."""

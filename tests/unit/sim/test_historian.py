@@ -94,6 +94,20 @@ def test_what_history_leaves_out_is_lost() -> None:
     ]
 
 
+def test_what_comes_to_any_node_behind_the_cut_was_not_there() -> None:
+    """It had been sent by a node that is dead since, and comes once all were equal."""
+    found = spoken(3)
+    ana, name, now_us = found.world.machines["ana"].node, next(iter(found.told.ledger)), found.world.now_us
+    assert ana is not None
+    whole, none = Reading("cy", ana.holdings.stored_vector(), False), Reading("cy", VersionVector(), False)
+
+    assert found._was_there(whole, lambda _: True, now_us, name)
+    assert not found._was_there(whole, lambda _: False, now_us, name)
+    assert not found._was_there(none, lambda _: True, now_us, name)
+    found.world.crash(found.world.machines["ben"])
+    assert not found._was_there(none, lambda _: True, now_us, name)
+
+
 def test_log_after_log_is_not_the_order_of_stamps() -> None:
     found = spoken(6)
 
