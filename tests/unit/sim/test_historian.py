@@ -99,7 +99,8 @@ def test_what_comes_to_any_node_behind_the_cut_was_not_there() -> None:
     found = spoken(3)
     ana, name, now_us = found.world.machines["ana"].node, next(iter(found.told.ledger)), found.world.now_us
     assert ana is not None
-    whole, none = Reading("cy", ana.holdings.stored_vector(), False), Reading("cy", VersionVector(), False)
+    whole, none = reading(node="cy"), reading(node="cy")
+    whole.cut = ana.holdings.stored_vector()
 
     assert found._was_there(whole, lambda _: True, now_us, name)
     assert not found._was_there(whole, lambda _: False, now_us, name)
