@@ -150,6 +150,11 @@ class IntervalSet:
         i = bisect_left(self._lasts, number)
         return self._lasts[i] if i < len(self._firsts) and self._firsts[i] <= number else number
 
+    def edge(self, *, last: bool) -> tuple[int, int]:
+        """The first run, or the last; there has to be one."""
+        at = -1 if last else 0
+        return self._firsts[at], self._lasts[at]
+
     def update(self, other: IntervalSet) -> None:
         """Include all that the other includes."""
         for first, last in other:

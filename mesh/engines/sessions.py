@@ -220,6 +220,12 @@ class Sessions:
             return [_refuse(seat.session, operation, Code.FIELD_INVALID, text)]
         if operation.after is not None and operation.cut is None:
             return [_refuse(seat.session, operation, Code.FIELD_INVALID, "`after` needs the `cut` that it came with")]
+        runs = sum(
+            len(held) for each in (operation.cut, operation.after) if each is not None for held in each.sets.values()
+        )
+        if runs > self.config.cursor_runs_max:
+            text = f"a cut and what was shown of it have at most {self.config.cursor_runs_max} runs, found {runs}"
+            return [_refuse(seat.session, operation, Code.FIELD_INVALID, text)]
         return self._patterns(seat, operation, operation.patterns)
 
     def drain(self) -> list[Outcome]:

@@ -54,6 +54,10 @@ class IntervalSets(RuleBasedStateMachine):
         wanted = numbers([run])
         assert self.real.covers(*run) == (wanted <= self.model)
         assert self.real.touches(*run) == bool(wanted & self.model)
+        behind = [number for number in range(run[0], max(self.model, default=0) + 2) if number not in self.model]
+        assert self.real.reach(run[0]) == (behind[0] - 1 if run[0] in self.model else run[0])
+        if self.model:
+            assert (self.real.edge(last=False)[0], self.real.edge(last=True)[1]) == (min(self.model), max(self.model))
         assert self.real.missing(*run) == as_runs(wanted - self.model)
         assert self.real.within(*run) == as_runs(wanted & self.model)
 

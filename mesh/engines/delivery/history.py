@@ -26,6 +26,8 @@ PAGE_BYTES_MAX = 1 << 20
 """A page ends when it holds so much payload."""
 PAGES_WAITING_MAX = 64
 """Pages that a session may wait for at a time."""
+RUNS_WAITING_MAX = 131_072
+"""Runs that the cuts of those pages may have together, beyond which no other waits beside one."""
 RETRY_MS = 100
 LOADS_MAX = 8
 """Logs that are read at a time for one page."""
@@ -33,11 +35,18 @@ LOADS_MAX = 8
 
 @dataclass(slots=True)
 class Stream:
-    """One log of a cut: records that were read and wait to be merged, and how far it was read."""
+    """One log of a cut: records that were read and wait to be merged, and what is still to be read."""
 
+    left: IntervalSet
+    """Of the cut, what was held here as the page was asked for, and has not been read: looked for once, however many runs."""
     ready: deque[tuple[int, Record]] = field(default_factory=deque)
-    scanned: IntervalSet = field(default_factory=IntervalSet)
     reading: bool = False
+    consumed: int = 0
+    """The position behind which, in the order of the page, everything is; 0: none yet."""
+
+    def next(self, *, backwards: bool) -> tuple[int, int] | None:
+        """The run to read next, if there is one."""
+        return self.left.edge(last=backwards) if self.left else None
 
 
 @dataclass
@@ -71,16 +80,23 @@ class Histories:
     def ask(self, session: SessionId, operation: History, expiry_ms: int) -> list[Outcome]:
         """A client asks for a page."""
         self.expiry_ms = expiry_ms
-        if len(self.pages.get(session, ())) >= PAGES_WAITING_MAX:
-            text = f"{PAGES_WAITING_MAX} pages of this session are in the making"
+        waiting = self.pages.get(session, ())
+        runs_waiting = sum(_runs(page.operation) for page in waiting) + _runs(operation)
+        if len(waiting) >= PAGES_WAITING_MAX or (waiting and runs_waiting > RUNS_WAITING_MAX):
+            text = (
+                f"{len(waiting)} pages of this session are in the making, at cuts of {runs_waiting} runs with this one"
+            )
             return [Tell((session,), Refused(Code.OVERLOADED, text, operation.request, retry_ms=RETRY_MS))]
         cut = operation.cut.copy() if operation.cut is not None else self.holdings.stored_vector()
         after = operation.after.copy() if operation.after is not None else VersionVector()
         page = Page(session, operation, cut, after)
         for log, runs in cut.items():
             held = self.holdings.stored.get(log)
-            if held is not None and stamp_ms(held.stamp) >= operation.since_ms and runs.minus(after.get(log)):
-                page.streams[log] = Stream(scanned=after.get(log).copy())
+            if held is not None and stamp_ms(held.stamp) >= operation.since_ms:
+                here = self.holdings.stored_of(log)
+                left = IntervalSet(run for lo, hi in runs.minus(after.get(log)) for run in here.within(lo, hi))
+                if left:
+                    page.streams[log] = Stream(left)
         queue = self.pages.setdefault(session, deque())
         queue.append(page)
         return self._go_on(page) if len(queue) == 1 else []
@@ -97,12 +113,6 @@ class Histories:
         queue = self.pages.get(page.session)
         return queue is not None and queue[0] is page
 
-    def _rest(self, page: Page, log: LogId, stream: Stream) -> tuple[int, int] | None:
-        """The run of a log to read next: of the cut, held here, not scanned."""
-        here = self.holdings.stored_of(log)
-        runs = [run for lo, hi in page.cut.get(log).minus(stream.scanned) for run in here.within(lo, hi)]
-        return (runs[-1] if page.operation.backwards else runs[0]) if runs else None
-
     def _go_on(self, page: Page) -> list[Outcome]:
         """Merge what can be merged; read where a log has run dry; finish when the page is full or all is read."""
         outcomes: list[Outcome] = []
@@ -112,7 +122,7 @@ class Histories:
             for log, stream in page.streams.items():
                 if stream.ready or stream.reading or page.loads >= LOADS_MAX:
                     continue
-                run = self._rest(page, log, stream)
+                run = stream.next(backwards=page.operation.backwards)
                 if run is not None:
                     stream.reading = True
                     page.loads += 1
@@ -121,8 +131,7 @@ class Histories:
                     patterns, backwards = page.operation.patterns, page.operation.backwards
                     query = OfChannels(patterns, log, run[0] - 1, run[1], backwards)
                     outcomes.append(Load(request, query, self.load_bytes))
-            dry = any(not s.ready and self._rest(page, log, s) is not None for log, s in page.streams.items())
-            if dry:
+            if any(stream.left and not stream.ready for stream in page.streams.values()):
                 return outcomes
             least = self._least(page)
             if least is None:
@@ -165,8 +174,12 @@ class Histories:
 
     def _consume(self, page: Page, log: LogId, position: int) -> None:
         """Everything of a log up to a position, in the order of the page, is behind us."""
-        cut = page.cut.get(log)
-        first, last = (position, cut.last) if page.operation.backwards else (1, position)
+        cut, stream = page.cut.get(log), page.streams[log]
+        if page.operation.backwards:
+            first, last = position, stream.consumed - 1 if stream.consumed else cut.last
+        else:
+            first, last = stream.consumed + 1, position
+        stream.consumed = position
         for lo, hi in cut.within(first, last):
             page.after.add(log, lo, hi)
 
@@ -188,7 +201,7 @@ class Histories:
                 first = max(first, loaded.batches[-1].first)
             else:
                 last = min(last, loaded.batches[-1].last)
-        stream.scanned.add(first, last)
+        stream.left.remove(first, last)
         for batch in loaded.batches:
             self._fill(page, stream, batch, first, last)
         return self._go_on(page)
@@ -208,7 +221,7 @@ class Histories:
 
     def _finish(self, page: Page) -> list[Outcome]:
         """Answer, and begin the page that waits behind this one."""
-        rest = any(stream.ready or self._rest(page, log, stream) for log, stream in page.streams.items())
+        rest = any(stream.ready or stream.left for stream in page.streams.values())
         after = page.after if rest else None
         found = zip(page.places, page.records, strict=True)
         alive = [each for each in found if each[1].expires_ms > self.expiry_ms]  # a page may have waited for reads
@@ -230,3 +243,10 @@ class Histories:
         """Assert that a page that is wanted waits for something."""
         waiting = {id(page) for page, *_ in self.reads.values()} | {id(page) for page in self.comparing.values()}
         assert all(id(queue[0]) in waiting for queue in self.pages.values())
+
+
+def _runs(operation: History) -> int:
+    """How many runs the cut has that was asked for, and what has been shown of it."""
+    return sum(
+        len(runs) for part in (operation.cut, operation.after) if part is not None for runs in part.sets.values()
+    )

@@ -257,6 +257,16 @@ def test_the_runs_of_all_cursors_of_a_session_are_bounded_and_free_again_when_a_
     one.check_all()
 
 
+def test_the_runs_of_a_cut_and_of_what_was_shown_of_it_are_bounded() -> None:
+    one = attached()
+    one.config = replace(one.config, cursor_runs_max=3)
+    two_runs = VersionVector([(LogId(ANA, 1), IntervalSet([(1, 1), (3, 3)]))])
+
+    text = "a cut and what was shown of it have at most 3 runs, found 4"
+    assert one.admit(SEAT, History(1, ("a",), 1, cut=two_runs)) is None
+    assert one.admit(SEAT, History(1, ("a",), 1, cut=two_runs, after=two_runs)) == refused(Code.FIELD_INVALID, text, 1)
+
+
 def test_subscriptions_are_bounded_and_each_has_a_number_of_its_own() -> None:
     one = attached()
     one.admit(SEAT, Subscribe(1, ("a",)))

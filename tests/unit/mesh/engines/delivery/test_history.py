@@ -27,9 +27,26 @@ def test_pages_that_a_session_waits_for_are_bounded() -> None:
     shelf = Shelf(Writer().write())
     ask = [shelf.histories.ask(SEAT, History(number, ("#",)), WALL_MS) for number in range(1, 66)]
 
-    text = "64 pages of this session are in the making"
+    text = "64 pages of this session are in the making, at cuts of 0 runs with this one"
     assert ask[1:64] == [[]] * 63
     assert ask[64] == [Tell((SEAT,), Refused(Code.OVERLOADED, text, 65, retry_ms=100))]
+
+
+def test_pages_that_wait_beside_others_have_cuts_of_so_many_runs_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "RUNS_WAITING_MAX", 6)
+    batch = Writer().write()
+    shelf = Shelf(batch)
+    cut = VersionVector([(batch.log, [(1, 1), (3, 3), (5, 5)])])
+    ask = [shelf.histories.ask(SEAT, History(number, ("#",), cut=cut), WALL_MS) for number in range(1, 4)]
+
+    text = "2 pages of this session are in the making, at cuts of 9 runs with this one"
+    assert [type(outcome) for outcome in ask[0]] == [Load]
+    assert ask[1:] == [[], [Tell((SEAT,), Refused(Code.OVERLOADED, text, 3, retry_ms=100))]]
+    assert (
+        Shelf(batch)
+        .page(History(1, ("#",), cut=VersionVector([(batch.log, [(n, n) for n in range(1, 99, 2)])])))
+        .records
+    )
 
 
 class Shelf:
