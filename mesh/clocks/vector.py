@@ -160,6 +160,17 @@ class IntervalSet:
         for first, last in other:
             self.add(first, last)
 
+    def beyond(self, other: IntervalSet) -> tuple[int, int] | None:
+        """The first run of what is included here and not in the other: no more of both is looked at than that takes."""
+        firsts, lasts = other._firsts, other._lasts
+        for begin, last in self:
+            first, i = begin, bisect_left(lasts, begin)
+            if i < len(firsts) and firsts[i] <= begin:
+                first, i = lasts[i] + 1, i + 1
+            if first <= last:
+                return first, last if i >= len(firsts) or firsts[i] > last else firsts[i] - 1
+        return None
+
     def minus(self, other: IntervalSet) -> IntervalSet:
         """A new set: what is here and not in the other."""
         rest = self.copy()

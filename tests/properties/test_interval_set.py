@@ -83,6 +83,7 @@ def test_minus_is_the_difference_of_the_sets_and_changes_neither(
     a, b = IntervalSet(one), IntervalSet(two)
 
     rest = a.minus(b)
+    assert a.beyond(b) == next(iter(rest), None)
 
     rest.check()
     assert list(rest) == as_runs(numbers(one) - numbers(two))

@@ -142,10 +142,10 @@ class Delivery(Tail):
         """Read on for one reader, from memory as far as that goes, then from the disk; at the end it joins the tail."""
         outcomes: list[Outcome] = []
         while reader.has_credit:
-            log = self._next_log(reader, cursor)
-            if log is None:
+            found = self._next_run(reader, cursor)
+            if found is None:
                 return [*outcomes, *self._join(reader, cursor)]
-            first, last = next(iter(self.deliverable.get(log).minus(cursor.get(log))))
+            log, first, last = found
             outcomes += self._tell_holes(reader, cursor, log, first)
             batch = self.holdings.at_hand(log, first)
             if batch is not None:
@@ -162,8 +162,8 @@ class Delivery(Tail):
         self._skip_if_slow(reader)
         return outcomes
 
-    def _next_log(self, reader: Reader, cursor: VersionVector) -> LogId | None:
-        """The log to read next: of those with something to read, the one whose newest record is oldest."""
+    def _next_run(self, reader: Reader, cursor: VersionVector) -> tuple[LogId, int, int] | None:
+        """What to read next: of the logs with something to read, the first of the one whose newest record is oldest."""
         if reader.revision < self.revision or not reader.todo:
             for log, revised in reversed(self._revised.items()):
                 if revised <= reader.revision:
@@ -171,8 +171,9 @@ class Delivery(Tail):
                 reader.todo[log] = None
             reader.revision = self.revision
         for log in sorted(reader.todo, key=self._age):
-            if self.deliverable.get(log).minus(cursor.get(log)):
-                return log
+            run = self.deliverable.get(log).beyond(cursor.get(log))
+            if run is not None:
+                return log, *run
             del reader.todo[log]
         return None
 
