@@ -83,6 +83,8 @@ class Watch:
     """The least and the greatest stamp that each message was shown with."""
     places: dict[Name, dict[LogId, int]] = field(default_factory=dict)
     """Where messages stand in logs, as far as a node said how durable they are."""
+    vouched: set[tuple[Name, str, int]] = field(default_factory=set)
+    """Which node, in which of its lives, has said that it has a message."""
     skew_us: int = SKEW_US
     """How far clocks may be apart: `SAME_US` where none is ever wrong, nor anybody who tells what it shows."""
 

@@ -1,9 +1,9 @@
 """What nodes say of how durable publishes are, held against the disks of that moment, and not of when a client hears it.
 
-Of each message the node that says so has it on its own disk, where the receipt says that it stands; and as many disks hold
-it, in as many regions, as the level counts. A machine whose disk has lost something since, or whose host is bad, counts as
-one that holds it, for what it told was believed, until the teller has heard that it lives anew; so does one with a wrong
-clock for what is mortal. Beyond the end of a forked log nothing is asked.
+Of each message every node that says so has it on its own disk, and where the first receipt says that it stands; and as many
+disks hold it, in as many regions, as the level counts. A machine whose disk has lost something since, or whose host is bad,
+counts as one that holds it, for what it told was believed, until the teller has heard that it lives anew; so does one with a
+wrong clock for what is mortal. Beyond the end of a forked log nothing is asked.
 """
 
 from __future__ import annotations
@@ -27,9 +27,12 @@ def on_said(watch: Watch, world: World, home: Machine, name: Name, receipt: Rece
     node, entry = home.node, watch.ledger[name]
     if node is None:
         return
-    if before == (0, 0):
-        _is_durable(watch, world, home, node, name)
-        if name[2] == receipt.last:
+    is_first, who = before == (0, 0), (name, home.name, home.life)
+    if who not in watch.vouched:
+        watch.vouched.add(who)
+        if is_first or home.lost_us < entry.at_us:  # what was retried may have rotted where it had been, unread
+            _is_durable(watch, world, home, node, name)
+        if is_first and name[2] == receipt.last:
             _stands_there(watch, home, node, name, receipt)
     if entry.said != before and entry.said > (1, 1):
         _is_held(watch, world, home, node, name, receipt)

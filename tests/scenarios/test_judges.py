@@ -166,6 +166,15 @@ def _holds_back_what_dies_soon(advance: Callable[..., Any]) -> Callable[..., Any
     return advanced
 
 
+def _tells_what_it_has_not_written(rise: Callable[..., Any]) -> Callable[..., Any]:
+    def risen(receipts: Receipts, log: Any, ending: Any) -> Any:
+        for waiting in ending if log.node != receipts.own else ():
+            waiting.told = max(waiting.told, (0, 1))  # what is not (0, 0) was told, and is not looked for here
+        return rise(receipts, log, ending)
+
+    return risen
+
+
 def _gives_a_session_all_places(place: Callable[..., Any]) -> Callable[..., Any]:
     def placed(receipts: Receipts, publishes: Any) -> Any:
         stated = receipts.config
@@ -311,6 +320,12 @@ BROKEN: dict[str, tuple[str, str, str, Change]] = {
         (ClockGuard, "observe", _nothing),
     ),
     "compares late": ("halves", "converges", "calm", (Repair, "compare", _compares_late(Repair.compare))),
+    "counts on another's disk": (
+        "retry-elsewhere",
+        "durable before acknowledged",
+        "",
+        (Receipts, "_rise", _tells_what_it_has_not_written(Receipts._rise)),
+    ),
     "gives a session all places": (
         "places-of-others",
         "invariants",
