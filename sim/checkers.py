@@ -9,7 +9,7 @@ promises and their words are those of docs/concepts/contract.md.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from mesh.clocks.hybrid import stamp_ms
@@ -92,6 +92,10 @@ class Watch:
         """Note a breach."""
         if len(self.breaches) < BREACHES_MAX:
             self.breaches.append(Breach(promise, about, witness, kind))
+
+    def prove(self, begin: int, *witness: str) -> None:
+        """Add to what proves the breaches from one on."""
+        self.breaches[begin:] = [replace(each, witness=(*each.witness, *witness)) for each in self.breaches[begin:]]
 
     def look(self, promise: str, times: int = 1) -> None:
         """A promise is looked at."""

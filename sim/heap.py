@@ -27,10 +27,11 @@ from sim import proof
 from sim.calm import Calm, difference
 from sim.checkers import SAME_US, Watch, places_in
 from sim.contract import bound_us, budget, convergence_us, counted_by, parts
-from sim.diary import Diary, Matching, Name
+from sim.diary import Diary, Matching, Name, say_name
 from sim.figures import BUSY, judge, measure
 from sim.historian import Historian
 from sim.isolation import Books, hold, hurt_by, without_faults
+from sim.labels import of_history
 from sim.limits import Limits
 from sim.links import IDLE_US
 from sim.memory import take_apart, uncollected
@@ -54,6 +55,8 @@ CLOCKS_LIE = "clock", "hostile"
 """After these somebody may doubt what the time is: a bad host says what it likes of its own."""
 CLIENTS_US = 30 * MILLION
 """What clients may take beyond the mesh's convergence: a back-off of 10 s, an attach, and what waited for a missing log."""
+PAGE_US = 10 * MILLION
+"""A page of history comes within so long; a reading may go on for longer, page after page."""
 LOOK_US = 250_000
 COLLECT_EVENTS = 500_000
 CALM_US = 5 * MILLION
@@ -171,7 +174,7 @@ class Play:
             self._hold_isolated()
         self.watch.look_at_the_dead()
         outcome.breaches = self.watch.breaches
-        outcome.evaluated = self.watch.evaluated
+        outcome.evaluated = self.watch.evaluated | of_history(self.stage.readers.watch.evaluated)
         outcome.coverage = world.coverage
         outcome.story = self.stage.story
         outcome.trace, outcome.events, outcome.ticks = world.trace, world.events, world.ticks
@@ -345,7 +348,7 @@ class Play:
             scratch.honest_about_gaps(diary, places_in(self.world), self._is_owed, matching)
             yield bool(scratch.breaches)
 
-    def _unserved(self) -> list[tuple[str, Callable[[], list[str]]]]:
+    def _unserved(self, patience_us: int = 0) -> list[tuple[str, Callable[[], list[str]]]]:
         """Receipts, beginnings and pages that clients of the core wait for, though it could give them; and what proves each."""
         waiting: list[tuple[str, Callable[[], list[str]]]] = []
         for app in self._members():
@@ -358,7 +361,7 @@ class Play:
                     waiting.append((line, partial(proof.of_receipt, app, sequence, self.watch)))
             late = [diary for diary in app.diaries.values() if not diary.began]
             waiting += [(f"{app.name} has not begun", partial(proof.of_beginning, app, diary)) for diary in late]
-            pages = self.stage.readers.waiting(app)
+            pages = self.stage.readers.waiting(app, self.world.now_us - patience_us)
             waiting += [(f"{app.name} waits for history", partial(proof.of_page, app, past)) for past in pages]
         return waiting
 
@@ -425,7 +428,7 @@ class Play:
             after = "never" if figures.converged_us < 0 else f"only after {figures.converged_us / 1e6:.2f} s"
             what = f"{core} had equal digests {after}; the bound is {figures.bound_us / 1e6:.2f} s"
             watch.broken("converges", what, *self.stage.story[-4:], *difference(self.world, self.core))
-        for line, prove in self._unserved():
+        for line, prove in self._unserved(PAGE_US):
             what = f"{line}, though the core has been well for {CLIENTS_US // MILLION} s and more"
             watch.broken("available", what, *prove())
         for diary, matching in self._whole():
@@ -434,7 +437,7 @@ class Play:
             for name, entry in self._newest_unseen(diary, matching):
                 watch.never_shown(diary, name, entry, f"the newest of {entry.channel}")
             watch.honest_about_gaps(diary, places_in(self.world), self._is_owed, matching)
-        outcome.pending = [f"{name} lies only outside the core" for name in sorted(self.outside)]
+        outcome.pending = [f"{say_name(name)} lies only outside the core" for name in sorted(self.outside)]
         figures.excused = sum(entry.is_excused for entry in watch.ledger.values())
 
     def _judge_others(self, healed_us: int) -> None:

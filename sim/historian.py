@@ -19,7 +19,7 @@ from mesh.operations import History, Inspect
 from mesh.types import NodeId, node_text
 from sim.checkers import Watch
 from sim.diary import Diary, Name, name_of, say_name
-from sim.readings import EVERYTHING, Reading, Row, at_one_cut, hold
+from sim.readings import EVERYTHING, Reading, Row, at_one_cut, hold, not_too_large
 from sim.workload import App
 
 if TYPE_CHECKING:
@@ -121,7 +121,9 @@ class Historian:
             reading.rows += [(log, position, record) for (log, position), record in places]
             if cut is None:
                 cut = reading.cut = page.cut
+            reading.page = number
             at_one_cut(self.watch, reading, number, page.cut)
+            not_too_large(self.watch, reading, PAGE, page)
             if page.next is None:
                 reading.whole = True
                 break

@@ -46,6 +46,19 @@ PROMISES = (
     "isolated",
 )
 """The contract (docs/concepts/contract.md), as far as a run can break it."""
+HISTORY = "history/"
+
+
+def of_history(evaluated: dict[str, int]) -> dict[str, int]:
+    """How often promises were looked at for pages of history, as it is counted beside all else: no gate opens by that."""
+    return {f"{HISTORY}{promise}": count for promise, count in evaluated.items()}
+
+
+def looked_at(evaluated: dict[str, int], promise: str) -> int:
+    """How often a promise was looked at, for subscriptions or for pages of history."""
+    return evaluated.get(promise, 0) + evaluated.get(f"{HISTORY}{promise}", 0)
+
+
 SAFEGUARDS = (
     "fsync-before-acknowledge",
     "de-duplication",

@@ -3,7 +3,8 @@
 A reading asks for its first page, and with the cut and `next` of each page for the one that follows. Where its connection is
 lost its client asks again for what it waits for, wherever it is attached then, as clients do: what follows comes from
 another node, at the same cut. What is held against pages is in `sim.readings`; what that asks of disks, of the one node that
-shows the rows. *Nothing left out* is asked where one life of one node has shown a reading from its beginning to its end.
+shows the rows. *Nothing left out* is asked where each node that showed a page still lives that life: of what all of them have
+held from its beginning to its end.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from mesh.clocks.vector import VersionVector
 from mesh.operations import History, HistoryPage
 from mesh.types import LogId
 from sim.checkers import Watch
-from sim.readings import Reading, at_one_cut, hold, nothing_left_out
+from sim.readings import Reading, at_one_cut, hold, not_too_large, nothing_left_out
 
 if TYPE_CHECKING:
     from sim.scenario.events import ReadHistory
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
 
 READINGS_MAX = 8
 """Of one client at a time: it may ask for several pages before it has one."""
-PAGES_MAX = 100
-"""Of one reading; who still has not come to its end then leaves it."""
 NOWHERE = "", 0
 
 
@@ -43,9 +42,18 @@ class Past:
     """Who showed the last page: a node, and which of its lives ..."""
     since_us: int = 0
     """... and since when it has been asked at the latest."""
+    began_us: int = 0
+    """When its first page was asked for."""
     pages: int = 0
-    has_moved: bool = False
-    """Pages came from several nodes, or lives."""
+    homes: list[tuple[Machine, int]] = field(default_factory=list)
+    """The nodes, and which of their lives, that showed pages ..."""
+    is_sure: bool = True
+    """... as far as that is known of each, and none went by a clock that only it believes."""
+
+    @property
+    def has_moved(self) -> bool:
+        """Whether pages came from several nodes, or lives."""
+        return len(self.homes) > 1
 
     def stood(self, home: Machine, log: LogId, position: int) -> bool:
         """Whether a place was on a node's disk, and undamaged, ever since that was asked."""
@@ -60,7 +68,7 @@ class Readers:
 
     world: World
     told: Watch
-    """Hears what is broken; that it was looked at is not counted there, for no subscription was."""
+    """Hears what is broken; what was looked at is counted apart, for no subscription was."""
     faults: Collection[object]
     """What is wrong just now."""
     watch: Watch = field(init=False)
@@ -71,9 +79,10 @@ class Readers:
         """Share the ledger."""
         self.watch = Watch(self.told.now_us, self.told.ledger, self.told.breaches)
 
-    def waiting(self, app: App) -> list[Past]:
-        """The readings of a client's process that have not come to their end."""
-        return list(self.readings.get((app.name, app.life), {}).values())
+    def waiting(self, app: App, asked_us: int | None = None) -> list[Past]:
+        """The readings of a client's process that have not come to their end; of pages that it asked for until a moment."""
+        pasts = self.readings.get((app.name, app.life), {}).values()
+        return [past for past in pasts if asked_us is None or past.asked_us <= asked_us]
 
     def begin(self, app: App, what: ReadHistory) -> bool:
         """A client begins a reading, if it has not too many already; whether it does."""
@@ -86,6 +95,7 @@ class Readers:
 
     def _ask(self, app: App, past: Past) -> None:
         past.asked_us = self.world.now_us
+        past.began_us = past.began_us if past.pages else past.asked_us
         past.reading.asked = (f"{past.asked_us / 1e6:.6f} s: {app.name} asks for page {past.pages + 1} of history",)
         number = app.ask(past.request)
         self.readings.setdefault((app.name, app.life), {})[number] = past
@@ -108,10 +118,13 @@ class Readers:
         self._come(past, home, told_us, is_there=is_there)
         if past.pages == 1:
             reading.cut = page.cut
+        self.watch.look("available")
         at_one_cut(self.watch, reading, past.pages, page.cut)
+        not_too_large(self.watch, reading, past.request.limit, page)
         places = zip(page.places, page.records, strict=True)
         reading.rows += [(log, position, record) for (log, position), record in places]
         is_misled = home.began_wrong and (not is_there or home.has_only_a_wrong_clock(told_us))
+        past.is_sure = past.is_sure and is_there and not is_misled
         hold(
             self.watch,
             self.world,
@@ -124,24 +137,26 @@ class Readers:
         if page.next is None:
             reading.whole = True
             self.world.cover("history/whole")
-            if is_there and not past.has_moved and not is_misled:
-                nothing_left_out(self.watch, self.world, reading, home, past.since_us)
+            if past.is_sure and all(machine.life == life and machine.node is not None for machine, life in past.homes):
+                machines = list({machine.name: machine for machine, _ in past.homes}.values())
+                nothing_left_out(self.watch, self.world, reading, machines, past.began_us)
         elif page.next == (past.request.after or VersionVector()):
             line = f"{told_us / 1e6:.6f} s: {home.name} tells that page, and to go on where it began"
             what = f"{reading.title} has a page {past.pages} that leads to itself"
             self.watch.broken("available", what, *reading.asked, line, kind="pages")
-        elif past.pages < PAGES_MAX:
+        elif past.pages <= reading.cut.count:
             past.request = replace(past.request, cut=reading.cut, after=page.next)
             self._ask(app, past)
 
     def _come(self, past: Past, home: Machine, told_us: int, *, is_there: bool) -> None:
         """A page has come from a node: from the same life of the same as the one before, or from another."""
         past.pages += 1
+        past.reading.page = past.pages
         at = (home.name, home.life) if is_there else NOWHERE
         if at == past.at and is_there:
             return
         if past.pages > 1:
-            past.has_moved = True
             self.world.cover("history/moved")
         past.at, past.since_us = at, past.asked_us
+        past.homes.append((home, home.life))
         past.reading.goes_on_at(home.name)

@@ -1,19 +1,21 @@
 """What is always so of history as a node shows it, whoever reads it, and when.
 
 A *reading* is page after page at one cut. Its rows stand in the order of stamps, each message once, none beyond the cut, and
-nothing is invented or dead. Once it has come to its end, nothing is left out that lay on the node's own disk from its
-beginning on, in the cut, and lives. `sim.historian` reads when all is calm, `sim.reader` while things go wrong; there a place
-that the node's disk did not hold all the while proves nothing: what was lost and came again may come late, or twice.
+nothing is invented or dead; no page is larger than was asked for, and each takes away something of the cut. Once it has come to
+its end, nothing is left out that lives, and lay in the cut on the disk of each node that showed a page, from its beginning on.
+`sim.historian` reads when all is calm, `sim.reader` while things go wrong; there a place that the node's disk did not hold all
+the while proves nothing: what was lost and came again may come late, or twice.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from mesh.clocks.vector import VersionVector
 from mesh.log.record import Record
+from mesh.operations import HistoryPage
 from mesh.types import LogId, pattern_matches
 from sim.checkers import Watch
 from sim.clock import WALL_MS
@@ -29,6 +31,10 @@ Key = tuple[int, LogId, int]
 """A row's stamp and place: as history is ordered."""
 Stood = Callable[[LogId, int], bool]
 """Whether a place was on the disk of the node that shows it ever since the reading began there."""
+
+
+Showing = tuple[int, str, int]
+"""When a row was shown, by which node, and on which page."""
 
 
 def _always(_log: LogId, _position: int) -> bool:
@@ -47,9 +53,12 @@ class Reading:
     patterns: tuple[str, ...] = EVERYTHING
     asked: tuple[str, ...] = ()
     """Who asked for it, and when, as a witness says it."""
+    page: int = 1
+    """The page that has come last."""
     held: int = 0
     """So many of its rows were held against what is always so."""
-    places: set[tuple[LogId, int]] = field(default_factory=set)
+    places: dict[tuple[LogId, int], Showing] = field(default_factory=dict)
+    """Where rows stand, and when each was shown first."""
     seen: dict[tuple[Name, bytes], tuple[LogId, int]] = field(default_factory=dict)
     """Where each message was shown, by the node that shows it now."""
     before: Key | None = None
@@ -60,11 +69,21 @@ class Reading:
         """What breaches call it."""
         return f"history at {self.node}"
 
+    def shown_at(self, place: tuple[LogId, int]) -> str:
+        """That a place was shown first, as a witness says it."""
+        at_us, node, page = self.places[place]
+        return _shows(at_us, node, page, place)
+
     def goes_on_at(self, node: str) -> None:
         """Another node, or another life of it, shows what follows: of it alone is known what it holds."""
         self.node = node
         self.seen.clear()
         self.before = None
+
+
+def _shows(at_us: int, node: str, page: int, place: tuple[LogId, int]) -> str:
+    log, position = place
+    return f"{at_us / 1e6:.6f} s: {node} shows it on page {page}, from {log.node.hex()[:8]}:{position}"
 
 
 def hold(watch: Watch, world: World, reading: Reading, told_us: int = -1, stood: Stood = _always) -> None:
@@ -78,27 +97,40 @@ def hold(watch: Watch, world: World, reading: Reading, told_us: int = -1, stood:
     watch.look("once")
     rows, reading.held = reading.rows[reading.held :], len(reading.rows)
     for log, position, record in rows:
-        name, witness = name_of(record), (*watch.publish_of(name_of(record)), *reading.asked)
+        name, place = name_of(record), (log, position)
         shown = Shown(log, position, record, late=False, at_us=world.now_us, told_us=told_us)
+        count = len(watch.breaches)
         watch.not_invented(diary, name, shown)
-        earlier = reading.seen.setdefault((name, record.payload), (log, position))
-        is_again = (log, position) in reading.places
-        is_twice = earlier != (log, position) and stood(*earlier) and stood(log, position)
+        if len(watch.breaches) > count:
+            watch.prove(count, *reading.asked)
+        earlier = reading.seen.setdefault((name, record.payload), place)
+        is_again = place in reading.places
+        is_twice = earlier != place and stood(*earlier) and stood(log, position)
         if is_again or is_twice:
-            watch.broken("once", f"{reading.title} shows {say_name(name)} twice", *witness)
-        reading.places.add((log, position))
+            first = reading.shown_at(place if is_again else earlier)
+            watch.broken(
+                "once", f"{reading.title} shows {say_name(name)} twice", *_proof(watch, reading, name, place, first)
+            )
+        reading.places.setdefault(place, (world.now_us, reading.node, reading.page))
         if not reading.cut.covers(log, position, position):
             what = f"{reading.title} shows {say_name(name)}, which lies beyond its cut"
-            watch.broken("in order", what, *witness, kind="cut")
+            watch.broken("in order", what, *_proof(watch, reading, name, place), kind="cut")
         if log.node in bad:
             continue
-        key = (record.stamp, log, position)
-        if reading.before is None or (key < reading.before if reading.backwards else key > reading.before):
+        key, before = (record.stamp, log, position), reading.before
+        if before is None or (key < before if reading.backwards else key > before):
             reading.before = key
         elif stood(log, position):
             what = f"{reading.title} shows {say_name(name)} out of the order of stamps"
-            watch.broken("in order", what, *witness)
+            first = reading.shown_at(before[1:]).replace("shows it", "shows another")
+            watch.broken("in order", what, *_proof(watch, reading, name, place, first))
             reading.before = key
+
+
+def _proof(watch: Watch, reading: Reading, name: Name, place: tuple[LogId, int], *first: str) -> list[str]:
+    """What proves that something is wrong with a row that is shown now; `first` is what was shown before."""
+    now = _shows(watch.now_us(), reading.node, reading.page, place)
+    return [*watch.publish_of(name), *first, *reading.asked, now]
 
 
 def at_one_cut(watch: Watch, reading: Reading, number: int, cut: VersionVector) -> None:
@@ -109,17 +141,31 @@ def at_one_cut(watch: Watch, reading: Reading, number: int, cut: VersionVector) 
         watch.broken("in order", what, *reading.asked, line, kind="cut")
 
 
-def nothing_left_out(watch: Watch, world: World, reading: Reading, machine: Machine, since_us: int) -> None:
-    """A whole reading shows all that matches and lives, and lay in its cut on the disk of its node since a moment.
+def not_too_large(watch: Watch, reading: Reading, most: int, page: HistoryPage) -> None:
+    """A page comes: it holds no more than was asked for, and what follows it is less than what it began with."""
+    count = len(page.records)
+    line = f"{watch.now_us() / 1e6:.6f} s: {reading.node} answers with page {reading.page}"
+    if count > most:
+        what = f"{reading.title} has {count} messages on page {reading.page}, and was asked for {most} at the most"
+        watch.broken("available", what, *reading.asked, f"{line}, and {count} messages on it", kind="pages")
+    if page.next is not None and reading.page > reading.cut.count:
+        what = f"{reading.title} has no end after page {reading.page}, and {reading.cut.count} places in its cut"
+        watch.broken("available", what, *reading.asked, f"{line}, and says how to go on", kind="pages")
+
+
+def nothing_left_out(watch: Watch, world: World, reading: Reading, machines: Sequence[Machine], since_us: int) -> None:
+    """A whole reading shows all that matches and lives, and lay in its cut on the disks of its nodes since a moment.
+
+    Those are all that showed a page: whoever has a message shows it before what follows it, or leaves it to the next.
 
     Logs with two histories prove nothing, nor do those of members gone bad; nor does what a wrong clock has dated. Of equal
     copies the first is shown: where one was lost meanwhile, it may have been that one. What died meanwhile is covered.
     """
-    assert machine.node is not None
-    names, shown = machine.node.holdings.names, {name_of(record) for *_, record in reading.rows}
+    last, *others = reversed(machines)
+    shown = {name_of(record) for *_, record in reading.rows}
     wall_ms = WALL_MS + (world.now_us + watch.skew_us) // 1_000
     bad, has_died = _gone_bad(world), False
-    lying = list(_lying(reading, machine, since_us))
+    lying = list(_lying(reading, last, since_us))
     for log, position, record in lying:
         name = name_of(record)
         entry = watch.ledger.get(name)
@@ -130,13 +176,16 @@ def nothing_left_out(watch: Watch, world: World, reading: Reading, machine: Mach
         lives = not entry.expires_us or entry.expires_us > world.now_us + watch.skew_us
         if not lives or record.expires_ms <= wall_ms:
             continue
-        copies = {there for there, _, other in lying if name_of(other) == name}
-        others = [run for run in names.find(*name) if run.log not in copies]
-        if any(reading.cut.get(run.log).touches(run.from_position, run.to_position) for run in others):
+        if not all(_lies(reading, each, since_us, log, position) for each in others):
+            continue
+        copies = {log} if others else {there for there, _, other in lying if name_of(other) == name}
+        if any(_has_copy(reading, machine, name, copies) for machine in machines):
             continue
         what = f"{reading.title} leaves out {say_name(name)}, which lies in its cut"
-        place = f"{log.node.hex()[:8]}:{position}"
-        line = f"{world.now_us / 1e6:.6f} s: it is read to its end, and {machine.name} has it at {place}"
+        place, who = f"{log.node.hex()[:8]}:{position}", " and ".join(machine.name for machine in machines)
+        line = (
+            f"{world.now_us / 1e6:.6f} s: it is read to its end, and {who} {'have' if others else 'has'} it at {place}"
+        )
         watch.broken("in order", what, *watch.publish_of(name), *reading.asked, line, kind="left out")
         break
     if has_died:
@@ -156,6 +205,18 @@ def _lying(reading: Reading, machine: Machine, since_us: int) -> Iterator[Row]:
             for position, record in enumerate(row.batch().records(), first):
                 if position in runs and any(pattern_matches(each, record.channel) for each in reading.patterns):
                     yield log, position, record
+
+
+def _lies(reading: Reading, machine: Machine, since_us: int, log: LogId, position: int) -> bool:
+    """Whether a place is among those."""
+    return any(each[:2] == (log, position) for each in _lying(reading, machine, since_us))
+
+
+def _has_copy(reading: Reading, machine: Machine, name: Name, here: set[LogId]) -> bool:
+    """Whether a node knows of a copy in the cut, in another log."""
+    assert machine.node is not None
+    runs = (run for run in machine.node.holdings.names.find(*name) if run.log not in here)
+    return any(reading.cut.get(run.log).touches(run.from_position, run.to_position) for run in runs)
 
 
 def _gone_bad(world: World) -> set[bytes]:

@@ -13,6 +13,7 @@ import click
 
 from sim.checkers import PROMISES, Breach
 from sim.errors import OutputError
+from sim.labels import looked_at
 from sim.outcome import Outcome
 from sim.plain import plain, quoted
 from sim.scenario.model import Scenario
@@ -175,6 +176,6 @@ def _ms(us: int) -> str:
 def say_contract(outcome: Outcome) -> None:
     """The contract as a table of kept and broken promises."""
     for promise in PROMISES:
-        looked = outcome.evaluated.get(promise, 0)
+        looked = looked_at(outcome.evaluated, promise)
         state = "broken" if promise in outcome.broken else "kept" if looked else "not looked at"
         click.echo(f"    {promise:28} {state}")

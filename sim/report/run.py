@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from sim.checkers import PROMISES
+from sim.labels import looked_at
 from sim.outcome import COUNTED
 from sim.outputs import put
 from sim.report.charts import Axis, bar_chart, cumulative, decades, line_chart, matrix
@@ -111,7 +112,7 @@ def _headline(outcome: Outcome, command: str) -> Html:
 
 def _looked(outcome: Outcome, promise: str) -> int:
     """How often a promise was looked at. The node's own invariants are looked at after each of its ticks."""
-    return outcome.ticks if promise == "invariants" else outcome.evaluated.get(promise, 0)
+    return outcome.ticks if promise == "invariants" else looked_at(outcome.evaluated, promise)
 
 
 def _contract(outcome: Outcome) -> Html:

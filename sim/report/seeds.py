@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sim.checkers import PROMISES
+from sim.labels import looked_at
 from sim.outputs import put
 from sim.report.charts import Axis, cumulative, line_chart, spread
 from sim.report.html import Html, join, table, tag
@@ -100,7 +101,7 @@ def _contract(tally: Tally) -> Html:
             broken[promise] = broken.get(promise, 0) + 1
     rows: list[list[object]] = []
     for promise in dict.fromkeys((*PROMISES, *INVARIANTS, "deterministic", *broken)):
-        count, looked = broken.get(promise, 0), tally.evaluated.get(promise, 0)
+        count, looked = broken.get(promise, 0), looked_at(tally.evaluated, promise)
         word, look = ("✗ broken", "bad") if count else ("✓ kept", "good") if looked else ("○ not looked at", "idle")
         if promise == "invariants" and not count and tally.events:
             word, look = "✓ kept", "good"

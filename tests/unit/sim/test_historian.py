@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from mesh.clocks.vector import VersionVector
+from mesh.engines.delivery.history import Histories
 from mesh.log.record import Record
 from mesh.node import Node
 from mesh.operations import History
@@ -126,6 +127,16 @@ def test_a_node_that_shows_nothing_is_not_available() -> None:
     found.judge(["ana"], lambda _: True, found.world.now_us)
 
     assert broken(found) == [("available", "ana did not show page 1 of its history within 5.0 s")]
+
+
+def test_a_page_that_is_larger_than_was_asked_for_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    found, ask = spoken(), Histories.ask
+    monkeypatch.setattr(Histories, "ask", lambda *given: ask(*given[:2], replace(given[2], limit=2 * PAGE), given[3]))
+
+    found.judge(["ana"], lambda _: True, found.world.now_us)
+
+    what = f"history at ana has {MESSAGES} messages on page 1, and was asked for {PAGE} at the most"
+    assert broken(found) == [("available", what)]
 
 
 @pytest.mark.parametrize("what", ["down", "full", "alone with a wrong clock"])

@@ -1,5 +1,6 @@
 """What breaks a promise by a figure, or by what is not there, is proved by a few events all the same."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from sim import proof
 from sim.checkers import Watch
 from sim.diary import Diary, Entry, Shown
 from sim.heap import Play
+from sim.labels import looked_at
 from sim.network import Network
 from sim.safeguards import off
 from sim.scenario.model import Scenario
@@ -222,3 +224,39 @@ def test_only_what_has_expired_by_the_end_is_looked_at_as_dead_and_quiet_is_only
     assert looked[0].evaluated["quiet"] == looked[1].evaluated["quiet"] == 1
     with off("repair"):
         assert "quiet" not in Play(halves(), 0).run().evaluated
+
+
+def _read_alone(uplink: str, page: int, duration: str) -> Play:
+    """Somebody publishes, and another client reads it once as history."""
+    tables = {
+        "title": "t", "promise": "p", "duration": duration, "topology": {"node": [{"name": "ana"}, {"name": "ben"}]},
+        "client": [{"name": "app"}, {"name": "reader", "uplink": uplink}],
+        "workload": [{"clients": "app", "rate": 40, "channels": "room/1"}],
+        "timeline": [{"at": "9s", "read-history": {"client": "reader", "page": page}}],
+    }  # fmt: skip
+    return Play(from_tables(tables), 0)
+
+
+def test_what_pages_are_judged_by_is_counted_apart_and_told_with_all_else() -> None:
+    outcome = _read_alone("beside", 50, "10s").run()
+
+    shown = outcome.evaluated["history/nothing invented"]
+    assert shown > 300 and outcome.evaluated["history/once"] == outcome.evaluated["history/available"] == -(
+        -shown // 50
+    )
+    assert "once" not in outcome.evaluated and "nothing invented" not in outcome.evaluated
+    assert (looked_at(outcome.evaluated, "nothing invented"), looked_at({"once": 2}, "once")) == (shown, 2)
+
+
+def test_a_reading_that_goes_on_beyond_the_end_is_not_one_that_waits_for_a_page() -> None:
+    outcome = _read_alone("sleeping-phone", 1, "10s").run()
+
+    assert 100 < outcome.evaluated["history/available"] < outcome.figures.messages
+    assert outcome.breaches == []
+
+
+def test_what_is_pending_is_called_as_elsewhere() -> None:
+    outcome = Play(read(Path("tests/regressions/words-of-the-dead.toml")), 0).run()
+
+    (line,) = outcome.pending
+    assert re.fullmatch(r"writer/\d{4}/1 lies only outside the core", line)

@@ -14,13 +14,14 @@ from mesh.operations import History, HistoryPage, Refused
 from sim import proof
 from sim.checkers import SAME_US, Watch
 from sim.network import Network
-from sim.reader import PAGES_MAX, READINGS_MAX, Past, Readers
+from sim.reader import READINGS_MAX, Past, Readers
 from sim.scenario.events import ReadHistory
 from sim.units import MILLION
 from sim.workload import App
 from sim.world import Machine, World
 
 MESSAGES = 9
+MANY = 150
 
 
 @dataclass
@@ -133,7 +134,41 @@ def test_pages_of_two_nodes_make_one_reading_of_which_nothing_is_said_to_be_left
     assert found.broken() == []
 
 
-def test_who_goes_on_may_not_have_what_the_first_node_had(monkeypatch: pytest.MonkeyPatch) -> None:
+def _has_it_later(found: Scene) -> None:
+    for rows_of in found.machine("ben").disk.image.rows.values():
+        for row in rows_of.values():
+            row.since_us = found.world.now_us
+
+
+def _rots_there(found: Scene) -> None:
+    for rows_of in found.machine("ben").disk.image.rows.values():
+        for row in rows_of.values():
+            row.damaged = True
+
+
+def _begins_anew(found: Scene) -> None:
+    found.world.restart(found.machine("ana"))
+
+
+def _is_down(found: Scene) -> None:
+    found.world.crash(found.machine("ana"))
+
+
+def _went_by_its_own_clock(found: Scene) -> None:
+    found.read[0].is_sure = False
+
+
+MAY_LEAVE_OUT: dict[str, Callable[[Scene], None]] = {
+    "who goes on had it later": _has_it_later,
+    "it rots there": _rots_there,
+    "who went before lives again": _begins_anew,
+    "who went before is down": _is_down,
+    "who went before knew no clock but its own": _went_by_its_own_clock,
+}
+
+
+@pytest.mark.parametrize("why", ["", *MAY_LEAVE_OUT])
+def test_who_goes_on_leaves_out_nothing_that_both_had_all_the_while(why: str, monkeypatch: pytest.MonkeyPatch) -> None:
     found = scene()
     found.begin()
     past = found.read[0]
@@ -141,9 +176,19 @@ def test_who_goes_on_may_not_have_what_the_first_node_had(monkeypatch: pytest.Mo
         found.world.run(0.001)
     monkeypatch.setattr(Histories, "ask", _answers(lambda request, _: _no_more(request)))
     found.app.move("ben")
+    if why:
+        MAY_LEAVE_OUT[why](found)
     found.world.run(1)
 
-    assert (len(rows(past)), past.has_moved, past.reading.whole, found.broken()) == (4, True, True, [])
+    assert (len(rows(past)), past.has_moved, past.reading.whole) == (4, True, True)
+    assert [(promise, kind) for promise, kind, _ in found.broken()] == ([] if why else [("in order", "left out")])
+    if not why:
+        assert (
+            found.readers.told.breaches[0]
+            .witness[-1]
+            .split(" s: ")[1]
+            .startswith("it is read to its end, and ana and ben have it at")
+        )
 
 
 def test_a_page_that_is_heard_once_its_node_is_down_is_of_nobody() -> None:
@@ -227,8 +272,9 @@ def _turned(_: Histories, page: Any) -> Any:
 
 def _answers_at_another_cut(request: History, histories: Histories) -> HistoryPage:
     if request.cut is None:
-        return HistoryPage(request.request, VersionVector(), (), (), histories.holdings.stored_vector())
-    return HistoryPage(request.request, histories.holdings.stored_vector(), (), (), None)
+        cut = histories.holdings.stored_vector()
+        return HistoryPage(request.request, cut, (), (), cut)
+    return HistoryPage(request.request, VersionVector(), (), (), None)
 
 
 FAILS = {
@@ -258,10 +304,37 @@ def test_a_page_that_fails_its_reader_is_told(how: str, monkeypatch: pytest.Monk
     found.begin()
     found.world.run(1)
 
-    (breach,) = found.readers.told.breaches
+    breach = found.readers.told.breaches[0]
     assert (breach.promise, breach.kind, breach.about[: len(about)]) == (promise, kind, about)
     assert found.readers.waiting(found.app) == []
     assert any("app asks for page" in line for line in breach.witness)
+
+
+def test_a_page_that_is_larger_than_was_asked_for_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    found, ask = scene(), Histories.ask
+    monkeypatch.setattr(Histories, "ask", lambda *given: ask(*given[:2], replace(given[2], limit=5), given[3]))
+
+    found.begin(page=4)
+    found.world.run(1)
+
+    what = "history at ana has 5 messages on page 1, and was asked for 4 at the most"
+    assert found.broken() == [("available", "pages", what)]
+    assert found.readers.told.breaches[0].witness[-1].endswith(": ana answers with page 1, and 5 messages on it")
+
+
+def test_a_reading_of_many_pages_comes_to_its_end() -> None:
+    found = scene()
+    writer = App(found.world, "writer", ["ana"])
+    writer.watch, writer.ledger = found.readers.told, found.readers.told.ledger
+    for number in range(MESSAGES, MANY):
+        writer.publish("room/1", b"%d" % number)
+    found.world.run(1)
+
+    found.begin(page=1)
+    found.world.run(5)
+
+    assert (found.read[0].pages, len(rows(found.read[0])), found.seen()) == (MANY, MANY, {"history/whole": 1})
+    assert found.broken() == []
 
 
 def _has_no_end(request: History, histories: Histories) -> HistoryPage:
@@ -279,7 +352,10 @@ def test_who_comes_to_no_end_leaves_its_reading(monkeypatch: pytest.MonkeyPatch)
     found.begin()
     found.world.run(5)
 
-    assert (found.read[0].pages, found.read[0].reading.whole, found.broken()) == (PAGES_MAX, False, [])
+    assert (found.read[0].pages, found.read[0].reading.whole) == (MESSAGES + 1, False)
+    assert found.broken() == [
+        ("available", "pages", f"history at ana has no end after page {MESSAGES + 1}, and {MESSAGES} places in its cut")
+    ]
     assert found.readers.waiting(found.app) == []
 
 

@@ -79,11 +79,17 @@ def test_a_row_of_a_later_page_that_belongs_on_an_earlier_one_is_told_with_who_a
     found, pages = held(), reading(row(2, 2, sequence=2))
     found.hold(pages)
     pages.rows += [row(1, 1)]
+    pages.page = 2
 
     found.hold(pages)
 
     assert found.broken() == [("in order", "history at ana shows alice/0007/1 out of the order of stamps")]
-    assert found.watch.breaches[0].witness[-1:] == ASKED
+    place = LOG.node.hex()[:8]
+    assert found.watch.breaches[0].witness[1:] == (
+        f"0.000000 s: ana shows another on page 1, from {place}:2",
+        *ASKED,
+        f"0.000000 s: ana shows it on page 2, from {place}:1",
+    )
 
 
 def test_what_its_disk_did_not_hold_all_the_while_may_come_late_and_twice() -> None:
@@ -112,6 +118,35 @@ def test_a_place_is_shown_once_whoever_shows_it_and_whatever_became_of_it() -> N
     found.hold(pages, stood=nowhere)
 
     assert found.broken() == [("once", "history at ben shows alice/0007/1 twice")]
+
+
+@pytest.mark.parametrize("at", [1, 2])
+def test_what_is_shown_twice_is_proved_by_both_showings_with_their_pages_and_times(at: int) -> None:
+    found, pages = held(), reading(row(1), row(2, 2, sequence=2))
+    found.hold(pages)
+    found.world.now_us = MILLION
+    pages.page = 2
+    pages.rows += [row(3, at)]
+
+    found.hold(pages)
+
+    breach = next(breach for breach in found.watch.breaches if breach.promise == "once")
+    place = LOG.node.hex()[:8]
+    assert breach.witness[-3:] == (
+        f"0.000000 s: ana shows it on page 1, from {place}:{at}" if at == 1 else breach.witness[-3],
+        ASKED[0],
+        f"1.000000 s: ana shows it on page 2, from {place}:{at}",
+    )
+    assert breach.witness[-3].startswith("0.000000 s: ana shows it on page 1, from ")
+
+
+def test_what_was_never_published_is_told_with_who_asked() -> None:
+    found = held()
+
+    hold(found.watch, found.world, reading(row(1)))
+
+    assert found.broken() == [("nothing invented", "alice/0007/1 was shown to history at ana, and never published")]
+    assert found.watch.breaches[0].witness[-1:] == ASKED
 
 
 def test_who_goes_on_shows_what_it_has_in_an_order_of_its_own() -> None:
@@ -176,7 +211,7 @@ class Shelf:
         return list(self.watch.ledger.values())[1]
 
     def broken(self) -> list[tuple[str, str, str]]:
-        nothing_left_out(self.watch, self.world, self.pages, self.home, self.since_us)
+        nothing_left_out(self.watch, self.world, self.pages, [self.home], self.since_us)
         return [(breach.promise, breach.kind, breach.about.split("/")[-1]) for breach in self.watch.breaches]
 
 
