@@ -18,14 +18,13 @@ from mesh.operations import History, HistoryPage
 from mesh.types import LogId
 from sim.checkers import Watch
 from sim.readings import Reading, at_one_cut, hold, not_too_large, nothing_left_out
+from sim.scenario.events import READINGS_MAX
 
 if TYPE_CHECKING:
     from sim.scenario.events import ReadHistory
     from sim.workload import App
     from sim.world import Machine, World
 
-READINGS_MAX = 8
-"""Of one client at a time: it may ask for several pages before it has one."""
 NOWHERE = "", 0
 
 

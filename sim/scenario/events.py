@@ -172,8 +172,12 @@ class SubscribeTo(Part):
     policy: Literal["all", "drop-oldest", "latest", "disconnect"] = "all"
 
 
+READINGS_MAX = 8
+"""Of one client at a time."""
+
+
 class ReadHistory(Part):
-    """Clients read the past once, page after page to its end, at the cut that the first page fixes."""
+    """Clients read the past once, page after page to its end, however many, at the cut that the first page fixes."""
 
     client: Names
     to: Patterns = ("#",)
@@ -327,7 +331,8 @@ class Event(Part):
     unsubscribe: UnsubscribeFrom | None = None
     """Clients leave a subscription: nothing more is owed to them there, and nothing may be shown. On the heap engine."""
     read_history: ReadHistory | None = None
-    """Clients read the past; each page is judged as it comes. One that reads already reads again beside. On the heap engine."""
+    """Clients read the past; each page is judged as it comes. Of one client at most 8 readings go on at a time; others are
+    left out. On the heap engine."""
     publish: PublishTo | None = None
     """Clients publish."""
     # Those who have gone bad

@@ -26,8 +26,8 @@ from sim.scenario.quantities import (
     NamesOrNone,
     PageSize,
     Part,
-    Patterns,
     PatternsOfMany,
+    PatternsOfOne,
     Rate,
     Real,
     Settings,
@@ -135,13 +135,18 @@ class Subscription(Part):
 class PastReader(Part):
     """What a client reads of the past again and again, page after page to its end, at a cut for each time."""
 
-    to: Patterns = ("#",)
-    """Patterns of channels."""
+    to: PatternsOfOne = ("#",)
+    """Patterns of channels; `{client}` stands for the client's own name."""
     every: Lasting = 2_000_000
+    """At most as long as the run."""
     page: PageSize = 50
     """So many messages at a time."""
     backwards: Flag = False
     """The newest first."""
+
+    def of(self, client: str) -> tuple[str, ...]:
+        """The patterns that a client reads."""
+        return tuple(pattern.replace(WHOSE, client) for pattern in self.to)
 
 
 Uplink = Literal["beside", "fibre", "4g", "cafe", "tunnel", "sleeping-phone"]
@@ -161,7 +166,8 @@ class ClientGroup(Part):
     """So many messages may be on their way to it."""
     subscribe: tuple[Subscription, ...] = ()
     history: tuple[PastReader, ...] = ()
-    """Each from a drawn moment on until the workload ends. On the heap engine."""
+    """Each from a drawn moment on until the workload ends, however many pages a reading has; at most 8 readings of a client go
+    on at a time, others are left out. On the heap engine."""
 
 
 Audience = Literal["steady", "bursts", "commuters", "flash-crowd", "chat-room", "sensor-fleet", "cursor-resuming"]

@@ -176,6 +176,13 @@ PatternsOfMany = Annotated[
     NAMES_SCHEMA,
 ]
 """The same, in which `{n}` and `{client}` may stand."""
+PatternsOfOne = Annotated[
+    tuple[Annotated[str, _text("pattern", pattern_fault, WHOSE)], ...],
+    Field(min_length=1),
+    BeforeValidator(_names),
+    NAMES_SCHEMA,
+]
+"""The same, in which `{client}` may stand."""
 
 Flag = Annotated[bool, Field(strict=True)]
 Count = Annotated[int, Field(strict=True, ge=1, le=NUMBER_MAX)]

@@ -14,7 +14,7 @@ from sim.labels import SAFEGUARDS
 from sim.regions import PRESETS, named_matrix
 from sim.scenario.building import config_of, linked
 from sim.scenario.cast import Cast, CastError, Loc
-from sim.scenario.events import AT_ONCE
+from sim.scenario.events import AT_ONCE, READINGS_MAX
 from sim.scenario.labels import happenings, meant_by
 from sim.scenario.model import Scenario, Workload
 from sim.scenario.plan import PUBLISHED_BYTES_MAX, STEPS_MAX
@@ -46,6 +46,7 @@ def check(cast: Cast) -> None:
     _copies(cast)
     _lifetimes(cast.scenario)
     _pages(cast.scenario)
+    _readings(cast)
     _work(cast)
     _idle(cast.scenario)
 
@@ -80,6 +81,12 @@ def _idle(scenario: Scenario) -> None:
             raise CastError((*place, "zipf"), "it changes nothing", "several channels")
         if work.mortal and not work.ttl:
             raise CastError((*place, "mortal"), "it changes nothing", "a ttl, for which so many of the messages live")
+    for index, group in enumerate(scenario.client):
+        for number, past in enumerate(group.history):
+            if past.every > scenario.duration:  # it is read from a drawn moment within that time on
+                lasts = f"at most the duration, {say_us(scenario.duration)}"
+                what = f"{say_us(past.every)!r}: it may never be read"
+                raise CastError(("client", index, "history", number, "every"), what, lasts)
     for index, event in enumerate(scenario.timeline):
         place = ("timeline", index)
         if event.for_ is not None and event.verb in AT_ONCE:
@@ -245,6 +252,17 @@ def _pages(scenario: Scenario) -> None:
     for place, page in asked:
         if page > most:
             raise CastError(place, f"page = {page}", f"at most sessions.history-page-max, {most}")
+
+
+def _readings(cast: Cast) -> None:
+    """Nobody is to begin more readings at one moment than it may."""
+    begun: dict[tuple[int, str], int] = {}
+    for index, event in enumerate(cast.scenario.timeline):
+        for name in cast.clients_of(event.read_history.client) if event.read_history is not None else ():
+            begun[event.at, name] = begun.get((event.at, name), 0) + 1
+            if begun[event.at, name] > READINGS_MAX:
+                place = ("timeline", index, "read-history")
+                raise CastError(place, f"more readings of {name!r} at one moment", f"at most {READINGS_MAX} at a time")
 
 
 def _work(cast: Cast) -> None:

@@ -3,7 +3,10 @@
 from collections import Counter
 from typing import Any
 
+import pytest
+
 from sim.contract import hops
+from sim.errors import ScenarioError
 from sim.scenario.building import linked
 from sim.scenario.cast import Cast
 from sim.scenario.drawing import draw_fault
@@ -113,6 +116,20 @@ def test_who_reads_the_past_again_and_again_does_so_at_a_beat_of_its_own_and_dis
     assert len({events[0].at for events in found.values()}) == 4
     said = [[(say.at, say.client) for say in each if isinstance(say, Say)] for each in (steps, without)]
     assert said[0] == said[1]
+
+
+def test_each_reads_what_is_its_own() -> None:
+    tables: dict[str, Any] = {"title": "t", "promise": "p", "duration": "4s", "topology": {"node": [{"name": "n"}]}}
+    own = {"name": "app", "count": 2, "history": [{"to": ["room/{client}", "all"]}]}
+    scenario = from_tables({**tables, "client": [own]})
+
+    steps = [step for step in plan(scenario, Cast(scenario), Tape().stream(b"7", "test")) if isinstance(step, Event)]
+
+    read = {(step.read_history.client, step.read_history.to) for step in steps if step.read_history is not None}
+    assert read == {((name,), (f"room/{name}", "all")) for name in ("app-1", "app-2")}
+    own["history"] = [{"to": "room/{n}"}]
+    with pytest.raises(ScenarioError, match=r"only \{client\} may stand in braces"):
+        from_tables({**tables, "client": [own]})
 
 
 def test_two_nodes_have_one_link() -> None:

@@ -42,6 +42,19 @@ def refusal(folder: Path, text: str) -> ScenarioError:
     return caught.value
 
 
+def test_more_readings_of_a_client_at_one_moment_than_there_may_be_are_refused(tmp_path: Path) -> None:
+    event = '[[timeline]]\nat = "{}s"\nread-history = {{ client = "{}" }}\n'
+    text = HEAD + NODES + '[[client]]\nname = "app"\ncount = 2\n'
+    most = text + "".join(event.format(at, who) for at in (1, 2) for who in ("app-1", "app-2") for _ in range(8))
+
+    found = refusal(tmp_path, most + event.format(2, "app-*"))
+
+    assert found.problem == "timeline.32.read-history: more readings of 'app-1' at one moment"
+    assert (found.line, found.expected) == (len(most.splitlines()) + 3, "at most 8 at a time")
+    (tmp_path / "s.toml").write_text(most)
+    assert len(read(tmp_path / "s.toml").timeline) == 32
+
+
 @pytest.mark.parametrize("verb", sorted(AT_ONCE))
 def test_what_is_over_at_once_lasts_for_nothing(verb: str, tmp_path: Path) -> None:
     image = '[[timeline]]\nat = "1s"\nsnapshot = { node = "ana" }\n'
@@ -90,6 +103,11 @@ def test_those_verbs_are_the_ones_that_a_stage_has_done_at_once() -> None:
             HEAD + NODES + '[[timeline]]\nat = "1s"\nlink = { between = ["ana", "ben"], shape = "pareto" }\n',
             10,
             "timeline.0.link.shape: it changes nothing|a latency beside it",
+        ),
+        (
+            HEAD + NODES + '[[client]]\nname = "app"\nhistory = [{}, { every = "6s" }]\n',
+            10,
+            "client.0.history.1.every: '6s': it may never be read|at most the duration, 5s",
         ),
         (HEAD + NODES + '[random]\ndeeds = ["flood"]\n', 9, "random.deeds: it changes nothing|`hostile` among"),
     ],
