@@ -107,6 +107,13 @@ def test_decisions_are_numbered_once() -> None:
     assert len(numbers) == len(set(numbers))
 
 
+def test_the_changelog_names_the_bug_of_every_regression() -> None:
+    text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    names = sorted(path.stem for path in (ROOT / "tests" / "regressions").glob("*.toml"))
+
+    assert [name for name in names if f"`{name}`" not in text] == []
+
+
 def test_every_dependency_has_its_reason() -> None:
     text = (ROOT / "docs" / "decisions" / "0001-dependencies.md").read_text(encoding="utf-8")
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
