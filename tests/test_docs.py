@@ -4,6 +4,7 @@ import ast
 import re
 import shlex
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -128,3 +129,30 @@ def test_the_tests_of_links_and_anchors_notice_what_is_broken() -> None:
 
     assert LINK.findall(text) == ["b.md#c"]
     assert anchors(text) == {"a-head-with-code"}
+
+
+def test_the_tutorial_shows_what_its_commands_print(tmp_path: Path) -> None:
+    """All but its sweeps, which say how fast the machine was: each in its order, in a folder of their own."""
+    page = ROOT / "docs" / "howto" / "simulate-your-topology.md"
+    scenario = "\n".join(blocks(page, "toml"))
+    (tmp_path / "shop.toml").write_text(scenario, encoding="utf-8")
+    (tmp_path / "slip" / "shop.toml").parent.mkdir()
+    (tmp_path / "slip" / "shop.toml").write_text(scenario.replace("[100, 400]", '["100", 400]'), encoding="utf-8")
+    lines = [line for body in blocks(page, "text") + blocks(page, "sh") for line in body.splitlines()]
+    commands = [line for line in lines if re.match(r"gossamer sim (topology|run|shrink|replay) \S+\.(toml|tape)", line)]
+    printed = prints("gossamer sim topology shop.toml", tmp_path / "slip")
+
+    for command_line in sorted(commands, key=page.read_text(encoding="utf-8").index):
+        if "--confirm" not in command_line:
+            printed += prints(command_line, tmp_path)
+    printed += (tmp_path / "small.toml").read_text(encoding="utf-8").splitlines()
+
+    told = r"gossamer sim |\s*…$|Shop: \d+ seeds|.* a second and core|$"
+    assert [line for line in lines if not re.match(told, line) and line not in printed] == []
+
+
+def prints(line: str, folder: Path) -> list[str]:
+    """The lines that a command of ours prints."""
+    words = [str(Path(sys.executable).parent / "gossamer"), *shlex.split(line, comments=True)[1:]]
+    done = subprocess.run(words, cwd=folder, capture_output=True, text=True, timeout=55, check=False)
+    return [*done.stdout.splitlines(), *done.stderr.splitlines()]
