@@ -54,7 +54,7 @@ def run(
     if engine == "real":
         if save is not None:
             raise click.BadParameter("a run on real processes leaves no tape", param_hint="--save")
-        outcome = _on_real(what, seed, without, report, command, outputs)
+        outcome = _on_real(path, what, seed, without, report, command, outputs)
     else:
         outcome = _on_heap(what, seed, without, save, report, command, outputs)
     if in_json:
@@ -94,12 +94,23 @@ def _on_heap(
 
 
 def _on_real(
-    scenario: Scenario, seed: int, without: tuple[str, ...], report: Path | None, command: str, outputs: Outputs
+    path: Path,
+    scenario: Scenario,
+    seed: int,
+    without: tuple[str, ...],
+    report: Path | None,
+    command: str,
+    outputs: Outputs,
 ) -> Outcome:
-    from sim.real import play_real
+    from sim.real import LimitError, play_real
+    from sim.scenario.reading import placed
 
     try:
         outcome = play_real(scenario, seed, without)
+    except LimitError as limit:
+        if not limit.place:
+            raise
+        raise placed(path, limit.place, limit.problem, limit.expected) from limit
     except (KeyboardInterrupt, SystemExit) as end:
         click.echo("gossamer sim: stopped; the nodes have ended and their folder is gone.", err=True)
         raise SystemExit(end.code if isinstance(end, SystemExit) else stopped()) from None

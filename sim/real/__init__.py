@@ -6,3 +6,4 @@ and a disk that is full, slow or failing is a shim above SQLite in the node's pr
 """
 
 from sim.real.engine import play_real as play_real
+from sim.real.limits import LimitError as LimitError

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import product
 
 from sim.errors import SimError
 from sim.proxy.child import NOT_HERE
@@ -30,63 +31,94 @@ NODES_MAX = 16
 EVEN = ("uniform", "constant")
 
 
-def _cannot(what: str) -> SimError:
-    return SimError(f"the real engine cannot {what}; play it with --engine heap")
+class LimitError(SimError):
+    """What a scenario asks for and real processes cannot do; the file and the line are known to who has read it."""
+
+    expected = "what real processes can do (docs/internals/testing.md), or --engine heap"
+
+    def __init__(self, what: str, *place: str | int) -> None:
+        """Keep the keys that lead to it; none where no file asks for it."""
+        self.problem, self.place = f"the real engine cannot {what}", place
+        super().__init__(f"{self.problem}; play it with --engine heap")
 
 
 def check(scenario: Scenario, steps: Sequence[Step], without: Iterable[str]) -> None:
-    """Raise `SimError` that names the first thing that real processes cannot do here."""
+    """Raise `LimitError` that names the first thing that real processes cannot do here."""
     if "real" not in scenario.engines:
-        raise _cannot(f"play {scenario.title!r}, whose engines are {', '.join(scenario.engines)}")
+        raise LimitError(f"play {scenario.title!r}, whose engines are {', '.join(scenario.engines)}", "engines")
     for name in without:
         if name in NOT_HERE:
-            raise _cannot(f"turn off {name}, which is the simulated disk's")
-    _check_setting(scenario)
+            raise LimitError(f"turn off {name}, which is the simulated disk's")
+    _check_topology(scenario)
+    _check_clients(scenario)
+    _check_settings(scenario)
+    for index, event in enumerate(scenario.timeline):
+        _check_event(event, "timeline", index)
+    for index, work in enumerate(scenario.workload):
+        for level in product(work.copies, work.regions):
+            _check_level(*level, "workload", index)
     for step in steps:
         if isinstance(step, Event):
-            _check_event(step)
-        elif step.copies > 1 and step.regions > 1 and step.copies != step.regions:
-            raise _cannot("publish with copies and regions at once, which the SDK does not offer")
+            _check_event(step, "random", "faults")
 
 
-def _check_setting(scenario: Scenario) -> None:
-    """What stands around the play: topology, clients, settings."""
+def _check_topology(scenario: Scenario) -> None:
     topology = scenario.topology
     if sum(group.count for group in topology.node) > NODES_MAX:
-        raise _cannot(f"run more than {NODES_MAX} nodes")
+        raise LimitError(f"run more than {NODES_MAX} nodes", "topology", "node")
     if topology.links != "full":
-        raise _cannot("keep nodes from linking with one another (links)")
+        raise LimitError("keep nodes from linking with one another", "topology", "links")
     if scenario.core != "all":
-        raise _cannot(f"choose a core (core = {scenario.core!r})")
-    for shape in (topology.shape, *(link.shape for link in topology.link)):
-        if shape not in EVEN:
-            raise _cannot(f"draw delays of the shape {shape}")
-    for group in scenario.client:
+        raise LimitError(f"choose a core (core = {scenario.core!r})", "core")
+    if topology.shape not in EVEN:
+        raise LimitError(f"draw delays of the shape {topology.shape}", "topology", "shape")
+    for index, link in enumerate(topology.link):
+        if link.shape not in EVEN:
+            raise LimitError(f"draw delays of the shape {link.shape}", "topology", "link", index, "shape")
+
+
+def _check_clients(scenario: Scenario) -> None:
+    for index, group in enumerate(scenario.client):
         if group.uplink != "beside":
-            raise _cannot(f"give clients the uplink {group.uplink}")
-        for each in group.subscribe:
-            _check_since(each.since)
+            raise LimitError(f"give clients the uplink {group.uplink}", "client", index, "uplink")
+        if group.history:
+            raise LimitError("read the past again and again", "client", index, "history")
+        for number, each in enumerate(group.subscribe):
+            _check_since(each.since, "client", index, "subscribe", number, "since")
+
+
+def _check_settings(scenario: Scenario) -> None:
     for name in scenario.config:
         if name not in SETTINGS:
-            raise _cannot(f"set {name}, which daemons do not offer")
-    if any(group.profile for group in topology.node):
-        raise _cannot("give a node a profile of its own")
+            raise LimitError(f"set {name}, which daemons do not offer", "config", name)
+    for index, group in enumerate(scenario.topology.node):
+        if group.profile:
+            raise LimitError("give a node a profile of its own", "topology", "node", index, "profile")
 
 
-def _check_since(since: str | int) -> None:
+def _check_since(since: str | int, *place: str | int) -> None:
     if isinstance(since, int):
-        raise _cannot(f"begin a subscription {say_us(since)} ago")
+        raise LimitError(f"begin a subscription {say_us(since)} ago", *place)
 
 
-def _check_event(event: Event) -> None:
-    if event.verb not in VERBS:
-        raise _cannot(event.verb)
+def _check_level(copies: int, regions: int, *place: str | int) -> None:
+    if copies > 1 and regions > 1 and copies != regions:
+        what = f"ask for {copies} copies and {regions} regions at once, which the SDK does not offer"
+        raise LimitError(what, *place, "copies")
+
+
+def _check_event(event: Event, *place: str | int) -> None:
+    verb = event.verb
+    if verb not in VERBS:
+        raise LimitError(f"play the verb {verb}", *place, *((verb,) if place[0] == "timeline" else ()))
     if event.subscribe is not None:
-        _check_since(event.subscribe.since)
+        _check_since(event.subscribe.since, *place, verb, "since")
+    if event.publish is not None:
+        _check_level(event.publish.copies, event.publish.regions, *place, verb)
     if isinstance(event.what, LinkChange):
-        for name in event.what.model_fields_set - set(LINKS):
+        for name in sorted(event.what.model_fields_set - set(LINKS)):
             if name != "shape" or event.what.shape not in EVEN:
-                raise _cannot(f"link {name}")
+                raise LimitError(f"change {name} of a link", *place, verb, name)
 
 
 def settings_of(scenario: Scenario) -> dict[str, str]:

@@ -88,6 +88,14 @@ def read(path: Path, engine: str = "") -> Scenario:
     return scenario
 
 
+def placed(path: Path, place: tuple[str | int, ...], problem: str, expected: str) -> ScenarioError:
+    """An error about what a scenario's file says there, with its line, or that of the file of its which says it."""
+    sources = [] if path.suffix == ".py" else _Files().merged(path, ())[1]
+    if not sources or not place:
+        return ScenarioError(str(path), 0, f"{_dotted(place)}: {problem}" if place else problem, expected)
+    return _placed(sources, place, problem, expected)
+
+
 def files_of(path: Path) -> list[Path]:
     """All files that a scenario is made of: itself, and what it includes. Raises `ScenarioError`."""
     return [path] if path.suffix == ".py" else [source.path for source in _Files().merged(path, ())[1]]

@@ -5,11 +5,10 @@ from typing import Any
 import pytest
 
 from sim.errors import SimError
-from sim.real.limits import VERBS, check, durability_of, settings_of
+from sim.real.limits import VERBS, LimitError, check, durability_of, settings_of
 from sim.real.stage import RealStage
 from sim.scenario.events import Event
 from sim.scenario.model import Scenario
-from sim.scenario.plan import Say
 
 BASE: dict[str, Any] = {
     "title": "a title",
@@ -23,7 +22,7 @@ def scenario(**changes: Any) -> Scenario:
     return Scenario.model_validate(BASE | changes)
 
 
-def complaint(what: Scenario, *steps: Event | Say, without: tuple[str, ...] = ()) -> str:
+def complaint(what: Scenario, *steps: Event, without: tuple[str, ...] = ()) -> str:
     with pytest.raises(SimError) as raised:
         check(what, steps, without)
     text = str(raised.value)
@@ -39,20 +38,23 @@ def test_every_verb_that_is_offered_can_be_done() -> None:
 @pytest.mark.parametrize(
     ("event", "said"),
     [
-        ({"bit-rot": {"nodes": ["ana"]}}, "bit-rot"),
-        ({"clog": [["ana"], ["ben"]]}, "clog"),
-        ({"clock": {"nodes": ["ana"]}}, "clock"),
-        ({"unsubscribe": {"client": ["app"], "to": ["#"]}}, "unsubscribe"),
-        ({"read-history": {"client": ["app"]}}, "read-history"),
+        ({"bit-rot": {"nodes": ["ana"]}}, "play the verb bit-rot"),
+        ({"clog": [["ana"], ["ben"]]}, "play the verb clog"),
+        ({"clock": {"nodes": ["ana"]}}, "play the verb clock"),
+        ({"unsubscribe": {"client": ["app"], "to": ["#"]}}, "play the verb unsubscribe"),
+        ({"read-history": {"client": ["app"]}}, "play the verb read-history"),
         ({"subscribe": {"client": ["app"], "to": ["#"], "since": "5s"}}, "begin a subscription 5s ago"),
-        ({"link": {"between": [["ana"], ["ben"]], "mtu": 1200}}, "link mtu"),
-        ({"link": {"between": [["ana"], ["ben"]], "latency": "1ms", "shape": "pareto"}}, "link shape"),
+        ({"link": {"between": [["ana"], ["ben"]], "mtu": 1200}}, "change mtu of a link"),
+        ({"link": {"between": [["ana"], ["ben"]], "latency": "1ms", "shape": "pareto"}}, "change shape of a link"),
     ],
 )
 def test_verb_that_real_processes_cannot_do_is_named(event: dict[str, Any], said: str) -> None:
     step = Event.model_validate({"at": 0, **event})
 
     assert complaint(scenario(), step) == said
+    with pytest.raises(LimitError) as raised:
+        check(scenario(timeline=[{"at": 0, "pause": "ana"}, {"at": 0, **event}]), (), ())
+    assert raised.value.place[:3] == ("timeline", 1, step.verb)
 
 
 @pytest.mark.parametrize(
@@ -61,8 +63,9 @@ def test_verb_that_real_processes_cannot_do_is_named(event: dict[str, Any], said
         ({"engines": ["heap"]}, "play 'a title', whose engines are heap"),
         ({"core": "random"}, "choose a core (core = 'random')"),
         ({"config": {"links.alive-ms": 5}}, "set links.alive-ms, which daemons do not offer"),
+        ({"client": [{"name": "app", "history": [{}]}]}, "read the past again and again"),
         ({"client": [{"name": "app", "uplink": "4g"}]}, "give clients the uplink 4g"),
-        ({"topology": BASE["topology"] | {"links": "ring"}}, "keep nodes from linking with one another (links)"),
+        ({"topology": BASE["topology"] | {"links": "ring"}}, "keep nodes from linking with one another"),
         ({"topology": BASE["topology"] | {"shape": "pareto"}}, "draw delays of the shape pareto"),
         ({"topology": {"node": [{"name": "n", "count": 17}]}}, "run more than 16 nodes"),
         (
@@ -82,9 +85,13 @@ def test_safeguard_of_the_simulated_disk_cannot_be_turned_off() -> None:
 
 
 def test_level_that_the_sdk_does_not_offer_is_refused() -> None:
-    said = complaint(scenario(), Say(0, "app", "room/1", 8, copies=3, regions=2))
+    works = scenario(workload=[{}, {"copies": [1, 3], "regions": [1, 2]}])
+    asks = {"client": "app", "channel": "a", "copies": 3, "regions": 2}
+    event = scenario(timeline=[{"at": 0, "publish": asks}])
 
-    assert said == "publish with copies and regions at once, which the SDK does not offer"
+    for what in (works, event):
+        assert complaint(what) == "ask for 3 copies and 2 regions at once, which the SDK does not offer"
+    check(scenario(workload=[{"copies": [2], "regions": [1, 2]}]), (), ())
 
 
 @pytest.mark.parametrize(
