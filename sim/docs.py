@@ -127,6 +127,8 @@ def _limits() -> str:
         "`duration`": say_us(model.DURATION_MAX_US),
         "steps of a run: events, faults and messages": f"{plan.STEPS_MAX:,}",
         "drawn faults of a run": f"{sense.FAULTS_MAX:,}",
+        "readings of the past in a run": f"{sense.PAST_MAX:,}",
+        "requests of clients gone bad in a run": f"{sense.BOTHERS_MAX:,}",
         "a message": f"{quantities.MESSAGE_BYTES_MAX:,} bytes",
         "all messages of a run": f"{plan.PUBLISHED_BYTES_MAX:,} bytes",
     }

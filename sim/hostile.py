@@ -35,6 +35,7 @@ from mesh.wire.frames import decode_frame, encode_frame
 from sim.diary import Entry, Ledger
 from sim.forger import Forger
 from sim.links import Pipe
+from sim.scenario.events import FLOODS, REPEATS
 from sim.tape import Stream
 from sim.world import Machine, World
 
@@ -44,8 +45,6 @@ BOAST_POSITIONS = 1_000
 FRAME_OF_TOMORROW = 1_000
 HUGE_BYTES = 3 << 20
 """Above any limit on records."""
-REPEATS = 1_024
-"""So many times a message is in one request that repeats it; the wire carries four times as many."""
 COPIES_OF_NOBODY = 1_000_000
 """More than there are nodes in any mesh."""
 STRANGER = "hostile"
@@ -254,8 +253,8 @@ class Hostiles:
         self.world.hear(machine, Requested(session, Publish((draft,))))
 
     def _flood(self, machine: Machine, session: SessionId, number: int) -> None:
-        for each in range(FLOOD_TIMES):
-            self.world.hear(machine, Requested(session, Subscribe(number * FLOOD_TIMES + each + 1, ("#",))))
+        for each in range(FLOODS):
+            self.world.hear(machine, Requested(session, Subscribe(number * FLOODS + each + 1, ("#",))))
             self.world.hear(machine, Requested(session, CreditGrant(number + 1, 1 << 40, 1 << 40)))
             self.world.hear(machine, Requested(session, Inspect((1 << 20) + each)))
 

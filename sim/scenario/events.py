@@ -241,12 +241,25 @@ class Hostile(Part):
 ClientDeed = Literal["bad-fields", "flood", "skip-attach", "huge", "silent", "repeat"]
 
 
+REPEATS = 1_024
+"""So many times a message is in one request that repeats it; the wire carries four times as many."""
+FLOODS = 20
+"""Of three kinds of requests, so many each time that a client floods."""
+COSTS = {"repeat": REPEATS, "flood": 3 * FLOODS, "huge": 40}
+"""What a deed of a client costs each time, in plain requests (measured); others cost one."""
+
+
 class HostileClient(Part):
     """A client that has gone bad, at some gateways."""
 
     gateways: Names
     does: ClientDeed
     times: int = Field(default=20, ge=1, le=10_000, strict=True)
+
+    @property
+    def cost(self) -> int:
+        """What it costs each gateway, in plain requests."""
+        return self.times * COSTS.get(self.does, 1)
 
 
 class Event(Part):

@@ -25,6 +25,10 @@ from sim.units import MILLION, say_us
 MS_US = 1_000
 FAULTS_MAX = 100_000
 """Drawn in one run: one every half a minute for a month."""
+PAST_MAX = 30_000
+"""Of the past, begun in one run: one in a minute and a half of a month. A short one takes 0.6 ms, a long one many pages."""
+BOTHERS_MAX = 500_000
+"""Requests of clients gone bad in one run: a quarter of a minute (25 µs each)."""
 MORE = 10
 """Beyond what is expected: a tenth, since arrivals are drawn."""
 SLACK = 1_000
@@ -276,9 +280,7 @@ def _work(cast: Cast) -> None:
             raise CastError(
                 ("random", "every"), f"that comes to about {int(steps):,} faults", f"at most {FAULTS_MAX:,}"
             )
-    for index, group in enumerate(scenario.client):
-        steps += sum(group.count * scenario.duration / past.every for past in group.history)
-        _bounded(("client", index, "history"), steps, size)
+    steps += _past(cast)
     for index, work in enumerate(scenario.workload):
         clients = len(cast.clients_of(work.clients))
         said = _said_by(work, (scenario.duration if work.until is None else work.until) - work.from_, clients)
@@ -289,6 +291,43 @@ def _work(cast: Cast) -> None:
         if event.publish is not None:
             size += event.publish.count * event.publish.bytes_ * len(cast.clients_of(event.publish.client))
             _bounded(("timeline", index, "publish"), steps, size)
+    _bothers(cast)
+
+
+def _past(cast: Cast) -> float:
+    """About how often the past is read by beats, which are steps; by verbs of the timeline, too, it is bounded."""
+    scenario = cast.scenario
+    said: list[tuple[Loc, float]] = [
+        (("client", index, "history", number, "every"), group.count * scenario.duration / past.every)
+        for index, group in enumerate(scenario.client)
+        for number, past in enumerate(group.history)
+    ]
+    by_beats = sum(count for _, count in said)
+    said += [
+        (("timeline", index, "read-history", "client"), len(cast.clients_of(event.read_history.client)))
+        for index, event in enumerate(scenario.timeline)
+        if event.read_history is not None
+    ]
+    _at_most(said, PAST_MAX, "that comes to about {:,} readings")
+    return by_beats
+
+
+def _bothers(cast: Cast) -> None:
+    said: list[tuple[Loc, float]] = [
+        (("timeline", index, "hostile-client", "times"), bad.cost * len(cast.nodes_of(bad.gateways)))
+        for index, bad in ((index, event.hostile_client) for index, event in enumerate(cast.scenario.timeline))
+        if bad is not None
+    ]
+    _at_most(said, BOTHERS_MAX, "that costs nodes as much as {:,} requests")
+
+
+def _at_most(said: Iterable[tuple[Loc, float]], most: int, problem: str) -> None:
+    """Raises `CastError` where a sum, place after place, goes beyond what is allowed in all."""
+    total = 0.0
+    for place, count in said:
+        total += count
+        if total > most:
+            raise CastError(place, problem.format(int(total)), f"at most {most:,} in all")
 
 
 def _said_by(work: Workload, span_us: int, clients: int) -> tuple[float, float]:

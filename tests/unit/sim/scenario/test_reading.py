@@ -152,7 +152,7 @@ BAD = [
     ("[topology]", '[topology]\nloss = "100%"', 5, "topology.loss: '100%'"),
     ("rate = 5", "rate = 100_000", 20, "that comes to about 3,000,003 steps"),
     ("rate = 5", 'rate = 100_000\naudience = "sensor-fleet"', 20, "that comes to about 3,000,003 steps"),
-    ("count = 2", 'count = 2\nhistory = [{ every = "10us" }]', 17, "history: that comes to about 6,000,001 steps"),
+    ("count = 2", 'count = 2\nhistory = [{ every = "10us" }]', 17, "0.every: that comes to about 6,000,000 readings"),
     ("count = 2", 'count = 2\nhistory = [{ every = "0s" }]', 17, "client.0.history.0.every: '0s'"),
     ("count = 2", "count = 2\nhistory = [{}, { page = 1_001 }]", 17, "client.0.history.1.page: 1001"),
     (
