@@ -19,7 +19,7 @@ from mesh.types import LogId
 from sim.diary import Diary, Entry, Name, name_of, say_name
 from sim.errors import SimError
 from sim.heap import Play
-from sim.recorder import PENDING, Crossing, Place, Recorder
+from sim.recorder import PENDING, Crossing, Place, Read, Recorder
 from sim.stage import LASTS
 from sim.workload import App
 
@@ -44,8 +44,14 @@ def _crossed(crossing: Crossing) -> str:
     return f"{_second(crossing.sent_us)} {crossing.source}->{crossing.target} {crossing.kind} {places} {came}".rstrip()
 
 
+def _read(read: Read) -> str:
+    if not read.node:
+        return f"{read.client} asks for page {read.page} of history"
+    return f"{read.client} is shown page {read.page} of history by {read.node}, {len(read.shown)} messages"
+
+
 def transcript(play: Play, until_us: int) -> list[str]:
-    """Everything up to a time of the run, in order: faults, frames, what was published and shown."""
+    """Everything up to a time of the run, in order: faults, frames, what was published, shown, and read of the past."""
     assert play.recorder is not None
     lines = [
         (crossing.sent_us, _crossed(crossing)) for crossing in play.recorder.crossings if crossing.sent_us <= until_us
@@ -66,6 +72,9 @@ def transcript(play: Play, until_us: int) -> list[str]:
                 for each in diary.shown
                 if each.at_us <= until_us
             ]
+    lines += [
+        (read.at_us, f"{_second(read.at_us)} {_read(read)}") for read in play.recorder.reads if read.at_us <= until_us
+    ]
     lines.sort(key=lambda line: line[0])
     said = [line for _, line in lines[:LINES_MAX]]
     return said if len(lines) <= LINES_MAX else [*said, f"… and {len(lines) - LINES_MAX} more lines"]
@@ -170,6 +179,17 @@ def _showing(story: _Story, places: list[Position]) -> None:
                 why = _why_not_shown(story, app, diary, places)
                 story.add(story.play.world.now_us, f"{app.name} was never shown it {to}: {why}", FIRST)
     _gather(story, shown, "subscriptions are shown it")
+    read = [
+        (
+            each.at_us,
+            each.client,
+            f"is shown it on page {each.page} of history by {each.node}, at {_log((log, at, at))}",
+        )
+        for each in story.recorder.reads
+        for name, log, at in each.shown
+        if name == story.name
+    ]
+    _gather(story, read, "pages of history show it")
 
 
 def _gather(story: _Story, found: list[tuple[int, str, str]], words: str) -> None:

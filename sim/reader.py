@@ -96,6 +96,8 @@ class Readers:
         past.asked_us = self.world.now_us
         past.began_us = past.began_us if past.pages else past.asked_us
         past.reading.asked = (f"{past.asked_us / 1e6:.6f} s: {app.name} asks for page {past.pages + 1} of history",)
+        if self.world.recorder is not None:
+            self.world.recorder.on_read(app.name, past.pages + 1)
         number = app.ask(past.request)
         self.readings.setdefault((app.name, app.life), {})[number] = past
 
@@ -121,7 +123,10 @@ class Readers:
         at_one_cut(self.watch, reading, past.pages, page.cut)
         not_too_large(self.watch, reading, past.request.limit, page)
         places = zip(page.places, page.records, strict=True)
-        reading.rows += [(log, position, record) for (log, position), record in places]
+        rows = [(log, position, record) for (log, position), record in places]
+        reading.rows += rows
+        if self.world.recorder is not None:
+            self.world.recorder.on_read(app.name, past.pages, home.name, rows)
         is_misled = home.began_wrong and (not is_there or home.has_only_a_wrong_clock(told_us))
         past.is_sure = past.is_sure and is_there and not is_misled
         hold(

@@ -7,14 +7,17 @@ was not. It keeps the first `CROSSINGS_MAX` frames and says how many it did not 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from mesh import frames as f
 from mesh.effects import Append
 from mesh.errors import DecodeError
+from mesh.log.record import Record
 from mesh.types import LogId
 from mesh.wire.frames import decode_frame
+from sim.diary import Name, name_of
 
 if TYPE_CHECKING:
     from sim.links import Pipe
@@ -61,6 +64,19 @@ class Life:
     held: tuple[Place, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Read:
+    """A client asks for a page of history, or is shown it."""
+
+    at_us: int
+    client: str
+    page: int
+    node: str = ""
+    """Who shows it; empty: it is asked for."""
+    shown: tuple[tuple[Name, LogId, int], ...] = ()
+    """The messages, and where they stand."""
+
+
 @dataclass
 class Recorder:
     """Hangs on a world and remembers."""
@@ -69,6 +85,7 @@ class Recorder:
     crossings: list[Crossing] = field(default_factory=list)
     kept: list[Kept] = field(default_factory=list)
     lives: list[Life] = field(default_factory=list)
+    reads: list[Read] = field(default_factory=list)
     dropped: int = 0
     _waiting: dict[Pipe, deque[Crossing]] = field(default_factory=dict)
 
@@ -99,6 +116,12 @@ class Recorder:
             self.kept += [
                 Kept(self.world.now_us, machine.name, (batch.log, batch.first, batch.last)) for batch in append.batches
             ]
+
+    def on_read(self, client: str, page: int, node: str = "", rows: Iterable[tuple[LogId, int, Record]] = ()) -> None:
+        """A client asks for a page of history, or a node shows it."""
+        if len(self.reads) < CROSSINGS_MAX:
+            shown = tuple((name_of(record), log, position) for log, position, record in rows)
+            self.reads.append(Read(self.world.now_us, client, page, node, shown))
 
     def on_life(self, machine: Machine, *, is_up: bool) -> None:
         """A node begins to run on what its disk holds, or ends."""

@@ -328,7 +328,7 @@ def _short(name: str) -> str:
 
 
 def _marks(lanes: Lanes) -> Html:
-    """What clients published and were shown."""
+    """What clients published and were shown, and the pages of history that they asked for."""
     published: list[str] = []
     for name, entry in lanes.play.watch.ledger.items():
         y = lanes.y.get(f"client/{name[0]}")
@@ -339,9 +339,17 @@ def _marks(lanes: Lanes) -> Html:
         y = lanes.y.get(f"client/{app.name}")
         if y is not None:
             shown += [f"M{ms(each.at_us)} {y:g}h0" for diary in app.books for each in diary.shown[:4_000]]
+    asked: list[str] = []
+    for read in recorder_of(lanes.play).reads:
+        y = lanes.y.get(f"client/{read.client}")
+        if y is not None and read.node:
+            shown.append(f"M{ms(read.at_us)} {y:g}h0")
+        elif y is not None:
+            asked.append(f"M{ms(read.at_us)} {y - 4:g}v4")
     return join(
         tag("path", d="".join(shown), class_="shown"),
         tag("path", d="".join(published), class_="published"),
+        tag("path", d="".join(asked), class_="asked"),
     )
 
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from sim import recorder
 from sim.errors import SimError
 from sim.explain import STORY_MAX, explain, positions_of, transcript
 from sim.heap import Play
@@ -210,3 +211,47 @@ def test_transcript_ends_where_it_is_told_to() -> None:
 
     assert any(line.endswith("-- restart ben") for line in lines)
     assert all(float(line[:10]) <= 2.6 for line in lines)
+
+
+def _read_once(times: int = 1) -> Play:
+    """A client without a subscription reads the past."""
+    say = {"at": "1s", "publish": {"client": ["app-1"], "channel": "room/1", "count": 3}}
+    reads = [
+        {"at": f"{1_500 + at}ms", "read-history": {"client": ["far"], "page": 2}} for at in range(0, 100 * times, 100)
+    ]
+    client = [{"name": "app", "count": 2, "subscribe": [{"to": "#"}]}, {"name": "far", "at": ["ben"]}]
+    return played(scenario(timeline=[say, *reads], client=client))[0]
+
+
+def test_who_reads_the_past_is_told_in_the_story_of_what_it_was_shown() -> None:
+    play = _read_once()
+
+    (line,) = [line for line in told(play, "app-1/3") if line.startswith("far")]
+
+    log = min(play.world.machines["ana"].disk.image.rows).node.hex()[:4]
+    assert line == f"far is shown it on page 2 of history by ben, at {log}:3"
+    (gathered,) = [line for line in told(_read_once(9), "app-1/1") if "pages of history" in line]
+    assert gathered.startswith("9 pages of history show it, far first, the last at ")
+
+
+def test_transcript_has_the_pages_that_are_asked_for_and_shown() -> None:
+    play = _read_once()
+
+    lines = [line[11:] for line in transcript(play, 60_000_000) if " history" in line and "--" not in line]
+
+    assert lines == [
+        "far asks for page 1 of history",
+        "far is shown page 1 of history by ben, 2 messages",
+        "far asks for page 2 of history",
+        "far is shown page 2 of history by ben, 1 messages",
+    ]
+    assert [line for line in transcript(play, 3_400_000) if "page" in line] == []
+
+
+def test_of_very_many_pages_the_first_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recorder, "CROSSINGS_MAX", 3)
+
+    kept = _read_once().recorder
+
+    assert kept is not None
+    assert [(read.page, read.node) for read in kept.reads] == [(1, ""), (1, "ben"), (2, "")]

@@ -144,3 +144,17 @@ def test_axis_is_told_in_the_unit_of_so_long_a_run(seconds: int, expected: str) 
     picture = draw(play)
 
     assert f">{expected}</text>" in picture
+
+
+def test_pages_of_history_are_marked_in_the_lane_of_who_reads_them() -> None:
+    read = {"at": "2s", "read-history": {"client": ["app-2"], "page": 2}}
+    say = {"at": "1s", "publish": {"client": ["app-1"], "channel": "room/1", "count": 3}}
+
+    silent, reads = (draw(played(scenario(timeline=timeline))[0]) for timeline in ([say], [say, read]))
+
+    marks = [
+        [re.search(rf'<path d="([^"]*)" class="{kind}">', str(picture)) for kind in ("asked", "shown")]
+        for picture in (silent, reads)
+    ]
+    counts = [[found[1].count("M") if found else -1 for found in each] for each in marks]
+    assert counts == [[0, 6], [2, 8]]
