@@ -11,6 +11,7 @@ import re
 import tomllib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from errno import ELOOP
 from pathlib import Path
 from typing import Any
 
@@ -42,20 +43,37 @@ _TOKEN = re.compile(
 )
 
 
+def missing(path: Path) -> str:
+    """Why there is nothing at a path; empty where something is. Raises `OSError` for a path that cannot be asked for."""
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return "there is no such file"
+    except OSError as error:
+        if error.errno != ELOOP:
+            raise
+        return "its links lead in a circle"
+    return ""
+
+
 def read_text(path: Path, expected: str) -> str:
     """The text of a file that a person named. Raises `ScenarioError`."""
     try:
-        if not path.is_file() and path.exists():
+        problem = missing(path)
+        if problem:
+            raise ScenarioError(str(path), 0, problem, expected)
+        if not path.is_file():
             raise ScenarioError(str(path), 0, "it is no file", expected)
         if path.stat().st_size > FILE_BYTES_MAX:
             raise ScenarioError(str(path), 0, "the file is too large", f"at most {FILE_BYTES_MAX >> 20} MiB")
-        return path.read_text(encoding="utf-8-sig")
+        packed = path.read_bytes()
+        return packed.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
     except OSError as error:
         raise ScenarioError(str(path), 0, error.strerror or str(error), expected) from error
     except UnicodeDecodeError as error:
-        raise ScenarioError(
-            str(path), 0, f"the file is not UTF-8 at byte {error.start}", f"{expected}, in UTF-8"
-        ) from error
+        line = error.object.count(b"\n", 0, error.start) + 1
+        problem = f"the file is not UTF-8 at byte {error.start}"
+        raise ScenarioError(str(path), line, problem, f"{expected}, in UTF-8") from error
     except ValueError as error:  # a NUL in its name
         raise ScenarioError(str(path), 0, str(error), expected) from error
 

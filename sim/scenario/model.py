@@ -269,7 +269,7 @@ class Guarantees(Part):
     """Lives of publishers that any node knows at the end: those of whom nothing lives any more are forgotten."""
     unavailable: Time | None = None
     """The longest that a publisher waited for its first receipt."""
-    isolated: bool = False
+    isolated: Flag = False
     """The faults hurt those whom they name: the same run is played without them, and of the clients that none names, those
     at other nodes may be slower by 20 % at the 99th percentile, those at the same node twice as slow. On the heap engine."""
     slowest_on: dict[str, Time] = Field(default_factory=dict)

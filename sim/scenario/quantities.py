@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    ValidationInfo,
+    WithJsonSchema,
+)
 
 from mesh.log.record import RECORD_BYTES_MAX
 from mesh.types import channel_fault, pattern_fault
@@ -31,14 +40,30 @@ NUMBER_MAX = (1 << 31) - 1
 NUMBER = r"\d+(\.\d+)?"
 
 
-def _unless(kind: type, read: Any) -> Any:
+IN_WORDS = {"in-words": True}
+"""The context in which quantities have units, as in files: 5 is no time there."""
+
+
+def _in_words(read: Callable[[object], int]) -> BeforeValidator:
     """Take what is an integer already as it is: Python scenarios give integers, files give words."""
-    return lambda value: value if isinstance(value, kind) and not isinstance(value, bool) else read(value)
+
+    def taken(value: Any, info: ValidationInfo) -> Any:
+        is_ready = isinstance(value, int) and not isinstance(value, bool) and info.context != IN_WORDS
+        return value if is_ready else read(value)
+
+    return BeforeValidator(taken)
+
+
+def _time_us(text: object, least: str = "of 0 or more") -> int:
+    us = time_us(text)
+    if us < 0:
+        raise ValueError(f'{text!r} is negative; expected a time {least}, such as "250ms" or "10s"')
+    return us
 
 
 Time = Annotated[
     int,
-    BeforeValidator(_unless(int, duration_us)),
+    _in_words(_time_us),
     Field(ge=0, le=TIME_MAX_US),
     PlainSerializer(say_us),
     WithJsonSchema({"type": "string", "pattern": rf"^{NUMBER}\s*(us|ms|s|m|h|d)$", "examples": ["250ms", "10s"]}),
@@ -64,7 +89,10 @@ def at_most(most_us: int) -> AfterValidator:
 
 
 Lasting = Annotated[
-    Time,
+    int,
+    _in_words(lambda text: _time_us(text, "longer than 0s")),
+    Field(ge=0, le=TIME_MAX_US),
+    PlainSerializer(say_us),
     AfterValidator(_lasting),
     WithJsonSchema(
         {"type": "string", "pattern": rf"^(?=.*[1-9]){NUMBER}\s*(us|ms|s|m|h|d)$", "examples": ["250ms", "10s"]}
@@ -82,14 +110,14 @@ def _beginning(value: Any) -> Any:
         us = 0
     if not us:
         raise ValueError(f'{value[:WORDS_MAX]!r} is not "beginning", "now" or a time such as "5s"')
-    return us
+    return value
 
 
 Since = Annotated[Literal["beginning", "now"] | Lasting, BeforeValidator(_beginning)]
 """Where a subscription begins: so long before the moment of asking, where it is neither."""
 Offset = Annotated[
     int,
-    BeforeValidator(_unless(int, time_us)),
+    _in_words(time_us),
     Field(ge=-TIME_MAX_US, le=TIME_MAX_US),
     PlainSerializer(say_us),
     WithJsonSchema({"type": "string", "pattern": rf"^[+-]?{NUMBER}\s*(us|ms|s|m|h|d)$", "examples": ["-1h", "10m"]}),
@@ -106,7 +134,7 @@ MessageSize = Annotated[Size, Field(le=MESSAGE_BYTES_MAX)]
 """Bytes of one message."""
 Rate = Annotated[
     int,
-    BeforeValidator(_unless(int, rate_bps)),
+    _in_words(rate_bps),
     Field(gt=0, le=RATE_MAX),
     PlainSerializer(say_rate),
     WithJsonSchema({"type": "string", "pattern": rf"^{NUMBER}\s*[kMG]?bit/s$", "examples": ["64kbit/s", "10Mbit/s"]}),
@@ -114,7 +142,7 @@ Rate = Annotated[
 """Bits a second."""
 Share = Annotated[
     int,
-    BeforeValidator(_unless(int, share_ppm)),
+    _in_words(share_ppm),
     Field(ge=0, le=MILLION),
     PlainSerializer(say_ppm),
     WithJsonSchema({"type": "string", "pattern": r"^0*(100(\.0+)?|\d{1,2}(\.\d+)?)\s*%$", "examples": ["30%", "0.5%"]}),
@@ -126,10 +154,18 @@ def _names(value: Any) -> Any:
     return (value,) if isinstance(value, str) else value
 
 
-NAMES_SCHEMA = WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]})
+def _one_or_more(text: dict[str, str], least: int = 1) -> WithJsonSchema:
+    """A text, or a list of such."""
+    return WithJsonSchema({"anyOf": [text, {"type": "array", "items": text, "minItems": least}]})
+
+
+LEVEL = r"[^/+#\u0000-\u001f\u007f-\u009f]+"
+CHANNEL_SCHEMA = {"type": "string", "pattern": rf"^(?!\$){LEVEL}(/{LEVEL})*$"}
+PATTERN_SCHEMA = {"type": "string", "pattern": rf"^((\+|{LEVEL})/)*(\+|#|{LEVEL})$"}
+NAMES_SCHEMA = _one_or_more({"type": "string"})
 Names = Annotated[tuple[str, ...], Field(min_length=1), BeforeValidator(_names), NAMES_SCHEMA]
 """Nodes or clients: names, patterns such as `eu-*`, or `@eu` for all nodes of a region."""
-NamesOrNone = Annotated[tuple[str, ...], BeforeValidator(_names), NAMES_SCHEMA]
+NamesOrNone = Annotated[tuple[str, ...], BeforeValidator(_names), _one_or_more({"type": "string"}, 0)]
 """The same, or nobody."""
 
 
@@ -154,33 +190,33 @@ def _text(what: str, fault_of: Callable[[str], str], *places: str) -> AfterValid
     return AfterValidator(checked)
 
 
-Channel = Annotated[str, _text("channel", channel_fault)]
+Channel = Annotated[str, _text("channel", channel_fault), WithJsonSchema(CHANNEL_SCHEMA)]
 Channels = Annotated[
     tuple[Annotated[str, _text("channel", channel_fault, PLACE)], ...],
     Field(min_length=1),
     BeforeValidator(_names),
-    NAMES_SCHEMA,
+    _one_or_more(CHANNEL_SCHEMA),
 ]
 """Channels of a workload, in which `{n}` may stand."""
 Patterns = Annotated[
     tuple[Annotated[str, _text("pattern", pattern_fault)], ...],
     Field(min_length=1),
     BeforeValidator(_names),
-    NAMES_SCHEMA,
+    _one_or_more(PATTERN_SCHEMA),
 ]
 """What is subscribed to: `+` is one level, `#` the rest."""
 PatternsOfMany = Annotated[
     tuple[Annotated[str, _text("pattern", pattern_fault, PLACE, WHOSE)], ...],
     Field(min_length=1),
     BeforeValidator(_names),
-    NAMES_SCHEMA,
+    _one_or_more(PATTERN_SCHEMA),
 ]
 """The same, in which `{n}` and `{client}` may stand."""
 PatternsOfOne = Annotated[
     tuple[Annotated[str, _text("pattern", pattern_fault, WHOSE)], ...],
     Field(min_length=1),
     BeforeValidator(_names),
-    NAMES_SCHEMA,
+    _one_or_more(PATTERN_SCHEMA),
 ]
 """The same, in which `{client}` may stand."""
 

@@ -18,8 +18,9 @@ from sim.regions import PRESETS
 from sim.scenario.building import config_of
 from sim.scenario.cast import Cast, CastError
 from sim.scenario.model import FORMAT, Scenario, keys
+from sim.scenario.quantities import IN_WORDS, Part
 from sim.scenario.sense import check
-from sim.toml import Place, line_of, parse, read_text
+from sim.toml import Place, line_of, missing, parse, read_text
 
 INCLUDES_MAX = 64
 """Files that one scenario is made of ..."""
@@ -27,6 +28,16 @@ INCLUDE_DEPTH_MAX = 16
 """... and how deep they include each other."""
 SHOWN_MAX = 80
 """Characters of a value that an error shows."""
+KEYS_SHOWN_MAX = 8
+"""Keys of a table that an error names."""
+TYPES = {
+    "dict_type": "a table",
+    "string_type": "a text",
+    "bool_type": "true or false",
+    "int_type": "a whole number",
+    "float_type": "a number",
+}
+"""What is expected, by the kind of the error that the validation finds."""
 SHIPPED = Path(__file__).resolve().parent.parent / "scenarios"
 """Where the scenarios lie that come with the product."""
 EXPECTED = "a scenario file"
@@ -56,13 +67,14 @@ def find(name: str) -> Path:
     path = Path(name)
     shipped = SHIPPED / f"{name.removesuffix('.toml')}.toml"
     try:
-        if path.exists():
+        if not missing(path):
             return path
         if shipped.exists():
             return shipped
+        problem = missing(path)
     except OSError as error:
         raise ScenarioError(name[:SHOWN_MAX], 0, error.strerror or str(error), EXPECTED) from error
-    raise ScenarioError(name, 0, "there is no such file", "a file, or a name that `gossamer sim list` prints")
+    raise ScenarioError(name, 0, problem, "a file, or a name that `gossamer sim list` prints")
 
 
 def read(path: Path, engine: str = "") -> Scenario:
@@ -75,7 +87,7 @@ def read(path: Path, engine: str = "") -> Scenario:
     files = _Files()
     tables, sources = files.merged(path, ())
     try:
-        scenario = _of(tables)
+        scenario = _of(tables, IN_WORDS)
         _check(scenario)
     except ValidationError as error:
         raise _placed(sources, *_first(error)) from error
@@ -101,9 +113,9 @@ def files_of(path: Path) -> list[Path]:
     return [path] if path.suffix == ".py" else [source.path for source in _Files().merged(path, ())[1]]
 
 
-def _of(tables: dict[str, Any]) -> Scenario:
+def _of(tables: dict[str, Any], context: dict[str, bool] | None = None) -> Scenario:
     """A scenario of a file's tables, whose keys are those of the schema: the names of our own fields are none of them."""
-    return Scenario.model_validate(tables, by_alias=True, by_name=False)
+    return Scenario.model_validate(tables, by_alias=True, by_name=False, context=context)
 
 
 def _engine(scenario: Scenario, engine: str, told: Callable[[str, str], ScenarioError]) -> None:
@@ -250,9 +262,11 @@ class _Files:
             path = source.path.parent / name
             if not path.exists() and (SHIPPED / name).is_file():
                 path = SHIPPED / name
+            if missing(path):
+                raise _no_include(source, line, name, missing(path))
             resolved = path.resolve()
             if not path.is_file():
-                raise _no_include(source, line, name, "it is no file" if path.exists() else "there is no such file")
+                raise _no_include(source, line, name, "it is no file")
         except (OSError, ValueError, RuntimeError) as error:
             raise _no_include(source, line, name, getattr(error, "strerror", None) or str(error)) from error
         if resolved in above:
@@ -350,15 +364,26 @@ def _said(error: Any) -> tuple[str, str]:
             return "it is missing", "a value"
         case "tuple_type":
             return short(error["input"]), "a list"
+        case "model_type":
+            return short(error["input"]), f"a table of {_keys_of(error['ctx']['class_name'])}"
+        case kind if kind in TYPES:
+            return short(error["input"]), TYPES[kind]
         case "too_short":
             return short(error["input"] or []), f"at least {error['ctx']['min_length']}"
         case "value_error":
-            problem, _, expected = message.partition(" is not ")
+            problem, _, expected = message.partition("; expected " if "; expected " in message else " is not ")
             return (problem, expected) if expected else (message, "a value that makes sense")
         case _:
             return short(error["input"]), message.removeprefix("Input should be ")[0].lower() + message.removeprefix(
                 "Input should be "
             )[1:]
+
+
+def _keys_of(name: str) -> str:
+    """The keys of a table of the model, as files write them."""
+    model = next(each for each in Part.__subclasses__() if each.__name__ == name)
+    named = [field.alias or key for key, field in model.model_fields.items()]
+    return ", ".join(named[:KEYS_SHOWN_MAX]) + (", …" if len(named) > KEYS_SHOWN_MAX else "")
 
 
 def short(value: Any) -> str:

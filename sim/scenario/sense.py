@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterable
+from pathlib import Path
 
 from sim.errors import ScenarioError
 from sim.labels import SAFEGUARDS
@@ -20,6 +21,7 @@ from sim.scenario.model import Scenario, Workload
 from sim.scenario.plan import PUBLISHED_BYTES_MAX, STEPS_MAX
 from sim.scenario.quantities import PLACE
 from sim.tape import Tape
+from sim.toml import missing
 from sim.units import MILLION, say_us
 
 MS_US = 1_000
@@ -132,8 +134,7 @@ def _regions(cast: Cast) -> None:
     if isinstance(matrix, str):
         if matrix not in PRESETS and not os.path.isfile(matrix):  # noqa: PTH113  # `Path` raises for a name that is too long
             known = f"a file beside the scenario, or one of {', '.join(PRESETS)}"
-            problem = "it is no file" if os.path.exists(matrix) else "there is no such file"  # noqa: PTH110
-            raise CastError(("topology", "matrix"), f"{matrix[-80:]!r}: {problem}", known)
+            raise CastError(("topology", "matrix"), f"{matrix[-80:]!r}: {_no_file(matrix)}", known)
         regions = named_matrix(matrix).names
     else:
         try:
@@ -145,6 +146,13 @@ def _regions(cast: Cast) -> None:
         if group.region not in regions:
             place = ("topology", "node", index, "region")
             raise CastError(place, f"{said} has no {group.region!r}", f"one of {_some(regions)}")
+
+
+def _no_file(name: str) -> str:
+    try:
+        return missing(Path(name)) or "it is no file"
+    except (OSError, ValueError):  # no file can have this name
+        return "there is no such file"
 
 
 def _core(cast: Cast) -> None:

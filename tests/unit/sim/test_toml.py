@@ -123,7 +123,7 @@ def test_files_that_cannot_be_read_are_told(tmp_path: Path) -> None:
         (large, "too large"),
         (binary, "not UTF-8 at byte 3"),
         (tmp_path, "it is no file"),
-        (tmp_path / "none", "No such file"),
+        (tmp_path / "none", "there is no such file"),
         (tmp_path / "a\0b", "null byte"),
         (tmp_path / ("n" * 300), "File name too long"),
     ):

@@ -107,7 +107,7 @@ def test_an_error_names_the_file_the_line_and_what_was_expected(
 def test_a_file_that_is_not_there_or_no_text_is_told(tmp_path: Path) -> None:
     (tmp_path / "b.csv").write_bytes(b"region,\xff\n")
 
-    with pytest.raises(ScenarioError, match="No such file"):
+    with pytest.raises(ScenarioError, match="there is no such file"):
         read_matrix(tmp_path / "a.csv")
     with pytest.raises(ScenarioError, match="not UTF-8 at byte 7"):
         read_matrix(tmp_path / "b.csv")

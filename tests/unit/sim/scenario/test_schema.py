@@ -32,6 +32,15 @@ def refused(text: str) -> list[str]:
     return [error.message for error in SCHEMA.iter_errors(tomllib.loads(text))]
 
 
+def is_taken(text: str) -> bool:
+    """Whether the reader takes it."""
+    try:
+        from_tables(tomllib.loads(text))
+    except ScenarioError:
+        return False
+    return True
+
+
 def test_the_schema_is_one() -> None:
     of_schemas = Draft202012Validator(Draft202012Validator.META_SCHEMA)
 
@@ -51,6 +60,16 @@ def test_it_accepts_every_file_that_there_is(path: Path) -> None:
         ("count = 2", "count = 2\nname_ = 2", "'name_' was unexpected"),
         ('at = "1s"', 'at = "-1s"', "'-1s' does not match"),
         ('at = "1s"', "at = 1", "1 is not of type 'string'"),
+        ('isolate = "ana-1"', "isolate = []", "[] is not valid under any of the given"),
+        ('isolate = "ana-1"', 'publish = { client = "app", channel = "a/#" }', "'channel': 'a/#'} is not valid"),
+        *(
+            (
+                "[[timeline]]",
+                f'[[client]]\nname = "app"\nsubscribe = [{{ to = {to} }}]\n[[timeline]]',
+                "is not valid under any of the given",
+            )
+            for to in ("[]", '"a/#/b"', '["#", "a//b"]', '"a+"', '""')
+        ),
         ('for = "2s"', 'for = "0s"', "'0s' is not valid under any of the given"),
         ('for = "2s"', 'for = "0.0s"', "'0.0s' is not valid under any of the given"),
         ('isolate = "ana-1"', 'isolate = "ana-1"\ncrash = "ana-2"', "is valid under each of"),
@@ -78,11 +97,23 @@ def test_a_file_that_includes_another_needs_nothing_of_its_own() -> None:
 @pytest.mark.parametrize("share", ["0%", "100%", "100.0%", "99.99 %", "007.5%", "100.1%", "101%", "1000%", "30", "-1%"])
 def test_it_takes_the_shares_that_a_file_may_have(share: str) -> None:
     text = f'title = "t"\npromise = "p"\n[topology]\nloss = "{share}"\n[[topology.node]]\nname = "ana"\n'
-    try:
-        from_tables(tomllib.loads(text))
-    except ScenarioError:
-        is_taken = False
-    else:
-        is_taken = True
 
-    assert (refused(text) == []) == is_taken
+    assert (refused(text) == []) == is_taken(text)
+
+
+@pytest.mark.parametrize(
+    "to", ["#", "+", "a/#", "+/b/#", "room/{n}/+", "{client}", "$a/b", "ä b", "a//b", "/a", "a/", "a#", "a/b+", "#/a"]
+)
+def test_it_takes_the_patterns_that_a_file_may_have(to: str) -> None:
+    client = f'[[client]]\nname = "app"\nsubscribe = [{{ to = "{to}" }}]\n'
+    text = f'title = "t"\npromise = "p"\n[[topology.node]]\nname = "ana"\n{client}'
+
+    assert (refused(text) == []) == is_taken(text)
+
+
+@pytest.mark.parametrize("channel", ["a", "a/b", "$a", "a/$b", "ä b", "a//b", "a/+", "#", ""])
+def test_it_takes_the_channels_that_a_file_may_have(channel: str) -> None:
+    work = f'[[client]]\nname = "app"\n[[workload]]\nchannels = "{channel}"\n'
+    text = f'title = "t"\npromise = "p"\n[[topology.node]]\nname = "ana"\n{work}'
+
+    assert (refused(text) == []) == is_taken(text)
