@@ -15,7 +15,7 @@ from mesh.codes import Code
 from mesh.effects import SetTimer, Tell, Timer
 from mesh.engines import intake, repair
 from mesh.engines.delivery import Delivery, skim
-from mesh.engines.delivery.history import Histories
+from mesh.engines.delivery.history import Histories, Page
 from mesh.engines.delivery.tail import Tail
 from mesh.engines.receipts import Receipts
 from mesh.engines.repair import Repair
@@ -43,6 +43,24 @@ def _reads_history_as_it_is_now(ask: Callable[..., Any]) -> Callable[..., Any]:
         return ask(histories, session, replace(request, cut=cut), expiry_ms)
 
     return asked
+
+
+def _shows_more_than_was_asked_for(ask: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda histories, session, request, *rest: ask(
+        histories, session, replace(request, limit=request.limit + 1), *rest
+    )
+
+
+def _shows_nothing_to_who_comes_in_the_middle(finish: Callable[..., Any]) -> Callable[..., Any]:
+    def finished(histories: Histories, page: Page) -> Any:
+        met = histories.__dict__.setdefault("met", set())
+        if page.operation.after is not None and page.session not in met:
+            page.records.clear()
+            page.places.clear()
+        met.add(page.session)
+        return finish(histories, page)
+
+    return finished
 
 
 def _expires(collect: Callable[..., Any], shift: Callable[[int], int]) -> Callable[..., Any]:
@@ -286,6 +304,18 @@ BROKEN: dict[str, tuple[str, str, str, Change]] = {
         "in order",
         "left out",
         (Histories, "_take", _skips_each_seventh(Histories._take)),
+    ),
+    "shows nothing to who comes in the middle": (
+        "reading-the-past",
+        "in order",
+        "left out",
+        (Histories, "_finish", _shows_nothing_to_who_comes_in_the_middle(Histories._finish)),
+    ),
+    "shows more than was asked for": (
+        "reading-the-past",
+        "available",
+        "pages",
+        (Histories, "ask", _shows_more_than_was_asked_for(Histories.ask)),
     ),
     "begins where it should end": (
         "reading-the-past",
