@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sys import UnraisableHookArgs
 
 STOPPING = (signal.SIGINT, signal.SIGTERM)
 KEPT = {
@@ -20,6 +25,8 @@ KEPT = {
 """What is left of each verb that takes its time."""
 
 
+AGAIN_S = 0.05
+"""What fell into a callback, which raises nothing, is raised again so much later."""
 _heard: list[int] = []
 """The signal that was heard."""
 
@@ -33,7 +40,8 @@ def stopped() -> int:
 def heard_once() -> Iterator[None]:
     """The first Ctrl-C or SIGTERM is a `KeyboardInterrupt`; the next are ignored: none interrupts what ends in good order.
 
-    Where Ctrl-C is ignored already (a shell's `&`), it stays so.
+    Where Ctrl-C is ignored already (a shell's `&`), it stays so. Where it comes while Python runs a callback of something that is
+    gone (`weakref.finalize`), its exception would be printed and forgotten, and the next be ignored: it is raised again.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -48,11 +56,28 @@ def heard_once() -> Iterator[None]:
         _heard.append(number)
         raise KeyboardInterrupt
 
+    alarms: list[Any] = []
+
+    def again(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    def on_unraisable(what: UnraisableHookArgs) -> None:
+        if isinstance(what.exc_value, KeyboardInterrupt):
+            alarms.append(signal.signal(signal.SIGALRM, again))
+            signal.setitimer(signal.ITIMER_REAL, AGAIN_S)
+        else:
+            hook(what)
+
+    hook, sys.unraisablehook = sys.unraisablehook, on_unraisable
     for number in heeded:
         signal.signal(number, stop)
     try:
         yield
     finally:
+        sys.unraisablehook = hook
+        if alarms:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, alarms[0])
         for number in heeded:
             if signal.getsignal(number) is stop:  # else it was heard, here or by whoever took over, and is ignored now
                 signal.signal(number, before[number])
