@@ -8,7 +8,7 @@ import weakref
 
 import pytest
 
-from sim.cli.stopping import heard_once, stopped
+from sim.cli.stopping import STOPPING, heard_once, stopped
 
 
 class Gone:
@@ -17,7 +17,8 @@ class Gone:
 
 def test_ctrl_c_that_falls_into_a_callback_is_heard_all_the_same() -> None:
     """Its exception is forgotten there, and the next Ctrl-C is ignored already."""
-    hook, before, alarm = sys.unraisablehook, signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGALRM)
+    hook = sys.unraisablehook
+    before = {number: signal.getsignal(number) for number in (*STOPPING, signal.SIGALRM)}
     left_s, _ = signal.setitimer(signal.ITIMER_REAL, 0)  # a time-out of whoever runs this
     signal.signal(signal.SIGINT, signal.default_int_handler)
     was_heard = False
@@ -34,8 +35,8 @@ def test_ctrl_c_that_falls_into_a_callback_is_heard_all_the_same() -> None:
     except KeyboardInterrupt:
         was_heard = True
     finally:
-        signal.signal(signal.SIGINT, before)
-        signal.signal(signal.SIGALRM, alarm)
+        for number, handler in before.items():  # whoever is started from here on is to hear them
+            signal.signal(number, handler)
         signal.setitimer(signal.ITIMER_REAL, left_s)
 
     assert was_heard
