@@ -66,6 +66,8 @@ class Historian:
         for backwards in (False, True):
             readings: list[Reading] = []
             for node in nodes:
+                if cut is not None and not backwards:  # what the dead had sent comes to one before the other
+                    self.world.run_until(partial(self._has, node, cut), ANSWER_S)
                 reading = self._read(node, cut, backwards=backwards)
                 if reading is None:
                     return
@@ -84,6 +86,11 @@ class Historian:
             cut = self.early
             if cut is None:
                 return
+
+    def _has(self, name: str, cut: VersionVector) -> bool:
+        """Whether a node has stored all of a cut, or is down."""
+        node = self.world.machines[name].node
+        return node is None or not cut.difference(node.holdings.stored_vector())
 
     def _was_there(self, reading: Reading, is_owed: Callable[[Name], bool], equal_us: int, name: Name) -> bool:
         """Whether a message is owed that was acknowledged while all were equal: what came later may lie beyond the cut.

@@ -110,6 +110,27 @@ def test_what_comes_to_any_node_behind_the_cut_was_not_there() -> None:
     assert not found._was_there(none, lambda _: True, now_us, name)
 
 
+def test_who_has_not_got_a_cut_yet_is_waited_for() -> None:
+    """What a node that is dead since had sent came to one of them before the other."""
+    found = spoken(3)
+    world, equal_us = found.world, found.world.now_us
+    world.cut(["ana"], ["ben"])
+    App(world, "more", ["ana"]).publish("room/1", b"only there")
+    world.run(1)
+    ana = world.machines["ana"].node
+    assert ana is not None
+    cut = ana.holdings.stored_vector()
+    assert (found._has("ana", cut), found._has("ben", cut)) == (True, False)
+    for condition in list(world.network.conditions):
+        world.lift(condition)
+
+    found.judge(["ana", "ben"], lambda _: True, equal_us)
+
+    assert [promise for promise, _ in broken(found) if promise != "nothing invented"] == []
+    world.crash(world.machines["ben"])
+    assert found._has("ben", cut)
+
+
 def test_log_after_log_is_not_the_order_of_stamps() -> None:
     found = spoken(6)
 
