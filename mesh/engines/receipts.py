@@ -204,8 +204,14 @@ class Receipts:
         return self._tell(links, untold)
 
     def on_peer_up(self, link: LinkId) -> list[Outcome]:
-        """A node speaks on a link: what it told in an earlier life counts no more, and it is told what we have stored."""
-        self._lives_now(self.peers.by_link[link])
+        """A node speaks on a link: what it told in an earlier life counts no more, and it is told what we have stored.
+
+        Not if somebody who heard of it before has given the link up.
+        """
+        peer = self.peers.get(link)
+        if peer is None:
+            return []
+        self._lives_now(peer)
         return self.tell_all(link)
 
     def _lives_now(self, peer: Peer) -> bool:

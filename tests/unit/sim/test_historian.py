@@ -110,7 +110,7 @@ def test_what_comes_to_any_node_behind_the_cut_was_not_there() -> None:
     assert not found._was_there(none, lambda _: True, now_us, name)
 
 
-def test_who_has_not_got_a_cut_yet_is_waited_for() -> None:
+def test_who_has_not_got_a_cut_yet_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a node that is dead since had sent came to one of them before the other."""
     found = spoken(3)
     world, equal_us = found.world, found.world.now_us
@@ -123,6 +123,7 @@ def test_who_has_not_got_a_cut_yet_is_waited_for() -> None:
     assert (found._has("ana", cut), found._has("ben", cut)) == (True, False)
     for condition in list(world.network.conditions):
         world.lift(condition)
+    monkeypatch.setattr(found.rng, "shuffled", list)
 
     found.judge(["ana", "ben"], lambda _: True, equal_us)
 

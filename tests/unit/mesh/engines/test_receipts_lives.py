@@ -83,6 +83,13 @@ def test_a_retry_whose_place_is_known_as_a_range_waits_no_more_where_a_row_of_th
     one.check_all()
 
 
+def test_a_link_that_was_given_up_in_the_same_moment_is_told_nothing() -> None:
+    one = receipts(Writer())
+
+    assert one.on_peer_up(ANEW) == []
+    assert one.lives == {}
+
+
 def test_a_level_that_rises_in_regions_is_told_though_copies_have_fallen() -> None:
     """Two nodes were wiped since they counted, and one of them has it again, in another region now."""
     ana = Writer()
