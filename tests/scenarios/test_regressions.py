@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from sim.heap import Play
 from sim.scenario.reading import read
+from tests.play_samples import breaches
 
 FOLDER = Path(__file__).parent.parent / "regressions"
 FILES = sorted(FOLDER.glob("*.toml"))
@@ -19,7 +19,7 @@ def test_what_was_mended_stays_mended(path: Path) -> None:
     scenario = read(path)
 
     for seed in range(scenario.seeds):
-        assert Play(scenario, seed).run().breaches == [], f"gossamer sim run {path} --seed {seed}"
+        assert breaches(path, seed) == (), f"gossamer sim run {path} --seed {seed}"
 
 
 def test_there_are_regressions() -> None:

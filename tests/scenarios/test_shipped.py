@@ -4,10 +4,10 @@ import os
 
 import pytest
 
-from sim.heap import Play
 from sim.safeguards import SAFEGUARDS, off
 from sim.scenario.model import Scenario
 from sim.scenario.reading import SHIPPED, read
+from tests.play_samples import breaches, first
 
 PROFILES = ("swarm", "hostile", "hostile-sparse", "clocks", "mortal")
 NAMES = sorted(path.stem for path in SHIPPED.glob("*.toml") if path.stem not in PROFILES)
@@ -24,19 +24,15 @@ def test_scenario_keeps_its_promise(name: str) -> None:
     scenario = shipped(name)
 
     for seed in range(min(scenario.seeds, SEEDS_MAX)):
-        outcome = Play(scenario, seed).run()
-        assert outcome.breaches == [], f"gossamer sim run {name} --seed {seed}"
+        assert breaches(SHIPPED / f"{name}.toml", seed) == (), f"gossamer sim run {name} --seed {seed}"
 
 
 @pytest.mark.parametrize(("name", "safeguard"), SABOTAGES, ids=lambda part: part)
 def test_scenario_notices_that_a_safeguard_is_gone(name: str, safeguard: str) -> None:
-    scenario = shipped(name)
+    scenario, breaks = shipped(name), SAFEGUARDS[safeguard].breaks
 
-    broken: set[str] = set()
-    for seed in range(scenario.seeds):
-        with off(safeguard):
-            broken |= set(Play(scenario, seed).run().broken)
-        if broken & set(SAFEGUARDS[safeguard].breaks):
-            break
+    with off(safeguard):
+        found = first(scenario, range(scenario.seeds), lambda breach: breach.promise in breaks)
 
-    assert broken & set(SAFEGUARDS[safeguard].breaks), f"gossamer sim run {name} --without {safeguard}: {broken}"
+    broken = {breach.promise for breach in found}
+    assert broken & set(breaks), f"gossamer sim run {name} --without {safeguard}: {broken}"

@@ -22,8 +22,8 @@ from mesh.engines.serving import Serving
 from mesh.frames import Lane
 from mesh.log.holdings import Holdings
 from mesh.types import LinkId
-from sim.heap import Play
 from sim.scenario.reading import SHIPPED, read
+from tests.play_samples import first
 
 
 def _believes_the_last_word(_: AddressBook, place: Any, node: Any) -> bool:
@@ -97,10 +97,10 @@ def _reads_what_is_dead(process: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _counts_whomever_a_receipt_names(receipts: Receipts, link: LinkId, frame: Any) -> None:
-    for log, first, last in frame.ranges if frame.node != receipts.own else ():
+    for log, begin, end in frame.ranges if frame.node != receipts.own else ():
         receipts.regions[frame.node] = frame.region
-        receipts.elsewhere.setdefault(log, {}).setdefault(frame.node, IntervalSet()).add(first, last)
-        receipts.risen.add(log, first, last)
+        receipts.elsewhere.setdefault(log, {}).setdefault(frame.node, IntervalSet()).add(begin, end)
+        receipts.risen.add(log, begin, end)
 
 
 def _takes_publishes_whatever_room_there_is(refusal: Callable[..., Any]) -> Callable[..., Any]:
@@ -166,6 +166,6 @@ def test_a_file_notices_that_its_rule_is_broken(name: str, rule: str, monkeypatc
     owner, broken = BROKEN[name, rule]
     monkeypatch.setattr(owner, rule, broken)
 
-    found = any(Play(scenario, seed).run().breaches for seed in range(scenario.seeds))
+    found = first(scenario, range(scenario.seeds))
 
     assert found, f"{name} does not notice that {rule} is broken"
