@@ -4,6 +4,8 @@ A seed again: `gossamer sim run swarm --seed 17`.
 """
 
 import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Executor
 
 import pytest
 
@@ -11,24 +13,43 @@ from sim.scenario.reading import find, read
 from sim.sweep import Tally, cores, pool, sweep
 
 FULL = bool(os.environ.get("GOSSAMER_FULL"))
-SEEDS = (
-    {"swarm": 5_000, "hostile": 1_000, "hostile-sparse": 1_000, "clocks": 500, "mortal": 500}
+SAMPLE: dict[str, Sequence[int]] = {
+    "swarm": (*range(70), 76, 80),  # the last two put disks back to earlier images, as one seed in twenty does
+    # Those of 60 and of 40 in which a member goes bad, and a few others: a deed is done in one seed in ten, or less often.
+    "hostile": (2, 3, 4, 5, 6, 7, 10, 16, 19, 24, 28, 29, 32, 33, 34, 38, 39, 41, 47, 48, 57, 58),
+    "hostile-sparse": (0, 1, 2, 3, 4, 7, 10, 16, 19, 29, 32, 33, 38, 39),
+    "clocks": range(12),
+    "mortal": range(12),
+}
+"""The rarest gate opens in three of them and more: else a change that has nothing to do with it could shut it."""
+SEEDS: dict[str, Sequence[int]] = (
+    {
+        "swarm": range(5_000),
+        "hostile": range(1_000),
+        "hostile-sparse": range(1_000),
+        "clocks": range(500),
+        "mortal": range(500),
+    }
     if FULL
-    else {"swarm": 90, "hostile": 30, "hostile-sparse": 16, "clocks": 12, "mortal": 12}
+    else SAMPLE
 )
+
+
+@pytest.fixture(scope="module")
+def executor() -> Iterator[Executor]:
+    """The processes that play, for all profiles: a process takes half a second to begin."""
+    with pool(cores()) as started:
+        yield started
 
 
 @pytest.mark.timeout(7_200 if FULL else 280)
 @pytest.mark.parametrize("profile", SEEDS)
-def test_every_seed_keeps_every_promise_and_every_gate_opens(profile: str) -> None:
-    scenario = read(find(profile))
-
-    with pool(cores()) as executor:
-        tally = sweep(scenario, range(SEEDS[profile]), executor)
+def test_every_seed_keeps_every_promise_and_every_gate_opens(profile: str, executor: Executor) -> None:
+    tally = sweep(read(find(profile)), SEEDS[profile], executor)
 
     assert [(result.seed, result.broken, result.about) for result in tally.failed] == []
     assert tally.shut() == []
-    assert tally.seeds == SEEDS[profile]
+    assert tally.seeds == len(SEEDS[profile])
 
 
 def test_a_gate_that_nobody_opened_is_told() -> None:
