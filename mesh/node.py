@@ -402,10 +402,10 @@ class Node(Composition):
         for log, first, last in ranges:
             self.holdings.lose(log, first, last)
             self.delivery.on_lost(log, first, last)
+            self.histories.on_lost(log, first, last)
             self.repair.on_lost(log, first, last)
-            outcomes += self._send_again(
-                self.receipts.on_lost(log, first, last), "it may have stood in a row that was damaged"
-            )
+            gone = self.receipts.on_lost(log, first, last)
+            outcomes += self._send_again(gone, "it may have stood in a row that was damaged")
             about = {"node": log.node.hex()[:16], "epoch": log.epoch, "first": first, "last": last}
             outcomes.append(e.Report(Code.ROWS_CORRUPT, about))
         outcomes += [outcome for log in sorted({log for log, _, _ in ranges}) for outcome in self._ask_names(log)]

@@ -18,7 +18,7 @@ WebSocket says which. Content is carried as bytes; the low flag bits say what th
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -133,6 +133,11 @@ class History:
     cut: VersionVector | None = None
     after: VersionVector | None = None
 
+    @property
+    def runs(self) -> int:
+        """How many runs the cut has that is asked for, and what has been shown of it."""
+        return sum(part.runs for part in (self.cut, self.after) if part is not None)
+
 
 @dataclass(frozen=True, slots=True)
 class Inspect:
@@ -228,13 +233,18 @@ class Gap:
 
 @dataclass(frozen=True, slots=True)
 class HistoryPage:
-    """Answers `History`. `next` is None on the last page."""
+    """Answers `History`. `next` is None on the last page.
+
+    `missing` is of the cut, was not at this node, and belongs before what the following pages show, or may: it is passed
+    over here, and named on no other page. As a `cut` of its own it can be asked for again.
+    """
 
     request: int
     cut: VersionVector
     places: tuple[tuple[LogId, int], ...]
     records: tuple[Record, ...]
     next: VersionVector | None
+    missing: VersionVector = field(default_factory=VersionVector)
 
 
 @dataclass(frozen=True, slots=True)

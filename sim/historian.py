@@ -19,7 +19,7 @@ from mesh.operations import History, Inspect
 from mesh.types import NodeId, node_text
 from sim.checkers import Watch
 from sim.diary import Diary, Name, name_of, say_name
-from sim.readings import EVERYTHING, Reading, Row, at_one_cut, hold, not_too_large
+from sim.readings import EVERYTHING, Moments, Reading, Row, at_one_cut, hold, not_too_large, nothing_left_out, passes
 from sim.workload import App
 
 if TYPE_CHECKING:
@@ -66,8 +66,6 @@ class Historian:
         for backwards in (False, True):
             readings: list[Reading] = []
             for node in nodes:
-                if cut is not None and not backwards:  # what the dead had sent comes to one before the other
-                    self.world.run_until(partial(self._has, node, cut), ANSWER_S)
                 reading = self._read(node, cut, backwards=backwards)
                 if reading is None:
                     return
@@ -87,15 +85,10 @@ class Historian:
             if cut is None:
                 return
 
-    def _has(self, name: str, cut: VersionVector) -> bool:
-        """Whether a node has stored all of a cut, or is down."""
-        node = self.world.machines[name].node
-        return node is None or not cut.difference(node.holdings.stored_vector())
-
     def _was_there(self, reading: Reading, is_owed: Callable[[Name], bool], equal_us: int, name: Name) -> bool:
         """Whether a message is owed that was acknowledged while all were equal: what came later may lie beyond the cut.
 
-        So may what nodes that are dead had sent: it comes within seconds of their end.
+        So may what nodes that are dead had sent: it comes within seconds of their end, and to one before the other.
         """
         if self.watch.ledger[name].first_told_us > equal_us or not is_owed(name):
             return False
@@ -105,7 +98,8 @@ class Historian:
             for run in (machine.node.holdings.names.find(*name) if machine.node is not None else ())
             if (at := machine.disk.find(run.log, run.from_position, run.to_position, name))
         ]
-        return not stands or any(reading.cut.covers(log, at, at) for log, at in stands)
+        asked = reading.cut.difference(reading.missing)
+        return not stands or any(asked.covers(log, at, at) for log, at in stands)
 
     def _can_ask(self, machine: Machine) -> bool:
         """Whether a node runs by a right clock, and has room for a client more."""
@@ -118,7 +112,9 @@ class Historian:
         reading = Reading(node, cut if cut is not None else VersionVector(), backwards)
         request = History(0, EVERYTHING, PAGE, backwards=backwards, cut=cut)
         self.watch.look("available")
+        began_us = self.world.now_us
         for number in range(1, PAGES_MAX + 1):
+            asked_us = self.world.now_us
             app.ask(request)
             if not self.world.run_until(partial(_has_pages, app, number), ANSWER_S):
                 self.watch.broken("available", f"{node} did not show page {number} of its history within {ANSWER_S} s")
@@ -131,8 +127,12 @@ class Historian:
             reading.page = number
             at_one_cut(self.watch, reading, number, page.cut)
             not_too_large(self.watch, reading, PAGE, page)
+            machine, after = self.world.machines[node], request.after or VersionVector()
+            if machine.node is not None:
+                passes(self.watch, reading, machine, page, after, Moments(asked_us, self.world.now_us))
             if page.next is None:
                 reading.whole = True
+                nothing_left_out(self.watch, self.world, reading, began_us)
                 break
             request = replace(request, cut=cut, after=page.next)
         if not reading.whole and len(reading.rows) < PAGES_MAX:
@@ -170,14 +170,17 @@ class Historian:
         if not (forwards.whole and backwards.whole):
             return
         shown = {(log, position) for log, position, _ in backwards.rows}
+        asked = cut.difference(backwards.missing)
         for log, position, record in self._lasting(forwards):
-            if cut.covers(log, position, position) and (log, position) not in shown:
+            if asked.covers(log, position, position) and (log, position) not in shown:
                 what = f"history at {backwards.node} leaves out {say_name(name_of(record))}, which lies in its cut"
                 self.watch.broken("in order", what, *self.watch.publish_of(name_of(record)), kind="left out")
                 return
 
     def _compare(self, one: Reading, other: Reading) -> None:
-        """Both show the same, as far as both were read."""
+        """Both show the same, as far as both were read; unless one lacks something: of copies it may show another."""
+        if one.missing or other.missing:
+            return
         rows, others = self._lasting(one), self._lasting(other)
         same = all(a == b for a, b in zip(rows, others, strict=False))
         # who was read whole has all that the other shows; what has died between the readings may have made a page of difference

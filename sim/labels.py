@@ -30,6 +30,7 @@ OCCASIONS = (
     "history/whole",
     "history/under-faults",
     "history/moved",
+    "history/missing",
     "history/died-while-read",
 )
 """What coverage counts that is in no table of the protocol."""

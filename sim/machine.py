@@ -66,6 +66,8 @@ class Machine:
     paused: bool = False
     lost_us: int = -1
     """When its disk last lost what it had said to hold; -1: never."""
+    dropped_us: int = -1
+    """When its disk last dropped rows that it found damaged; -1: never."""
     replaced_us: int = -1
     """When another image last took the place of its disk's, and it began another life; -1: never."""
     turned_us: int = -1

@@ -2,9 +2,8 @@
 
 A reading asks for its first page, and with the cut and `next` of each page for the one that follows. Where its connection is
 lost its client asks again for what it waits for, wherever it is attached then, as clients do: what follows comes from
-another node, at the same cut. What is held against pages is in `sim.readings`; what that asks of disks, of the one node that
-shows the rows. *Nothing left out* is asked where each node that showed a page still lives that life: of what all of them have
-held from its beginning to its end.
+another node, at the same cut. What is held against pages is in `sim.readings`; what that asks of disks, of the node that told
+the page, if it still lives that life as the page is heard.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from mesh.clocks.vector import VersionVector
 from mesh.operations import History, HistoryPage
 from mesh.types import LogId
 from sim.checkers import Watch
-from sim.readings import Reading, at_one_cut, hold, not_too_large, nothing_left_out
+from sim.readings import Moments, Reading, at_one_cut, hold, not_too_large, nothing_left_out, passes
 from sim.scenario.events import READINGS_MAX
 
 if TYPE_CHECKING:
@@ -44,15 +43,10 @@ class Past:
     began_us: int = 0
     """When its first page was asked for."""
     pages: int = 0
-    homes: list[tuple[Machine, int]] = field(default_factory=list)
-    """The nodes, and which of their lives, that showed pages ..."""
+    moves: int = 0
+    """How often pages went on to come from another node, or life."""
     is_sure: bool = True
-    """... as far as that is known of each, and none went by a clock that only it believes."""
-
-    @property
-    def has_moved(self) -> bool:
-        """Whether pages came from several nodes, or lives."""
-        return len(self.homes) > 1
+    """Whether it is known of each page what its node had, and none went by a clock that only it believes."""
 
     def stood(self, home: Machine, log: LogId, position: int) -> bool:
         """Whether a place was on a node's disk, and undamaged, ever since that was asked."""
@@ -136,14 +130,18 @@ class Readers:
             0 if is_misled else told_us,  # by the only clock that it knows, nothing is dead yet
             lambda log, position: is_there and past.stood(home, log, position),
         )
+        if is_there:
+            after = past.request.after or VersionVector()
+            passes(self.watch, reading, home, page, after, Moments(past.asked_us, told_us))
+            if page.missing:
+                self.world.cover("history/missing")
         if self.faults:
             self.world.cover("history/under-faults")
         if page.next is None:
             reading.whole = True
             self.world.cover("history/whole")
-            if past.is_sure and all(machine.life == life and machine.node is not None for machine, life in past.homes):
-                machines = list({machine.name: machine for machine, _ in past.homes}.values())
-                nothing_left_out(self.watch, self.world, reading, machines, past.began_us)
+            if past.is_sure:
+                nothing_left_out(self.watch, self.world, reading, past.began_us)
         elif page.next == (past.request.after or VersionVector()):
             line = f"{told_us / 1e6:.6f} s: {home.name} tells that page, and to go on where it began"
             what = f"{reading.title} has a page {past.pages} that leads to itself"
@@ -160,7 +158,7 @@ class Readers:
         if at == past.at and is_there:
             return
         if past.pages > 1:
+            past.moves += 1
             self.world.cover("history/moved")
         past.at, past.since_us = at, past.asked_us
-        past.homes.append((home, home.life))
         past.reading.goes_on_at(home.name)

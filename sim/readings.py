@@ -1,19 +1,20 @@
 """What is always so of history as a node shows it, whoever reads it, and when.
 
 A *reading* is page after page at one cut. Its rows stand in the order of stamps, each message once, none beyond the cut, and
-nothing is invented or dead; no page is larger than was asked for, and each takes away something of the cut. Once it has come to
-its end, nothing is left out that lives, and lay in the cut on the disk of each node that showed a page, from its beginning on.
+nothing is invented or dead; no page is larger than was asked for, and each takes away something of the cut. Whoever shows a
+page answers for all of the cut that it passes: what its disk has not got it names, and nothing else. Once the reading has come
+to its end, nothing is left out that lives, and lay on the disk of a node that passed it as that was asked.
 `sim.historian` reads when all is calm, `sim.reader` while things go wrong; there a place that the node's disk did not hold all
-the while proves nothing: what was lost and came again may come late, or twice.
+the while proves nothing: what was lost and came again may come twice.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from mesh.clocks.vector import VersionVector
+from mesh.clocks.vector import IntervalSet, VersionVector
 from mesh.log.record import Record
 from mesh.operations import HistoryPage
 from mesh.types import LogId, pattern_matches
@@ -37,8 +38,26 @@ Showing = tuple[int, str, int]
 """When a row was shown, by which node, and on which page."""
 
 
+class Moments(NamedTuple):
+    """When a page was asked for, and when a node told it, in true time."""
+
+    asked: int
+    told: int
+
+
 def _always(_log: LogId, _position: int) -> bool:
     return True
+
+
+@dataclass(frozen=True)
+class Passed:
+    """A message that a node had as it passed its place, and where else it knew copies of it."""
+
+    node: str
+    log: LogId
+    position: int
+    record: Record
+    copies: tuple[tuple[LogId, int, int], ...]
 
 
 @dataclass
@@ -62,7 +81,11 @@ class Reading:
     seen: dict[tuple[Name, bytes], tuple[LogId, int]] = field(default_factory=dict)
     """Where each message was shown, by the node that shows it now."""
     before: Key | None = None
-    """The last row of that node which has an order."""
+    """The last row which has an order."""
+    missing: VersionVector = field(default_factory=VersionVector)
+    """What nodes said that they have not got."""
+    passed: dict[Name, Passed] = field(default_factory=dict)
+    """What they had, and may have shown."""
 
     @property
     def title(self) -> str:
@@ -75,10 +98,9 @@ class Reading:
         return _shows(at_us, node, page, place)
 
     def goes_on_at(self, node: str) -> None:
-        """Another node, or another life of it, shows what follows: of it alone is known what it holds."""
+        """Another node, or another life of it, shows what follows: of it alone is known which copies it holds."""
         self.node = node
         self.seen.clear()
-        self.before = None
 
 
 def _shows(at_us: int, node: str, page: int, place: tuple[LogId, int]) -> str:
@@ -89,9 +111,12 @@ def _shows(at_us: int, node: str, page: int, place: tuple[LogId, int]) -> str:
 def hold(watch: Watch, world: World, reading: Reading, told_us: int = -1, stood: Stood = _always) -> None:
     """Hold the rows that have come since the last time against what is always so; `told_us`: when the node said them.
 
-    In a log of a member gone bad stamps may fall; it stands in the way of no other.
+    In a log of a member gone bad stamps may fall, and nodes differ about one with two histories: they stand in no other's way.
     """
     bad = _gone_bad(world)
+    forked = {
+        log for machine in world.machines.values() if machine.node is not None for log in machine.node.holdings.forked
+    }
     diary = Diary(reading.patterns, owner=reading.title)
     watch.look("in order")
     watch.look("once")
@@ -115,12 +140,12 @@ def hold(watch: Watch, world: World, reading: Reading, told_us: int = -1, stood:
         if not reading.cut.covers(log, position, position):
             what = f"{reading.title} shows {say_name(name)}, which lies beyond its cut"
             watch.broken("in order", what, *_proof(watch, reading, name, place), kind="cut")
-        if log.node in bad:
+        if log.node in bad or log in forked or is_again:
             continue
         key, before = (record.stamp, log, position), reading.before
         if before is None or (key < before if reading.backwards else key > before):
             reading.before = key
-        elif stood(log, position):
+        else:
             what = f"{reading.title} shows {say_name(name)} out of the order of stamps"
             first = reading.shown_at(before[1:]).replace("shows it", "shows another")
             watch.broken("in order", what, *_proof(watch, reading, name, place, first))
@@ -153,70 +178,88 @@ def not_too_large(watch: Watch, reading: Reading, most: int, page: HistoryPage) 
         watch.broken("available", what, *reading.asked, f"{line}, and says how to go on", kind="pages")
 
 
-def nothing_left_out(watch: Watch, world: World, reading: Reading, machines: Sequence[Machine], since_us: int) -> None:
-    """A whole reading shows all that matches and lives, and lay in its cut on the disks of its nodes since a moment.
+def passes(watch: Watch, reading: Reading, home: Machine, page: HistoryPage, after: VersionVector, us: Moments) -> None:
+    """A page comes from a node whose disk is known: of all of the cut that it passes, it says what it has not got.
 
-    Those are all that showed a page: whoever has a message shows it before what follows it, or leaves it to the next.
+    `after` is what earlier pages passed. What it had is kept, to be looked for when the reading has come to its end.
+    """
+    assert home.node is not None
+    holdings = home.node.holdings
+    reading.missing.merge(page.missing)
+    asked = reading.cut.difference(after)
+    passed = asked if page.next is None else asked.difference(asked.difference(page.next))
+    for log, runs in passed.items():
+        missing, held = page.missing.get(log), home.disk.image.held.get(log)
+        unheard = runs.minus(missing) if held is None else runs.minus(missing).minus(held.positions)
+        if unheard and log not in holdings.gone and home.dropped_us <= us.told:
+            _breaks_word(watch, reading, home, log, unheard, "passes over {} without a word, which it has not got")
+        here = IntervalSet(
+            (first, row.last)
+            for first, row in home.disk.image.rows.get(log, {}).items()
+            if row.since_us < us.asked and not row.damaged and missing.touches(first, row.last)
+        )
+        denied = missing.minus(missing.minus(here)).minus(missing.minus(holdings.stored_of(log)))
+        if denied:
+            _breaks_word(watch, reading, home, log, denied, "says that it has not got {}, which it has")
+        for position, record in _lying(reading, home, log, runs.minus(missing), us.asked):
+            found = holdings.names.find(*name_of(record))
+            copies = tuple((run.log, run.from_position, run.to_position) for run in found)
+            reading.passed[name_of(record)] = Passed(home.name, log, position, record, copies)
+    for log, runs in page.missing.difference(passed).items():
+        _breaks_word(watch, reading, home, log, runs, "names {} as missing, which was not asked for")
+
+
+def _breaks_word(watch: Watch, reading: Reading, home: Machine, log: LogId, runs: IntervalSet, what: str) -> None:
+    """A node says, or does not say, that it has something of the cut."""
+    first, last = runs.edge(last=False)
+    place = f"{log.node.hex()[:8]}:{first}" if first == last else f"{log.node.hex()[:8]}:{first} to {last}"
+    line = f"{watch.now_us() / 1e6:.6f} s: {home.name} answers with page {reading.page}"
+    about = f"{reading.title} {what.format('part of its cut')}"
+    watch.broken("in order", about, *reading.asked, f"{line}, and {what.format(place)}", kind="missing")
+
+
+def nothing_left_out(watch: Watch, world: World, reading: Reading, since_us: int) -> None:
+    """A whole reading has shown all that matches and lives, and that nodes had as they passed it, since a moment.
 
     Logs with two histories prove nothing, nor do those of members gone bad; nor does what a wrong clock has dated. Of equal
-    copies the first is shown: where one was lost meanwhile, it may have been that one. What died meanwhile is covered.
+    copies the first is shown: where one is missing, it may have been that one. What died meanwhile is covered.
     """
-    last, *others = reversed(machines)
     shown = {name_of(record) for *_, record in reading.rows}
     wall_ms = WALL_MS + (world.now_us + watch.skew_us) // 1_000
     bad, has_died = _gone_bad(world), False
-    lying = list(_lying(reading, last, since_us))
-    for log, position, record in lying:
-        name = name_of(record)
-        entry = watch.ledger.get(name)
+    for name, passed in reading.passed.items():
+        log, entry = passed.log, watch.ledger.get(name)
         if name in shown or log.node in bad or entry is None or entry.misdated:
             continue
         if since_us < entry.expires_us <= world.now_us:
             has_died = True
         lives = not entry.expires_us or entry.expires_us > world.now_us + watch.skew_us
-        if not lives or record.expires_ms <= wall_ms:
+        if not lives or passed.record.expires_ms <= wall_ms:
             continue
-        if not all(_lies(reading, each, since_us, log, position) for each in others):
-            continue
-        copies = {log} if others else {there for there, _, other in lying if name_of(other) == name}
-        if any(_has_copy(reading, machine, name, copies) for machine in machines):
+        if any(reading.missing.get(there).touches(first, last) for there, first, last in passed.copies):
             continue
         what = f"{reading.title} leaves out {say_name(name)}, which lies in its cut"
-        place, who = f"{log.node.hex()[:8]}:{position}", " and ".join(machine.name for machine in machines)
-        line = (
-            f"{world.now_us / 1e6:.6f} s: it is read to its end, and {who} {'have' if others else 'has'} it at {place}"
-        )
+        place = f"{log.node.hex()[:8]}:{passed.position}"
+        line = f"{world.now_us / 1e6:.6f} s: it is read to its end, and {passed.node} had it at {place}"
         watch.broken("in order", what, *watch.publish_of(name), *reading.asked, line, kind="left out")
         break
     if has_died:
         world.cover("history/died-while-read")
 
 
-def _lying(reading: Reading, machine: Machine, since_us: int) -> Iterator[Row]:
-    """What matches a reading and has lain in its cut, whole, on a disk since a moment."""
+def _lying(
+    reading: Reading, machine: Machine, log: LogId, runs: IntervalSet, since_us: int
+) -> Iterator[tuple[int, Record]]:
+    """What matches a reading in some places of a log, and has lain there, whole, on a disk since a moment."""
     assert machine.node is not None
-    forked = machine.node.holdings.forked
-    for log, runs in reading.cut.items():
-        if log in forked:
+    if log in machine.node.holdings.forked:
+        return
+    for first, row in machine.disk.image.rows.get(log, {}).items():
+        if row.since_us >= since_us or row.damaged or row.stripped or not runs.touches(first, row.last):
             continue
-        for first, row in machine.disk.image.rows.get(log, {}).items():
-            if row.since_us >= since_us or row.damaged or row.stripped or not runs.touches(first, row.last):
-                continue
-            for position, record in enumerate(row.batch().records(), first):
-                if position in runs and any(pattern_matches(each, record.channel) for each in reading.patterns):
-                    yield log, position, record
-
-
-def _lies(reading: Reading, machine: Machine, since_us: int, log: LogId, position: int) -> bool:
-    """Whether a place is among those."""
-    return any(each[:2] == (log, position) for each in _lying(reading, machine, since_us))
-
-
-def _has_copy(reading: Reading, machine: Machine, name: Name, here: set[LogId]) -> bool:
-    """Whether a node knows of a copy in the cut, in another log."""
-    assert machine.node is not None
-    runs = (run for run in machine.node.holdings.names.find(*name) if run.log not in here)
-    return any(reading.cut.get(run.log).touches(run.from_position, run.to_position) for run in runs)
+        for position, record in enumerate(row.batch().records(), first):
+            if position in runs and any(pattern_matches(each, record.channel) for each in reading.patterns):
+                yield position, record
 
 
 def _gone_bad(world: World) -> set[bytes]:

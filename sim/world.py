@@ -340,7 +340,10 @@ class World(Agenda):
 
     def _read(self, machine: Machine, life: int, load: Load) -> None:
         if machine.life == life:
-            self.hear(machine, machine.disk.load(load))
+            loaded = machine.disk.load(load)
+            if loaded.corrupt:
+                machine.dropped_us = self.now_us
+            self.hear(machine, loaded)
 
     def _answer(self, machine: Machine, append: Append) -> None:
         """The disk answers an append of this life, in order; after a failed one it fails all behind it."""
@@ -375,6 +378,7 @@ class World(Agenda):
         """The store's background check comes to its end."""
         found = machine.disk.scrub()
         if found:
+            machine.dropped_us = self.now_us
             self.hear(machine, RowsCorrupt(found))
 
     # --- partitions --------------------------------------------------------------------------------------------------

@@ -294,6 +294,11 @@ class VersionVector:
         """How many records are included, over all logs."""
         return sum(runs.count for runs in self.sets.values())
 
+    @property
+    def runs(self) -> int:
+        """How many runs there are, over all logs: what it costs to hold and to send."""
+        return sum(map(len, self.sets.values()))
+
     def __len__(self) -> int:
         return len(self.sets)
 

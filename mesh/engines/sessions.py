@@ -185,7 +185,7 @@ class Sessions:
         if operation.credit_messages >= NUMBER_MAX or operation.credit_bytes >= 1 << 40:
             text = "credit is below 2^31 messages, 2^40 bytes"
             return [_refuse(seat.session, operation, Code.FIELD_INVALID, text)]
-        runs = 0 if operation.cursor is None else sum(len(held) for _, held in operation.cursor.items())
+        runs = 0 if operation.cursor is None else operation.cursor.runs
         if seat.runs + runs > self.config.cursor_runs_max:
             text = f"the cursors of a session's subscriptions have at most {self.config.cursor_runs_max} runs"
             return [_refuse(seat.session, operation, Code.SUBSCRIPTIONS_TOO_MANY, text)]
@@ -220,9 +220,7 @@ class Sessions:
             return [_refuse(seat.session, operation, Code.FIELD_INVALID, text)]
         if operation.after is not None and operation.cut is None:
             return [_refuse(seat.session, operation, Code.FIELD_INVALID, "`after` needs the `cut` that it came with")]
-        runs = sum(
-            len(held) for each in (operation.cut, operation.after) if each is not None for held in each.sets.values()
-        )
+        runs = operation.runs
         if runs > self.config.cursor_runs_max:
             text = f"a cut and what was shown of it have at most {self.config.cursor_runs_max} runs, found {runs}"
             return [_refuse(seat.session, operation, Code.FIELD_INVALID, text)]

@@ -65,9 +65,10 @@ def encode_operation(operation: o.ClientOperation | o.NodeOperation) -> bytes:
             offsets = [] if len(positions) == last - first + 1 else [place - first for place in positions]
             marks = [list(late), list(conflicts)] if conflicts else [list(late)]
             return _spliced(25, subscription, log_parts(log), first, last, offsets, records, *marks)
-        case o.HistoryPage(request, cut, places_, records, after):
+        case o.HistoryPage(request, cut, places_, records, after, missing):
             places = [[log_parts(log), position] for log, position in places_]
-            return _spliced(27, request, vector_parts(cut), places, records, _optional_vector(after))
+            lacks = [vector_parts(missing)] if missing else []
+            return _spliced(27, request, vector_parts(cut), places, records, _optional_vector(after), *lacks)
         case _:
             packed: bytes = _pack(_parts(operation))
             return packed
@@ -219,7 +220,8 @@ def _messages(p: list[Any]) -> o.Messages:
 
 def _history_page(p: list[Any]) -> o.HistoryPage:
     places = tuple((log_id(place[0]), number(place[1])) for place in (array(v, 2, 2) for v in array(p[2])))
-    return o.HistoryPage(number(p[0]), vector_of(p[1]), places, _records(p[3]), _maybe_vector(p[4]))
+    missing = vector_of(p[5]) if len(p) > 5 else VersionVector()
+    return o.HistoryPage(number(p[0]), vector_of(p[1]), places, _records(p[3]), _maybe_vector(p[4]), missing)
 
 
 def _signed(value: Any) -> int:

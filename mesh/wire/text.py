@@ -301,9 +301,11 @@ def _node_parts(operation: o.NodeOperation) -> dict[str, Any]:
         case o.Gap(subscription, log, first, last, reason, may_fill):
             place = {"log": log_text(log), "first": first, "last": last}
             return {"op": "gap", "subscription": subscription, **place, "reason": reason.value, "may_fill": may_fill}
-        case o.HistoryPage(request, cut, places, records, after):
+        case o.HistoryPage(request, cut, places, records, after, missing):
             found = [_message(log, at, record) for (log, at), record in zip(places, records, strict=True)]
             page = {"cut": vector_text(cut), "messages": found, "next": _maybe_text(after)}
+            if missing:
+                page["missing"] = vector_text(missing)
             return {"op": "history", "request": request, **page}
         case o.Status(request, about):
             return {"op": "status", "request": request, "about": about}

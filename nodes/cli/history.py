@@ -31,7 +31,7 @@ def history(
 ) -> None:
     """Print the newest messages of channels that match PATTERNs, the oldest of them first, in one order.
 
-    The order is the same on every node that has the same messages.
+    The order is the same on every node that has the same messages, and gaps are told as `gossamer sub` tells them.
 
     \b
     gossamer history 'room/#' --since 1h
@@ -52,16 +52,21 @@ async def _print(
     *,
     oldest: bool,
 ) -> None:
-    from nodes.cli.sub import FORMATS
+    from nodes.cli.sub import FORMATS, gap_shown
     from nodes.sdk.client import connect
+    from nodes.sdk.messages import Gap, Message
 
-    out, show = sys.stdout.buffer, FORMATS[form]
+    out = sys.stdout.buffer
+
+    def show(item: Message | Gap) -> bytes:
+        return FORMATS[form](item) if isinstance(item, Message) else gap_shown(item, form)
+
     async with connect(*gateways) as session:
         found = session.history(*patterns, limit=limit, since=since, until=until, backwards=not oldest)
         if oldest:
-            async for message in found:
-                out.write(show(message))
+            async for item in found:
+                out.write(show(item))
         else:
-            for message in reversed([message async for message in found]):
-                out.write(show(message))
+            for item in reversed([item async for item in found]):
+                out.write(show(item))
     out.flush()

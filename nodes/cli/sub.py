@@ -48,6 +48,17 @@ def gap_object(gap: Gap) -> dict[str, Any]:
     return {"gap": {**place, "reason": gap.reason.value, "may_fill": gap.may_fill}}
 
 
+def gap_shown(gap: Gap, form: str) -> bytes:
+    """What is written of a gap: an object; or a line on standard error; raw output ends before it."""
+    if form == "raw":
+        sys.stdout.buffer.flush()
+        fail(Code.GAP_IN_RAW, f"positions {gap.first} to {gap.last} are {gap.reason.value}")
+    if form == "json":
+        return (line(gap_object(gap)) + "\n").encode()
+    click.echo(f"gap: positions {gap.first} to {gap.last} of {gap.log[:8]}… {gap.reason.value}", err=True)
+    return b""
+
+
 def message_text(message: Message) -> bytes:
     """A message as a line for people; control characters are shown, not sent to the terminal, a last newline is not."""
     if message.content in ("text", "json"):
@@ -175,13 +186,7 @@ async def _write(subscription: Subscription, count: int | None, wait: float | No
             await _put(loop, out.write, FORMATS[form](item))
             printed += 1
             continue
-        if form == "raw":
-            out.flush()
-            fail(Code.GAP_IN_RAW, f"positions {item.first} to {item.last} are {item.reason.value}")
-        if form == "json":
-            await _put(loop, out.write, (line(gap_object(item)) + "\n").encode())
-        else:
-            click.echo(f"gap: positions {item.first} to {item.last} of {item.log[:8]}… {item.reason.value}", err=True)
+        await _put(loop, out.write, gap_shown(item, form))
 
 
 async def _put(loop: asyncio.AbstractEventLoop, write: Callable[[bytes], object], packed: bytes) -> None:

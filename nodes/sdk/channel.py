@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from mesh.codes import Code
 from mesh.types import channel_fault
 from nodes.sdk.cursor import Cursor
-from nodes.sdk.messages import GossamerError, Message, Receipt
+from nodes.sdk.messages import Gap, GossamerError, Message, Receipt
 from nodes.sdk.subscription import Subscription
 
 if TYPE_CHECKING:
@@ -48,6 +48,6 @@ class Channel:
 
     def history(
         self, *, limit: int | None = 100, since: object = None, backwards: bool = False
-    ) -> AsyncIterator[Message]:
+    ) -> AsyncIterator[Message | Gap]:
         """The past of this channel; see `Client.history`."""
         return self.client.history(self.name, limit=limit, since=since, backwards=backwards)

@@ -28,7 +28,7 @@ from mesh.client.effects import ClientEffect
 from mesh.client.machine import ATTACHED, CLOSED
 from mesh.codes import Code
 from mesh.errors import DecodeError, HostError, UsageError
-from mesh.operations import UNTIL_ALWAYS_MS, Draft, History, HistoryPage, Inspect, SlowPolicy, Status
+from mesh.operations import UNTIL_ALWAYS_MS, Draft, GapReason, History, HistoryPage, Inspect, SlowPolicy, Status
 from mesh.rng import Rng
 from mesh.types import channel_fault, log_text
 from mesh.wire.operations import decode_node, encode_operation
@@ -36,6 +36,7 @@ from nodes.addresses import gateway_url
 from nodes.sdk.channel import Channel
 from nodes.sdk.cursor import Cursor
 from nodes.sdk.messages import (
+    Gap,
     GossamerError,
     Message,
     Receipt,
@@ -437,8 +438,11 @@ class Client:
         since: object = None,
         until: object = None,
         backwards: bool = False,
-    ) -> AsyncIterator[Message]:
-        """Messages of the past, in one order, at one cut: the newest first if `backwards`. None: without limit."""
+    ) -> AsyncIterator[Message | Gap]:
+        """Messages of the past, in one order, at one cut: the newest first if `backwards`. None: without limit.
+
+        A `Gap` where the node has not got part of the cut (yet, or any more): after the client moved, or a disk was damaged.
+        """
         since_ms, until_ms = since_of(None if since == "all" else since), since_of(until)
         if isinstance(since_ms, Cursor) or isinstance(until_ms, Cursor):
             raise GossamerError(Code.FIELD_INVALID, "history is bounded by times, not by cursors")
@@ -451,6 +455,9 @@ class Client:
             for (log, position), record in zip(answer.places, answer.records, strict=True):
                 given += 1
                 yield Message(log, position, record)
+            for log, runs in answer.missing.items():
+                for first, last in runs:
+                    yield Gap(log_text(log), first, last, GapReason.MISSING, may_fill=True)
             if answer.next is None:
                 return
             page = replace(page, cut=answer.cut, after=answer.next)

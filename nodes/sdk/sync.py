@@ -94,10 +94,10 @@ class Client:
 
     def history(
         self, *patterns: str, limit: int | None = 100, since: object = None, backwards: bool = False
-    ) -> list[Message]:
-        """Messages of the past, all of them at once."""
+    ) -> list[Message | Gap]:
+        """Messages of the past, all of them at once, and gaps where the node has not got part of the cut."""
 
-        async def read() -> list[Message]:
+        async def read() -> list[Message | Gap]:
             found = self._open.history(*patterns, limit=limit, since=since, backwards=backwards)
             return [message async for message in found]
 

@@ -215,14 +215,15 @@ class Play:
 
     async def _held(self, region: str) -> set[Name]:
         """The names that a node's history shows."""
-        from nodes.sdk import connect
+        from nodes.sdk import Message, connect
 
         held: set[Name] = set()
         with contextlib.suppress(TimeoutError):
             gateway = f"ws://{self.stage.gateways[region].target}"
             async with asyncio.timeout(HISTORY_S), connect(gateway, timeout=None) as client:
-                async for message in client.history(PATTERN, limit=None, since="all"):
-                    held.add(message.name)
+                async for item in client.history(PATTERN, limit=None, since="all"):
+                    if isinstance(item, Message):
+                        held.add(item.name)
         return held
 
     # --- what is shown -----------------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ import pytest
 from mesh.codes import Code
 from mesh.operations import GapReason
 from nodes.sdk.client import connect
-from nodes.sdk.messages import Gap
+from nodes.sdk.messages import Gap, Message
 from tests.live.programs import called, equal, mesh_of, play, status_of, until
 
 pytestmark = pytest.mark.live
@@ -159,3 +159,47 @@ def test_flipped_bit_is_found_not_served_and_fetched_again(
         assert found == 12
 
     play(work)
+
+
+def test_history_names_what_the_disk_has_lost(tmp_path: Path) -> None:
+    store = tmp_path / "eu-0" / "store.sqlite3"
+
+    async def work() -> None:
+        async with mesh_of(tmp_path, "eu") as mesh:
+            gateway = mesh.nodes[0].ready["gateway"]
+            async with connect(gateway) as client:
+                await client.publish("c", b"message 1", timeout=5)
+                await asyncio.gather(*(client.post("c", b"message %d" % number) for number in range(2, 500)))
+                for number in (500, 501):  # rows of their own
+                    log = (await client.publish("c", b"message %d" % number, timeout=5)).log
+                found = client.history("c", limit=None)
+                shown = [await anext(found) for _ in range(500)]
+                flip(store, "batches", "body", "last=501")  # between two pages of one reading
+                rest = [item async for item in found]
+
+                flip(store, "batches", "body", "first=1")
+                lines, _ = await printed(gateway, "--all", "--json")
+                flip(store, "batches", "body", "last=500")
+                _, told = await printed(gateway, "--all")
+                await client.publish("c", b"message 502", timeout=5)
+                flip(store, "batches", "body", "last=502")
+                _, refused = await printed(gateway, "--format", "raw", status=1)
+
+        assert [item.payload for item in shown if isinstance(item, Message)] == [
+            b"message %d" % number for number in range(1, 501)
+        ]
+        assert rest == [Gap(log, 501, 501, GapReason.MISSING, may_fill=True)]
+        gap, *others = map(json.loads, lines)
+        assert gap == {"gap": {"log": log, "first": 1, "last": 1, "reason": "missing", "may_fill": True}}
+        assert [found["position"] for found in others] == list(range(2, 501))
+        assert told == f"gap: positions 500 to 500 of {log[:8]}… missing\n"
+        assert refused.startswith(f"gossamer: {Code.GAP_IN_RAW} positions 502 to 502 are missing"), refused
+
+    play(work)
+
+
+async def printed(gateway: str, *flags: str, status: int = 0) -> tuple[list[str], str]:
+    """What `gossamer history` prints of a channel, line by line, and what it says beside."""
+    asked = functools.partial(called, "history", "c", "-g", gateway, *flags, status=status)
+    out, said = await asyncio.to_thread(asked)
+    return out.splitlines(), said

@@ -134,6 +134,7 @@ node_operations: st.SearchStrategy[o.NodeOperation] = st.one_of(
             st.just(tuple(place for place, _ in found)),
             st.just(tuple(one for _, one in found)),
             st.none() | vectors,
+            vectors,
         )
     ),
     st.builds(o.Status, counts, st.dictionaries(words, counts | words | st.lists(counts, max_size=2), max_size=3)),

@@ -66,6 +66,7 @@ OPERATIONS: dict[str, o.ClientOperation | o.NodeOperation] = {
     "gap": o.Gap(1, OTHER, 5, 6, o.GapReason.MISSING, may_fill=True),
     "gap-for-good": o.Gap(1, OTHER, 5, 6, o.GapReason.EXPIRED),
     "history-page": o.HistoryPage(5, VECTOR, ((LOG, 1), (OTHER, 3)), RECORDS, VECTOR),
+    "history-missing": o.HistoryPage(5, VECTOR, (), (), None, VECTOR),
     "history-last": o.HistoryPage(5, VECTOR, (), (), None),
     "status": o.Status(5, {"logs": 1, "peers": [{"node": "ana"}]}),
     "go-away": o.GoAway(("ws://b",), 3_000),

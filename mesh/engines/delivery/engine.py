@@ -56,8 +56,13 @@ class Delivery(Tail):
             request = self._request()
             self.since[request] = session, operation, self.holdings.stored_vector()
             return [Load(request, Since(operation.since_ms), self.config.load_bytes)]
-        cursor = self.holdings.stored_vector() if operation.cursor is None else operation.cursor.copy()
+        cursor = self._from_now() if operation.cursor is None else operation.cursor.copy()
         return self._begin(session, operation, cursor)
+
+    def _from_now(self) -> VersionVector:
+        """A cursor of all that was published before what comes: what is missing of it does not concern who begins now."""
+        last = self.horizon | {log: held.positions.last for log, held in self.holdings.stored.items()}
+        return VersionVector((log, [(1, max(at, self.horizon.get(log, 0)))]) for log, at in last.items() if at)
 
     def _begin(self, session: SessionId, operation: Subscribe, cursor: VersionVector) -> list[Outcome]:
         reader = Reader(
@@ -196,6 +201,9 @@ class Delivery(Tail):
                     reader.spend(len(operation.records), sum(len(record.payload) for record in operation.records))
                 outcomes.append(Tell((reader.session,), operation))
             reader.skim = None
+        for log, horizon in self.horizon.items():
+            if self.deliverable.get(log).last < horizon:  # its end was lost: nothing to read stands behind the hole
+                outcomes += self._tell_holes(reader, cursor, log, horizon + 1)
         reader.extra = cursor.difference(self.deliverable)
         for log in reader.extra.logs():
             if log in self.holdings.gone:

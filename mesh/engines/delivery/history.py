@@ -1,13 +1,18 @@
 """History: the past of some channels at a cut, in one total order that is the same on every node.
 
 The first page fixes the cut, a version vector; all pages show exactly its records, by (stamp, node, epoch, position),
-in either direction. `after` is what earlier pages have consumed. Each log of the cut is read in order and the logs are
+in either direction. `after` is what earlier pages are through with. Each log of the cut is read in order and the logs are
 merged; a message that stands in two logs is shown where it stands first, for as long as that copy lives.
+
+A cut that another node fixed may name what is not here yet, and a disk may lose what was here. Its stamps are unknown, so
+it may belong before whatever comes next: the page passes it over, names it, and the order holds. Whoever wants it asks
+again, at what was missing as a cut of its own.
 """
 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from mesh.clocks.hybrid import stamp_ms
@@ -41,12 +46,16 @@ class Stream:
     """Of the cut, what was held here as the page was asked for, and has not been read: looked for once, however many runs."""
     ready: deque[tuple[int, Record]] = field(default_factory=deque)
     reading: bool = False
-    consumed: int = 0
-    """The position behind which, in the order of the page, everything is; 0: none yet."""
 
     def next(self, *, backwards: bool) -> tuple[int, int] | None:
         """The run to read next, if there is one."""
         return self.left.edge(last=backwards) if self.left else None
+
+    def ahead(self, *, backwards: bool) -> int | None:
+        """The position that it shows next, or reads next; None at its end."""
+        if self.ready:
+            return self.ready[0][0]
+        return self.left.edge(last=backwards)[backwards] if self.left else None
 
 
 @dataclass
@@ -58,10 +67,17 @@ class Page:
     cut: VersionVector
     after: VersionVector
     streams: dict[LogId, Stream] = field(default_factory=dict)
+    absent: dict[LogId, IntervalSet] = field(default_factory=dict)
+    """Of the cut, what was not here as it was asked for, or has been lost before it was read."""
     records: list[Record] = field(default_factory=list)
     places: list[tuple[LogId, int]] = field(default_factory=list)
     size: int = 0
     loads: int = 0
+
+    def has(self, log: LogId, position: int) -> bool:
+        """Whether a place lies in the cut, and is not known to be absent."""
+        absent = self.absent.get(log)
+        return self.cut.covers(log, position, position) and (absent is None or position not in absent)
 
 
 @dataclass
@@ -81,25 +97,43 @@ class Histories:
         """A client asks for a page."""
         self.expiry_ms = expiry_ms
         waiting = self.pages.get(session, ())
-        runs_waiting = sum(_runs(page.operation) for page in waiting) + _runs(operation)
+        runs_waiting = sum(page.operation.runs for page in waiting) + operation.runs
         if len(waiting) >= PAGES_WAITING_MAX or (waiting and runs_waiting > RUNS_WAITING_MAX):
             text = (
                 f"{len(waiting)} pages of this session are in the making, at cuts of {runs_waiting} runs with this one"
             )
             return [Tell((session,), Refused(Code.OVERLOADED, text, operation.request, retry_ms=RETRY_MS))]
-        cut = operation.cut.copy() if operation.cut is not None else self.holdings.stored_vector()
-        after = operation.after.copy() if operation.after is not None else VersionVector()
+        cut = operation.cut if operation.cut is not None else self.holdings.stored_vector()
+        after = operation.after if operation.after is not None else VersionVector()
         page = Page(session, operation, cut, after)
         for log, runs in cut.items():
-            held = self.holdings.stored.get(log)
-            if held is not None and stamp_ms(held.stamp) >= operation.since_ms:
-                here = self.holdings.stored_of(log)
-                left = IntervalSet(run for lo, hi in runs.minus(after.get(log)) for run in here.within(lo, hi))
-                if left:
-                    page.streams[log] = Stream(left)
+            self._look_for(page, log, runs.minus(after.get(log)))
         queue = self.pages.setdefault(session, deque())
         queue.append(page)
         return self._go_on(page) if len(queue) == 1 else []
+
+    def _look_for(self, page: Page, log: LogId, wanted: IntervalSet) -> None:
+        """Tell what is here of a log from what is not, as far as it may lie within the times."""
+        held = self.holdings.stored.get(log)
+        if held is None:
+            if wanted and log not in self.holdings.gone:
+                page.absent[log] = wanted
+            return
+        here, is_old = held.positions, stamp_ms(held.stamp) < page.operation.since_ms
+        left = IntervalSet() if is_old else IntervalSet(run for lo, hi in wanted for run in here.within(lo, hi))
+        if left:
+            page.streams[log] = Stream(left)
+        first = here.last + 1 if is_old else 1  # stamps rise in a log
+        absent = IntervalSet(run for lo, hi in wanted for run in here.missing(max(lo, first), hi))
+        if absent:
+            page.absent[log] = absent
+
+    def on_lost(self, log: LogId, first: int, last: int) -> None:
+        """The disk lost a range: pages in the making that have not read it lack it."""
+        for page in (each for queue in self.pages.values() for each in queue):
+            stream = page.streams.get(log)
+            for lo, hi in stream.left.within(first, last) if stream is not None else ():
+                page.absent.setdefault(log, IntervalSet()).add(lo, hi)
 
     def on_session_closed(self, session: SessionId) -> None:
         """Nobody wants the pages any more; reads under way come to nothing."""
@@ -165,23 +199,11 @@ class Histories:
         mine = (record.stamp, log, position)
         counts_ms = min(stamp_ms(record.stamp), self.expiry_ms)
         before = (each for each in copies if each < mine and each[3] > counts_ms)
-        if not any(page.cut.covers(there, at, at) for _, there, at, _ in before):
+        if not any(page.has(there, at) for _, there, at, _ in before):
             page.records.append(record)
             page.places.append((log, position))
             page.size += len(record.payload)
-        self._consume(page, log, position)
         return True
-
-    def _consume(self, page: Page, log: LogId, position: int) -> None:
-        """Everything of a log up to a position, in the order of the page, is behind us."""
-        cut, stream = page.cut.get(log), page.streams[log]
-        if page.operation.backwards:
-            first, last = position, stream.consumed - 1 if stream.consumed else cut.last
-        else:
-            first, last = stream.consumed + 1, position
-        stream.consumed = position
-        for lo, hi in cut.within(first, last):
-            page.after.add(log, lo, hi)
 
     def on_loaded(self, loaded: Loaded, expiry_ms: int) -> list[Outcome]:
         """The disk answered: fill a stream, or know the copies of a name. What died meanwhile is not shown."""
@@ -222,11 +244,13 @@ class Histories:
     def _finish(self, page: Page) -> list[Outcome]:
         """Answer, and begin the page that waits behind this one."""
         rest = any(stream.ready or stream.left for stream in page.streams.values())
-        after = page.after if rest else None
+        missing = VersionVector((log, _behind(page, log, runs)) for log, runs in page.absent.items())
+        behind = ((log, _behind(page, log, runs)) for log, runs in page.cut.sets.items())
+        after = VersionVector((*page.after.sets.items(), *behind)) if rest else None
         found = zip(page.places, page.records, strict=True)
         alive = [each for each in found if each[1].expires_ms > self.expiry_ms]  # a page may have waited for reads
         places, records = tuple(place for place, _ in alive), tuple(record for _, record in alive)
-        answer = HistoryPage(page.operation.request, page.cut, places, records, after)
+        answer = HistoryPage(page.operation.request, page.cut, places, records, after, missing)
         queue = self.pages[page.session]
         queue.popleft()
         outcomes: list[Outcome] = [Tell((page.session,), answer)]
@@ -245,8 +269,10 @@ class Histories:
         assert all(id(queue[0]) in waiting for queue in self.pages.values())
 
 
-def _runs(operation: History) -> int:
-    """How many runs the cut has that was asked for, and what has been shown of it."""
-    return sum(
-        len(runs) for part in (operation.cut, operation.after) if part is not None for runs in part.sets.values()
-    )
+def _behind(page: Page, log: LogId, runs: IntervalSet) -> Iterable[tuple[int, int]]:
+    """Of positions of a log those that come, in the order of the page, before what the log shows next."""
+    stream = page.streams.get(log)
+    ahead = stream.ahead(backwards=page.operation.backwards) if stream is not None else None
+    if ahead is None:
+        return runs
+    return runs.within(ahead + 1, runs.last) if page.operation.backwards else runs.within(1, ahead - 1)

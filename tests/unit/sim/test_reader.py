@@ -129,46 +129,29 @@ def test_pages_of_two_nodes_make_one_reading_of_which_nothing_is_said_to_be_left
     found.app.move("ben")
     found.world.run(1)
 
-    assert (rows(past), past.has_moved, past.reading.node) == (list(range(MESSAGES)), True, "ben")
+    assert (rows(past), past.moves, past.reading.node) == (list(range(MESSAGES)), 1, "ben")
     assert found.seen() == {"history/whole": 1, "history/moved": 1}
     assert found.broken() == []
 
 
-def _has_it_later(found: Scene) -> None:
-    for rows_of in found.machine("ben").disk.image.rows.values():
-        for row in rows_of.values():
-            row.since_us = found.world.now_us
+def _knows_no_clock_but_its_own(found: Scene) -> None:
+    found.read[0].is_sure = False
 
 
-def _rots_there(found: Scene) -> None:
+def _was_rotten_there(found: Scene) -> None:
     for rows_of in found.machine("ben").disk.image.rows.values():
         for row in rows_of.values():
             row.damaged = True
 
 
-def _begins_anew(found: Scene) -> None:
-    found.world.restart(found.machine("ana"))
-
-
-def _is_down(found: Scene) -> None:
-    found.world.crash(found.machine("ana"))
-
-
-def _went_by_its_own_clock(found: Scene) -> None:
-    found.read[0].is_sure = False
-
-
 MAY_LEAVE_OUT: dict[str, Callable[[Scene], None]] = {
-    "who goes on had it later": _has_it_later,
-    "it rots there": _rots_there,
-    "who went before lives again": _begins_anew,
-    "who went before is down": _is_down,
-    "who went before knew no clock but its own": _went_by_its_own_clock,
+    "who went before knew no clock but its own": _knows_no_clock_but_its_own,
+    "it had rotted there": _was_rotten_there,
 }
 
 
 @pytest.mark.parametrize("why", ["", *MAY_LEAVE_OUT])
-def test_who_goes_on_leaves_out_nothing_that_both_had_all_the_while(why: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_goes_on_leaves_out_nothing_that_it_passes(why: str, monkeypatch: pytest.MonkeyPatch) -> None:
     found = scene()
     found.begin()
     past = found.read[0]
@@ -180,15 +163,31 @@ def test_who_goes_on_leaves_out_nothing_that_both_had_all_the_while(why: str, mo
         MAY_LEAVE_OUT[why](found)
     found.world.run(1)
 
-    assert (len(rows(past)), past.has_moved, past.reading.whole) == (4, True, True)
+    assert (len(rows(past)), past.moves, past.reading.whole) == (4, 1, True)
     assert [(promise, kind) for promise, kind, _ in found.broken()] == ([] if why else [("in order", "left out")])
     if not why:
-        assert (
-            found.readers.told.breaches[0]
-            .witness[-1]
-            .split(" s: ")[1]
-            .startswith("it is read to its end, and ana and ben have it at")
-        )
+        line = found.readers.told.breaches[0].witness[-1]
+        assert line.split(" s: ")[1].startswith("it is read to its end, and ben had it at")
+
+
+def test_who_goes_on_names_what_it_has_not_got() -> None:
+    found = scene()
+    found.begin()
+    past = found.read[0]
+    while past.pages < 1:
+        found.world.run(0.001)
+    ben = found.machine("ben")
+    assert ben.node is not None
+    log = next(log for log, _, _ in reversed(past.reading.rows))
+    last = ben.node.holdings.stored_of(log).last
+    for each in (ben.disk.image.held, ben.node.holdings.stored, ben.node.holdings.received):
+        each[log].positions.remove(last, last)
+    found.app.move("ben")
+    found.world.run(1)
+
+    assert (len(rows(past)), past.reading.missing) == (MESSAGES - 1, VersionVector([(log, [(last, last)])]))
+    assert found.seen() == {"history/whole": 1, "history/moved": 1, "history/missing": 1}
+    assert found.broken() == []
 
 
 def test_a_page_that_is_heard_once_its_node_is_down_is_of_nobody() -> None:
@@ -208,7 +207,9 @@ def test_a_page_that_is_heard_once_its_node_is_down_is_of_nobody() -> None:
 
 
 @pytest.mark.parametrize("is_down", [False, True])
-def test_of_a_node_that_is_down_nobody_knows_what_it_held(is_down: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rows_have_one_order_whatever_has_become_of_who_showed_them(
+    is_down: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     found = scene()
     monkeypatch.setattr(Histories, "_least", _turned)
     found.app.uplink = replace(found.app.uplink, base_us=50_000)
@@ -221,7 +222,7 @@ def test_of_a_node_that_is_down_nobody_knows_what_it_held(is_down: bool, monkeyp
     found.world.run(0.06)
 
     assert sorted(rows(found.read[0])) == list(range(MESSAGES))
-    assert {(promise, kind) for promise, kind, _ in found.broken()} == (set() if is_down else {("in order", "")})
+    assert {(promise, kind) for promise, kind, _ in found.broken()} == {("in order", "")}
 
 
 def test_a_place_stood_if_it_is_there_whole_and_was_before_it_was_asked_for() -> None:

@@ -1,19 +1,20 @@
 """What is always so of history: each way in which a page can be wrong is told, and nothing is that a node cannot help."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pytest
 
 from mesh.clocks.vector import VersionVector
 from mesh.log.names import NameIndex, NameRun
 from mesh.log.record import Record
+from mesh.operations import HistoryPage
 from mesh.types import LogId
 from sim.checkers import SAME_US, SKEW_US, Watch
 from sim.diary import Entry, name_of
 from sim.disk import Row as Stored
 from sim.network import Network
-from sim.readings import Reading, Row, at_one_cut, hold, nothing_left_out
+from sim.readings import Moments, Reading, Row, at_one_cut, hold, nothing_left_out, passes
 from sim.units import MILLION
 from sim.workload import App
 from sim.world import Machine, World
@@ -92,21 +93,23 @@ def test_a_row_of_a_later_page_that_belongs_on_an_earlier_one_is_told_with_who_a
     )
 
 
-def test_what_its_disk_did_not_hold_all_the_while_may_come_late_and_twice() -> None:
+def test_what_its_disk_did_not_hold_all_the_while_may_come_twice_but_in_order() -> None:
     found = held()
 
-    found.hold(reading(row(2, 2, sequence=2), row(1), row(3, log=OTHER)), stood=nowhere)
+    found.hold(reading(row(1), row(3, log=OTHER), row(2, 2, sequence=2)), stood=nowhere)
+
+    assert found.broken() == [("in order", "history at ana shows alice/0007/2 out of the order of stamps")]
+
+
+def test_a_log_with_two_histories_stands_in_the_way_of_no_order() -> None:
+    found = held()
+    node = found.world.add("ana", "eu").node
+    assert node is not None
+    node.holdings.forked[OTHER] = 1
+
+    found.hold(reading(row(5, log=OTHER), row(4, sequence=2), row(3, 2, log=OTHER, sequence=3), row(6, 2, sequence=4)))
 
     assert found.broken() == []
-
-
-def test_what_came_late_moves_no_order() -> None:
-    found = held()
-
-    rows = (row(5, 5, sequence=5), row(1), row(4, 4, sequence=4))
-    found.hold(reading(*rows), stood=lambda _, position: position != 1)
-
-    assert found.broken() == [("in order", "history at ana shows alice/0007/4 out of the order of stamps")]
 
 
 def test_a_place_is_shown_once_whoever_shows_it_and_whatever_became_of_it() -> None:
@@ -149,15 +152,15 @@ def test_what_was_never_published_is_told_with_who_asked() -> None:
     assert found.watch.breaches[0].witness[-1:] == ASKED
 
 
-def test_who_goes_on_shows_what_it_has_in_an_order_of_its_own() -> None:
+def test_who_goes_on_may_not_have_the_first_copy_and_keeps_the_order() -> None:
     found, pages = held(), reading(row(5, 5), row(6, 6, sequence=6))
     found.hold(pages)
     pages.goes_on_at("ben")
-    pages.rows += [row(1, 1, sequence=2), row(7, 7, log=OTHER)]
+    pages.rows += [row(7, 7, log=OTHER), row(1, 1, sequence=2)]
 
     found.hold(pages)
 
-    assert found.broken() == []
+    assert found.broken() == [("in order", "history at ben shows alice/0007/2 out of the order of stamps")]
 
 
 def test_what_was_dead_as_a_node_told_it_is_told_and_what_died_on_its_way_is_not() -> None:
@@ -197,6 +200,7 @@ class Shelf:
     home: Machine
     pages: Reading
     since_us: int
+    missing: VersionVector = field(default_factory=VersionVector)
 
     @property
     def log(self) -> LogId:
@@ -210,8 +214,18 @@ class Shelf:
     def entry(self) -> Entry:
         return list(self.watch.ledger.values())[1]
 
+    def come(
+        self, after: VersionVector | None = None, following: VersionVector | None = None, told_us: int = 0
+    ) -> None:
+        places = tuple((log, position) for log, position, _ in self.pages.rows)
+        records = tuple(record for *_, record in self.pages.rows)
+        page = HistoryPage(1, self.pages.cut, places, records, following, self.missing)
+        moments = Moments(self.since_us, told_us or self.world.now_us)
+        passes(self.watch, self.pages, self.home, page, after or VersionVector(), moments)
+
     def broken(self) -> list[tuple[str, str, str]]:
-        nothing_left_out(self.watch, self.world, self.pages, [self.home], self.since_us)
+        self.come()
+        nothing_left_out(self.watch, self.world, self.pages, self.since_us)
         return [(breach.promise, breach.kind, breach.about.split("/")[-1]) for breach in self.watch.breaches]
 
 
@@ -242,7 +256,7 @@ def test_what_lies_in_the_cut_and_lives_is_not_left_out() -> None:
     assert (published.split()[2:4], asked, read.split(" s: ")[1][:40]) == (
         ["app", "publishes"],
         ASKED[0],
-        "it is read to its end, and ana has it at",
+        "it is read to its end, and ana had it at",
     )
 
 
@@ -270,6 +284,7 @@ def _was_in_another_log(found: Shelf) -> None:
     run = NameRun(*name[:2], name[2], name[2], OTHER, 1, 1, 1 << 45)
     found.home.node.holdings.names = NameIndex([run])
     found.pages.cut.add(OTHER, 1, 1)
+    found.missing.add(OTHER, 1, 1)
 
 
 EXCUSED: dict[str, Callable[[Shelf], object]] = {
@@ -283,7 +298,7 @@ EXCUSED: dict[str, Callable[[Shelf], object]] = {
     "it dies within the skew of clocks": _dies_within_the_skew,
     "its log has two histories": _is_forked,
     "its member has gone bad": lambda found: setattr(found.home, "is_bad", True),
-    "a copy of it was lost": _was_in_another_log,
+    "a copy of it is missing": _was_in_another_log,
 }
 
 
@@ -321,6 +336,7 @@ def test_of_a_batch_that_lies_partly_beyond_the_cut_the_rest_alone_is_looked_for
     ]
     assert row.last == first + 1 and found.broken() == []
     hidden = found.pages.rows.pop()
+    found.pages.passed.clear()
 
     found.pages.cut.get(found.log).remove(row.last, row.last)
     beyond = found.broken()
@@ -336,3 +352,126 @@ def test_a_copy_that_died_sooner_than_its_message_is_not_left_out() -> None:
     found.entry.expires_us = 0
 
     assert found.broken() == []
+
+
+# --- what a page says that it has not got ------------------------------------------------------------------------------
+
+
+def _is_not_there(found: Shelf) -> None:
+    found.pages.cut.add(found.log, 1, 9)
+
+
+def _is_of_no_log_there(found: Shelf) -> None:
+    found.pages.cut.add(OTHER, 1, 1)
+
+
+def _is_there(found: Shelf) -> None:
+    found.missing.add(found.log, 2, 2)
+
+
+def _is_beyond(found: Shelf) -> None:
+    found.missing.add(found.log, 4, 9)
+
+
+WORDS: dict[str, tuple[Callable[[Shelf], None], str, str]] = {
+    "passes over what it has not got": (
+        _is_not_there,
+        "passes over part of its cut without a word, which it has not got",
+        "passes over {log}:4 to 9 without a word, which it has not got",
+    ),
+    "passes over a log that it has not got": (
+        _is_of_no_log_there,
+        "passes over part of its cut without a word, which it has not got",
+        f"passes over {OTHER.node.hex()[:8]}:1 without a word, which it has not got",
+    ),
+    "denies what it has": (
+        _is_there,
+        "says that it has not got part of its cut, which it has",
+        "says that it has not got {log}:2, which it has",
+    ),
+    "names what nobody asked for": (
+        _is_beyond,
+        "names part of its cut as missing, which was not asked for",
+        "names {log}:4 to 9 as missing, which was not asked for",
+    ),
+}
+
+
+@pytest.mark.parametrize("how", WORDS)
+def test_a_page_that_does_not_say_what_is_so_is_told(how: str) -> None:
+    found = shelf()
+    change, about, line = WORDS[how]
+    change(found)
+
+    found.come()
+
+    (breach,) = found.watch.breaches
+    assert (breach.promise, breach.kind, breach.about) == ("in order", "missing", f"history at ana {about}")
+    said = f"ana answers with page 1, and {line.format(log=found.log.node.hex()[:8])}"
+    assert breach.witness == (*ASKED, f"{found.world.now_us / 1e6:.6f} s: {said}")
+
+
+def _vanished(found: Shelf) -> None:
+    assert found.home.node is not None
+    _is_of_no_log_there(found)
+    found.home.node.holdings.gone[OTHER] = 1
+
+
+def _dropped_on_the_way(found: Shelf) -> None:
+    _is_not_there(found)
+    found.home.dropped_us = found.world.now_us + 1
+
+
+def _came_meanwhile(found: Shelf) -> None:
+    _is_there(found)
+    found.middle.since_us = found.since_us
+
+
+def _rotten(found: Shelf) -> None:
+    _is_there(found)
+    found.middle.damaged = True
+
+
+def _never_answered_for(found: Shelf) -> None:
+    """An append that failed, of which the disk has kept something all the same."""
+    assert found.home.node is not None
+    _is_there(found)
+    found.home.node.holdings.stored[found.log].positions.remove(2, 2)
+
+
+SO: dict[str, Callable[[Shelf], None]] = {
+    "a log has wholly expired": _vanished,
+    "its disk dropped it once the page was told": _dropped_on_the_way,
+    "it came as the page was made": _came_meanwhile,
+    "it is damaged": _rotten,
+    "it was never said to be stored": _never_answered_for,
+}
+
+
+@pytest.mark.parametrize("why", SO)
+def test_what_a_page_cannot_know_it_need_not_say(why: str) -> None:
+    found = shelf()
+    SO[why](found)
+
+    found.come()
+
+    assert found.watch.breaches == []
+
+
+def test_a_page_answers_for_what_it_passes_alone() -> None:
+    found = shelf()
+    _is_not_there(found)
+    whole = found.pages.cut.copy()
+
+    found.come(following=VersionVector([(found.log, [(1, 3)])]))
+    found.come(after=VersionVector([(found.log, [(1, 9)])]))
+    assert found.watch.breaches == []
+    found.missing.add(found.log, 4, 9)
+    found.come(after=VersionVector([(found.log, [(1, 3)])]))
+    assert found.watch.breaches == []
+    found.come(after=whole)
+
+    assert [breach.about for breach in found.watch.breaches] == [
+        "history at ana names part of its cut as missing, which was not asked for"
+    ]
+    assert found.pages.missing == found.missing

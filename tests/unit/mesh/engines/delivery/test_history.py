@@ -17,7 +17,7 @@ from mesh.log.holdings import Holdings
 from mesh.operations import History, HistoryPage, Refused
 from mesh.types import LogId, SessionId, pattern_matches
 from tests.engine_samples import held
-from tests.samples import ANA, BEN, CY, DAY_MS, WALL_MS, Writer, record
+from tests.samples import ANA, BEN, DAY_MS, WALL_MS, Writer, record
 
 SEAT = SessionId(1)
 READ = 1 << 18
@@ -146,9 +146,11 @@ def test_an_empty_store_has_an_empty_history() -> None:
 
 def test_what_lies_beyond_the_cut_is_not_shown() -> None:
     ana, ben = two_logs()
-    cut = VersionVector([(ana.log, [(1, 2)]), (LogId(CY, 1), [(1, 9)])])
+    cut = VersionVector([(ana.log, [(1, 2)])])
 
-    assert shown(shelf(ana, ben).page(History(1, ("#",), 9, cut=cut))) == [b"1", b"3"]
+    page = shelf(ana, ben).page(History(1, ("#",), 9, cut=cut))
+
+    assert (shown(page), page.missing) == ([b"1", b"3"], VersionVector())
 
 
 def test_only_what_matches_is_alive_and_lies_within_the_times_is_shown() -> None:
@@ -322,17 +324,143 @@ def test_an_answer_for_a_session_that_closed_comes_to_nothing(gone: Callable[[Sh
     assert ask(one, 2) != []
 
 
-def test_what_the_disk_lost_since_the_cut_is_passed_over() -> None:
-    ana = writer_of(1)
+def test_what_the_disk_lost_since_the_cut_is_passed_over_and_named() -> None:
+    ana, ben = writer_of(1), Writer(BEN)
     ana.write()
     one = shelf(ana)
     (load,) = ask(one, 1)
     one.holdings.lose(ana.log, 1, 1)
+    one.histories.on_lost(ana.log, 1, 1)
+    one.histories.on_lost(ben.log, 1, 1)
     assert isinstance(load, Load)
 
     page = one.run(one.histories.on_loaded(Loaded(load.request, (ana.batches[1],)), WALL_MS))
 
-    assert page.places == ((ana.log, 2),)
+    assert (page.places, page.missing) == (((ana.log, 2),), VersionVector([(ana.log, [(1, 1)])]))
+
+
+def test_what_was_read_before_it_was_lost_is_not_missing() -> None:
+    ana = writer_of(1)
+    ana.write()
+    one = shelf(ana, cut_short=True)
+    (load,) = ask(one, 1)
+    assert isinstance(load, Load)
+    (second,) = one.histories.on_loaded(one.answer(load), WALL_MS)
+    one.histories.on_lost(ana.log, 1, 1)
+
+    page = one.run([second])
+
+    assert (page.places, page.missing) == (((ana.log, 1), (ana.log, 2)), VersionVector())
+
+
+# --- at a cut that another node fixed ----------------------------------------------------------------------------------
+
+
+def in_part(*places: tuple[str, int]) -> tuple[Shelf, VersionVector, LogId, LogId]:
+    """What Ana and Ben have written, less some batches; and the cut of who has it all."""
+    ana, ben = two_logs()
+    writers = {"ana": ana, "ben": ben}
+    absent = [writers[name].batches[position - 1] for name, position in places]
+    batches = [batch for writer in (ana, ben) for batch in writer.batches if batch not in absent]
+    return Shelf(*batches), VersionVector([(ana.log, [(1, 3)]), (ben.log, [(1, 3)])]), ana.log, ben.log
+
+
+PARTS: dict[str, tuple[tuple[tuple[str, int], ...], list[bytes]]] = {
+    "one in the middle": ((("ana", 2),), [b"1", b"2", b"4", b"5", b"6"]),
+    "the first": ((("ben", 1),), [b"1", b"3", b"4", b"5", b"6"]),
+    "the last": ((("ben", 3), ("ana", 3)), [b"1", b"2", b"3", b"4"]),
+    "all of one log": ((("ana", 1), ("ana", 2), ("ana", 3)), [b"2", b"4", b"6"]),
+    "everything": (tuple((name, at) for name in ("ana", "ben") for at in (1, 2, 3)), []),
+}
+
+
+@pytest.mark.parametrize("part", PARTS)
+@pytest.mark.parametrize("backwards", [False, True])
+@pytest.mark.parametrize("limit", [1, 2, 9])
+def test_what_is_not_here_is_named_once_and_the_rest_keeps_its_order(limit: int, backwards: bool, part: str) -> None:
+    absent, order = PARTS[part]
+    one, cut, ana, ben = in_part(*absent)
+    asked = History(5, ("#",), limit, backwards=backwards, cut=cut)
+
+    pages = [one.page(asked)]
+    while (following := pages[-1].next) is not None:
+        pages.append(one.page(replace(asked, after=following)))
+
+    named = [(log, first, last) for page in pages for log, runs in page.missing.items() for first, last in runs]
+    positions = [(log, at) for log, first, last in named for at in range(first, last + 1)]
+    assert [payload for page in pages for payload in shown(page)] == (order[::-1] if backwards else order)
+    assert sorted(positions) == sorted(({"ana": ana, "ben": ben}[name], at) for name, at in absent)
+    assert {page.cut == cut for page in pages} == {True}
+
+
+def test_what_comes_meanwhile_is_shown_where_it_belongs_or_not_at_all() -> None:
+    """Its stamp is known only now, and later ones were shown."""
+    one, cut, ana, ben = in_part(("ana", 1), ("ana", 2))
+    first = one.page(History(5, ("#",), 1, cut=cut))
+    whole, *_ = in_part()
+
+    second = whole.page(History(5, ("#",), 9, cut=cut, after=first.next))
+
+    assert (shown(first), first.missing) == ([b"2"], VersionVector([(ana, [(1, 2)])]))
+    assert (shown(second), second.missing, second.next) == ([b"4", b"5", b"6"], VersionVector(), None)
+    assert first.next == VersionVector([(ana, [(1, 2)]), (ben, [(1, 1)])])
+
+
+def test_what_was_missing_is_a_cut_to_ask_for_again() -> None:
+    one, cut, ana, ben = in_part(("ana", 2), ("ben", 3))
+    whole, *_ = in_part()
+
+    missing = one.page(History(5, ("#",), 9, cut=cut)).missing
+    again = whole.page(History(6, ("#",), 9, cut=missing))
+
+    assert (again.places, again.missing) == (((ana, 2), (ben, 3)), VersionVector())
+
+
+def test_what_nobody_asked_for_is_behind_a_page_as_well() -> None:
+    """Else each following page would look for it again, and show it where a clock that is behind has it alive."""
+    ana, ben = Writer(ANA), Writer(BEN)
+    for n in (1, 3):
+        ana.seal([record(n, channel="other", stamp=stamp_of(WALL_MS) + n)])
+    for n in (2, 4):
+        ben.seal([record(n, stamp=stamp_of(WALL_MS) + n)])
+
+    page = shelf(ana, ben).page(History(1, ("room/#",), 1))
+
+    assert page.places == ((ben.log, 1),)
+    assert page.next == VersionVector([(ana.log, [(1, 2)]), (ben.log, [(1, 1)])])
+
+
+def test_a_log_that_has_vanished_is_not_missing() -> None:
+    one, cut, ana, _ = in_part(*PARTS["all of one log"][0])
+    one.holdings.gone[ana] = stamp_of(WALL_MS)
+
+    assert one.page(History(5, ("#",), 9, cut=cut)).missing == VersionVector()
+
+
+def test_of_a_log_that_ended_before_the_time_what_follows_may_be_missing() -> None:
+    one, cut, _, ben = in_part(("ana", 2), ("ben", 3))
+    cut.remove(ben, 1, 1)
+
+    page = one.page(History(5, ("#",), 9, since_ms=WALL_MS + DAY_MS, cut=cut))
+
+    assert (shown(page), one.reads) == ([], 0)
+    assert page.missing == VersionVector([(ben, [(3, 3)])])
+
+
+@pytest.mark.parametrize("is_absent", [False, True])
+def test_of_two_copies_the_one_is_shown_that_is_here(is_absent: bool) -> None:
+    ana, ben = Writer(ANA), Writer(BEN)
+    ana.seal([record(1, b"twice", stamp=stamp_of(WALL_MS) + 5)])
+    ben.seal([record(1, b"twice", stamp=stamp_of(WALL_MS) + 2)])
+    one = shelf(ana, ben)
+    cut = one.page(History(1, ("#",), 9)).cut
+    if is_absent:  # its copies were compared before it was lost
+        one.holdings.lose(ben.log, 1, 1)
+
+    page = one.page(History(2, ("#",), 9, cut=cut))
+
+    assert page.places == ((ana.log, 1),) if is_absent else ((ben.log, 1),)
+    assert page.missing == (VersionVector([(ben.log, [(1, 1)])]) if is_absent else VersionVector())
 
 
 def test_check_sees_a_page_that_waits_for_nothing() -> None:

@@ -1,8 +1,9 @@
 """What was lost at the end of a log and is back: late for whoever was told of more, and for nobody else."""
 
 from mesh.clocks.vector import VersionVector
+from mesh.effects import Tell
 from mesh.engines.delivery import HOLE
-from mesh.operations import GapReason
+from mesh.operations import GapReason, Subscribed
 from tests.delivery_samples import LOG, OTHER, SEAT, Desk, gap, messages, of, written
 from tests.engine_samples import at, set_timer
 
@@ -56,3 +57,44 @@ def test_what_comes_back_before_what_is_there_is_late_for_all() -> None:
     desk.store(batches[1])
 
     assert desk.settle() == [messages(2, 2, *of(batches[1]), late=(0,))]
+
+
+def test_who_reads_up_to_an_end_that_was_lost_is_told_so_before_what_follows() -> None:
+    desk, batches = Desk(), written(4)
+    desk.store(*batches[:3])
+    desk.settle()
+    lost(desk, 3, 3)
+    cursor = VersionVector([(LOG, [(1, 1)])])
+
+    assert desk.subscribe(cursor=cursor) == [
+        Tell((SEAT,), Subscribed(1, cursor)),
+        messages(2, 2, *of(batches[1])),
+        gap(3, 3, GapReason.MISSING),
+    ]
+    desk.store(batches[3])
+    assert desk.settle() == [messages(4, 4, *of(batches[3]))]
+    desk.store(batches[2])
+    assert desk.settle() == [messages(3, 3, *of(batches[2]), late=(0,))]
+
+
+def test_who_begins_now_misses_nothing_of_what_was_lost_before() -> None:
+    desk, batches = Desk(), written(5)
+    desk.store(*batches[:4])
+    desk.settle()
+    lost(desk, 2, 2)
+    lost(desk, 4, 4)
+
+    assert desk.subscribe() == [Tell((SEAT,), Subscribed(1, VersionVector([(LOG, [(1, 4)])])))]
+    desk.store(batches[1], batches[3], batches[4])
+    assert desk.settle() == [messages(5, 5, *of(batches[4]))]
+
+
+def test_who_begins_now_misses_nothing_of_a_log_that_was_lost_as_a_whole() -> None:
+    desk, batches = Desk(), written(2)
+    desk.store(batches[0])
+    desk.settle()
+    lost(desk, 1, 1)
+
+    assert desk.subscribe() == [Tell((SEAT,), Subscribed(1, VersionVector([(LOG, [(1, 1)])])))]
+    desk.store(*batches)
+    assert desk.settle() == [messages(2, 2, *of(batches[1]))]
