@@ -10,11 +10,11 @@ import pytest
 from mesh.client.machine import Client
 from mesh.client.outbox import Outbox
 from mesh.clocks.hybrid import ClockGuard
-from mesh.clocks.vector import VersionVector
+from mesh.clocks.vector import IntervalSet, VersionVector
 from mesh.codes import Code
 from mesh.effects import SetTimer, Tell, Timer
 from mesh.engines import intake, repair
-from mesh.engines.delivery import Delivery, skim
+from mesh.engines.delivery import Delivery, history, skim
 from mesh.engines.delivery.history import Histories, Page
 from mesh.engines.delivery.tail import Tail
 from mesh.engines.receipts import Receipts
@@ -43,6 +43,26 @@ def _reads_history_as_it_is_now(ask: Callable[..., Any]) -> Callable[..., Any]:
         return ask(histories, session, replace(request, cut=cut), expiry_ms)
 
     return asked
+
+
+def _nothing_of_it(*_: Any) -> list[tuple[int, int]]:
+    return []
+
+
+def _says_nothing_of_what_is_absent(look_for: Callable[..., Any]) -> Callable[..., Any]:
+    def looked(histories: Histories, page: Page, *rest: Any) -> None:
+        look_for(histories, page, *rest)
+        page.absent.clear()
+
+    return looked
+
+
+def _denies_what_it_has(look_for: Callable[..., Any]) -> Callable[..., Any]:
+    def looked(histories: Histories, page: Page, log: Any, wanted: IntervalSet) -> None:
+        look_for(histories, page, log, wanted)
+        page.absent[log] = wanted
+
+    return looked
 
 
 def _shows_more_than_was_asked_for(ask: Callable[..., Any]) -> Callable[..., Any]:
@@ -323,7 +343,19 @@ BROKEN: dict[str, tuple[str, str, str, Change]] = {
         "",
         (Histories, "_least", _begins_where_it_should_end),
     ),
-    "shows the same page for ever": ("reading-the-past", "available", "pages", (Histories, "_consume", _nothing)),
+    "shows the same page for ever": ("reading-the-past", "available", "pages", (history, "_behind", _nothing_of_it)),
+    "passes over what it has not got": (
+        "passed-over-without-a-word",
+        "in order",
+        "missing",
+        (Histories, "_look_for", _says_nothing_of_what_is_absent(Histories._look_for)),
+    ),
+    "denies what it has": (
+        "reading-the-past",
+        "in order",
+        "missing",
+        (Histories, "_look_for", _denies_what_it_has(Histories._look_for)),
+    ),
     "shows backwards": ("swarm", "in order", "log", (Client, "_messages", _shows_backwards(Client._messages))),
     "calls the dropped missing": (
         "slow-reader",
