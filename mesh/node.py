@@ -195,7 +195,7 @@ class Node(Composition):
                 self.intake.on_space(free_bytes)
                 return []
             case e.RowsCorrupt(ranges):
-                return self._on_corrupt(ranges)
+                return self._on_corrupt(ranges, now)
             case e.SessionOpened(session, client_at):
                 return self.sessions.on_opened(session, client_at, now)
             case e.SessionClosed(session):
@@ -381,7 +381,7 @@ class Node(Composition):
         return [*outcomes, e.SetTimer(e.Timer(RECOVER), until_us + 1)]
 
     def _on_loaded(self, event: e.Loaded, now: Now) -> list[Outcome]:
-        outcomes = self._on_corrupt(event.corrupt) if event.corrupt else []
+        outcomes = self._on_corrupt(event.corrupt, now) if event.corrupt else []
         match event.request % 4:
             case 1:
                 return outcomes + self.serving.on_loaded(event, self.guard.wall_ms(now))
@@ -396,12 +396,12 @@ class Node(Composition):
             case _:
                 return outcomes + self.histories.on_loaded(event, self.guard.expiry_ms)
 
-    def _on_corrupt(self, ranges: tuple[tuple[LogId, int, int], ...]) -> list[Outcome]:
+    def _on_corrupt(self, ranges: tuple[tuple[LogId, int, int], ...], now: Now) -> list[Outcome]:
         """The disk found damaged rows and dropped them: they are not ours any more, and wanted again."""
         outcomes: list[Outcome] = []
         for log, first, last in ranges:
             self.holdings.lose(log, first, last)
-            self.delivery.on_lost(log, first, last)
+            self.delivery.on_lost(log, first, last, now)
             self.histories.on_lost(log, first, last)
             self.repair.on_lost(log, first, last)
             gone = self.receipts.on_lost(log, first, last)

@@ -116,15 +116,15 @@ class Heard:
     shown: VersionVector = field(default_factory=VersionVector)
     """The places of what it was shown."""
     passed: dict[LogId, int] = field(default_factory=dict)
-    """For each log, the last position that is behind it for good."""
+    """For each log, the last position that is behind it, shown or of no concern."""
     reached: dict[LogId, int] = field(default_factory=dict)
-    """The same, with gaps that may fill."""
+    """The same, with gaps: a node tells those of a run before what is to be shown of it."""
     closed: VersionVector = field(default_factory=VersionVector)
     """Gaps that do not fill."""
     awaited: VersionVector = field(default_factory=VersionVector)
     """Gaps that may fill ..."""
     held: VersionVector = field(default_factory=VersionVector)
-    """... those of them that the node held which told them ..."""
+    """... those of them that the node had which told them, as it did ..."""
     behind: VersionVector = field(default_factory=VersionVector)
     """... and those of them that it had been told of when it last came back with its cursor."""
     newest: dict[tuple[str, int], int] = field(default_factory=dict)

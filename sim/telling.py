@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 from mesh.client import effects as fx
 from mesh.clocks.hybrid import stamp_ms
-from mesh.clocks.vector import IntervalSet
 from mesh.operations import GapReason, SlowPolicy
 from sim.checkers import SKEW_US, Watch
 from sim.clock import WALL_MS
@@ -58,15 +57,15 @@ def on_missed(watch: Watch, world: World, home: Machine | None, diary: Diary, ga
         if lies is not None:
             line = f"{lies.since_us / 1e6:.6f} s: it lies on {home.name}’s disk"
             _false(watch, diary, gap, f"and {home.name}, which told it so, has it", line)
+    heard.reached[log] = max(heard.reached.get(log, 0), gap.last)
     if gap.reason in FILLS:
         heard.awaited.add(log, gap.first, gap.last)
-        heard.reached[log] = max(heard.reached.get(log, 0), gap.last)
-        held = home.node.holdings.stored_of(log) if home is not None and home.node is not None else IntervalSet()
-        for first, last in held.within(gap.first, gap.last):
-            heard.held.add(log, first, last)
+        for row in _rows(home, gap) if home is not None else ():
+            if row.since_us < told_us:
+                first, last = row.batch().first, row.last
+                heard.held.add(log, max(first, gap.first), min(last, gap.last))
     else:
         heard.closed.add(log, gap.first, gap.last)
-        heard.pass_to(log, gap.last)
 
 
 def on_shown(watch: Watch, world: World, diary: Diary, shown: Shown) -> None:

@@ -110,7 +110,7 @@ class Tail:
     holes: dict[LogId, list[Holes]] = field(default_factory=dict)
     """For each log that waits at a hole, its holes by when they were noticed."""
     noticed_us: dict[LogId, int] = field(default_factory=dict)
-    """When the last hole of a log was noticed: who was asked before that was not asked for it."""
+    """When the last hole of a log was noticed, or made: who was asked before that was not asked for it."""
     claimed: dict[LogId, tuple[int, int]] = field(default_factory=dict)
     """For each log that waits at a hole that somebody says to have, its first position, and since when (monotonic µs)."""
     expiry_ms: int = 0
@@ -470,8 +470,9 @@ class Tail:
                 self._fall_behind(reader, self.deliverable)
         self.groups.due = {}
 
-    def on_lost(self, log: LogId, first: int, last: int) -> None:
+    def on_lost(self, log: LogId, first: int, last: int, now: Now) -> None:
         """A stored range was lost: whoever was told of it is not told again when it is back."""
+        self.noticed_us[log] = now.mono_us
         runs = self.deliverable.get(log).within(first, last)
         for group in self.groups.groups.values() if runs else ():
             self.groups.beyond[group.key] = group

@@ -208,7 +208,7 @@ def test_a_node_that_has_a_message_does_not_say_that_it_misses_it_and_then_show_
 @pytest.mark.parametrize(("late", "is_behind"), [(True, True), (True, False), (False, False), (False, True)])
 def test_what_was_missing_comes_late_behind_what_came_meanwhile(*, late: bool, is_behind: bool) -> None:
     found = told()
-    found.home.node = None  # so that it had nothing
+    found.home.disk.image.rows.clear()
     found.miss(MISSING, 0, 0)
     if is_behind:
         found.show(1)
@@ -216,6 +216,33 @@ def test_what_was_missing_comes_late_behind_what_came_meanwhile(*, late: bool, i
     found.show(0, late=late)
 
     assert found.broken() == ([("honest about gaps", "shown after all")] if is_behind and not late else [])
+
+
+def test_what_came_to_its_node_since_it_was_told_as_missing_may_come_in_its_order() -> None:
+    found = told()
+    found.world.now_us += MILLION
+    for rows in found.home.disk.image.rows.values():
+        for row in rows.values():
+            row.since_us = found.world.now_us
+    found.miss(MISSING, 0, 0)
+
+    found.show(0)
+
+    assert found.broken() == []
+
+
+def test_what_was_missing_is_not_late_for_what_expired_behind_it() -> None:
+    """A node tells what expired in a run before it shows the rest of the run."""
+    found = told(ttl_ms=1_000)
+    found.world.now_us += SKEW_US + MILLION
+    found.home.disk.image.rows.clear()
+    found.miss(MISSING, 0, 0)
+    found.miss(EXPIRED, 2, 2)
+
+    found.show(0)
+    found.show(1)
+
+    assert found.broken() == []
 
 
 def test_late_comes_only_what_is_behind_something() -> None:

@@ -10,7 +10,7 @@ from tests.engine_samples import at, set_timer
 
 def lost(desk: Desk, first: int, last: int) -> None:
     desk.holdings.lose(LOG, first, last)
-    desk.delivery.on_lost(LOG, first, last)
+    desk.delivery.on_lost(LOG, first, last, at())
     desk.delivery.check_all()
 
 

@@ -188,7 +188,7 @@ def test_what_was_lost_while_it_was_read_is_not_told() -> None:
     desk, batches = past(recent_bytes=0)
     _, load = desk.subscribe(cursor=VersionVector())
     desk.holdings.lose(LOG, 1, 1)
-    desk.delivery.on_lost(LOG, 1, 1)
+    desk.delivery.on_lost(LOG, 1, 1, at())
     desk.batches.pop(0)
 
     told = desk.load(load)
@@ -418,7 +418,7 @@ def test_what_was_told_and_lost_is_not_told_again_when_it_is_back() -> None:
     desk.store(*batches)
     desk.settle()
     desk.holdings.lose(LOG, 2, 2)
-    desk.delivery.on_lost(LOG, 2, 2)
+    desk.delivery.on_lost(LOG, 2, 2, at())
     desk.delivery.check_all()
 
     keep(desk.holdings, batches[1])
