@@ -140,12 +140,11 @@ class Receipts:
         return self._forget([w for w in self.waiting.about(log, first, last) if w.told == (0, 0)])
 
     def on_lost(self, log: LogId, first: int, last: int) -> list[Waiting]:
-        """Rows were lost: return the retries that are known to stand somewhere about there, and forget them.
+        """Rows were lost: return those who wait for what stands, or may stand, there, and forget them: they send it again.
 
-        Their place is one of a run's, so it is not known whether they were lost; others may lack a part of the run for ever.
+        Nobody else may have it, or nobody who can be reached; and if it stands in another log, a retry alone finds it there.
         """
-        about = self.waiting.about(log, first, last)
-        return self._forget([w for w in about if w.to_position - w.from_position != w.last - w.first])
+        return self._forget(self.waiting.about(log, first, last))
 
     def tell_publishers(self) -> list[Outcome]:
         """Tell publishers what has risen, those that follow one another in one receipt."""

@@ -67,18 +67,18 @@ def test_what_a_node_told_on_an_earlier_link_of_the_same_life_counts() -> None:
     assert one.tell_publishers() == [told(ana, 2)]
 
 
-def test_a_retry_whose_place_is_known_as_a_range_waits_no_more_where_a_row_of_that_is_lost() -> None:
-    """Which of the rows it is nobody can say, and another's, which all have lost, would leave a hole there for ever."""
+def test_who_waits_for_what_was_lost_or_may_have_been_waits_no_more() -> None:
+    """Who else has it may be gone for good; and of a range, another's row may have been lost by all."""
     ana = Writer()
     one = receipts(ana, to_ben(life=1))
-    exact = Placed(SEAT, 1, 1, ana.log, 1, 1, 3, 1)
-    ranged = Placed(SessionId(2), 7, 7, ana.log, 2, 9, 3, 1)
-    for placed in (exact, ranged):
+    before, exact = Placed(SEAT, 1, 1, ana.log, 1, 1, 3, 1), Placed(SEAT, 2, 2, ana.log, 2, 2, 3, 1)
+    ranged = Placed(SessionId(2), 7, 7, ana.log, 3, 9, 3, 1)
+    for placed in (before, exact, ranged):
         one.on_placed(placed)
 
-    nothing, gone = one.on_lost(ana.log, 10, 12), one.on_lost(ana.log, 1, 2)
+    nothing, gone = one.on_lost(ana.log, 10, 12), one.on_lost(ana.log, 2, 3)
 
-    assert (nothing, [(each.session, each.first, each.told) for each in gone]) == ([], [(2, 7, (0, 0))])
+    assert (nothing, [(each.session, each.first) for each in gone]) == ([], [(SEAT, 2), (2, 7)])
     assert [waiting.session for waiting in one.waiting.lines[ana.log]] == [SEAT]
     one.check_all()
 
