@@ -127,8 +127,9 @@ class Historian:
             reading.page = number
             at_one_cut(self.watch, reading, number, page.cut)
             not_too_large(self.watch, reading, PAGE, page)
-            machine, after = self.world.machines[node], request.after or VersionVector()
+            machine = self.world.machines[node]
             if machine.node is not None:
+                after = request.after if request.cut is None or request.after is not None else VersionVector()
                 passes(self.watch, reading, machine, page, after, Moments(asked_us, self.world.now_us))
             if page.next is None:
                 reading.whole = True

@@ -131,8 +131,7 @@ class Readers:
             lambda log, position: is_there and past.stood(home, log, position),
         )
         if is_there:
-            after = past.request.after or VersionVector()
-            passes(self.watch, reading, home, page, after, Moments(past.asked_us, told_us))
+            passes(self.watch, reading, home, page, past.request.after, Moments(past.asked_us, told_us))
             if page.missing:
                 self.world.cover("history/missing")
         if self.faults:

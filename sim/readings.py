@@ -130,7 +130,8 @@ def hold(watch: Watch, world: World, reading: Reading, told_us: int = -1, stood:
             watch.prove(count, *reading.asked)
         earlier = reading.seen.setdefault((name, record.payload), place)
         is_again = place in reading.places
-        is_twice = earlier != place and stood(*earlier) and stood(log, position)
+        is_one = not {log, earlier[0]} & forked  # else another node may have shown another message there
+        is_twice = earlier != place and is_one and stood(*earlier) and stood(log, position)
         if is_again or is_twice:
             first = reading.shown_at(place if is_again else earlier)
             watch.broken(
@@ -178,15 +179,18 @@ def not_too_large(watch: Watch, reading: Reading, most: int, page: HistoryPage) 
         watch.broken("available", what, *reading.asked, f"{line}, and says how to go on", kind="pages")
 
 
-def passes(watch: Watch, reading: Reading, home: Machine, page: HistoryPage, after: VersionVector, us: Moments) -> None:
+def passes(
+    watch: Watch, reading: Reading, home: Machine, page: HistoryPage, after: VersionVector | None, us: Moments
+) -> None:
     """A page comes from a node whose disk is known: of all of the cut that it passes, it says what it has not got.
 
-    `after` is what earlier pages passed. What it had is kept, to be looked for when the reading has come to its end.
+    `after` is what earlier pages passed; None on a first page at a cut of its own: all of that is stored there. What a node
+    had is kept, to be looked for when the reading has come to its end.
     """
     assert home.node is not None
     holdings = home.node.holdings
     reading.missing.merge(page.missing)
-    asked = reading.cut.difference(after)
+    is_first, asked = after is None, reading.cut.difference(after or VersionVector())
     passed = asked if page.next is None else asked.difference(asked.difference(page.next))
     for log, runs in passed.items():
         missing, held = page.missing.get(log), home.disk.image.held.get(log)
@@ -205,6 +209,10 @@ def passes(watch: Watch, reading: Reading, home: Machine, page: HistoryPage, aft
             found = holdings.names.find(*name_of(record))
             copies = tuple((run.log, run.from_position, run.to_position) for run in found)
             reading.passed[name_of(record)] = Passed(home.name, log, position, record, copies)
+    if is_first and page.missing and home.dropped_us < us.asked:
+        _breaks_word(
+            watch, reading, home, *page.missing.items()[0], "names {} as missing, and has fixed the cut itself"
+        )
     for log, runs in page.missing.difference(passed).items():
         _breaks_word(watch, reading, home, log, runs, "names {} as missing, which was not asked for")
 

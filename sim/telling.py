@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from mesh.client import effects as fx
 from mesh.clocks.hybrid import stamp_ms
+from mesh.clocks.vector import IntervalSet
 from mesh.operations import GapReason, SlowPolicy
 from sim.checkers import SKEW_US, Watch
 from sim.clock import WALL_MS
@@ -59,6 +60,8 @@ def on_missed(watch: Watch, world: World, home: Machine | None, diary: Diary, ga
             _false(watch, diary, gap, f"and {home.name}, which told it so, has it", line)
     heard.reached[log] = max(heard.reached.get(log, 0), gap.last)
     if gap.reason in FILLS:
+        if IntervalSet(heard.awaited.get(log).within(gap.first, gap.last)).minus(heard.behind.get(log)):
+            _false(watch, diary, gap, "and was told so before, since it last began")
         heard.awaited.add(log, gap.first, gap.last)
         for row in _rows(home, gap) if home is not None else ():
             if row.since_us < told_us:
@@ -66,6 +69,22 @@ def on_missed(watch: Watch, world: World, home: Machine | None, diary: Diary, ga
                 heard.held.add(log, max(first, gap.first), min(last, gap.last))
     else:
         heard.closed.add(log, gap.first, gap.last)
+
+
+def on_covered(
+    watch: Watch, home: Machine | None, diary: Diary, log: LogId, first: int, last: int, told_us: int
+) -> None:
+    """Places are said to be of no concern, or shown: they lie on the disk of the node that told so, or did as it did.
+
+    Of a hole nothing is known; who takes it for covered is never shown what fills it.
+    """
+    if home is None or home.node is None or home.is_bad or home.dropped_us > told_us or log in home.node.holdings.gone:
+        return
+    held = home.disk.image.held.get(log)
+    if held is None or not held.positions.covers(first, last):
+        line = f"{watch.now_us() / 1e6:.6f} s: {diary.owner} is told to have all of {_place(log, first)} to {last}"
+        what = f"{diary.owner} was told by {home.name} to have what that has not got, and is never told of it"
+        watch.broken(HONEST, what, line, kind="covered")
 
 
 def on_shown(watch: Watch, world: World, diary: Diary, shown: Shown) -> None:

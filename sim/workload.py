@@ -36,7 +36,7 @@ from mesh.operations import (
     Subscribed,
     Unsubscribe,
 )
-from mesh.types import SessionId
+from mesh.types import LogId, SessionId
 from sim import levels, telling
 from sim.checkers import Watch
 from sim.clock import WALL_MS
@@ -274,8 +274,9 @@ class App:
             case fx.Transmit(operation):
                 if self.session is not None and self.home is not None:
                     self._transmit(self.home, self.session, operation)
-            case fx.Delivered(number, log, _, position, record, late):
+            case fx.Delivered(number, log, first, position, record, late):
                 diary = self.diaries[number]
+                self._hear_covered(diary, log, first, position)
                 gateway = self.home.name if self.home is not None else ""
                 shown = Shown(log, position, record, late, self.world.now_us, gateway, self._told_us)
                 diary.shown.append(shown)
@@ -318,8 +319,14 @@ class App:
                     self.pages.append(answer)
                 else:
                     self.statuses.append(answer)
-            case fx.Covered(number, log, _, last):
+            case fx.Covered(number, log, first, last):
                 self.diaries[number].heard.pass_to(log, last)
+                self._hear_covered(self.diaries[number], log, first, last)
+
+    def _hear_covered(self, diary: Diary, log: LogId, first: int, last: int) -> None:
+        """Places need not be shown any more: if their node still lives the life in which it said so, they are there."""
+        if self.watch is not None and self.home is not None and self.session in self.home.sessions:
+            telling.on_covered(self.watch, self.home, diary, log, first, last, self._told_us)
 
     def _begin(self, diary: Diary, cursor: VersionVector | None) -> None:
         """A subscription stands, or again; where it did for the first time, it begins behind what its cursor holds."""

@@ -20,7 +20,7 @@ from mesh.engines.delivery.tail import Tail
 from mesh.engines.receipts import Receipts
 from mesh.engines.repair import Repair
 from mesh.node import Node
-from mesh.operations import Gap, GapReason, HistoryPage
+from mesh.operations import Gap, GapReason, HistoryPage, Messages
 from sim.limits import PLACES, RETRIES
 from sim.scenario.reading import SHIPPED, read
 from tests.play_samples import breaches, first
@@ -45,8 +45,8 @@ def _reads_history_as_it_is_now(ask: Callable[..., Any]) -> Callable[..., Any]:
     return asked
 
 
-def _nothing_of_it(*_: Any) -> list[tuple[int, int]]:
-    return []
+def _nothing_of_it(*_: Any) -> IntervalSet:
+    return IntervalSet()
 
 
 def _says_nothing_of_what_is_absent(look_for: Callable[..., Any]) -> Callable[..., Any]:
@@ -63,6 +63,33 @@ def _denies_what_it_has(look_for: Callable[..., Any]) -> Callable[..., Any]:
         page.absent[log] = wanted
 
     return looked
+
+
+def _fixes_a_cut_of_what_is_not_stored(ask: Callable[..., Any]) -> Callable[..., Any]:
+    def asked(histories: Histories, session: Any, request: Any, expiry_ms: Any) -> Any:
+        received = VersionVector((log, held.positions) for log, held in histories.holdings.received.items())
+        return ask(histories, session, replace(request, cut=request.cut or received), expiry_ms)
+
+    return asked
+
+
+def _covers_holes(delivery: Delivery) -> list[Tell]:
+    """Who was concerned by nothing is told how far each log has come, as if it had no hole."""
+    delivery._covering = False
+    return [
+        Tell(tuple(group.readers), Messages(group.key[1], log, 1, horizon, (), ()))
+        for group in delivery.groups.groups.values()
+        for log, horizon in delivery.horizon.items()
+        if group.readers and horizon
+    ]
+
+
+def _tells_it_again(tell_holes: Callable[..., Any]) -> Callable[..., Any]:
+    def told(delivery: Delivery, reader: Any, *rest: Any) -> Any:
+        reader.told_missing = VersionVector()
+        return tell_holes(delivery, reader, *rest)
+
+    return told
 
 
 def _shows_more_than_was_asked_for(ask: Callable[..., Any]) -> Callable[..., Any]:
@@ -355,6 +382,24 @@ BROKEN: dict[str, tuple[str, str, str, Change]] = {
         "in order",
         "missing",
         (Histories, "_look_for", _denies_what_it_has(Histories._look_for)),
+    ),
+    "fixes a cut of what is not stored": (
+        "reading-the-past",
+        "in order",
+        "missing",
+        (Histories, "ask", _fixes_a_cut_of_what_is_not_stored(Histories.ask)),
+    ),
+    "covers holes": (
+        "hole-that-fills",
+        "honest about gaps",
+        "covered",
+        (Delivery, "on_coverage_timer", _covers_holes),
+    ),
+    "tells a hole again": (
+        "hole-that-fills",
+        "honest about gaps",
+        "missing",
+        (Delivery, "_tell_holes", _tells_it_again(Delivery._tell_holes)),
     ),
     "shows backwards": ("swarm", "in order", "log", (Client, "_messages", _shows_backwards(Client._messages))),
     "calls the dropped missing": (

@@ -12,8 +12,10 @@ again, at what was missing as a cut of its own.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+
+from sortedcontainers import SortedList
 
 from mesh.clocks.hybrid import stamp_ms
 from mesh.clocks.vector import IntervalSet, VersionVector
@@ -38,6 +40,10 @@ LOADS_MAX = 8
 """Logs that are read at a time for one page."""
 
 
+Head = tuple[int, LogId, int]
+"""A record's stamp and place, as history is ordered."""
+
+
 @dataclass(slots=True)
 class Stream:
     """One log of a cut: records that were read and wait to be merged, and what is still to be read."""
@@ -45,11 +51,6 @@ class Stream:
     left: IntervalSet
     """Of the cut, what was held here as the page was asked for, and has not been read: looked for once, however many runs."""
     ready: deque[tuple[int, Record]] = field(default_factory=deque)
-    reading: bool = False
-
-    def next(self, *, backwards: bool) -> tuple[int, int] | None:
-        """The run to read next, if there is one."""
-        return self.left.edge(last=backwards) if self.left else None
 
     def ahead(self, *, backwards: bool) -> int | None:
         """The position that it shows next, or reads next; None at its end."""
@@ -73,11 +74,10 @@ class Page:
     places: list[tuple[LogId, int]] = field(default_factory=list)
     size: int = 0
     loads: int = 0
-
-    def has(self, log: LogId, position: int) -> bool:
-        """Whether a place lies in the cut, and is not known to be absent."""
-        absent = self.absent.get(log)
-        return self.cut.covers(log, position, position) and (absent is None or position not in absent)
+    heads: SortedList[Head] = field(default_factory=SortedList)
+    """Of each log of which something waits to be merged, what comes next."""
+    dry: deque[LogId] = field(default_factory=deque)
+    """Logs of which nothing waits, but something is still to be read, in the order in which they ran dry."""
 
 
 @dataclass
@@ -123,6 +123,7 @@ class Histories:
         left = IntervalSet() if is_old else IntervalSet(run for lo, hi in wanted for run in here.within(lo, hi))
         if left:
             page.streams[log] = Stream(left)
+            page.dry.append(log)
         first = here.last + 1 if is_old else 1  # stamps rise in a log
         absent = IntervalSet(run for lo, hi in wanted for run in here.missing(max(lo, first), hi))
         if absent:
@@ -153,19 +154,9 @@ class Histories:
         while True:
             if len(page.records) >= page.operation.limit or page.size >= PAGE_BYTES_MAX:
                 return outcomes + self._finish(page)
-            for log, stream in page.streams.items():
-                if stream.ready or stream.reading or page.loads >= LOADS_MAX:
-                    continue
-                run = stream.next(backwards=page.operation.backwards)
-                if run is not None:
-                    stream.reading = True
-                    page.loads += 1
-                    request = self._request()
-                    self.reads[request] = page, log, *run
-                    patterns, backwards = page.operation.patterns, page.operation.backwards
-                    query = OfChannels(patterns, log, run[0] - 1, run[1], backwards)
-                    outcomes.append(Load(request, query, self.load_bytes))
-            if any(stream.left and not stream.ready for stream in page.streams.values()):
+            while page.dry and page.loads < LOADS_MAX:
+                outcomes.append(self._read(page, page.dry.popleft()))
+            if page.loads:
                 return outcomes
             least = self._least(page)
             if least is None:
@@ -179,12 +170,26 @@ class Histories:
 
     def _least(self, page: Page) -> LogId | None:
         """The log whose next record comes next in the order of the page."""
-        heads = [
-            (stream.ready[0][1].stamp, log, stream.ready[0][0]) for log, stream in page.streams.items() if stream.ready
-        ]
-        if not heads:
-            return None
-        return (max(heads) if page.operation.backwards else min(heads))[1]
+        return page.heads[-1 if page.operation.backwards else 0][1] if page.heads else None
+
+    def _read(self, page: Page, log: LogId) -> Load:
+        """Read the next run of a log."""
+        backwards = page.operation.backwards
+        run = page.streams[log].left.edge(last=backwards)
+        page.loads += 1
+        request = self._request()
+        self.reads[request] = page, log, *run
+        query = OfChannels(page.operation.patterns, log, run[0] - 1, run[1], backwards)
+        return Load(request, query, self.load_bytes)
+
+    def _wait(self, page: Page, log: LogId) -> None:
+        """A log waits to be merged, or to be read where nothing of it does."""
+        stream = page.streams[log]
+        if stream.ready:
+            position, record = stream.ready[0]
+            page.heads.add((record.stamp, log, position))
+        elif stream.left:
+            page.dry.append(log)
 
     def _take(self, page: Page, log: LogId, position: int, record: Record) -> bool:
         """Show a record, or leave it out; False where copies have to be compared before that can be said.
@@ -195,15 +200,27 @@ class Histories:
         copies = self.twins.others(record, (log, position))
         if copies is None:
             return False
-        page.streams[log].ready.popleft()
         mine = (record.stamp, log, position)
+        page.streams[log].ready.popleft()
+        page.heads.remove(mine)
+        self._wait(page, log)
         counts_ms = min(stamp_ms(record.stamp), self.expiry_ms)
         before = (each for each in copies if each < mine and each[3] > counts_ms)
-        if not any(page.has(there, at) for _, there, at, _ in before):
+        if not any(self._shows(page, there, at) for _, there, at, _ in before):
             page.records.append(record)
             page.places.append((log, position))
             page.size += len(record.payload)
         return True
+
+    def _shows(self, page: Page, log: LogId, position: int) -> bool:
+        """Whether a place has been shown, or will be, as far as this node can tell.
+
+        It lies in the cut, and is here; beyond where its log has two histories another message may have been shown there. It is
+        better shown twice, by its name, than not at all.
+        """
+        absent, end = page.absent.get(log), self.holdings.forked.get(log, position)
+        is_here = page.cut.covers(log, position, position) and position in self.holdings.stored_of(log)
+        return is_here and position <= end and (absent is None or position not in absent)
 
     def on_loaded(self, loaded: Loaded, expiry_ms: int) -> list[Outcome]:
         """The disk answered: fill a stream, or know the copies of a name. What died meanwhile is not shown."""
@@ -216,7 +233,6 @@ class Histories:
         if not self._is_wanted(page):
             return []
         stream = page.streams[log]
-        stream.reading = False
         page.loads -= 1
         if not loaded.complete and loaded.batches:
             if page.operation.backwards:
@@ -226,6 +242,7 @@ class Histories:
         stream.left.remove(first, last)
         for batch in loaded.batches:
             self._fill(page, stream, batch, first, last)
+        self._wait(page, log)
         return self._go_on(page)
 
     def _fill(self, page: Page, stream: Stream, batch: Batch, first: int, last: int) -> None:
@@ -244,9 +261,9 @@ class Histories:
     def _finish(self, page: Page) -> list[Outcome]:
         """Answer, and begin the page that waits behind this one."""
         rest = any(stream.ready or stream.left for stream in page.streams.values())
-        missing = VersionVector((log, _behind(page, log, runs)) for log, runs in page.absent.items())
-        behind = ((log, _behind(page, log, runs)) for log, runs in page.cut.sets.items())
-        after = VersionVector((*page.after.sets.items(), *behind)) if rest else None
+        missing, after = VersionVector(), _merged(page.after, page, page.cut.sets) if rest else None
+        if page.absent:
+            missing = _merged(missing, page, page.absent)
         found = zip(page.places, page.records, strict=True)
         alive = [each for each in found if each[1].expires_ms > self.expiry_ms]  # a page may have waited for reads
         places, records = tuple(place for place, _ in alive), tuple(record for _, record in alive)
@@ -269,10 +286,23 @@ class Histories:
         assert all(id(queue[0]) in waiting for queue in self.pages.values())
 
 
-def _behind(page: Page, log: LogId, runs: IntervalSet) -> Iterable[tuple[int, int]]:
+def _merged(vector: VersionVector, page: Page, sets: Mapping[LogId, IntervalSet]) -> VersionVector:
+    """A vector and, of some positions, those behind a page. What is taken as it is belongs to both, and is read only."""
+    merged = VersionVector()
+    merged.sets = dict(vector.sets)
+    for log, runs in sets.items():
+        behind, known = _behind(page, log, runs), vector.sets.get(log)
+        if known is not None:
+            merged.sets[log] = IntervalSet((*known, *behind))
+        elif behind:
+            merged.sets[log] = behind
+    return merged
+
+
+def _behind(page: Page, log: LogId, runs: IntervalSet) -> IntervalSet:
     """Of positions of a log those that come, in the order of the page, before what the log shows next."""
     stream = page.streams.get(log)
     ahead = stream.ahead(backwards=page.operation.backwards) if stream is not None else None
     if ahead is None:
         return runs
-    return runs.within(ahead + 1, runs.last) if page.operation.backwards else runs.within(1, ahead - 1)
+    return IntervalSet(runs.within(ahead + 1, runs.last) if page.operation.backwards else runs.within(1, ahead - 1))

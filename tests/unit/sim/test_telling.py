@@ -1,5 +1,6 @@
 """What is told beside messages is held against the world: each lie is found, and nothing is that an honest node may say."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import pytest
@@ -245,6 +246,21 @@ def test_what_was_missing_is_not_late_for_what_expired_behind_it() -> None:
     assert found.broken() == []
 
 
+def test_a_gap_is_told_once_to_who_does_not_come_back() -> None:
+    found = told()
+    found.home.disk.image.rows.clear()
+    found.miss(MISSING, 0, 1)
+    found.diary.heard.behind = found.diary.heard.awaited.copy()  # it has come back since
+
+    found.miss(MISSING, 1, 1)
+    once = found.broken()
+    found.miss(MISSING, 2, 2)
+    found.miss(MISSING, 1, 2)
+
+    assert (once, found.broken()) == ([], [("honest about gaps", "missing")])
+    assert found.watch.breaches[0].about.endswith(" is missing, and was told so before, since it last began")
+
+
 def test_late_comes_only_what_is_behind_something() -> None:
     found = told()
 
@@ -446,3 +462,37 @@ def test_one_message_in_eight_has_headers_and_a_content_type_and_they_are_shown_
     for shown in found.all:
         entry = ledger[name_of(shown.record)]
         assert (shown.record.headers, shown.record.flags & CONTENT_MASK) == (entry.headers, entry.flags)
+
+
+# --- what is said to be covered ----------------------------------------------------------------------------------------
+
+
+def _dropped_since(found: Told) -> None:
+    found.home.dropped_us = found.world.now_us + 1
+
+
+def _vanished(found: Told) -> None:
+    assert found.home.node is not None
+    found.home.node.holdings.gone[found.all[0].log] = 1
+
+
+def _is_bad(found: Told) -> None:
+    found.home.is_bad = True
+
+
+@pytest.mark.parametrize("excuse", [None, _dropped_since, _vanished, _is_bad])
+@pytest.mark.parametrize("whole", [False, True])
+def test_a_node_says_to_cover_what_it_has(whole: bool, excuse: Callable[[Told], None] | None) -> None:
+    found = told()
+    log, first, last = found.all[0].log, found.all[0].position, found.all[2].position
+    telling.on_covered(found.watch, found.home, found.diary, log, first, last, found.world.now_us)
+    assert found.broken() == []
+    held = found.home.disk.image.held
+    held.pop(log) if whole else held[log].positions.remove(first, first)
+    if excuse is not None:
+        excuse(found)
+
+    telling.on_covered(found.watch, found.home, found.diary, log, first, last, found.world.now_us)
+    telling.on_covered(found.watch, None, found.diary, log, first, last, found.world.now_us)
+
+    assert found.broken() == ([("honest about gaps", "covered")] if excuse is None else [])

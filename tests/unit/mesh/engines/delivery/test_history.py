@@ -471,3 +471,37 @@ def test_check_sees_a_page_that_waits_for_nothing() -> None:
 
     with pytest.raises(AssertionError):
         one.check_all()
+
+
+def of_two_copies() -> Shelf:
+    """The first at Ben's, then another message and the second at Ana's."""
+    ana, ben = Writer(ANA), Writer(BEN)
+    ben.seal([record(1, b"twice", stamp=stamp_of(WALL_MS) + 2)])
+    ana.seal([record(3, b"once", stamp=stamp_of(WALL_MS) + 3)])
+    ana.seal([record(1, b"twice", stamp=stamp_of(WALL_MS) + 5)])
+    return shelf(ana, ben)
+
+
+@pytest.mark.parametrize("limit", [1, 9])
+def test_a_copy_that_was_missing_hides_no_other_however_long_pages_are(limit: int) -> None:
+    one = of_two_copies()
+    cut = one.page(History(1, ("#",), 9)).cut
+    one.holdings.lose(LogId(BEN, Writer(BEN).log.epoch), 1, 1)
+    asked = History(2, ("#",), limit, cut=cut)
+
+    pages = [one.page(asked)]
+    while (following := pages[-1].next) is not None:
+        pages.append(one.page(replace(asked, after=following)))
+
+    assert [payload for page in pages for payload in shown(page)] == [b"once", b"twice"]
+
+
+def test_a_copy_beyond_where_its_log_has_two_histories_hides_no_other() -> None:
+    """Whoever showed the page before may hold another history, and have shown another message there."""
+    one = of_two_copies()
+    first = one.page(History(1, ("#",), 1))
+    one.holdings.fork(LogId(BEN, Writer(BEN).log.epoch), 0)
+
+    second = one.page(History(1, ("#",), 9, cut=first.cut, after=first.next))
+
+    assert (shown(first), shown(second)) == ([b"twice"], [b"once", b"twice"])

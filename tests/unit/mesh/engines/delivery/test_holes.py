@@ -261,6 +261,44 @@ def test_holes_below_where_a_reader_begins_are_told_once() -> None:
     assert desk.settle() == [messages(2, 2, *of(batches[1]), seats=(SEAT, OTHER), late=(0,))]
 
 
+def test_a_hole_is_told_once_however_often_what_lies_behind_it_is_read() -> None:
+    desk, batches = Desk(), written(5)
+    desk.store(batches[0], *batches[2:])
+    desk.settle()
+    desk.delivery.on_hole_timer(LOG, at(30_000))
+
+    told = desk.subscribe(cursor=VersionVector(), credit_messages=2)
+    for _ in range(2):
+        told += desk.grant(1)
+
+    assert told.count(gap(2, 2, GapReason.MISSING)) == 1
+    assert told[-1] == messages(5, 5, *of(batches[4]))
+
+
+def test_who_was_asked_before_a_later_hole_was_noticed_was_not_asked_for_that() -> None:
+    desk, batches = Desk(), written(5)
+    desk.subscribe()
+    desk.delivery.everyone_was_asked = lambda since_us: since_us < 10_000_000  # type: ignore[method-assign]
+    desk.store(batches[0], batches[2])
+    desk.settle(0)
+    desk.store(batches[4])
+    desk.settle(20_000)
+    desk.delivery.on_hole_timer(LOG, at(30_000))
+
+    assert gap(4, 4, GapReason.MISSING) in desk.delivery.on_hole_timer(LOG, at(50_000))
+
+
+def test_who_was_asked_before_a_row_was_lost_was_not_asked_for_that() -> None:
+    desk, batches = Desk(), written(3)
+    desk.delivery.everyone_was_asked = lambda since_us: since_us < 10_000_000  # type: ignore[method-assign]
+    desk.store(*batches)
+    desk.settle(0)
+    desk.holdings.lose(LOG, 2, 2)
+    desk.delivery.on_lost(LOG, 2, 2, at(20_000))
+
+    assert gap(2, 2, GapReason.MISSING) in desk.subscribe(cursor=VersionVector())
+
+
 def test_a_hole_is_lost_only_where_all_were_asked_since_it_was_noticed_and_else_they_are_asked_at_once() -> None:
     for asked_us, outcomes in ((20_000_000, [gap(2, 2, GapReason.MISSING)]), (20_000_001, [])):
         desk, batches = Desk(), written(3)

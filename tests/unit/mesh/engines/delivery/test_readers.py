@@ -244,6 +244,15 @@ def test_a_reader_with_bytes_for_one_message_gets_one() -> None:
     assert desk.grant(0, 5)[0] == messages(2, 2, *of(batches[1]))
 
 
+def test_bytes_of_credit_cut_a_read_of_the_disk() -> None:
+    desk, batches = past(recent_bytes=0)
+    size = len(of(batches[0])[0].payload)
+
+    _, load = desk.subscribe(cursor=VersionVector(), credit_bytes=size + 1)
+
+    assert desk.load(load) == [messages(1, 2, *of(*batches[:2]))]
+
+
 def test_a_reader_that_falls_behind_reads_on_only_in_the_logs_that_moved_since() -> None:
     desk = Desk()
     desk.subscribe(credit_messages=1)
