@@ -136,7 +136,7 @@ class Composition:
         self.delivery = Delivery(config.delivery, holdings, self.repair.can_fill, self.repair.has_asked_everyone)
         self.delivery.expiry_ms = self.guard.expiry_ms
         self.delivery.recover()
-        self.histories = Histories(holdings, self.delivery.twins, config.delivery.load_bytes)
+        self.histories = Histories(holdings, self.delivery.twins, config.delivery.load_bytes, self.delivery.known)
         spread = self.dissemination, self.serving, self.repair, self.receipts
         self._engines = (self.links, self.journal, *spread, self.delivery, holdings)
         self._doors = (self.roster, self.sessions, self.histories, self.intake, self.forks)

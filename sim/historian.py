@@ -170,17 +170,19 @@ class Historian:
         """What was shown forwards, at a later cut, is shown backwards as far as it lies in an early one."""
         if not (forwards.whole and backwards.whole):
             return
-        shown = {(log, position) for log, position, _ in backwards.rows}
+        shown = {
+            name_of(record) for *_, record in backwards.rows
+        }  # of copies each way shows the one that it reads first
         asked = cut.difference(backwards.missing)
         for log, position, record in self._lasting(forwards):
-            if asked.covers(log, position, position) and (log, position) not in shown:
+            if asked.covers(log, position, position) and name_of(record) not in shown:
                 what = f"history at {backwards.node} leaves out {say_name(name_of(record))}, which lies in its cut"
                 self.watch.broken("in order", what, *self.watch.publish_of(name_of(record)), kind="left out")
                 return
 
     def _compare(self, one: Reading, other: Reading) -> None:
-        """Both show the same, as far as both were read; unless one lacks something: of copies it may show another."""
-        if one.missing or other.missing:
+        """Both show the same, as far as both were read; unless one lacks what the other has: of copies it may show another."""
+        if one.missing != other.missing:
             return
         rows, others = self._lasting(one), self._lasting(other)
         same = all(a == b for a, b in zip(rows, others, strict=False))

@@ -51,7 +51,7 @@ def _always(_log: LogId, _position: int) -> bool:
 
 @dataclass(frozen=True)
 class Passed:
-    """A message that a node had as it passed its place, and where else it knew copies of it."""
+    """A message that a node had as it passed its place, and where it knew copies of it."""
 
     node: str
     log: LogId
@@ -184,13 +184,13 @@ def passes(
 ) -> None:
     """A page comes from a node whose disk is known: of all of the cut that it passes, it says what it has not got.
 
-    `after` is what earlier pages passed; None on a first page at a cut of its own: all of that is stored there. What a node
-    had is kept, to be looked for when the reading has come to its end.
+    `after` is what earlier pages passed; None on a first page at a cut of its own: that ends with what is stored there, or was.
+    What a node had is kept, to be looked for when the reading has come to its end.
     """
     assert home.node is not None
     holdings = home.node.holdings
     reading.missing.merge(page.missing)
-    is_first, asked = after is None, reading.cut.difference(after or VersionVector())
+    asked = reading.cut.difference(after or VersionVector())
     passed = asked if page.next is None else asked.difference(asked.difference(page.next))
     for log, runs in passed.items():
         missing, held = page.missing.get(log), home.disk.image.held.get(log)
@@ -209,10 +209,13 @@ def passes(
             found = holdings.names.find(*name_of(record))
             copies = tuple((run.log, run.from_position, run.to_position) for run in found)
             reading.passed[name_of(record)] = Passed(home.name, log, position, record, copies)
-    if is_first and page.missing and home.dropped_us < us.asked:
-        _breaks_word(
-            watch, reading, home, *page.missing.items()[0], "names {} as missing, and has fixed the cut itself"
-        )
+    for log, runs in reading.cut.items() if after is None and home.dropped_us < 0 else ():
+        held = home.disk.image.held.get(log)
+        unstored = runs.within(held.positions.last + 1 if held is not None else 1, runs.last)
+        if unstored and log not in holdings.gone:
+            _breaks_word(
+                watch, reading, home, log, IntervalSet(unstored), "fixes a cut with {}, which it has not stored"
+            )
     for log, runs in page.missing.difference(passed).items():
         _breaks_word(watch, reading, home, log, runs, "names {} as missing, which was not asked for")
 

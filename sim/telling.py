@@ -117,7 +117,8 @@ def on_shown(watch: Watch, world: World, diary: Diary, shown: Shown) -> None:
             )
             line = f"{shown.at_us / 1e6:.6f} s: {diary.owner} is shown it, from {_place(log, at)}"
             watch.broken("nothing invented", what, *watch.publish_of(name_of(record)), line, kind="ttl")
-    if diary.before[2].covers(log, at, at) and _is_from_before(watch, diary, record):
+    had = diary.before[2].get(log)
+    if (at in had or (diary.since_ms is None and at < had.last)) and _is_from_before(watch, diary, record):
         line = f"{shown.at_us / 1e6:.6f} s: {diary.owner} is shown it, from {_place(log, at)}"
         since = "now" if diary.since_ms is None else f"{_moment_us(diary.since_ms) / 1e6:.6f} s"
         asked = f"{diary.asked_us / 1e6:.6f} s: {diary.owner} asks for what comes from {since} on, and {diary.before[0]} has it"
@@ -184,7 +185,10 @@ def _in_its_log(watch: Watch, world: World, diary: Diary, shown: Shown) -> None:
     is_same = record.sequence == sequence or place == at
     if not (is_next or is_filling or is_same) and not _is_bad(world, shown.log):
         line = f"{shown.at_us / 1e6:.6f} s: {diary.owner} is shown it, from {_place(shown.log, place)}"
-        what = f"{say_name(name_of(record))}, at {_place(shown.log, place)}, is shown after {sequence} of it, at {at}"
+        what = (
+            f"{say_name(name_of(record))}, at {_place(shown.log, place)}, is shown after {sequence} of it, at {at}, "
+            "and no gap was told of it"
+        )
         watch.broken(ORDER, what, *watch.publish_of(name_of(record)), line, kind="log")
 
 

@@ -274,19 +274,8 @@ class App:
             case fx.Transmit(operation):
                 if self.session is not None and self.home is not None:
                     self._transmit(self.home, self.session, operation)
-            case fx.Delivered(number, log, first, position, record, late):
-                diary = self.diaries[number]
-                self._hear_covered(diary, log, first, position)
-                gateway = self.home.name if self.home is not None else ""
-                shown = Shown(log, position, record, late, self.world.now_us, gateway, self._told_us)
-                diary.shown.append(shown)
-                if self.watch is not None:
-                    telling.on_shown(self.watch, self.world, diary, shown)
-                    self.watch.on_shown(diary, shown)
-                if self.reads:
-                    self._run(self.client.consumed(number, 1, len(record.payload)))
-                else:
-                    self.unread.append((number, len(record.payload)))
+            case fx.Delivered():
+                self._see(effect)
             case fx.Missed(number):
                 diary = self.diaries[number]
                 diary.missed.append(effect)
@@ -322,6 +311,22 @@ class App:
             case fx.Covered(number, log, first, last):
                 self.diaries[number].heard.pass_to(log, last)
                 self._hear_covered(self.diaries[number], log, first, last)
+
+    def _see(self, effect: fx.Delivered) -> None:
+        """A message is shown to the application."""
+        number, record = effect.subscription, effect.record
+        diary = self.diaries[number]
+        self._hear_covered(diary, effect.log, effect.first, effect.position)
+        gateway = self.home.name if self.home is not None else ""
+        shown = Shown(effect.log, effect.position, record, effect.late, self.world.now_us, gateway, self._told_us)
+        diary.shown.append(shown)
+        if self.watch is not None:
+            telling.on_shown(self.watch, self.world, diary, shown)
+            self.watch.on_shown(diary, shown)
+        if self.reads:
+            self._run(self.client.consumed(number, 1, len(record.payload)))
+        else:
+            self.unread.append((number, len(record.payload)))
 
     def _hear_covered(self, diary: Diary, log: LogId, first: int, last: int) -> None:
         """Places need not be shown any more: if their node still lives the life in which it said so, they are there."""

@@ -56,11 +56,11 @@ class Delivery(Tail):
             request = self._request()
             self.since[request] = session, operation, self.holdings.stored_vector()
             return [Load(request, Since(operation.since_ms), self.config.load_bytes)]
-        cursor = self._from_now() if operation.cursor is None else operation.cursor.copy()
+        cursor = self.known() if operation.cursor is None else operation.cursor.copy()
         return self._begin(session, operation, cursor)
 
-    def _from_now(self) -> VersionVector:
-        """A cursor of all that was published before what comes: what is missing of it does not concern who begins now."""
+    def known(self) -> VersionVector:
+        """All that was published before what comes, holes and all: what is missing of it does not concern who begins now."""
         last = self.horizon | {log: held.positions.last for log, held in self.holdings.stored.items()}
         return VersionVector((log, [(1, max(at, self.horizon.get(log, 0)))]) for log, at in last.items() if at)
 

@@ -2,17 +2,18 @@
 
 The first page fixes the cut, a version vector; all pages show exactly its records, by (stamp, node, epoch, position),
 in either direction. `after` is what earlier pages are through with. Each log of the cut is read in order and the logs are
-merged; a message that stands in two logs is shown where it stands first, for as long as that copy lives.
+merged; of equal copies in several logs the one is shown that comes first as they are read, for as long as it lives: what
+is left out for it was shown before, though another node goes on.
 
-A cut that another node fixed may name what is not here yet, and a disk may lose what was here. Its stamps are unknown, so
-it may belong before whatever comes next: the page passes it over, names it, and the order holds. Whoever wants it asks
-again, at what was missing as a cut of its own.
+The cut is all that was published before, as far as its node knows, holes and all; another may lack more of it, and a disk
+lose what was here. The stamps of what is not here are unknown, so it may belong before whatever comes next: the page passes
+it over, names it, and the order holds. Whoever wants it asks again, at what was missing as a cut of its own.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from sortedcontainers import SortedList
@@ -87,6 +88,8 @@ class Histories:
     holdings: Holdings
     twins: Twins
     load_bytes: int
+    known: Callable[[], VersionVector]
+    """All that was published before what comes, as far as this node knows: the cut that it fixes."""
     pages: dict[SessionId, deque[Page]] = field(default_factory=dict)
     reads: dict[int, tuple[Page, LogId, int, int]] = field(default_factory=dict)
     comparing: dict[int, Page] = field(default_factory=dict)
@@ -103,7 +106,7 @@ class Histories:
                 f"{len(waiting)} pages of this session are in the making, at cuts of {runs_waiting} runs with this one"
             )
             return [Tell((session,), Refused(Code.OVERLOADED, text, operation.request, retry_ms=RETRY_MS))]
-        cut = operation.cut if operation.cut is not None else self.holdings.stored_vector()
+        cut = operation.cut if operation.cut is not None else self.known()
         after = operation.after if operation.after is not None else VersionVector()
         page = Page(session, operation, cut, after)
         for log, runs in cut.items():
@@ -194,8 +197,7 @@ class Histories:
     def _take(self, page: Page, log: LogId, position: int, record: Record) -> bool:
         """Show a record, or leave it out; False where copies have to be compared before that can be said.
 
-        A copy that was dead before this one was sealed, and is, is not shown in its place. One that has died since may have
-        been, on an earlier page: all copies are dead with it.
+        With an older copy all die that were sealed while it lived. Of those that live the one that is read first is shown.
         """
         copies = self.twins.others(record, (log, position))
         if copies is None:
@@ -204,23 +206,26 @@ class Histories:
         page.streams[log].ready.popleft()
         page.heads.remove(mine)
         self._wait(page, log)
-        counts_ms = min(stamp_ms(record.stamp), self.expiry_ms)
-        before = (each for each in copies if each < mine and each[3] > counts_ms)
-        if not any(self._shows(page, there, at) for _, there, at, _ in before):
+        has_died = any(each[:3] < mine and stamp_ms(record.stamp) < each[3] <= self.expiry_ms for each in copies)
+        earlier = (
+            each for each in copies if (each[:3] > mine) is page.operation.backwards and each[3] > self.expiry_ms
+        )
+        if not has_died and not any(self._shows(page, stamp, there, at) for stamp, there, at, _ in earlier):
             page.records.append(record)
             page.places.append((log, position))
             page.size += len(record.payload)
         return True
 
-    def _shows(self, page: Page, log: LogId, position: int) -> bool:
-        """Whether a place has been shown, or will be, as far as this node can tell.
+    def _shows(self, page: Page, stamp: int, log: LogId, position: int) -> bool:
+        """Whether what comes before has been shown, as far as this node can tell.
 
-        It lies in the cut, and is here; beyond where its log has two histories another message may have been shown there. It is
-        better shown twice, by its name, than not at all.
+        It lies in the cut and within the times, and is here; beyond where its log has two histories another message may have
+        been shown there. It is better shown twice, by its name, than not at all.
         """
         absent, end = page.absent.get(log), self.holdings.forked.get(log, position)
+        is_asked_for = page.operation.since_ms <= stamp_ms(stamp) < page.operation.until_ms
         is_here = page.cut.covers(log, position, position) and position in self.holdings.stored_of(log)
-        return is_here and position <= end and (absent is None or position not in absent)
+        return is_asked_for and is_here and position <= end and (absent is None or position not in absent)
 
     def on_loaded(self, loaded: Loaded, expiry_ms: int) -> list[Outcome]:
         """The disk answered: fill a stream, or know the copies of a name. What died meanwhile is not shown."""
