@@ -153,3 +153,13 @@ def test_a_copy_beyond_where_its_log_has_two_histories_hides_no_other() -> None:
     second = one.page(History(1, ("#",), 9, cut=first.cut, after=first.next))
 
     assert (shown(first), shown(second)) == ([b"twice"], [b"once", b"twice"])
+
+
+@pytest.mark.parametrize("backwards", [False, True])
+def test_holes_of_its_node_are_missing_at_the_cut_that_it_fixes_itself(backwards: bool) -> None:
+    one, cut, ana, ben = in_part(("ana", 2), ("ben", 3))
+    one.histories.known = lambda: cut
+
+    page = one.page(History(1, ("#",), 9, backwards=backwards))
+
+    assert (page.cut, page.missing) == (cut, VersionVector([(ana, [(2, 2)]), (ben, [(3, 3)])]))
