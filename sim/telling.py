@@ -78,7 +78,9 @@ def on_covered(
 
     Of a hole nothing is known; who takes it for covered is never shown what fills it.
     """
-    if home is None or home.node is None or home.is_bad or home.dropped_us > told_us or log in home.node.holdings.gone:
+    if home is None or home.node is None or home.is_bad or log in home.node.holdings.gone:
+        return
+    if home.dropped_us > told_us - TAKEN_IN_US:  # it was in memory, and had not heard yet that the disk had dropped it
         return
     held = home.disk.image.held.get(log)
     if held is None or not held.positions.covers(first, last):
