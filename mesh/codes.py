@@ -391,7 +391,7 @@ _TABLE: dict[Code, tuple[str, str, str]] = {
     Code.GAP_IN_RAW: (
         "a raw stream has a gap",
         "A message is missing or came late, and raw output cannot show it.",
-        "Subscribe again from a cursor or time before it, or use another format.",
+        "Subscribe again from a cursor or time before it, ask for the history again later, or use another format.",
     ),
     Code.LINE_TOO_LONG: (
         "a line is too long",

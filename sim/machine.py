@@ -67,7 +67,7 @@ class Machine:
     lost_us: int = -1
     """When its disk last lost what it had said to hold; -1: never."""
     dropped_us: int = -1
-    """When its disk last dropped rows that it found damaged; -1: never."""
+    """When its disk last dropped rows that it found damaged, or, where it stood still, it heard of that; -1: never."""
     replaced_us: int = -1
     """When another image last took the place of its disk's, and it began another life; -1: never."""
     turned_us: int = -1

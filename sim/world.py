@@ -195,6 +195,8 @@ class World(Agenda):
     def resume(self, machine: Machine) -> None:
         """It goes on."""
         machine.paused = False
+        if machine.dropped_us >= 0:  # of what its disk dropped meanwhile it hears now
+            machine.dropped_us = self.now_us
         if machine.inbox and not machine.ticking:
             self.plan(machine)
 

@@ -31,7 +31,8 @@ def history(
 ) -> None:
     """Print the newest messages of channels that match PATTERNs, the oldest of them first, in one order.
 
-    The order is the same on every node that has the same messages, and gaps are told as `gossamer sub` tells them.
+    The order is the same on every node that has the same messages, and gaps are told as `gossamer sub` tells them,
+    as early as they may belong: raw output ends before the first, and nothing that may come after it is written.
 
     \b
     gossamer history 'room/#' --since 1h
@@ -55,6 +56,7 @@ async def _print(
     from nodes.cli.sub import FORMATS, gap_shown
     from nodes.sdk.client import connect
     from nodes.sdk.messages import Gap, Message
+    from nodes.sdk.pages import turned_round
 
     out = sys.stdout.buffer
 
@@ -67,6 +69,6 @@ async def _print(
             async for item in found:
                 out.write(show(item))
         else:
-            for item in reversed([item async for item in found]):
+            for item in turned_round([item async for item in found]):
                 out.write(show(item))
     out.flush()

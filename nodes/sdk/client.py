@@ -28,7 +28,7 @@ from mesh.client.effects import ClientEffect
 from mesh.client.machine import ATTACHED, CLOSED
 from mesh.codes import Code
 from mesh.errors import DecodeError, HostError, UsageError
-from mesh.operations import UNTIL_ALWAYS_MS, Draft, GapReason, History, HistoryPage, Inspect, SlowPolicy, Status
+from mesh.operations import UNTIL_ALWAYS_MS, Draft, History, HistoryPage, Inspect, SlowPolicy, Status
 from mesh.rng import Rng
 from mesh.types import channel_fault, log_text
 from mesh.wire.operations import decode_node, encode_operation
@@ -46,6 +46,7 @@ from nodes.sdk.messages import (
     level_of,
     payload_of,
 )
+from nodes.sdk.pages import read_page
 from nodes.sdk.since import since_of
 from nodes.sdk.subscription import Subscription
 
@@ -442,6 +443,7 @@ class Client:
         """Messages of the past, in one order, at one cut: the newest first if `backwards`. None: without limit.
 
         A `Gap` where the node has not got part of the cut (yet, or any more): after the client moved, or a disk was damaged.
+        It stands as early as it may belong: nothing before it is past it.
         """
         since_ms, until_ms = since_of(None if since == "all" else since), since_of(until)
         if isinstance(since_ms, Cursor) or isinstance(until_ms, Cursor):
@@ -452,12 +454,9 @@ class Client:
             wanted = 500 if limit is None else min(limit - given, 500)
             answer = await self._ask(replace(page, limit=wanted))
             assert isinstance(answer, HistoryPage)
-            for (log, position), record in zip(answer.places, answer.records, strict=True):
-                given += 1
-                yield Message(log, position, record)
-            for log, runs in answer.missing.items():
-                for first, last in runs:
-                    yield Gap(log_text(log), first, last, GapReason.MISSING, may_fill=True)
+            given += len(answer.records)
+            for item in read_page(answer, backwards=backwards):
+                yield item
             if answer.next is None:
                 return
             page = replace(page, cut=answer.cut, after=answer.next)

@@ -183,22 +183,26 @@ def test_history_names_what_the_disk_has_lost(tmp_path: Path) -> None:
                 flip(store, "batches", "body", "first=5")
                 _, told = await printed(gateway)
                 flip(store, "batches", "body", "first=8")
-                _, refused = await printed(gateway, "--format", "raw", status=1)
+                turned = await printed(gateway, "--format", "raw", status=1)
+                flip(store, "batches", "body", "first=9")
+                straight = await printed(gateway, "--format", "raw", "--oldest", status=1)
 
         assert [item.payload for item in shown if isinstance(item, Message)] == [
             b"message %d" % number for number in range(1, 501)
         ]
         assert rest == [Gap(log, 501, 501, GapReason.MISSING, may_fill=True)]
-        gap, *others = map(json.loads, lines)
+        before, gap, *after = map(json.loads, lines)
         assert gap == {"gap": {"log": log, "first": 2, "last": 2, "reason": "missing", "may_fill": True}}
-        assert [found["position"] for found in others] == [1, *range(3, 501)]
+        assert [found["position"] for found in (before, *after)] == [1, *range(3, 501)]
         assert told == f"gap: positions 5 to 5 of {log[:8]}… missing\n"
-        assert refused.startswith(f"gossamer: {Code.GAP_IN_RAW} positions 8 to 8 are missing"), refused
+        for lost, (written, refused) in ((8, turned), (9, straight)):  # what is before the gap, and nothing behind it
+            assert b"".join(written) == b"".join(b"message %d" % number for number in (1, 3, 4, 6, 7))
+            assert refused.startswith(f"gossamer: {Code.GAP_IN_RAW} positions {lost} to {lost} are missing"), refused
 
     play(work)
 
 
-async def printed(gateway: str, *flags: str, status: int = 0) -> tuple[list[str], str]:
+async def printed(gateway: str, *flags: str, status: int = 0) -> tuple[list[bytes], str]:
     """What `gossamer history` prints of a channel, line by line, and what it says beside."""
     asked = functools.partial(called, "history", "c", "--all", "-g", gateway, *flags, status=status)
     out, said = await asyncio.to_thread(asked)
