@@ -1,8 +1,8 @@
 """`gossamer sim`: run, sweep, replay, shrink, topology, list, maelstrom; one module for each that is more than a line.
 
 Exit status: 0 all promises kept, 1 one was broken or a gate stayed shut, 2 called wrongly, or a file makes no sense, or
-journals that were merged lack seeds, or what is printed or written finds no room, 130 stopped by Ctrl-C, 141 whoever read
-what is printed has gone, 143 stopped by SIGTERM.
+journals that were merged lack seeds, or what is printed or written finds no room, or standard output is closed, 130 stopped
+by Ctrl-C, 141 whoever read what is printed has gone, 143 stopped by SIGTERM.
 """
 
 from __future__ import annotations

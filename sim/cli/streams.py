@@ -21,8 +21,12 @@ NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 def taken() -> Iterator[None]:
     """End without a word where whoever read us has gone, and with an error where what is printed finds no room.
 
-    Whatever else the system refuses, such as a folder for a time, is no broken promise either.
+    Whatever else the system refuses, such as a folder for a time, is no broken promise either. Where standard output is
+    closed, nothing is begun: a verdict that nobody is told is none.
     """
+    if sys.stdout is None:
+        say("gossamer sim: there is no standard output: it is closed", err=True)
+        raise SystemExit(MISUSED)
     try:
         yield
     except OSError as error:
@@ -43,7 +47,6 @@ def taken() -> Iterator[None]:
 
 def _print_no_more() -> None:
     """What is left in the buffer goes nowhere: else the interpreter's last flush fails, and decides the exit status."""
-    if sys.stdout is not None:
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, sys.stdout.fileno())
-        os.close(nowhere)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)

@@ -78,6 +78,21 @@ def test_an_output_without_room_is_an_error_with_a_code(verb: tuple[str, ...], u
     )
 
 
+@pytest.mark.parametrize("verb", [*VERBS, ("halve",)], ids=" ".join)
+def test_an_output_that_is_closed_is_an_error_not_a_verdict(verb: tuple[str, ...]) -> None:
+    """As a shell's `>&-` has it."""
+    script = 'exec "$@" >&-'
+    told = subprocess.run(
+        ["sh", "-c", script, "sh", GOSSAMER, "sim", *verb],
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=55,
+        check=False,
+    )
+
+    assert (told.returncode, told.stderr) == (2, "gossamer sim: there is no standard output: it is closed\n")
+
+
 def test_a_pipeline_reads_what_it_wants() -> None:
     """As a shell has it: the first line, and what the command itself ended with."""
     script = f"set -o pipefail; {GOSSAMER} sim list | head -1"
