@@ -20,7 +20,7 @@ from sim.scenario.cast import Cast, CastError
 from sim.scenario.model import FORMAT, Scenario, keys
 from sim.scenario.quantities import IN_WORDS, Part
 from sim.scenario.sense import check
-from sim.toml import Place, line_of, missing, parse, read_text
+from sim.toml import Place, line_of, missing, nearest_line, parse, read_text
 
 INCLUDES_MAX = 64
 """Files that one scenario is made of ..."""
@@ -321,7 +321,7 @@ def _placed(sources: list[Source], loc: tuple[str | int, ...], problem: str, exp
     """An error where it stands: of several files, in the one that counts."""
     keys = loc[: next((index for index, part in enumerate(loc) if isinstance(part, int)), len(loc))]
     source = max(sources, key=lambda each: each.depth_of(keys))  # the first of equals
-    return ScenarioError(str(source.path), line_of(source.lines, loc), f"{_dotted(loc)}: {problem}", expected)
+    return ScenarioError(str(source.path), nearest_line(source.lines, loc), f"{_dotted(loc)}: {problem}", expected)
 
 
 def _dotted(place: tuple[str | int, ...]) -> str:
