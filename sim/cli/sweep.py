@@ -40,7 +40,9 @@ SEEDS_SHOWN_MAX = 400
 
 @click.command()
 @click.argument("scenario", required=False)
-@click.option("--profile", help="A profile instead of a scenario: swarm, hostile, hostile-sparse, clocks, mortal.")
+@click.option(
+    "--profile", help="A profile instead of a scenario: swarm, hostile, hostile-sparse, clocks, mortal, reading-on."
+)
 @click.option(
     "--seeds",
     show_default=SEEDS,
