@@ -59,6 +59,8 @@ class Machine:
     lone: dict[type[Event], bytes] = field(default_factory=dict)
     """How the trace calls a tick of it in which it hears one event, as nearly always, by the event's type."""
     drained: bool = False
+    draining: bool = False
+    """It was asked to stop, whether it has heard that or not."""
     node_id: bytes = b""
     slow_disk_us: int = 0
     slowness: int = 1
@@ -103,7 +105,7 @@ class Machine:
     def begin(self, true_us: int) -> None:
         """Another life of it begins."""
         self.life += 1
-        self.drained = self.paused = False
+        self.drained = self.draining = self.paused = False
         self.began_wrong = abs(self.clock.wall_ms(true_us) - WALL_MS - true_us // 1_000) > SKEW_MAX_MS
 
     def misdates(self, true_us: int) -> bool:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from mesh.clocks.vector import IntervalSet, VersionVector
+from mesh.log.names import NameRun
 from mesh.log.record import Record
 from mesh.operations import HistoryPage
 from mesh.types import LogId, pattern_matches
@@ -51,7 +52,7 @@ def _always(_log: LogId, _position: int) -> bool:
 
 @dataclass(frozen=True)
 class Passed:
-    """A message that a node had as it passed its place, and where it knew copies of it."""
+    """A message that a node had as it passed its place, and the copies that were passed: for others none is left out."""
 
     node: str
     log: LogId
@@ -206,8 +207,8 @@ def passes(
         if denied:
             _breaks_word(watch, reading, home, log, denied, "says that it has not got {}, which it has")
         for position, record in _lying(reading, home, log, runs.minus(missing), us.asked):
-            found = holdings.names.find(*name_of(record))
-            copies = tuple((run.log, run.from_position, run.to_position) for run in found)
+            found = (_places(run, record.sequence) for run in holdings.names.find(*name_of(record)))
+            copies = tuple(each for each in found if page.next is None or page.next.get(each[0]).touches(*each[1:]))
             reading.passed[name_of(record)] = Passed(home.name, log, position, record, copies)
     for log, runs in reading.cut.items() if after is None and home.dropped_us < 0 else ():
         held = home.disk.image.held.get(log)
@@ -218,6 +219,14 @@ def passes(
             )
     for log, runs in page.missing.difference(passed).items():
         _breaks_word(watch, reading, home, log, runs, "names {} as missing, which was not asked for")
+
+
+def _places(run: NameRun, sequence: int) -> tuple[LogId, int, int]:
+    """Where a message of a run of names may stand: at one place where that has a place for each."""
+    if run.to_position - run.from_position != run.last - run.first:
+        return run.log, run.from_position, run.to_position
+    position = run.from_position + sequence - run.first
+    return run.log, position, position
 
 
 def _breaks_word(watch: Watch, reading: Reading, home: Machine, log: LogId, runs: IntervalSet, what: str) -> None:

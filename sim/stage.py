@@ -203,7 +203,11 @@ class Stage:
             self.world.crash(machine, silent=self.rng.below(2) == 1)
 
     def _up(self, machine: Machine) -> None:
-        if machine.node is None and not self.holds.lies_on("down", machine.name):
+        if self.holds.lies_on("down", machine.name):
+            return
+        if machine.draining:  # else it stops yet, for it may not even have heard that
+            self._down(machine)
+        if machine.node is None:
             self.world.start(machine)
 
     def _do_crash(self, deed: Deed, what: Any) -> End:
@@ -268,8 +272,6 @@ class Stage:
                 deed.happened(really=self.holds.is_first("down", machine.name))
                 self.world.drain(machine)
             elif not is_down:
-                if machine.node is not None:
-                    self._down(machine)
                 self._up(machine)
 
         return self.holds.begin("down", self._machines(what), turn)

@@ -202,6 +202,7 @@ class World(Agenda):
 
     def drain(self, machine: Machine, seconds: float = 5) -> None:
         """Ask a node to stop in good order."""
+        machine.draining = True
         self.hear(machine, Draining(machine.clock.mono_us(self.now_us) + int(seconds * 1_000_000)))
 
     # --- ticks -------------------------------------------------------------------------------------------------------
