@@ -6,7 +6,6 @@ a cut when they would arrive; those of clients take none, and nothing cuts them.
 
 from __future__ import annotations
 
-import contextlib
 import heapq
 import json
 import os
@@ -262,8 +261,12 @@ class Bench:
     def _flush(self, program: Program) -> None:
         stdin = program.process.stdin
         assert stdin is not None
-        with contextlib.suppress(BlockingIOError):
+        try:
             program.unwritten = program.unwritten[os.write(stdin.fileno(), program.unwritten) :]
+        except BlockingIOError:
+            pass
+        except BrokenPipeError:  # whether its end is read first, or found here, is a matter of chance
+            raise RuntimeError(f"{program.name} ended") from None
         registered = stdin.fileno() in self._selector.get_map()
         if program.unwritten and not registered:
             self._selector.register(stdin, selectors.EVENT_WRITE, program)

@@ -47,9 +47,11 @@ def test_the_bench_notices_nodes_that_tell_one_another_nothing_and_show_things_t
     assert found.doubled > 0 and found.server_messages == 0
 
 
-def test_the_bench_says_which_node_ended() -> None:
+@pytest.mark.parametrize("program", ["", "import os, time; os.close(0); time.sleep(20)"])
+def test_the_bench_says_which_node_ended(program: str) -> None:
+    """Or hears no more, as one that is ending."""
     with pytest.raises(RuntimeError, match="n0 ended"):
-        Bench(Trial(nodes=1, seconds=1), command=(sys.executable, "-c", "")).run()
+        Bench(Trial(nodes=1, seconds=1), command=(sys.executable, "-c", program)).run()
 
 
 def test_the_command_prints_its_figures_as_json() -> None:
