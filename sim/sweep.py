@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import time
 from array import array
+from asyncio import run_coroutine_threadsafe
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future, ProcessPoolExecutor
 from contextlib import closing, contextmanager
@@ -235,7 +236,31 @@ def cluster(address: str) -> Iterator[Executor]:
     except ValueError as error:
         raise SimError(f"{address!r} is no address ({error}); expected one such as tcp://scheduler:8786") from error
     with client:
-        yield client.get_executor(pure=False)
+        yield Workers(client)
+
+
+class Workers(Executor):
+    """Those of a Dask cluster.
+
+    Dask has an executor itself, which takes a result for an error if its worker or scheduler leaves in the moment in which
+    it arrives.
+    """
+
+    def __init__(self, client: Any) -> None:
+        """Of a client that whoever calls opens and closes."""
+        self._client = client
+
+    def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
+        """Hand something out."""
+        asked = self._client.submit(fn, *args, pure=False, **kwargs)
+        return run_coroutine_threadsafe(_answer(asked), self._client.loop.asyncio_loop)
+
+
+async def _answer(asked: Any) -> Any:
+    try:
+        return await asked
+    finally:
+        asked.release()  # what is cancelled is taken back by that
 
 
 # --- sweeping ------------------------------------------------------------------------------------------------------------

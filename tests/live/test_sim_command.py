@@ -6,13 +6,14 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from concurrent.futures import Executor, Future
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
 
 import pytest
-from distributed import LocalCluster
+from distributed import LocalCluster, get_client
 
 from sim.errors import SimError
 from sim.heap import Play
@@ -34,6 +35,13 @@ def sim(*arguments: str, cwd: Path | None = None, **environment: str) -> subproc
         env={**os.environ, **environment},
         check=False,
     )
+
+
+def until(it_is_so: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 40
+    while not it_is_so():
+        assert time.monotonic() < deadline, "it is not so after 40 s"
+        time.sleep(0.05)
 
 
 def test_run_says_what_was_kept_and_prints_json() -> None:
@@ -121,9 +129,7 @@ def test_ctrl_c_keeps_partial_results_and_the_same_command_goes_on(tmp_path: Pat
     process = subprocess.Popen(
         command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
     )
-    deadline = time.monotonic() + 40
-    while not (journal.exists() and journal.read_text().count("\n") > 5) and time.monotonic() < deadline:
-        time.sleep(0.1)
+    until(lambda: journal.exists() and journal.read_text().count("\n") > 5)
     os.killpg(process.pid, signal.SIGINT)
     out, err = process.communicate(timeout=40)
 
@@ -202,6 +208,39 @@ def test_workers_need_no_file_that_the_scenario_names(tmp_path: Path) -> None:
 
     assert not (tmp_path / "rtt.csv").exists()
     assert (tally.seeds, tally.failed, there) == (8, [], here)
+
+
+def _forget() -> str:
+    """Runs where a result arrives: its client hears in that moment that all that it asked for is lost."""
+    for state in get_client().futures.values():
+        state.lose()
+    return "played"
+
+
+class Played:
+    """A result that is on its way as its worker ends."""
+
+    def __reduce__(self) -> tuple[Callable[[], str], tuple[()]]:
+        return _forget, ()
+
+
+def test_a_result_that_arrives_as_its_worker_ends_counts() -> None:
+    with (
+        LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None, host="127.0.0.1") as workers,
+        cluster(workers.scheduler_address) as executor,
+    ):
+        assert executor.submit(Played).result(timeout=50) == "played"
+
+
+def test_what_nobody_waits_for_is_taken_back_from_a_cluster() -> None:
+    with (
+        LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None, host="127.0.0.1") as workers,
+        cluster(workers.scheduler_address) as executor,
+    ):
+        asked = [executor.submit(time.sleep, 1) for _ in range(200)]
+        until(lambda: bool(workers.scheduler.tasks))
+        assert asked[-1].cancel() and all(future.cancel() or future.done() for future in asked)
+        until(lambda: not workers.scheduler.tasks)
 
 
 def test_a_scheduler_that_ends_is_told_and_what_was_played_is_kept(tmp_path: Path) -> None:
