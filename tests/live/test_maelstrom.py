@@ -26,6 +26,17 @@ for line in sys.stdin:
 """
 
 
+DEAF = """
+import json, os, sys, time
+message = json.loads(sys.stdin.readline())
+os.close(0)
+answer = {"type": "init_ok", "in_reply_to": message["body"]["msg_id"]}
+print(json.dumps({"src": "n0", "dest": message["src"], "body": answer}), flush=True)
+time.sleep(20)
+"""
+"""It says that it is up, and hears nothing more: as one that is ending."""
+
+
 def test_five_processes_keep_everything_through_a_cut() -> None:
     told: list[str] = []
     trial = Trial(nodes=5, rate=40, seconds=6, latency_ms=50, partitions=1, cut_s=3, settle_s=8)
@@ -47,9 +58,8 @@ def test_the_bench_notices_nodes_that_tell_one_another_nothing_and_show_things_t
     assert found.doubled > 0 and found.server_messages == 0
 
 
-@pytest.mark.parametrize("program", ["", "import os, time; os.close(0); time.sleep(20)"])
+@pytest.mark.parametrize("program", ["", DEAF])
 def test_the_bench_says_which_node_ended(program: str) -> None:
-    """Or hears no more, as one that is ending."""
     with pytest.raises(RuntimeError, match="n0 ended"):
         Bench(Trial(nodes=1, seconds=1), command=(sys.executable, "-c", program)).run()
 
