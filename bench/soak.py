@@ -89,6 +89,8 @@ def forget(play: Play) -> None:
     for name in dead:
         del play.watch.ledger[name]
         play.watch.stamps.pop(name, None)
+        play.watch.places.pop(name, None)
+    play.watch.vouched = {each for each in play.watch.vouched if each[0] not in dead}
     for app in play.apps.values():
         app.states.clear()
         app.ledger = {name: entry for name, entry in app.ledger.items() if name not in dead}

@@ -189,7 +189,8 @@ class Repair:
     def on_stall_timer(self, link: LinkId, now: Now) -> list[Outcome]:
         """A session made no progress, or for too long: let others be asked, and say so if it goes on without progress.
 
-        It has not stalled if nothing is asked of the peer because all that it has is to come from others.
+        It has not stalled if nothing is asked of the peer because all that it has is to come from others. Of one that says
+        nothing, and has nothing that is missing, no person is told here: whether it lives is for its link to find.
         """
         partner = self.partners.get(link)
         if partner is None or not partner.active:
@@ -204,7 +205,7 @@ class Repair:
         partner.doubt()
         outcomes = self._finish(link, partner, now, differed=True)
         outcomes.append(Count("repair_incomplete_total"))
-        if partner.incomplete and partner.incomplete % self.config.incomplete_alarm == 0:
+        if partner.missing and partner.incomplete and partner.incomplete % self.config.incomplete_alarm == 0:
             peer = self.peers.get(link)
             assert peer is not None
             about = {"peer": peer.node.hex()[:16], "missing": partner.missing.count}

@@ -53,6 +53,8 @@ class Runs:
     """Runs as processes, of which some are under way at a time."""
 
     pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(AT_ONCE))
+    environment: dict[str, str] = field(default_factory=lambda: dict(os.environ))
+    """As it was: pytest changes it between tests, which these runs outlast, and none may read it while it is changed."""
     processes: list[subprocess.Popen[str]] = field(default_factory=list)
     results: dict[tuple[str, str], Future[tuple[int, str, str]]] = field(default_factory=dict)
 
@@ -62,7 +64,9 @@ class Runs:
     def _run(self, name: str, without: str) -> tuple[int, str, str]:
         flags = ["--without", without] if without else []
         command = [*COMMAND, name, "--engine", "real", "--json", *flags]
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=self.environment
+        )
         self.processes.append(process)
         said, complained = process.communicate(timeout=RUN_S)
         return process.returncode, said, complained

@@ -219,6 +219,19 @@ def test_every_third_session_without_progress_is_told_to_a_person() -> None:
     assert told == [[], [], alarm, [], [], alarm]
 
 
+def test_of_a_peer_that_says_nothing_and_has_nothing_that_is_missing_nobody_is_told() -> None:
+    one = desk(to_ben())
+    told = []
+
+    for _ in range(3):
+        one.engine.compare(TO_BEN, at())
+        outcomes = one.engine.on_stall_timer(TO_BEN, at(5_000))
+        told.append(outcomes == [*one.finished(TO_BEN, 5_000, 5_000), Count("repair_incomplete_total")])
+
+    assert told == [True, True, True]
+    assert one.engine.partners[TO_BEN].incomplete == 3
+
+
 def test_what_comes_from_others_is_no_progress_of_a_peer_and_what_it_sends_is_whoever_sent_it_before() -> None:
     repair, ana = shared()
     batch = ana.write(2)
