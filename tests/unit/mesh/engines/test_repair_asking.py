@@ -5,8 +5,7 @@ from dataclasses import replace
 import pytest
 
 from mesh.clocks.vector import IntervalSet, VersionVector
-from mesh.codes import Code
-from mesh.effects import Count, Report
+from mesh.effects import Count
 from mesh.engines.repair import DUE, PAGE_LOGS, STALL, Partner, RepairConfig
 from mesh.frames import Busy, LogState, NotFound, RepairEqual
 from mesh.log.holdings import Holdings
@@ -200,36 +199,6 @@ def test_a_session_that_is_over_or_gone_does_not_stall() -> None:
     assert repair.on_stall_timer(TO_BEN, at()) == []
     assert repair.on_stall_timer(TO_ANA, at()) == []
     assert repair.partners[TO_BEN].incomplete == 0
-
-
-def test_every_third_session_without_progress_is_told_to_a_person() -> None:
-    ana = Writer(ANA)
-    ana.write(4)
-    one = desk(to_ben())
-    told = []
-
-    for session in range(1, 7):
-        one.engine.on_vector(TO_BEN, vector(state(ana, (1, 4)), session=session), at())
-        outcomes = one.engine.on_stall_timer(TO_BEN, at(5_000))
-        assert outcomes[:3] == [*one.finished(TO_BEN, 5_000, 5_000), Count("repair_incomplete_total")]
-        told.append(outcomes[3:])
-        one.engine.compare(TO_BEN, at())
-
-    alarm = [Report(Code.REPAIR_STALLED, {"peer": BEN.hex()[:16], "missing": 4})]
-    assert told == [[], [], alarm, [], [], alarm]
-
-
-def test_of_a_peer_that_says_nothing_and_has_nothing_that_is_missing_nobody_is_told() -> None:
-    one = desk(to_ben())
-    told = []
-
-    for _ in range(3):
-        one.engine.compare(TO_BEN, at())
-        outcomes = one.engine.on_stall_timer(TO_BEN, at(5_000))
-        told.append(outcomes == [*one.finished(TO_BEN, 5_000, 5_000), Count("repair_incomplete_total")])
-
-    assert told == [True, True, True]
-    assert one.engine.partners[TO_BEN].incomplete == 3
 
 
 def test_what_comes_from_others_is_no_progress_of_a_peer_and_what_it_sends_is_whoever_sent_it_before() -> None:
