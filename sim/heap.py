@@ -389,7 +389,8 @@ class Play:
             return []
         room = self.cast.clients[diary.owner].group.credit // 4  # what it grants at once
         kept = min(machine.config.delivery.backlog_max for machine in self.world.machines.values())
-        unseen = newest_unseen(self.watch, diary, matching, max(1, min(room, kept)))
+        room_bytes = self.apps[diary.owner].config.credit_bytes // 4
+        unseen = newest_unseen(self.watch, diary, matching, max(1, min(room, kept)), room_bytes)
         return [(name, entry) for name, entry in unseen if self._is_owed_to(diary, name)]
 
     def _no_clock_was_dragged(self) -> None:

@@ -9,6 +9,7 @@ its log that was told already. Where a judge cannot know, because a host is bad 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from mesh.client import effects as fx
@@ -198,20 +199,23 @@ def _is_bad(world: World, log: LogId) -> bool:
     return any(machine.is_bad and machine.node_id == log.node for machine in world.machines.values())
 
 
-def newest_unseen(watch: Watch, diary: Diary, matching: Matching, room: int) -> Matching:
+def newest_unseen(watch: Watch, diary: Diary, matching: Matching, room: int, room_bytes: int) -> Matching:
     """What is to be shown even to who lets things be dropped, and was not.
 
-    With `latest` that is the newest of each channel, if they fit, with `drop-oldest` so many of the newest as fit. Which is
-    newer, stamps say; where copies have several, it may be open.
+    With `latest` that is the newest of each channel, if they fit, with `drop-oldest` so many of the newest as fit, in number
+    and in payload bytes. Which is newer, stamps say; where copies have several, it may be open.
     """
     stamped = [(*watch.stamps[name], name, entry) for name, entry in matching if name in watch.stamps]
     groups: dict[str, list[tuple[int, int, Name, Entry]]] = {}
     for each in stamped:
         groups.setdefault(each[3].channel if diary.policy is SlowPolicy.LATEST else "", []).append(each)
     unseen: Matching = []
-    for group in groups.values() if len(groups) <= room else ():
+    largest = sum(max(len(entry.payload) for *_, entry in group) for group in groups.values())
+    fits = len(groups) <= room and (diary.policy is SlowPolicy.DROP_OLDEST or largest <= room_bytes)
+    for group in groups.values() if fits else ():
         group.sort(key=lambda each: each[0], reverse=True)
-        fit = 1 if diary.policy is SlowPolicy.LATEST else room
+        sizes = accumulate(len(entry.payload) for *_, entry in group[:room])
+        fit = 1 if diary.policy is SlowPolicy.LATEST else max(1, sum(size <= room_bytes for size in sizes))
         floor = max((high for _, high, *_ in group[fit:]), default=0)
         for low, _, name, entry in group[:fit]:
             dies = entry.mortal or (entry.expires_us and watch.now_us() + watch.skew_us > entry.expires_us)

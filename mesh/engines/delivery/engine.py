@@ -195,8 +195,8 @@ class Delivery(Tail):
         """A reader has caught up: it stands at the tail now."""
         outcomes: list[Outcome] = []
         if reader.skim is not None:
-            reader.skim.shrink(max(reader.credit_messages, 1))
-            for operation in reader.skim.told(reader.subscription):
+            reader.skim.shrink(max(reader.credit_messages, 1), reader.credit_bytes)
+            for operation in reader.skim.told(reader.subscription, self.config.message_bytes_max):
                 if isinstance(operation, Messages):
                     reader.spend(len(operation.records), sum(len(record.payload) for record in operation.records))
                 outcomes.append(Tell((reader.session,), operation))

@@ -389,9 +389,9 @@ def test_a_process_that_ends_before_its_subscription_stands_asks_for_the_same_ti
     assert [shown.record.payload for shown in diary.shown] == [b"a", b"b", b"c"]
 
 
-def newest(found: Told, room: int = 9) -> list[int]:
+def newest(found: Told, room: int = 9, size: int = 9) -> list[int]:
     matching = list(found.watch.ledger.items())
-    return [sequence for (_, _, sequence), _ in telling.newest_unseen(found.watch, found.diary, matching, room)]
+    return [sequence for (_, _, sequence), _ in telling.newest_unseen(found.watch, found.diary, matching, room, size)]
 
 
 def seen_elsewhere(policy: SlowPolicy) -> Told:
@@ -409,6 +409,7 @@ def test_the_newest_of_each_channel_is_owed_to_latest_and_so_many_of_all_as_fit_
     assert (newest(latest), newest(oldest)) == ([3, 2], [3, 2, 1])
     assert newest(latest, room=1) == []  # it may keep one, and of which channel nobody says
     assert (newest(oldest, room=2), newest(oldest, room=1)) == ([3, 2], [3])
+    assert (newest(oldest, size=2), newest(oldest, size=0), newest(latest, size=1)) == ([3, 2], [3], [])
 
     for found in (latest, oldest):
         found.diary.seen[name_of(found.all[2].record)] = 1

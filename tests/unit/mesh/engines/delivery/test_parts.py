@@ -113,7 +113,7 @@ def test_the_newest_records_are_kept_and_what_went_is_a_gap_in_its_place() -> No
     skim.cover(LOG, 1, 8)
     skim.cover(OTHER, 1, 3)
 
-    told = skim.told(5)
+    told = skim.told(5, 1 << 20)
 
     runs = {
         LOG: [Gap(5, LOG, 1, 2, GapReason.DROPPED), Messages(5, LOG, 3, 8, (4, 6), (two, three))],
@@ -131,11 +131,48 @@ def test_of_each_channel_the_newest_is_kept_whichever_came_first() -> None:
     skim.keep(LOG, 4, record(4, channel="b", stamp=2))
     skim.cover(LOG, 1, 5)
 
-    assert skim.told(1) == [
+    assert skim.told(1, 1 << 20) == [
         Messages(1, LOG, 1, 1, (1,), (newer,)),
         Gap(1, LOG, 2, 3, GapReason.DROPPED),
         Messages(1, LOG, 4, 5, (4,), (record(4, channel="b", stamp=2),)),
     ]
+
+
+def test_no_delivery_has_more_bytes_than_it_may_unless_one_record_has() -> None:
+    skim = Skim(by_channel=False, kept_max=9)
+    sizes = (3, 4, 1, 9, 2, 6, 1)
+    for position, size in enumerate(sizes, 1):
+        skim.keep(LOG, position, record(position, b"x" * size, stamp=position))
+    skim.shrink(6, 99)
+    skim.cover(LOG, 1, 8)
+
+    told = skim.told(1, 7)
+
+    assert [(each.first, each.last) for each in told] == [(1, 1), (2, 3), (4, 4), (5, 5), (6, 8)]
+    assert isinstance(told[0], Gap)
+    sizes_told = [[len(one.payload) for one in each.records] for each in told if isinstance(each, Messages)]
+    assert sizes_told == [[4, 1], [9], [2], [6, 1]]
+
+
+def test_so_many_bytes_are_kept_of_the_newest_and_one_record_at_least(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mesh.engines.delivery.skim.KEPT_BYTES_MAX", 5)
+    skim, large = Skim(by_channel=False, kept_max=9), Skim(by_channel=False, kept_max=9)
+    kept = []
+    for position in range(1, 5):
+        skim.keep(LOG, position, record(position, b"xx", stamp=position))
+        large.keep(LOG, position, record(position, b"x" * 6, stamp=position))
+        kept.append(([at for _, _, at in skim.kept], skim.size, [at for _, _, at in large.kept], large.size))
+
+    assert kept == [([1], 2, [1], 6), ([1, 2], 4, [2], 6), ([2, 3], 4, [3], 6), ([3, 4], 4, [4], 6)]
+    assert skim.dropped == {LOG: [1, 2]}
+
+
+def test_of_a_channel_what_was_kept_before_weighs_no_more() -> None:
+    skim = Skim(by_channel=True, kept_max=9)
+    for position, payload in enumerate((b"xxx", b"x"), 1):
+        skim.keep(LOG, position, record(position, payload, stamp=position))
+
+    assert (skim.size, skim.dropped) == (1, {LOG: [1]})
 
 
 def test_runs_with_a_hole_between_are_told_apart() -> None:
@@ -145,7 +182,7 @@ def test_runs_with_a_hole_between_are_told_apart() -> None:
     skim.cover(LOG, 1, 2)
     skim.cover(LOG, 5, 5)
 
-    assert skim.told(1) == [Gap(1, LOG, 1, 2, GapReason.DROPPED), Messages(1, LOG, 5, 5, (5,), (record(2),))]
+    assert skim.told(1, 1 << 20) == [Gap(1, LOG, 1, 2, GapReason.DROPPED), Messages(1, LOG, 5, 5, (5,), (record(2),))]
 
 
 # --- twins -----------------------------------------------------------------------------------------------------------

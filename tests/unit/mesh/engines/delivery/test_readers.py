@@ -296,6 +296,21 @@ def test_a_slow_reader_that_wants_the_newest_skips_what_it_missed() -> None:
     assert desk.settle() == [messages(1, 1, *of(more), log=BENS)]
 
 
+def test_a_slow_reader_gets_as_many_bytes_of_the_newest_as_it_has_credit_for_in_deliveries_of_so_many() -> None:
+    desk = Desk(message_bytes_max=14)
+    desk.subscribe(policy=SlowPolicy.DROP_OLDEST, credit_messages=1)
+    batches = written(7, payload=b"1234567")
+    for batch in batches:
+        desk.store(batch)
+        desk.settle()
+    desk.delivery.readers[SEAT, 1].credit_bytes = 0
+
+    told = desk.grant(9, 21)
+
+    assert told == [gap(2, 4, GapReason.DROPPED), messages(5, 6, *of(*batches[4:6])), messages(7, 7, *of(batches[6]))]
+    assert desk.delivery.readers[SEAT, 1].credit_bytes == 0
+
+
 def test_a_slow_reader_that_wants_the_latest_gets_one_for_each_channel_as_credit_allows() -> None:
     desk, ana = Desk(), Writer()
     desk.subscribe(policy=SlowPolicy.LATEST, credit_messages=1)
