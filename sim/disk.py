@@ -301,14 +301,21 @@ class Disk:
         return batch if (batch.log, batch.first) == (log, first) and batch.matches_name() else None
 
     def _delete(self, log: LogId, first: int) -> None:
+        """Drop a row, and no other place with it: those that are damaged, too, are found when they are read."""
         image = self.image
-        del image.rows[log][first]
-        held = self.derived(log).get(log)
-        if held is None:
+        rows = image.rows[log]
+        row = rows.pop(first)
+        held = image.held.get(log)
+        if held is not None:
+            held.lose(first, row.last)
+            before = next((at for at, each in rows.items() if each.last == first - 1), 0)
+            for at in (before, row.last + 1):  # names that went with the row follow from its neighbors
+                batch = _decode(rows[at]) if at in rows else None
+                if batch is not None and (batch.log, batch.first) == (log, at):
+                    held.learn(batch)
+        if not rows:
+            del image.rows[log]
             image.held.pop(log, None)
-            image.rows.pop(log, None)
-        else:
-            image.held[log] = held
 
     def _since(self, query: Since) -> tuple[tuple[LogId, int], ...]:
         found: dict[LogId, int] = {}

@@ -62,6 +62,36 @@ def test_a_flipped_bit_and_a_misdirected_write_are_found_and_dropped() -> None:
     assert disk.scrub() == ()
 
 
+def test_of_a_log_whose_rows_are_all_damaged_each_is_found_when_it_is_read() -> None:
+    disk = written(2)[0].machines["ana"].disk
+    (log,) = disk.image.rows
+    disk.corrupt(log, 1)
+    disk.misdirect(log, 2, log, 1)
+
+    found = disk.load(Load(1, Ranges(log, ((1, 1),)), 1 << 20))
+    left = [(run.first, run.last) for run in disk.image.held[log].runs]
+
+    assert (found.corrupt, left) == (((log, 1, 1),), [(2, 2)])
+    assert disk.scrub() == ((log, 2, 2),)
+    assert (disk.image.rows, disk.image.held) == ({}, {})
+
+
+def test_beside_a_row_that_is_dropped_names_are_known_as_soon_as_no_damage_is_left() -> None:
+    disk = written()[0].machines["ana"].disk
+    (log,) = disk.image.rows
+    disk.misdirect(log, 3, log, 1)
+    disk.corrupt(log, 2)
+    stamp = disk.image.held[log].stamp
+    disk.load(Load(1, Ranges(log, ((2, 2),)), 1 << 20))
+    unnamed = disk.image.held[log].unnamed()
+
+    disk.scrub()
+
+    assert (unnamed, disk.image.held[log].unnamed()) == ([3], [])
+    marks = disk.recover().logs[0]  # asserts that they are what follows from the rows
+    assert (list(marks.runs), marks.stamp) == (disk.derived()[log].runs, stamp)
+
+
 def test_a_disk_that_lies_keeps_what_it_had_before() -> None:
     world, app, _ = written()
     machine = world.machines["ana"]
