@@ -120,8 +120,9 @@ class CreditGrant:
 class History:
     """Asks for a page of the past, in the one total order of a cut.
 
-    Without `cut` the node fixes one and names it in its answer; send it back, with the answer's `next`, for the next
-    page. `since_ms` and `until_ms` bound the stamps; `backwards` begins with the newest.
+    Without `cut` the node fixes one and names it in its answer; send it back, with the answer's `next`, and with all that
+    pages have named `missing` until then, for the next page. `since_ms` and `until_ms` bound the stamps; `backwards` begins
+    with the newest.
     """
 
     request: int
@@ -132,11 +133,12 @@ class History:
     backwards: bool = False
     cut: VersionVector | None = None
     after: VersionVector | None = None
+    missing: VersionVector = field(default_factory=VersionVector)
 
     @property
     def runs(self) -> int:
-        """How many runs the cut has that is asked for, and what has been shown of it."""
-        return sum(part.runs for part in (self.cut, self.after) if part is not None)
+        """How many runs the cut has that is asked for, and what has been shown of it, and what was missing."""
+        return sum(part.runs for part in (self.cut, self.after, self.missing) if part is not None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -135,7 +135,7 @@ class Historian:
                 reading.whole = True
                 nothing_left_out(self.watch, self.world, reading, began_us)
                 break
-            request = replace(request, cut=cut, after=page.next)
+            request = replace(request, cut=cut, after=page.next, missing=reading.missing.copy())
         if not reading.whole and len(reading.rows) < PAGES_MAX:
             what = f"{node} showed {len(reading.rows)} messages on {PAGES_MAX} pages of its history, and no end of it"
             self.watch.broken(

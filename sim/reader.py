@@ -146,7 +146,9 @@ class Readers:
             what = f"{reading.title} has a page {past.pages} that leads to itself"
             self.watch.broken("available", what, *reading.asked, line, kind="pages")
         elif past.pages <= reading.cut.count:
-            past.request = replace(past.request, cut=reading.cut, after=page.next)
+            missing = past.request.missing.copy()
+            missing.merge(page.missing)
+            past.request = replace(past.request, cut=reading.cut, after=page.next, missing=missing)
             self._ask(app, past)
 
     def _come(self, past: Past, home: Machine, told_us: int, *, is_there: bool) -> None:

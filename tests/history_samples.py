@@ -1,7 +1,7 @@
 """Histories for tests of history: a shelf of batches, and a disk that answers its reads."""
 
-from mesh.clocks.hybrid import stamp_of
-from mesh.effects import Load, Loaded, OfChannels, OfNames, Outcome, Tell
+from mesh.clocks.hybrid import stamp_ms, stamp_of
+from mesh.effects import Load, Loaded, OfChannels, OfNames, Outcome, Since, Tell
 from mesh.engines.delivery import Histories
 from mesh.engines.delivery.twins import Twins
 from mesh.log.batch import Batch
@@ -29,6 +29,10 @@ class Shelf:
         self.reads += 1
         if isinstance(query, OfNames):
             return Loaded(load.request, self.batches)
+        if isinstance(query, Since):
+            later = [b for b in self.batches if stamp_ms(b.head.stamp) >= query.wall_ms]
+            firsts = {b.log: b.first for b in sorted(later, key=lambda b: b.first, reverse=True)}
+            return Loaded(load.request, positions=tuple(sorted(firsts.items())))
         assert isinstance(query, OfChannels)
         found = [b for b in self.batches if b.log == query.log and b.last > query.after and b.first <= query.through]
         matching = [b for b in found if any(_matches(query.patterns, r.channel) for r in b.records())]

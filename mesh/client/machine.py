@@ -12,7 +12,7 @@ Invariants, checked by `check`: no position is delivered that the cursor holds; 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import assert_never
 
 from mesh.client import effects as fx
@@ -418,7 +418,4 @@ class Client:
 
 
 def _numbered(request: History | Inspect, number: int) -> History | Inspect:
-    if isinstance(request, Inspect):
-        return Inspect(number)
-    bounds = request.limit, request.since_ms, request.until_ms, request.backwards
-    return History(number, request.patterns, *bounds, request.cut, request.after)
+    return replace(request, request=number)

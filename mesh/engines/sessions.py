@@ -220,9 +220,9 @@ class Sessions:
             return [_refuse(seat.session, operation, Code.FIELD_INVALID, text)]
         if operation.after is not None and operation.cut is None:
             return [_refuse(seat.session, operation, Code.FIELD_INVALID, "`after` needs the `cut` that it came with")]
-        runs = operation.runs
-        if runs > self.config.cursor_runs_max:
-            text = f"a cut and what was shown of it have at most {self.config.cursor_runs_max} runs, found {runs}"
+        runs, runs_max = operation.runs, self.config.cursor_runs_max
+        if runs > runs_max:
+            text = f"a cut, and what was shown and missing of it, have at most {runs_max} runs, found {runs}"
             return [_refuse(seat.session, operation, Code.FIELD_INVALID, text)]
         return self._patterns(seat, operation, operation.patterns)
 

@@ -101,8 +101,8 @@ def _parts(operation: _Whole) -> list[Any]:  # a table in the form of a match
             return [4, subscription]
         case o.CreditGrant(subscription, messages, size):
             return [5, subscription, messages, size]
-        case o.History(request, patterns, limit, since_ms, until_ms, backwards, cut, after):
-            vectors = [_optional_vector(cut), _optional_vector(after)]
+        case o.History(request, patterns, limit, since_ms, until_ms, backwards, cut, after, missing):
+            vectors = [_optional_vector(cut), _optional_vector(after), *([vector_parts(missing)] if missing else [])]
             return [6, request, list(patterns), limit, since_ms, until_ms, backwards, *vectors]
         case o.Inspect(request):
             return [7, request]
@@ -200,7 +200,8 @@ def _history(p: list[Any]) -> o.History:
     backwards = flag(p[5]) if len(p) > 5 else False
     cut = _maybe_cursor(p[6]) if len(p) > 6 else None
     after = _maybe_cursor(p[7]) if len(p) > 7 else None
-    return o.History(number(p[0]), _patterns(p[1]), limit, since_ms, until_ms, backwards, cut, after)
+    missing = (_maybe_cursor(p[8]) if len(p) > 8 else None) or VersionVector()
+    return o.History(number(p[0]), _patterns(p[1]), limit, since_ms, until_ms, backwards, cut, after, missing)
 
 
 def _records(value: Any) -> tuple[Record, ...]:

@@ -228,6 +228,7 @@ def _history(v: dict[str, Any]) -> o.History:
         flag(v.get("backwards", False)),
         _maybe_vector(v.get("cut")),
         _maybe_vector(v.get("after")),
+        _maybe_vector(v.get("missing")) or VersionVector(),
     )
 
 

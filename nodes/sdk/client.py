@@ -12,7 +12,6 @@ import secrets
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Iterable, Mapping
-from dataclasses import replace
 from types import TracebackType
 from typing import Any, Self
 
@@ -46,7 +45,7 @@ from nodes.sdk.messages import (
     level_of,
     payload_of,
 )
-from nodes.sdk.pages import read_page
+from nodes.sdk.pages import read_pages
 from nodes.sdk.since import since_of
 from nodes.sdk.subscription import Subscription
 
@@ -449,17 +448,8 @@ class Client:
         if isinstance(since_ms, Cursor) or isinstance(until_ms, Cursor):
             raise GossamerError(Code.FIELD_INVALID, "history is bounded by times, not by cursors")
         page = History(0, patterns, 100, since_ms or 0, UNTIL_ALWAYS_MS if until_ms is None else until_ms, backwards)
-        given = 0
-        while limit is None or given < limit:
-            wanted = 500 if limit is None else min(limit - given, 500)
-            answer = await self._ask(replace(page, limit=wanted))
-            assert isinstance(answer, HistoryPage)
-            given += len(answer.records)
-            for item in read_page(answer, backwards=backwards):
-                yield item
-            if answer.next is None:
-                return
-            page = replace(page, cut=answer.cut, after=answer.next)
+        async for item in read_pages(self._ask, page, limit):
+            yield item
 
     async def status(self) -> dict[str, object]:
         """What the node says of itself."""

@@ -4,11 +4,35 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 
-from mesh.operations import GapReason, HistoryPage
+from mesh.operations import GapReason, History, HistoryPage, Status
 from mesh.types import log_text
 from nodes.sdk.messages import Gap, Message
+
+PAGE = 500
+"""Messages that are asked for at a time."""
+
+
+async def read_pages(
+    ask: Callable[[History], Awaitable[HistoryPage | Status]], first: History, limit: int | None
+) -> AsyncIterator[Message | Gap]:
+    """Page after page, to the end, or to so many messages."""
+    asked, given = first, 0
+    while limit is None or given < limit:
+        page = await ask(replace(asked, limit=PAGE if limit is None else min(limit - given, PAGE)))
+        assert isinstance(page, HistoryPage)
+        for item in read_page(page, backwards=first.backwards):
+            yield item
+            given += isinstance(item, Message)
+            if given == limit:  # gaps behind it are of what nobody asked for
+                return
+        if page.next is None:
+            return
+        missing = asked.missing.copy()
+        missing.merge(page.missing)
+        asked = replace(asked, cut=page.cut, after=page.next, missing=missing)
 
 
 def read_page(page: HistoryPage, *, backwards: bool) -> Iterator[Message | Gap]:

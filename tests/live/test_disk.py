@@ -202,6 +202,32 @@ def test_history_names_what_the_disk_has_lost(tmp_path: Path) -> None:
     play(work)
 
 
+def test_a_gap_that_lies_outside_what_was_asked_for_is_not_told(tmp_path: Path) -> None:
+    async def work() -> None:
+        async with mesh_of(tmp_path, "eu") as mesh:
+            gateway = mesh.nodes[0].ready["gateway"]
+            async with connect(gateway) as client:
+                for number in range(1, 5):
+                    await client.publish("c", b"message %d" % number, timeout=5)
+                    await asyncio.sleep(0.002)  # so that no two have the same time, in ms
+                shown = [item async for item in client.history("c")]
+                flip(tmp_path / "eu-0" / "store.sqlite3", "batches", "body", "first=2")
+                (first, *_), told = await printed(gateway)
+                since = str(shown[3].time_ms) if isinstance(shown[3], Message) else ""
+                asked = [("-n", "1", "--oldest"), ("-n", "2"), ("--since", since), ("--since", since, "--oldest")]
+                found = [
+                    await asyncio.to_thread(
+                        functools.partial(called, "history", "c", *flags, "--format", "raw", "-g", gateway, status=0)
+                    )
+                    for flags in asked
+                ]
+
+        assert (first, "gap: positions 2 to 2" in told) == (b"c message 1", True)
+        assert [out for out, _ in found] == [b"message 1", b"message 3message 4", b"message 4", b"message 4"]
+
+    play(work)
+
+
 async def printed(gateway: str, *flags: str, status: int = 0) -> tuple[list[bytes], str]:
     """What `gossamer history` prints of a channel, line by line, and what it says beside."""
     asked = functools.partial(called, "history", "c", "--all", "-g", gateway, *flags, status=status)

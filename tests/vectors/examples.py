@@ -52,6 +52,7 @@ OPERATIONS: dict[str, o.ClientOperation | o.NodeOperation] = {
     "unsubscribe": o.Unsubscribe(1),
     "credit-grant": o.CreditGrant(1, 10, 1_000),
     "history": o.History(1 << 20, ("room/#",), 5, 6, 7, backwards=True, cut=VECTOR, after=VersionVector()),
+    "history-on-past-missing": o.History(5, ("#",), cut=VECTOR, after=VECTOR, missing=VECTOR),
     "history-all": o.History(1 << 20, ("#",)),
     "inspect": o.Inspect(5),
     "attached": o.Attached(ANA, "eu", "0.1.0", ("ws://a", "ws://b")),

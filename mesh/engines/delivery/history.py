@@ -7,7 +7,8 @@ is left out for it was shown before, though another node goes on.
 
 The cut is all that was published before, as far as its node knows, holes and all; another may lack more of it, and a disk
 lose what was here. The stamps of what is not here are unknown, so it may belong before whatever comes next: the page passes
-it over, names it, and the order holds. Whoever wants it asks again, at what was missing as a cut of its own.
+it over, names it, and the order holds. Whoever wants it asks again, at what was missing as a cut of its own. Where times are
+asked for, the disk says first between which places of a log they lie; what is missing elsewhere is not missed.
 """
 
 from __future__ import annotations
@@ -21,12 +22,12 @@ from sortedcontainers import SortedList
 from mesh.clocks.hybrid import stamp_ms
 from mesh.clocks.vector import IntervalSet, VersionVector
 from mesh.codes import Code
-from mesh.effects import Load, Loaded, OfChannels, Outcome, Tell
+from mesh.effects import Load, Loaded, OfChannels, Outcome, Since, Tell
 from mesh.engines.delivery.twins import Twins
 from mesh.log.batch import Batch
 from mesh.log.holdings import Holdings
 from mesh.log.record import Record
-from mesh.operations import History, HistoryPage, Refused
+from mesh.operations import UNTIL_ALWAYS_MS, History, HistoryPage, Refused
 from mesh.types import LogId, SessionId, pattern_matches
 
 REQUEST_STEP = 4
@@ -71,6 +72,8 @@ class Page:
     streams: dict[LogId, Stream] = field(default_factory=dict)
     absent: dict[LogId, IntervalSet] = field(default_factory=dict)
     """Of the cut, what was not here as it was asked for, or has been lost before it was read."""
+    bounds: list[int] = field(default_factory=list)
+    """Times, in ms since 1970, of which the disk has to say first where they lie."""
     records: list[Record] = field(default_factory=list)
     places: list[tuple[LogId, int]] = field(default_factory=list)
     size: int = 0
@@ -93,6 +96,8 @@ class Histories:
     pages: dict[SessionId, deque[Page]] = field(default_factory=dict)
     reads: dict[int, tuple[Page, LogId, int, int]] = field(default_factory=dict)
     comparing: dict[int, Page] = field(default_factory=dict)
+    dating: dict[int, tuple[Page, dict[LogId, IntervalSet]]] = field(default_factory=dict)
+    """Pages for which the disk finds a time, and what it had stored as it was asked of logs that have something missing."""
     expiry_ms: int = 0
     next_request: int = 3
 
@@ -111,6 +116,8 @@ class Histories:
         page = Page(session, operation, cut, after)
         for log, runs in cut.items():
             self._look_for(page, log, runs.minus(after.get(log)))
+        if page.absent:
+            page.bounds = [ms for ms in (operation.since_ms, operation.until_ms) if 0 < ms < UNTIL_ALWAYS_MS]
         queue = self.pages.setdefault(session, deque())
         queue.append(page)
         return self._go_on(page) if len(queue) == 1 else []
@@ -153,6 +160,10 @@ class Histories:
 
     def _go_on(self, page: Page) -> list[Outcome]:
         """Merge what can be merged; read where a log has run dry; finish when the page is full or all is read."""
+        if page.bounds:
+            request = self._request()
+            self.dating[request] = page, {log: self.holdings.stored_of(log).copy() for log in page.absent}
+            return [Load(request, Since(page.bounds[-1]), self.load_bytes)]
         outcomes: list[Outcome] = []
         while True:
             if len(page.records) >= page.operation.limit or page.size >= PAGE_BYTES_MAX:
@@ -219,13 +230,14 @@ class Histories:
     def _shows(self, page: Page, stamp: int, log: LogId, position: int) -> bool:
         """Whether what comes before has been shown, as far as this node can tell.
 
-        It lies in the cut and within the times, and is here; beyond where its log has two histories another message may have
-        been shown there. It is better shown twice, by its name, than not at all.
+        It lies in the cut and within the times, and is here, and no page has named it missing; beyond where its log has two
+        histories another message may have been shown there. It is better shown twice, by its name, than not at all.
         """
         absent, end = page.absent.get(log), self.holdings.forked.get(log, position)
         is_asked_for = page.operation.since_ms <= stamp_ms(stamp) < page.operation.until_ms
         is_here = page.cut.covers(log, position, position) and position in self.holdings.stored_of(log)
-        return is_asked_for and is_here and position <= end and (absent is None or position not in absent)
+        was_here = (absent is None or position not in absent) and position not in page.operation.missing.get(log)
+        return is_asked_for and is_here and position <= end and was_here
 
     def on_loaded(self, loaded: Loaded, expiry_ms: int) -> list[Outcome]:
         """The disk answered: fill a stream, or know the copies of a name. What died meanwhile is not shown."""
@@ -234,6 +246,10 @@ class Histories:
             page = self.comparing.pop(loaded.request)
             outcomes = self.twins.on_loaded(loaded)
             return outcomes + (self._go_on(page) if self._is_wanted(page) else [])
+        if loaded.request in self.dating:
+            page, stored = self.dating.pop(loaded.request)
+            _date(page, stored, page.bounds.pop(), dict(loaded.positions))
+            return self._go_on(page) if self._is_wanted(page) else []
         page, log, first, last = self.reads.pop(loaded.request)
         if not self._is_wanted(page):
             return []
@@ -283,12 +299,32 @@ class Histories:
 
     def check(self) -> None:
         """Assert that there are no more sessions with pages than pages that wait."""
-        assert len(self.pages) <= len(self.reads) + len(self.comparing)
+        assert len(self.pages) <= len(self.reads) + len(self.comparing) + len(self.dating)
 
     def check_all(self) -> None:
         """Assert that a page that is wanted waits for something."""
-        waiting = {id(page) for page, *_ in self.reads.values()} | {id(page) for page in self.comparing.values()}
+        reading = [page for page, *_ in (*self.reads.values(), *self.dating.values())]
+        waiting = {id(page) for page in (*reading, *self.comparing.values())}
         assert all(id(queue[0]) in waiting for queue in self.pages.values())
+
+
+def _date(page: Page, stored: Mapping[LogId, IntervalSet], bound_ms: int, positions: Mapping[LogId, int]) -> None:
+    """Take out of what is missing what lies on the other side of a time, which begins at these positions.
+
+    Stamps rise in a log: a hole below one that is stored and lies before the time does so, too, and one above where it begins
+    lies behind it. What lies between the two may be either.
+    """
+    for log, held in stored.items():
+        absent, begins = page.absent[log], positions.get(log)
+        if bound_ms == page.operation.since_ms:
+            older = held.within(1, begins - 1 if begins is not None else absent.last)
+            outside = (1, older[-1][1]) if older else None
+        else:
+            outside = (begins, absent.last) if begins is not None and begins <= absent.last else None
+        if outside is not None:
+            page.absent[log] = absent.minus(IntervalSet([outside]))
+            if not page.absent[log]:
+                del page.absent[log]
 
 
 def _merged(vector: VersionVector, page: Page, sets: Mapping[LogId, IntervalSet]) -> VersionVector:

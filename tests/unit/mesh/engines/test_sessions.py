@@ -262,9 +262,10 @@ def test_the_runs_of_a_cut_and_of_what_was_shown_of_it_are_bounded() -> None:
     one.config = replace(one.config, cursor_runs_max=3)
     two_runs = VersionVector([(LogId(ANA, 1), IntervalSet([(1, 1), (3, 3)]))])
 
-    text = "a cut and what was shown of it have at most 3 runs, found 4"
+    text = "a cut, and what was shown and missing of it, have at most 3 runs, found 4"
     assert one.admit(SEAT, History(1, ("a",), 1, cut=two_runs)) is None
-    assert one.admit(SEAT, History(1, ("a",), 1, cut=two_runs, after=two_runs)) == refused(Code.FIELD_INVALID, text, 1)
+    for more in {"after": two_runs}, {"missing": two_runs}:
+        assert one.admit(SEAT, History(1, ("a",), 1, cut=two_runs, **more)) == refused(Code.FIELD_INVALID, text, 1)
 
 
 def test_subscriptions_are_bounded_and_each_has_a_number_of_its_own() -> None:

@@ -68,7 +68,10 @@ def test_every_operation_of_a_client_can_be_typed() -> None:
         backwards=True,
         cut=CURSOR,
         after={},
-    ) == o.History(1, ("#",), 5, 6, o.UNTIL_ALWAYS_MS, backwards=True, cut=VECTOR, after=VersionVector())
+        missing=CURSOR,
+    ) == o.History(
+        1, ("#",), 5, 6, o.UNTIL_ALWAYS_MS, backwards=True, cut=VECTOR, after=VersionVector(), missing=VECTOR
+    )
     assert said(op="inspect", request=1) == o.Inspect(1)
     assert said(op="sing") is None
 

@@ -1,13 +1,16 @@
 """Where a gap stands among the messages of a page: as early as it may belong."""
 
+import asyncio
+from dataclasses import replace
+
 import pytest
 
 from mesh.clocks.vector import VersionVector
 from mesh.log.record import Record
-from mesh.operations import GapReason, HistoryPage
+from mesh.operations import GapReason, History, HistoryPage
 from mesh.types import LogId, log_text
 from nodes.sdk.messages import Gap, Message
-from nodes.sdk.pages import in_order, read_page, turned_round
+from nodes.sdk.pages import in_order, read_page, read_pages, turned_round
 from tests.samples import ANA, BEN, record
 
 LOGS = {"a": LogId(ANA, 1), "b": LogId(BEN, 1)}
@@ -87,3 +90,47 @@ def test_a_reading_turned_round_has_its_gaps_where_they_belong_from_there(backwa
     items = [gap(text) if "-" in text else message(text) for text in backwards.split()]
 
     assert " ".join(map(shown, turned_round(items))) == forwards
+
+
+def vector(text: str) -> VersionVector:
+    return VersionVector((LOGS[part[0]], [(int(part[1]), int(part[3]))]) for part in text.split())
+
+
+@pytest.mark.parametrize(
+    ("limit", "limits", "expected"),
+    [
+        (None, [500, 500, 500], "a1 a2-2 a3 b1-2 a4 a5-5 b4 b5-5"),
+        (9, [9, 7, 6], "a1 a2-2 a3 b1-2 a4 a5-5 b4 b5-5"),
+        (4, [4, 2, 1], "a1 a2-2 a3 b1-2 a4 a5-5 b4"),
+        (3, [3, 1], "a1 a2-2 a3 b1-2 a4"),
+        (2, [2], "a1 a2-2 a3"),
+        (0, [], ""),
+    ],
+)
+def test_each_page_is_asked_for_with_all_that_was_missing_before_and_nothing_behind_the_last_message_is_told(
+    limit: int | None, limits: list[int], expected: str
+) -> None:
+    cut = vector("a1-5 b1-5")
+
+    def page(rows: str, following: str, missing: str) -> HistoryPage:
+        places = tuple((LOGS[row[0]], int(row[1])) for row in rows.split())
+        after = vector(following) if following else None
+        return HistoryPage(1, cut, places, (record(),) * len(places), after, vector(missing))
+
+    pages = [page("a1 a3", "a1-3", "a2-2"), page("a4", "a1-5 b1-3", "a5-5 b1-2"), page("b4", "", "b5-5")]
+    asked: list[History] = []
+
+    async def ask(request: History) -> HistoryPage:
+        asked.append(request)
+        return pages[len(asked) - 1]
+
+    async def read() -> list[Message | Gap]:
+        return [item async for item in read_pages(ask, History(0, ("#",)), limit)]
+
+    assert " ".join(map(shown, asyncio.run(read()))) == expected
+    followed = [
+        History(0, ("#",)),
+        History(0, ("#",), cut=cut, after=vector("a1-3"), missing=vector("a2-2")),
+        History(0, ("#",), cut=cut, after=vector("a1-5 b1-3"), missing=vector("a2-2 a5-5 b1-2")),
+    ]
+    assert asked == [replace(each, limit=size) for each, size in zip(followed, limits, strict=False)]

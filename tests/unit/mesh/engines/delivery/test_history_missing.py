@@ -6,9 +6,11 @@ import pytest
 
 from mesh.clocks.hybrid import stamp_of
 from mesh.clocks.vector import VersionVector
+from mesh.effects import Load, OfChannels, Since
 from mesh.operations import History
 from mesh.types import LogId
-from tests.history_samples import Shelf, shelf, shown, two_logs
+from tests.engine_samples import keep
+from tests.history_samples import READ, SEAT, Shelf, shelf, shown, two_logs
 from tests.samples import ANA, BEN, DAY_MS, WALL_MS, Writer, record
 
 # --- at a cut that another node fixed ----------------------------------------------------------------------------------
@@ -101,7 +103,7 @@ def test_of_a_log_that_ended_before_the_time_what_follows_may_be_missing() -> No
 
     page = one.page(History(5, ("#",), 9, since_ms=WALL_MS + DAY_MS, cut=cut))
 
-    assert (shown(page), one.reads) == ([], 0)
+    assert (shown(page), one.reads) == ([], 1)
     assert page.missing == VersionVector([(ben, [(3, 3)])])
 
 
@@ -142,6 +144,93 @@ def test_a_copy_that_was_missing_hides_no_other_however_long_pages_are(limit: in
         pages.append(one.page(replace(asked, after=following)))
 
     assert [payload for page in pages for payload in shown(page)] == [b"once", b"twice"]
+
+
+@pytest.mark.parametrize("limit", [1, 9])
+def test_a_copy_that_an_earlier_page_named_missing_hides_no_other_though_it_has_come(limit: int) -> None:
+    whole = of_two_copies()
+    cut = whole.page(History(1, ("#",), 9)).cut
+    part = Shelf(*(batch for batch in whole.batches if batch.log.node == ANA))
+    asked = History(2, ("#",), limit, cut=cut)
+
+    pages, named = [part.page(asked)], VersionVector()
+    while (following := pages[-1].next) is not None:
+        named.merge(pages[-1].missing)
+        pages.append(whole.page(replace(asked, after=following, missing=named)))
+
+    assert [payload for page in pages for payload in shown(page)] == [b"once", b"twice"]
+    assert [page.missing.count for page in pages] == [1, 0][: len(pages)]
+
+
+def dated(*absent: int) -> tuple[Shelf, VersionVector, LogId]:
+    """One log, a message each second; some of it is not here."""
+    ana = Writer(ANA)
+    for n in range(1, 10):
+        ana.seal([record(n, b"%d" % n, stamp=stamp_of(WALL_MS + 1_000 * n))])
+    one = Shelf(*(batch for batch in ana.batches if batch.first not in absent))
+    return one, VersionVector([(ana.log, [(1, 9)])]), ana.log
+
+
+@pytest.mark.parametrize("backwards", [False, True])
+@pytest.mark.parametrize(
+    ("since_s", "until_s", "absent", "order", "missing"),
+    [
+        (6, 99, (2, 4), [6, 7, 8, 9], []),
+        (6, 99, (2, 4, 5), [6, 7, 8, 9], [(4, 5)]),
+        (6, 99, (2, 5, 6, 8), [7, 9], [(5, 6), (8, 8)]),
+        (0, 5, (2, 7, 9), [1, 3, 4], [(2, 2)]),
+        (0, 5, (4, 5, 7, 9), [1, 2, 3], [(4, 5)]),
+        (3, 8, (1, 2, 5, 8, 9), [3, 4, 6, 7], [(1, 2), (5, 5), (8, 9)]),
+        (3, 6, (1, 2, 5, 8), [3, 4], [(1, 2), (5, 5)]),
+        (20, 99, (2, 9), [], [(9, 9)]),
+    ],
+)
+def test_what_certainly_lies_outside_the_times_is_not_missed(
+    since_s: int,
+    until_s: int,
+    absent: tuple[int, ...],
+    order: list[int],
+    missing: list[tuple[int, int]],
+    *,
+    backwards: bool,
+) -> None:
+    one, cut, log = dated(*absent)
+    times = WALL_MS + 1_000 * since_s if since_s else 0, WALL_MS + 1_000 * until_s
+
+    page = one.page(History(1, ("#",), 9, *times, backwards=backwards, cut=cut))
+
+    assert [int(payload) for payload in shown(page)] == (order[::-1] if backwards else order)
+    assert list(page.missing.get(log)) == missing
+    one.histories.check()
+
+
+def test_what_lands_while_the_disk_looks_for_a_time_says_nothing_of_what_is_missing_below() -> None:
+    """Of 1 and 2 the first is here; 3, behind the time, is stored after the disk has looked."""
+    whole, cut, log = dated(4, 5, 6, 7, 8, 9)
+    one = Shelf(whole.batches[0])
+    (load,) = one.histories.ask(SEAT, History(1, ("#",), 9, WALL_MS + 1_500, cut=cut), WALL_MS)
+    assert isinstance(load, Load)
+    found = one.answer(load)
+    keep(one.holdings, whole.batches[2])
+
+    page = one.run(one.histories.on_loaded(found, WALL_MS))
+
+    assert (found.positions, list(page.missing.get(log))) == ((), [(2, 9)])
+
+
+@pytest.mark.parametrize("is_gone", [False, True])
+def test_who_waits_for_a_time_waits_for_the_disk_or_is_gone(is_gone: bool) -> None:
+    one, cut, log = dated(5)
+    (load,) = one.histories.ask(SEAT, History(1, ("#",), 9, WALL_MS + 5_500, cut=cut), WALL_MS)
+    assert load == Load(3, Since(WALL_MS + 5_500), READ)
+    one.histories.check_all()
+    assert isinstance(load, Load)
+    if is_gone:
+        one.histories.on_session_closed(SEAT)
+
+    outcomes = one.histories.on_loaded(one.answer(load), WALL_MS)
+
+    assert outcomes == ([] if is_gone else [Load(7, OfChannels(("#",), log, 0, 4), READ)])
 
 
 def test_a_copy_beyond_where_its_log_has_two_histories_hides_no_other() -> None:
