@@ -36,6 +36,8 @@ class Held:
     size: int
     """What it takes of the outbox, in bytes."""
     reached: tuple[int, int] = (0, 0)
+    is_here: bool = False
+    """Whether the node of this session has said that it has it."""
 
     @property
     def is_done(self) -> bool:
@@ -81,6 +83,8 @@ class Outbox:
     def resend_all(self) -> None:
         """A new session begins: everything that stays is sent again."""
         self._unsent = deque(sorted(self._held))
+        for held in self._held.values():
+            held.is_here = False
         self._in_flight.clear()
         self.flight_bytes = 0
         self.paused_until_us = 0
@@ -121,7 +125,7 @@ class Outbox:
                 continue
             reached = max(held.reached[0], receipt.copies), max(held.reached[1], receipt.regions)
             news = news or reached != held.reached
-            held.reached = reached
+            held.reached, held.is_here = reached, True
             if held.is_done:
                 self._forget(sequence)
         return news
@@ -141,15 +145,22 @@ class Outbox:
             for sequence in refused:
                 self._forget(sequence)
             return refused
+        for sequence in refused:
+            self._held[sequence].is_here = False
         self._unsent = deque(sorted({*self._unsent, *refused}))
         self.paused_until_us = max(self.paused_until_us, retry_us)
         return []
 
     def drop(self, sequence: int) -> None:
-        """Nobody waits for this publish any more: it was told `local`, and more is not awaited."""
+        """Nobody waits for this publish any more: it goes as soon as the node of this session has it.
+
+        Not before, though another has it: a node that has refused it for now takes nothing that follows until it comes again.
+        """
         held = self._held.get(sequence)
-        if held is not None and held.reached[0] > 0:
-            self._landed(sequence)
+        if held is None:
+            return
+        held.copies = held.regions = 1
+        if held.is_here:
             self._forget(sequence)
 
     @property

@@ -242,6 +242,39 @@ def test_what_nobody_waits_for_is_dropped_once_it_is_stored_anywhere() -> None:
     assert (len(box), box.bytes, box.flight_bytes) == (0, 0, 0)
 
 
+def test_what_nobody_waits_for_waits_for_no_more_than_one_copy() -> None:
+    box = outbox()
+    put(box, b"1", copies=3)
+    box.take(0)
+    box.drop(1)
+
+    box.on_receipt(receipt(1, 1))
+
+    assert len(box) == 0
+
+
+@pytest.mark.parametrize("is_refused", [False, True])
+def test_what_nobody_waits_for_stays_until_the_node_of_this_session_has_it(is_refused: bool) -> None:
+    """One that has refused it for now takes nothing that follows until it comes again."""
+    box = outbox()
+    put(box, b"1", b"2", copies=3)
+    box.take(0)
+    box.on_receipt(receipt(1, 2))
+    if is_refused:  # by the same, which has lost it
+        box.on_refused(1, 1, 50)
+    else:
+        box.resend_all()
+
+    box.drop(1)
+    box.drop(2)
+
+    again = box.take(100)
+    assert [draft.sequence for each in again for draft in each.drafts] == ([1] if is_refused else [1, 2])
+    box.on_receipt(receipt(1, 2))
+    box.check_all()
+    assert (len(box), box.bytes, box.flight_bytes) == (0, 0, 0)
+
+
 @pytest.mark.parametrize("fault", ["bytes", "flight", "order"])
 def test_a_check_trips_over_each_broken_invariant(fault: str) -> None:
     box = outbox()
