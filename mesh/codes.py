@@ -355,7 +355,7 @@ _TABLE: dict[Code, tuple[str, str, str]] = {
     ),
     Code.NAMES_CONFLICT: (
         "one name, two messages",
-        "A publisher used one name for two different messages. Both are delivered.",
+        "A publisher used one name for two messages, or a member wrote it too often to be compared. All are delivered.",
         "Make the client draw a new incarnation at every start.",
     ),
     Code.APPEND_FAILED: (

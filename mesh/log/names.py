@@ -8,15 +8,16 @@ the last of them is here. Runs are what a disk keeps, too (`marks.names`), repla
 first)` as they grow at their end; what was joined to an earlier one stays on the disk and is passed over at the start.
 
 The runs of a name in a log are sorted by their sequences. Unless a log holds a name twice, which none does that an honest
-node wrote, they do not overlap, and one look finds the run of a sequence and its neighbors however many there are. Which
-names lie twice in a log is remembered: there all runs are looked at, to find a name, but never to take one in.
+node wrote, they do not overlap, and one look finds the run of a sequence and its neighbors however many there are. How
+often runs of one log overlap is counted and bounded, so that in any log few runs have to be looked at: of what would be
+beyond that only names are taken in that the log has not yet. So no name in a log is missed, but not every copy is found.
 
 The index is bounded by retention: a run is forgotten when all that is in it has expired.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
+from bisect import bisect_left, bisect_right, insort
 from collections.abc import Callable, Iterable
 from itertools import pairwise
 from typing import NamedTuple
@@ -29,6 +30,8 @@ from mesh.types import LogId
 Name = tuple[str, int]
 """A publisher and its incarnation."""
 _NOTHING = IntervalSet()
+REPEATS_MAX = 256
+"""Pairs of runs of a name in one log that may overlap: then 22 copies of a message in it are found. An honest log has none."""
 
 
 class NameRun(NamedTuple):
@@ -91,13 +94,21 @@ def _holds(run: NameRun, new: NameRun) -> bool:
 
 
 def _without(run: NameRun, gone: NameRun) -> list[NameRun]:
-    """What is left of a run without the names of another, which lay in it whole."""
+    """What is left of a run without the names of another, which lay in it whole, or it in that one."""
+    if _holds(gone, run):
+        return []
     inside = run.log == gone.log and run.first <= gone.first and gone.last <= run.last
     if not inside or not run.from_position <= gone.from_position <= run.to_position:
         return [run]
     left = run._replace(last=gone.first - 1, to_position=gone.from_position - 1)
     right = run._replace(first=gone.last + 1, from_position=gone.to_position + 1)
     return [part for part in (left, right) if part.first <= part.last and part.from_position <= part.to_position]
+
+
+def _part(run: NameRun, first: int, last: int) -> NameRun:
+    """Some of the names of a run, at the positions where they can stand."""
+    from_position, to_position = run.from_position + first - run.first, run.to_position - (run.last - last)
+    return run._replace(first=first, last=last, from_position=from_position, to_position=to_position)
 
 
 def _within(run: NameRun, gone: IntervalSet) -> list[NameRun]:
@@ -115,8 +126,8 @@ class NameIndex:
         """Of the log in which a name was seen first ..."""
         self.movers: dict[Name, dict[LogId, list[NameRun]]] = {}
         """... and of others. Only a name that lies in more than one log can have copies, and a batch looks at its own alone."""
-        self._twice: set[tuple[Name, LogId]] = set()
-        """Where runs of one log overlap, or did."""
+        self._twice: dict[tuple[Name, LogId], int] = {}
+        """Where runs of one log overlap, or did: how many pairs of them, at most."""
         for run in sorted(runs, key=lambda run: (run.log, run.first, -run.last, run.from_position)):
             before = self._in((run.publisher, run.incarnation), run.log)
             if before is None:
@@ -143,9 +154,11 @@ class NameIndex:
     def _window(self, runs: list[NameRun], sequence: int) -> tuple[int, int]:
         """Where in the runs of a name in a log those stand that can hold a sequence, or where they would."""
         publisher, incarnation, _, _, log, *_ = runs[0]
-        if ((publisher, incarnation), log) in self._twice:
-            return 0, len(runs)
         end = bisect_left(runs, (publisher, incarnation, sequence + 1))
+        if ((publisher, incarnation), log) in self._twice:
+            return max(
+                end - 1 - REPEATS_MAX, 0
+            ), end  # all that lie between one that holds it and the end overlap that one
         return (end - 1 if end and runs[end - 1].last >= sequence else end), end
 
     def _begin(self, run: NameRun) -> None:
@@ -158,7 +171,7 @@ class NameIndex:
 
     def _end(self, name: Name, log: LogId) -> None:
         """A name has no run left in a log."""
-        self._twice.discard((name, log))
+        self._twice.pop((name, log), None)
         others = self.movers.get(name, {})
         if log in others:
             del others[log]
@@ -196,20 +209,44 @@ class NameIndex:
         for run in runs[max(start - 1, 0) : start + 1]:
             if _holds(run, new):  # it was lost from the disk, its row perhaps too, and has come again
                 return run
+        whole = new
         if start > 0 and _follows(runs[start - 1], new, held):
             start -= 1
-            new = _joined(runs[start], new)
-        if end < len(runs) and _follows(new, runs[end], held):
-            new = _joined(new, runs[end])
+            whole = _joined(runs[start], new)
+        if end < len(runs) and _follows(whole, runs[end], held):
+            whole = _joined(whole, runs[end])
             end += 1
-        before, after = runs[max(start - 1, 0) : start], runs[end : end + 1]
-        if (before and before[0].last >= new.first) or (after and after[0].first <= new.last):
-            self._twice.add(((new.publisher, new.incarnation), new.log))
-        runs[start:end] = [new]
-        return new
+        key = (new.publisher, new.incarnation), new.log
+        before = runs[max(start - 1 - (REPEATS_MAX if key in self._twice else 0), 0) : start]
+        behind = bisect_left(runs, (new.publisher, new.incarnation, whole.last + 1), end)
+        repeats = behind - end + sum(run.last >= whole.first for run in before)
+        if repeats:
+            repeats += self._twice.get(key, 0)
+            if repeats > REPEATS_MAX:
+                self._fill(runs, new)
+                return new  # on the disk all is found
+            self._twice[key] = repeats
+        runs[start:end] = [whole]
+        return whole
+
+    def _fill(self, runs: list[NameRun], new: NameRun) -> None:
+        """Take in what of a run has no name yet in its log; what has one lives as long as the last copy."""
+        start = max(bisect_right(runs, new) - 1 - REPEATS_MAX, 0)
+        end = bisect_left(runs, (new.publisher, new.incarnation, new.last + 1))
+        filled: list[NameRun] = []
+        first = new.first
+        for run in runs[start:end]:
+            if run.first > first:
+                filled.append(_part(new, first, run.first - 1))
+            first = max(first, run.last + 1)
+            lives = run.expires_ms if run.last < new.first else max(run.expires_ms, new.expires_ms)
+            filled.append(run._replace(expires_ms=lives))
+        if first <= new.last:
+            filled.append(_part(new, first, new.last))
+        runs[start:end] = filled
 
     def find(self, publisher: str, incarnation: int, sequence: int) -> list[NameRun]:
-        """The runs that hold a name: one for each copy; none if it is new here."""
+        """The runs that hold a name: one for each copy, as far as that is bounded; none if it is new here."""
         found = []
         for runs in self._all((publisher, incarnation)):
             start, end = self._window(runs, sequence)
@@ -244,21 +281,24 @@ class NameIndex:
             def cut(run: NameRun, gone: NameRun = gone) -> list[NameRun]:
                 return _without(run, gone)
 
-            self._change(gone, gone.first, cut)
+            self._change(gone, gone.first, gone.last, cut)
 
     def tighten(self, batch: Batch, gone: IntervalSet) -> None:
         """Let the runs that a batch was taken out of neither begin nor end where all was taken back."""
         for cut in _runs_of(batch):
             for beside in (cut.first - 1, cut.last + 1):
-                self._change(cut, beside, lambda run: _within(run, gone))
+                self._change(cut, beside, beside, lambda run: _within(run, gone))
 
-    def _change(self, where: NameRun, sequence: int, change: Callable[[NameRun], list[NameRun]]) -> None:
-        """Change the runs that can hold a sequence, of the name and in the log of another run."""
+    def _change(self, where: NameRun, first: int, last: int, change: Callable[[NameRun], list[NameRun]]) -> None:
+        """Change the runs that can hold any of some sequences, of the name and in the log of another run."""
         name = where.publisher, where.incarnation
         runs = self._in(name, where.log)
         if runs is not None:
-            start, end = self._window(runs, sequence)
-            runs[start:end] = sorted([part for run in runs[start:end] for part in change(run)])
+            start, end = self._window(runs, first)[0], self._window(runs, last)[1]
+            parts = [part for run in runs[start:end] for part in change(run)]
+            del runs[start:end]
+            for part in parts:
+                insort(runs, part)
             if not runs:
                 self._end(name, where.log)
 
@@ -296,6 +336,7 @@ class NameIndex:
     def check(self) -> None:
         """Assert that runs are well formed."""
         assert self.movers.keys() <= self._runs.keys() and all(self.movers.values())
+        assert all(pairs <= REPEATS_MAX for pairs in self._twice.values())
         for name, home in self._runs.items():
             logs = [home, *self.movers.get(name, {}).values()]
             assert all(len({run.log for run in runs}) == 1 for runs in logs)

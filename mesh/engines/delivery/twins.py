@@ -3,18 +3,23 @@
 A publish that was retried at another node stands in two logs under one name. Which positions hold equal copies cannot
 be known from the names alone, for a name may have been used twice for different messages: those are both delivered,
 and reported. So the copies of a name are read and compared, once; the answer is remembered for the latest names.
+
+No node that is honest writes a name twice into a log, so of each node few copies are looked at. Who writes more than
+those may have written anything: such a name counts as used for different messages, so that nobody takes the message that
+its publisher sent for a copy of another. What lies beyond them has no twin.
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
+from dataclasses import dataclass, field
 
 from mesh.codes import Code
 from mesh.effects import Load, Loaded, OfNames, Outcome, Report
 from mesh.log.batch import Batch
 from mesh.log.holdings import Holdings
 from mesh.log.record import MessageName, Record
-from mesh.types import LogId
+from mesh.types import LogId, NodeId
 
 Place = tuple[LogId, int]
 Copy = tuple[int, LogId, int, int]
@@ -25,6 +30,25 @@ LOAD_BYTES = 8 << 20
 """What is read to compare the copies of a run of names; a message has few copies."""
 NAMES_MAX = 64
 """Names that are compared at a time."""
+COPIES_MAX = 16
+"""Copies of a name that are compared for each node: with no limit, who writes one name n times makes others compare n² times.
+
+An honest node has one in each log at most, and another log only after it lost the copy in an earlier one.
+"""
+
+
+@dataclass(slots=True)
+class Compared:
+    """The copies of a name, as they were when they were compared."""
+
+    groups: dict[Place, list[Copy]] = field(default_factory=dict)
+    """For each copy all that are equal to it, itself too: one list for all of them."""
+    logs: set[LogId] = field(default_factory=set)
+    """Where the name stood, whether or not a copy was found there."""
+    crowding: set[NodeId] = field(default_factory=set)
+    """Nodes that have written the name more often than is looked at."""
+    differ: bool = False
+    """Whether the name was used for different messages, or may have been."""
 
 
 class Twins:
@@ -33,7 +57,7 @@ class Twins:
     def __init__(self, holdings: Holdings) -> None:
         """Read names from the holdings."""
         self._holdings = holdings
-        self._known: OrderedDict[MessageName, dict[Place, tuple[Copy, ...]]] = OrderedDict()
+        self._known: OrderedDict[MessageName, Compared] = OrderedDict()
         self._sought: dict[MessageName, set[Place]] = {}
         """Places that were not found when the copies of their name were compared, and are looked up once more ..."""
         self._gone: dict[MessageName, set[Place]] = {}
@@ -60,20 +84,20 @@ class Twins:
         if len(logs) < 2:
             return ()
         known = self._known.get(record.name)
-        if known is None or not logs <= {log for log, _ in known}:
+        if known is None or not logs <= known.logs:
             return None
-        if place not in known and place not in self._gone.get(record.name, ()):
+        group = known.groups.get(place)
+        if group is not None:
+            return tuple(copy for copy in group if copy[1:3] != place)
+        if place[0].node not in known.crowding and place not in self._gone.get(record.name, ()):
             self._sought.setdefault(record.name, set()).add(place)
             return None  # its row was damaged, or lost, when its copies were compared, and it has come again
-        return known.get(place, ())
+        return ()
 
     def differs(self, record: Record, place: Place) -> bool:
         """Whether a copy of a record's name was compared with it and is another message. False where none was."""
-        known = self._known.get(record.name, {})
-        if place not in known:
-            return False
-        equal = {(log, at) for _, log, at, _ in known.get(place, ())}
-        return any(at and (log, at) != place and (log, at) not in equal for log, at in known)
+        known = self._known.get(record.name)
+        return known is not None and known.differ and place in known.groups
 
     def ask(self, names: list[MessageName], request: int) -> Load:
         """Look up copies: of the first name, and of those that follow it without a gap."""
@@ -103,20 +127,27 @@ class Twins:
         return outcomes
 
     def _compare(self, name: MessageName, copies: dict[Place, Record]) -> list[Outcome]:
-        known: dict[Place, tuple[Copy, ...]] = {}
-        differ = False
+        known = Compared(logs={run.log for run in self._holdings.names.find(*name)})
+        counts: Counter[NodeId] = Counter()
+        messages: list[tuple[Record, list[Copy]]] = []
         for place, record in copies.items():
-            equal = tuple(
-                (other.stamp, *there, other.expires_ms)
-                for there, other in copies.items()
-                if there != place and record.same_message(other)
-            )
-            differ = differ or len(equal) < len(copies) - 1
-            known[place] = equal
-        for run in self._holdings.names.find(*name):  # a copy that is not there, or has lost its body, has no twin
-            if all(log != run.log for log, _ in known):
-                known[run.log, 0] = ()
-        lost = self._sought.pop(name, set()) - known.keys()
+            log, position = place
+            known.logs.add(log)
+            counts[log.node] += 1
+            if counts[log.node] > COPIES_MAX:
+                known.crowding.add(log.node)
+                continue
+            group = next((equal for message, equal in messages if message.same_message(record)), None)
+            if group is None:
+                group = []
+                messages.append((record, group))
+            group.append((record.stamp, log, position, record.expires_ms))
+            known.groups[place] = group
+        known.differ = len(messages) > 1 or bool(known.crowding)
+        return self._remember(name, known)
+
+    def _remember(self, name: MessageName, known: Compared) -> list[Outcome]:
+        lost = self._sought.pop(name, set()) - known.groups.keys()
         if lost:
             self._gone.setdefault(name, set()).update(lost)
         self._known[name] = known
@@ -125,6 +156,6 @@ class Twins:
             gone, _ = self._known.popitem(last=False)
             self._gone.pop(gone, None)
             self._sought.pop(gone, None)
-        if not differ:
+        if not known.differ:
             return []
         return [Report(Code.NAMES_CONFLICT, {"publisher": name.publisher, "sequence": name.sequence})]

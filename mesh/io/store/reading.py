@@ -157,6 +157,7 @@ class Reader:
             "SELECT * FROM names WHERE publisher=? AND incarnation=? AND first<=? AND last>=?",
             (query.publisher, query.incarnation, query.last, query.first),
         ).fetchall()
+        wanted: dict[LogId, list[tuple[int, int]]] = {}
         for *columns, check in rows:
             log = self._numbers.log(columns[2])
             if log is None:
@@ -164,9 +165,11 @@ class Reader:
             if row_check(*columns) != check:
                 found.reindex.add(log)
             first, start, last, end = columns[3], columns[4], columns[5], columns[6]
-            low = start + max(query.first - first, 0)
+            low = max(start + max(query.first - first, 0), 1)
             high = end - max(last - query.last, 0)
-            yield from self._of_ranges(log, [(low, max(low, high))])
+            wanted.setdefault(log, []).append((low, max(low, high)))
+        for log, ranges in wanted.items():  # a log may hold a name often: each batch is read once
+            yield from self._of_ranges(log, IntervalSet(ranges))
 
     def _since(self, query: Since) -> tuple[tuple[LogId, int], ...]:
         rows = self._connection.execute(

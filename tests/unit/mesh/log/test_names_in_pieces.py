@@ -7,7 +7,7 @@ from mesh.log import names
 from mesh.log.names import NameIndex, NameRun
 from mesh.types import LogId
 from tests.name_samples import ALL, batch_of, p, run_of
-from tests.samples import ANA, BEN, Writer
+from tests.samples import ANA, BEN, Writer, record
 
 
 @pytest.mark.parametrize("order", ["rising", "falling", "shuffled"])
@@ -70,7 +70,72 @@ def test_a_name_that_lies_twice_in_a_log_is_found_twice() -> None:
     assert index.newest("p", 7) == 4
     index.forget(again)
     index.forget(long)
-    assert (len(index), index._twice) == (0, set())
+    assert (len(index), index._twice) == (0, {})
+
+
+def test_however_often_a_log_holds_a_name_few_of_its_runs_are_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A member wrote one name a hundred thousand times, and whoever looked for any name of that publisher read them all."""
+    monkeypatch.setattr(names, "REPEATS_MAX", 3)
+    index, writer = NameIndex(), Writer()
+    batches = [batch_of(writer, *p(1)) for _ in range(9)]
+
+    noted = [index.note(batch, ALL) for batch in batches]
+
+    index.check()
+    assert noted == [[run_of(batch, 1, 1, at, at)] for at, batch in enumerate(batches, 1)], "a disk is told of all"
+    assert index.find("p", 7, 1) == [run for runs in noted[:3] for run in runs]
+    again = NameIndex([run for runs in noted for run in runs])
+    assert again.find("p", 7, 1) == index.find("p", 7, 1)
+    again.check()
+
+
+def test_what_repeats_too_many_names_is_found_where_its_log_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(names, "REPEATS_MAX", 1)
+    index, writer = NameIndex(), Writer()
+    second, fifth = batch_of(writer, *p(2)), batch_of(writer, *p(5))
+    long = batch_of(writer, *p(1, 2, 3, 4, 5, 6))
+    for batch in (second, fifth, long):
+        index.note(batch, ALL)
+
+    index.check()
+    assert index._runs["p", 7] == [
+        run_of(long, 1, 1, 3, 3),
+        run_of(second, 2, 2, 1, 1),
+        run_of(long, 3, 4, 5, 6),
+        run_of(fifth, 5, 5, 2, 2),
+        run_of(long, 6, 6, 8, 8),
+    ]
+    index.forget(long)
+    assert index._runs["p", 7] == [run_of(second, 2, 2, 1, 1), run_of(fifth, 5, 5, 2, 2)]
+
+
+def test_a_name_that_is_not_found_twice_is_found_for_as_long_as_its_last_copy_lives(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(names, "REPEATS_MAX", 0)
+    index, writer = NameIndex(), Writer()
+    first = writer.seal([record(n, publisher="p", stamp=writer._stamp + n, ttl_ms=5_000) for n in (1, 3, 5)])
+    writer._stamp += 9
+    copy = writer.seal([record(n, publisher="p", stamp=writer._stamp + n, ttl_ms=9_000) for n in (3, 4, 5)])
+    for batch in (first, copy):
+        index.note(batch, ALL)
+
+    index.check()
+    assert index.expire(first.head.expires_ms) == 0
+    assert [(run.first, run.from_position) for run in index._runs["p", 7]] == [(3, 2), (4, 5), (5, 3)]
+
+
+def test_a_long_run_is_found_behind_all_that_overlap_it() -> None:
+    index, writer, many = NameIndex(), Writer(), IntervalSet([(1, 4_000)])
+    index.note(batch_of(writer, *p(*range(1, 1_001))), many)
+    for sequence in range(2, 1_000, 2):
+        index.note(batch_of(writer, *p(sequence)), many)
+
+    index.check()
+    assert [len(index.find("p", 7, sequence)) for sequence in (1, 2, 512, 514, 999, 1_000)] == [1, 2, 2, 1, 1, 1]
+    assert index.newest("p", 7) == 1_000
+    start, end = index._window(index._runs["p", 7], 1_000)
+    assert end - start <= names.REPEATS_MAX + 1
 
 
 def test_of_a_batch_whose_sequences_do_not_rise_all_names_are_taken_back() -> None:
@@ -112,3 +177,7 @@ def test_a_check_trips_over_runs_out_of_order_and_such_as_overlap_unknown() -> N
         index._runs["p", 7] = broken
         with pytest.raises(AssertionError):
             index.check()
+    index = NameIndex([first])
+    index._twice[("p", 7), log] = names.REPEATS_MAX + 1
+    with pytest.raises(AssertionError):
+        index.check()

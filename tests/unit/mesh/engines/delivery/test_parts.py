@@ -4,19 +4,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mesh.clocks.hybrid import stamp_of
 from mesh.codes import Code
 from mesh.effects import Load, Loaded, OfNames, Report
 from mesh.engines.delivery import readers as module
 from mesh.engines.delivery import twins as twins_module
 from mesh.engines.delivery.readers import Groups, Reader
 from mesh.engines.delivery.skim import Skim
-from mesh.engines.delivery.twins import LOAD_BYTES, Twins
+from mesh.engines.delivery.twins import COPIES_MAX, LOAD_BYTES, Twins
 from mesh.log.batch import Batch
 from mesh.log.holdings import Holdings
+from mesh.log.record import Record
 from mesh.operations import Gap, GapReason, Messages, SlowPolicy
 from mesh.types import LogId, SessionId
 from tests.engine_samples import held, keep, take
-from tests.samples import ANA, BEN, CY, Writer, record
+from tests.samples import ANA, BEN, CY, WALL_MS, Writer, record
 
 LOG, OTHER = LogId(ANA, 1), LogId(BEN, 1)
 SEAT, SECOND = SessionId(1), SessionId(2)
@@ -328,6 +330,60 @@ def test_names_are_looked_up_together_while_they_follow_one_another(monkeypatch:
     assert twins.ask(names, 2) == Load(2, OfNames("pub", 7, 1, 2), LOAD_BYTES)
     assert twins.ask([record(n).name for n in (5, 6, 7)], 6) == Load(6, OfNames("pub", 7, 5, 6), LOAD_BYTES)
     assert twins.ask([names[2]], 10) == Load(10, OfNames("pub", 7, 4, 4), LOAD_BYTES)
+
+
+def crowded(*payloads: bytes) -> tuple[Batch, Batch, Twins]:
+    """One message of Ana's log, and what Ben's log has under the same name."""
+    ana, ben = Writer(ANA), Writer(BEN)
+    here = ana.seal([record(1, b"x")])
+    there = ben.seal([record(1, payload, stamp=stamp_of(WALL_MS) + at) for at, payload in enumerate(payloads, 1)])
+    return here, there, Twins(held(here, there))
+
+
+def test_of_the_copies_in_one_nodes_logs_so_many_are_compared_and_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A member that wrote one name 2,000 times, 5 kB, kept every other node busy for seconds."""
+    compared = 0
+
+    def counted(one: Record, other: Record) -> bool:
+        nonlocal compared
+        compared += 1
+        return same_message(one, other)
+
+    same_message = Record.same_message
+    monkeypatch.setattr(Record, "same_message", counted)
+    here, there, twins = crowded(*[b"x"] * 100, *(b"%d" % n for n in range(100)))
+
+    assert looked_up(twins, here, there) == [Report(Code.NAMES_CONFLICT, {"publisher": "pub", "sequence": 1})]
+
+    one, copies = here.records()[0], there.records()
+    assert compared == COPIES_MAX
+    assert twins.others(one, (here.log, 1)) == tuple(
+        (copies[at - 1].stamp, there.log, at, copies[at - 1].expires_ms) for at in range(1, COPIES_MAX + 1)
+    )
+    assert [twins.others(copies[at - 1], (there.log, at)) for at in (COPIES_MAX + 1, 200)] == [(), ()]
+    assert twins.unknown(there) == []
+
+
+def test_who_writes_a_name_too_often_may_have_written_another_message_so_nothing_is_taken_for_its_copy() -> None:
+    here, there, twins = crowded(*[b"x"] * COPIES_MAX, b"y")
+    looked_up(twins, here, there)
+
+    assert twins.differs(here.records()[0], (here.log, 1))
+    assert not twins.differs(there.records()[COPIES_MAX], (there.log, COPIES_MAX + 1)), "it shows no other message"
+
+    here, there, twins = crowded(*[b"x"] * COPIES_MAX)
+    assert looked_up(twins, here, there) == []
+    assert not twins.differs(here.records()[0], (here.log, 1))
+
+
+def test_copies_that_are_equal_share_what_is_kept_of_them() -> None:
+    here, there, twins = crowded(b"x", b"y", b"x")
+    looked_up(twins, here, there)
+
+    groups = twins._known[record(1).name].groups
+    assert groups[here.log, 1] is groups[there.log, 1] is groups[there.log, 3]
+    assert [copy[1:3] for copy in groups[there.log, 2]] == [(there.log, 2)]
+    assert all(twins.differs(one, (there.log, at)) for at, one in enumerate(there.records(), 1))
 
 
 def test_so_many_names_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from mesh.clocks.vector import IntervalSet
 from mesh.codes import Code
-from mesh.effects import Append, Load, Marks, Ranges, Stored
+from mesh.effects import Append, Load, Marks, OfNames, Ranges, Stored
 from mesh.errors import HostError
 from mesh.io.store import Store
-from tests.samples import MESH, Writer
+from mesh.log.names import NameIndex
+from tests.samples import MESH, Writer, record
 
 WAIT_S = 5
 
@@ -72,4 +74,25 @@ def test_load_is_answered_while_the_store_lives(store: Store) -> None:
 
     loaded = answers.get(timeout=WAIT_S)
     assert [found.name for found in loaded.batches] == [batch.name]  # type: ignore[attr-defined]
+    assert faults.empty()
+
+
+def test_a_batch_that_holds_a_name_often_is_read_once(store: Store) -> None:
+    """Whoever wrote one name a thousand times into one batch had it read, and all of it compared, a thousand times."""
+    answers, faults = started(store)
+    writer = Writer()
+    often = writer.seal([record(1, stamp=writer._stamp + at) for at in range(1, 51)])
+    writer._stamp += 50
+    once = writer.write()
+    held = IntervalSet([(1, 51)])
+    named = (*NameIndex().note(often, held), *NameIndex().note(once, held))
+    assert len(named) == 51
+    marks = Marks(named)
+    store.append(Append(1, (often, once), marks))
+    assert isinstance(answers.get(timeout=WAIT_S), Stored)
+
+    store.load(Load(3, OfNames("pub", 7, 1, 1), 1 << 20))
+
+    loaded = answers.get(timeout=WAIT_S)
+    assert [found.name for found in loaded.batches] == [often.name, once.name]  # type: ignore[attr-defined]
     assert faults.empty()
