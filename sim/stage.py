@@ -423,6 +423,10 @@ class Stage:
             deed.happened()
             app.kill()
 
+    def _do_give_up(self, deed: Deed, what: Any) -> None:
+        for app in self._clients(what):
+            deed.happened(really=app.give_up())
+
     def _do_stop_reading(self, deed: Deed, what: Any) -> End:
         apps = self._clients(what)
         for app in apps:

@@ -176,6 +176,13 @@ class App:
             self._run(self.client.unsubscribe(number))
         return bool(numbers)
 
+    def give_up(self) -> bool:
+        """Wait no more for receipts of what was published until now; whether there was anything to wait for."""
+        waiting = [sequence for sequence, _ in self.waiting()]
+        for sequence in waiting:
+            self.client.outbox.drop(sequence)
+        return bool(waiting)
+
     @property
     def books(self) -> list[Diary]:
         """All its diaries, with those of subscriptions that it has left."""

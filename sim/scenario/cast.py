@@ -182,7 +182,7 @@ class Cast:
                 for name in (what.who, what.at):
                     if len(self.nodes_of((name,), loc)) > 1:
                         raise CastError(loc, f"{name!r} are several nodes", "one node")
-            case "drop-client" | "offline" | "kill-client" | "stop-reading":
+            case "drop-client" | "offline" | "kill-client" | "give-up" | "stop-reading":
                 self.clients_of(what, loc)
             case _:
                 self.nodes_of(_nodes_in(what), loc)

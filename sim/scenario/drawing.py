@@ -212,6 +212,7 @@ TABLE: dict[str, Drawn] = {
     "offline": _of_client("offline"),
     "move-client": _move,
     "kill-client": _of_client("kill-client"),
+    "give-up": _of_client("give-up"),
     "stop-reading": _of_client("stop-reading"),
     "subscribe": _subscribe,
     "unsubscribe": _unsubscribe,
@@ -238,6 +239,7 @@ MOMENTARY = frozenset(
         "drop-client",
         "move-client",
         "kill-client",
+        "give-up",
         "hostile-client",
     )
 )

@@ -337,6 +337,8 @@ class Event(Part):
     """Clients go to other gateways."""
     kill_client: Names | None = None
     """Clients' processes end, and start again with their cursors."""
+    give_up: Names | None = None
+    """Clients wait no more for receipts of what they have published: it stays until their node has it. On the heap engine."""
     stop_reading: Names | None = None
     """Clients take nothing any more."""
     subscribe: SubscribeTo | None = None
@@ -395,6 +397,7 @@ AT_ONCE = frozenset(
         "drop-client",
         "move-client",
         "kill-client",
+        "give-up",
         "subscribe",
         "unsubscribe",
         "read-history",
@@ -403,6 +406,6 @@ AT_ONCE = frozenset(
     )
 )
 """Verbs of what is over as soon as it is done: `for` would say nothing."""
-WISHES = ("publish", "subscribe", "unsubscribe", "read-history")
+WISHES = ("publish", "give-up", "subscribe", "unsubscribe", "read-history")
 """Verbs that are no faults: clients do these of their own accord."""
 VERBS = tuple(name.replace("_", "-") for name in Event.model_fields if name not in ("at", "for_"))

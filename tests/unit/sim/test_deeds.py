@@ -66,6 +66,12 @@ HAPPENS: dict[str, list[dict[str, Any]]] = {
     "offline": [{"at": "3s", "offline": ["app-1"], "for": "1s"}],
     "move-client": [{"at": "3s", "move-client": {"client": ["app-1"], "to": ["cy"]}}],
     "kill-client": [{"at": "3s", "kill-client": ["app-1"]}],
+    "give-up": [
+        {"at": "2s", "for": "4s", "isolate": ["cy"]},
+        {"at": "2500ms", "move-client": {"client": ["app-1"], "to": ["cy"]}},
+        {"at": "3s", "publish": {"client": ["app-1"], "channel": "room/1", "copies": 2}},
+        {"at": "4s", "give-up": ["app-1"]},
+    ],
     "stop-reading": [{"at": "3s", "stop-reading": ["app-1"], "for": "1s"}],
     "subscribe": [{"at": "3s", "subscribe": {"client": ["app-1"], "to": ["#"]}}],
     "unsubscribe": [{"at": "3s", "unsubscribe": {"client": ["app-*"], "to": ["#"]}}],

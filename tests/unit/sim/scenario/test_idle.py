@@ -24,6 +24,7 @@ OBJECTS = {
     "restore": '{ node = "ana" }',
     "drop-client": '"app"',
     "kill-client": '"app"',
+    "give-up": '"app"',
     "move-client": '{ client = "app", to = "ben" }',
     "subscribe": '{ client = "app", to = "#" }',
     "unsubscribe": '{ client = "app", to = "#" }',
