@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from mesh.certificates import verify_certificate
 from mesh.clocks.hybrid import SKEW_MAX_MS
@@ -13,7 +13,7 @@ from mesh.effects import Append, Event, Report
 from mesh.errors import RemoteError
 from mesh.node import Node
 from mesh.operations import NodeOperation
-from mesh.types import Address, LinkId, SessionId
+from mesh.types import Address, LinkId, LogId, SessionId
 from sim.clock import WALL_MS, Clock
 from sim.disk import Disk
 from sim.tape import Stream
@@ -26,6 +26,16 @@ TAKEN_IN_US = 2_000_000
 """By so long after something reached a node it has been taken into account, even by a slow one."""
 
 Heard = Callable[[NodeOperation], None]
+
+
+class Had(NamedTuple):
+    """What a node had of a log as its disk dropped something of it."""
+
+    through: int
+    """Up to here nothing of it had been missing, by what the node had been told, and had delivered."""
+    last: int
+    """The last place that was there."""
+    at_us: int
 
 
 @dataclass(eq=False, slots=True)
@@ -70,6 +80,8 @@ class Machine:
     """When its disk last lost what it had said to hold; -1: never."""
     dropped_us: int = -1
     """When its disk last dropped rows that it found damaged, or, where it stood still, it heard of that; -1: never."""
+    had: dict[LogId, Had] = field(default_factory=dict)
+    """Of logs of which its disk dropped rows in this life of it, the most that there was."""
     replaced_us: int = -1
     """When another image last took the place of its disk's, and it began another life; -1: never."""
     turned_us: int = -1
@@ -94,6 +106,19 @@ class Machine:
         heard_us = [back.heard_us for back in ends if back is not None]
         return max((at_us for at_us in heard_us if at_us <= now_us - TAKEN_IN_US), default=-1)
 
+    def on_dropped(self, ranges: Iterable[tuple[LogId, int, int]], now_us: int) -> None:
+        """Its disk has dropped rows, of which it is about to hear; what a reading comes upon later has been there."""
+        self.dropped_us, node = now_us, self.node
+        if node is None:
+            return
+        for log, _, last in ranges:
+            held, before = self.disk.image.held.get(log), self.had.get(log, Had(0, 0, now_us))
+            is_delivered = node.started and log not in node.delivery.held_up
+            through = node.holdings.stored_of(log).frontier if is_delivered else 0
+            most = max(last, before.last, held.positions.last if held is not None else 0)
+            at_us = before.at_us if through <= before.through else now_us
+            self.had[log] = Had(max(before.through, through), most, at_us)
+
     def lose_power(self) -> None:
         """Of the appends that were not answered each in turn may have been kept, then none."""
         for append in self.appending:
@@ -106,6 +131,7 @@ class Machine:
         """Another life of it begins."""
         self.life += 1
         self.drained = self.draining = self.paused = False
+        self.had.clear()
         self.began_wrong = abs(self.clock.wall_ms(true_us) - WALL_MS - true_us // 1_000) > SKEW_MAX_MS
 
     def misdates(self, true_us: int) -> bool:

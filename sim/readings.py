@@ -210,15 +210,32 @@ def passes(
             found = (_places(run, record.sequence) for run in holdings.names.find(*name_of(record)))
             copies = tuple(each for each in found if page.next is None or page.next.get(each[0]).touches(*each[1:]))
             reading.passed[name_of(record)] = Passed(home.name, log, position, record, copies)
-    for log, runs in reading.cut.items() if after is None and home.dropped_us < 0 else ():
-        held = home.disk.image.held.get(log)
-        unstored = runs.within(held.positions.last + 1 if held is not None else 1, runs.last)
-        if unstored and log not in holdings.gone:
-            _breaks_word(
-                watch, reading, home, log, IntervalSet(unstored), "fixes a cut with {}, which it has not stored"
-            )
+    if after is None:
+        _fixes(watch, reading, home, us.asked)
     for log, runs in page.missing.difference(passed).items():
         _breaks_word(watch, reading, home, log, runs, "names {} as missing, which was not asked for")
+
+
+def _fixes(watch: Watch, reading: Reading, home: Machine, asked_us: int) -> None:
+    """A first page fixes its cut: all that its node knows to have been published before it was asked, holes and all.
+
+    Of each log that is every place through the last that the node has stored, or had delivered before it was lost.
+    """
+    assert home.node is not None
+    holdings, disk = home.node.holdings, home.disk.image
+    for log in sorted({*reading.cut.logs(), *disk.held, *home.had} - holdings.gone.keys()):
+        runs, held, had = reading.cut.get(log), disk.held.get(log), home.had.get(log)
+        last = max(held.positions.last if held is not None else 0, had.last if had is not None else 0)
+        unstored = IntervalSet(runs.within(last + 1, runs.last))
+        if unstored:
+            _breaks_word(watch, reading, home, log, unstored, "fixes a cut with {}, which it has not stored")
+        stored = holdings.stored_of(log)
+        rows = disk.rows.get(log, {}).values()
+        known = max((row.last for row in rows if row.since_us < asked_us and row.last in stored), default=0)
+        known = max(known, runs.last, had.through if had is not None and had.at_us < asked_us else 0)
+        unsaid = IntervalSet(runs.missing(1, known))
+        if unsaid:
+            _breaks_word(watch, reading, home, log, unsaid, "fixes a cut without {} that it knows of", "something")
 
 
 def _places(run: NameRun, sequence: int) -> tuple[LogId, int, int]:
@@ -229,12 +246,20 @@ def _places(run: NameRun, sequence: int) -> tuple[LogId, int, int]:
     return run.log, position, position
 
 
-def _breaks_word(watch: Watch, reading: Reading, home: Machine, log: LogId, runs: IntervalSet, what: str) -> None:
+def _breaks_word(
+    watch: Watch,
+    reading: Reading,
+    home: Machine,
+    log: LogId,
+    runs: IntervalSet,
+    what: str,
+    part: str = "part of its cut",
+) -> None:
     """A node says, or does not say, that it has something of the cut."""
     first, last = runs.edge(last=False)
     place = f"{log.node.hex()[:8]}:{first}" if first == last else f"{log.node.hex()[:8]}:{first} to {last}"
     line = f"{watch.now_us() / 1e6:.6f} s: {home.name} answers with page {reading.page}"
-    about = f"{reading.title} {what.format('part of its cut')}"
+    about = f"{reading.title} {what.format(part)}"
     watch.broken("in order", about, *reading.asked, f"{line}, and {what.format(place)}", kind="missing")
 
 

@@ -345,7 +345,7 @@ class World(Agenda):
         if machine.life == life:
             loaded = machine.disk.load(load)
             if loaded.corrupt:
-                machine.dropped_us = self.now_us
+                machine.on_dropped(loaded.corrupt, self.now_us)
             self.hear(machine, loaded)
 
     def _answer(self, machine: Machine, append: Append) -> None:
@@ -381,7 +381,7 @@ class World(Agenda):
         """The store's background check comes to its end."""
         found = machine.disk.scrub()
         if found:
-            machine.dropped_us = self.now_us
+            machine.on_dropped(found, self.now_us)
             self.hear(machine, RowsCorrupt(found))
 
     # --- partitions --------------------------------------------------------------------------------------------------

@@ -73,6 +73,18 @@ def _fixes_a_cut_of_what_is_not_stored(ask: Callable[..., Any]) -> Callable[...,
     return asked
 
 
+def _fixes_a_cut_of_what_is_stored(ask: Callable[..., Any]) -> Callable[..., Any]:
+    def asked(histories: Histories, session: Any, request: Any, expiry_ms: Any) -> Any:
+        cut = request.cut or histories.holdings.stored_vector()
+        return ask(histories, session, replace(request, cut=cut), expiry_ms)
+
+    return asked
+
+
+def _knows_what_it_has_delivered_alone(delivery: Delivery) -> VersionVector:
+    return VersionVector((log, [(1, horizon)]) for log, horizon in delivery.horizon.items() if horizon)
+
+
 def _covers_holes(delivery: Delivery) -> list[Tell]:
     """Who was concerned by nothing is told how far each log has come, as if it had no hole."""
     delivery._covering = False
@@ -388,6 +400,18 @@ BROKEN: dict[str, tuple[str, str, str, Change]] = {
         "in order",
         "missing",
         (Histories, "ask", _fixes_a_cut_of_what_is_not_stored(Histories.ask)),
+    ),
+    "fixes a cut of what is stored": (
+        "silent-of-what-it-had-lost",
+        "in order",
+        "missing",
+        (Histories, "ask", _fixes_a_cut_of_what_is_stored(Histories.ask)),
+    ),
+    "knows what it has delivered alone": (
+        "silent-of-what-it-had-lost",
+        "in order",
+        "missing",
+        (Delivery, "known", _knows_what_it_has_delivered_alone),
     ),
     "covers holes": (
         "hole-that-fills",

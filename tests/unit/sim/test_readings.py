@@ -1,27 +1,25 @@
 """What is always so of history: each way in which a page can be wrong is told, and nothing is that a node cannot help."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import pytest
 
 from mesh.clocks.vector import VersionVector
 from mesh.log.names import NameIndex, NameRun
 from mesh.log.record import Record
-from mesh.operations import HistoryPage
 from mesh.types import LogId
 from sim.checkers import SAME_US, SKEW_US, Watch
 from sim.diary import Entry, name_of
-from sim.disk import Row as Stored
 from sim.network import Network
-from sim.readings import Moments, Reading, Row, at_one_cut, hold, nothing_left_out, passes
+from sim.readings import Reading, Row, at_one_cut, hold
 from sim.units import MILLION
 from sim.workload import App
-from sim.world import Machine, World
-from tests.samples import ANA, BEN
+from sim.world import World
+from tests.reading_samples import ASKED, OTHER, Shelf, shelf
+from tests.samples import ANA
 
-LOG, OTHER = LogId(ANA, 1), LogId(BEN, 1)
-ASKED = ("1.000000 s: app asks for page 1 of history",)
+LOG = LogId(ANA, 1)
 
 
 def nowhere(_log: LogId, _position: int) -> bool:
@@ -191,61 +189,7 @@ def test_a_page_names_the_cut_of_its_reading() -> None:
 # --- when it has come to its end ---------------------------------------------------------------------------------------
 
 
-@dataclass
-class Shelf:
-    """A node that has three messages on its disk, and a reading that shows the first and the last of them."""
-
-    world: World
-    watch: Watch
-    home: Machine
-    pages: Reading
-    since_us: int
-    missing: VersionVector = field(default_factory=VersionVector)
-
-    @property
-    def log(self) -> LogId:
-        return next(iter(self.home.disk.image.rows))
-
-    @property
-    def middle(self) -> Stored:
-        return list(self.home.disk.image.rows[self.log].values())[1]
-
-    @property
-    def entry(self) -> Entry:
-        return list(self.watch.ledger.values())[1]
-
-    def come(
-        self, after: VersionVector | None = None, following: VersionVector | None = None, told_us: int = 0
-    ) -> None:
-        places = tuple((log, position) for log, position, _ in self.pages.rows)
-        records = tuple(record for *_, record in self.pages.rows)
-        page = HistoryPage(1, self.pages.cut, places, records, following, self.missing)
-        moments = Moments(self.since_us, told_us or self.world.now_us)
-        passes(self.watch, self.pages, self.home, page, after or VersionVector(), moments)
-
-    def broken(self) -> list[tuple[str, str, str]]:
-        self.come()
-        nothing_left_out(self.watch, self.world, self.pages, self.since_us)
-        return [(breach.promise, breach.kind, breach.about.split("/")[-1]) for breach in self.watch.breaches]
-
-
 LEFT_OUT = [("in order", "left out", "2, which lies in its cut")]
-
-
-def shelf(ttl_ms: int = 0) -> Shelf:
-    world = World(7, Network.even(delay_us=5_000))
-    home = world.add("ana", "eu")
-    watch = Watch(lambda: world.now_us)
-    app = App(world, "app", ["ana"], ledger=watch.ledger)
-    world.run(1)
-    for number in range(3):
-        app.publish("room/1", b"%d" % number, ttl_ms=ttl_ms)
-        world.run(0.5)
-    assert home.node is not None
-    stored = [(log, first, row) for log, rows in home.disk.image.rows.items() for first, row in rows.items()]
-    rows = [(log, first, record) for log, first, row in stored for record in row.batch().records()]
-    pages = Reading("ana", home.node.holdings.stored_vector(), backwards=False, rows=[rows[0], rows[2]], asked=ASKED)
-    return Shelf(world, watch, home, pages, world.now_us)
 
 
 def test_what_lies_in_the_cut_and_lives_is_not_left_out() -> None:
@@ -352,126 +296,3 @@ def test_a_copy_that_died_sooner_than_its_message_is_not_left_out() -> None:
     found.entry.expires_us = 0
 
     assert found.broken() == []
-
-
-# --- what a page says that it has not got ------------------------------------------------------------------------------
-
-
-def _is_not_there(found: Shelf) -> None:
-    found.pages.cut.add(found.log, 1, 9)
-
-
-def _is_of_no_log_there(found: Shelf) -> None:
-    found.pages.cut.add(OTHER, 1, 1)
-
-
-def _is_there(found: Shelf) -> None:
-    found.missing.add(found.log, 2, 2)
-
-
-def _is_beyond(found: Shelf) -> None:
-    found.missing.add(found.log, 4, 9)
-
-
-WORDS: dict[str, tuple[Callable[[Shelf], None], str, str]] = {
-    "passes over what it has not got": (
-        _is_not_there,
-        "passes over part of its cut without a word, which it has not got",
-        "passes over {log}:4 to 9 without a word, which it has not got",
-    ),
-    "passes over a log that it has not got": (
-        _is_of_no_log_there,
-        "passes over part of its cut without a word, which it has not got",
-        f"passes over {OTHER.node.hex()[:8]}:1 without a word, which it has not got",
-    ),
-    "denies what it has": (
-        _is_there,
-        "says that it has not got part of its cut, which it has",
-        "says that it has not got {log}:2, which it has",
-    ),
-    "names what nobody asked for": (
-        _is_beyond,
-        "names part of its cut as missing, which was not asked for",
-        "names {log}:4 to 9 as missing, which was not asked for",
-    ),
-}
-
-
-@pytest.mark.parametrize("how", WORDS)
-def test_a_page_that_does_not_say_what_is_so_is_told(how: str) -> None:
-    found = shelf()
-    change, about, line = WORDS[how]
-    change(found)
-
-    found.come()
-
-    (breach,) = found.watch.breaches
-    assert (breach.promise, breach.kind, breach.about) == ("in order", "missing", f"history at ana {about}")
-    said = f"ana answers with page 1, and {line.format(log=found.log.node.hex()[:8])}"
-    assert breach.witness == (*ASKED, f"{found.world.now_us / 1e6:.6f} s: {said}")
-
-
-def _vanished(found: Shelf) -> None:
-    assert found.home.node is not None
-    _is_of_no_log_there(found)
-    found.home.node.holdings.gone[OTHER] = 1
-
-
-def _dropped_on_the_way(found: Shelf) -> None:
-    _is_not_there(found)
-    found.home.dropped_us = found.world.now_us + 1
-
-
-def _came_meanwhile(found: Shelf) -> None:
-    _is_there(found)
-    found.middle.since_us = found.since_us
-
-
-def _rotten(found: Shelf) -> None:
-    _is_there(found)
-    found.middle.damaged = True
-
-
-def _never_answered_for(found: Shelf) -> None:
-    """An append that failed, of which the disk has kept something all the same."""
-    assert found.home.node is not None
-    _is_there(found)
-    found.home.node.holdings.stored[found.log].positions.remove(2, 2)
-
-
-SO: dict[str, Callable[[Shelf], None]] = {
-    "a log has wholly expired": _vanished,
-    "its disk dropped it once the page was told": _dropped_on_the_way,
-    "it came as the page was made": _came_meanwhile,
-    "it is damaged": _rotten,
-    "it was never said to be stored": _never_answered_for,
-}
-
-
-@pytest.mark.parametrize("why", SO)
-def test_what_a_page_cannot_know_it_need_not_say(why: str) -> None:
-    found = shelf()
-    SO[why](found)
-
-    found.come()
-
-    assert found.watch.breaches == []
-
-
-def test_a_page_answers_for_what_it_passes_alone() -> None:
-    found = shelf()
-    _is_not_there(found)
-    whole = found.pages.cut.copy()
-
-    found.come(following=VersionVector([(found.log, [(1, 3)])]))
-    found.come(after=VersionVector([(found.log, [(1, 9)])]))
-    assert found.watch.breaches == []
-    found.missing.add(found.log, 4, 9)
-    found.come(after=VersionVector([(found.log, [(1, 3)])]))
-    assert found.watch.breaches == []
-    found.come(after=whole)
-
-    assert [breach.about for breach in found.watch.breaches] == [
-        "history at ana names part of its cut as missing, which was not asked for"
-    ]
-    assert found.pages.missing == found.missing
