@@ -24,6 +24,7 @@ from sim.cli.common import (
     without_flag,
 )
 from sim.cli.stopping import stopped
+from sim.errors import ScenarioError
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from sim.seeds import Seeds
     from sim.sweep import Tally
 
+PROFILES = "swarm, hostile, hostile-sparse, clocks, mortal, reading-on"
 SEEDS = "0..99"
 SHOWN_MAX = 10
 SEEDS_SHOWN_MAX = 400
@@ -40,9 +42,7 @@ SEEDS_SHOWN_MAX = 400
 
 @click.command()
 @click.argument("scenario", required=False)
-@click.option(
-    "--profile", help="A profile instead of a scenario: swarm, hostile, hostile-sparse, clocks, mortal, reading-on."
-)
+@click.option("--profile", help=f"A profile instead of a scenario: {PROFILES}.")
 @click.option(
     "--seeds",
     show_default=SEEDS,
@@ -138,10 +138,18 @@ def _asked_for(scenario: str | None, profile: str | None) -> tuple[str, Path, Sc
     if (scenario is None) == (profile is None):
         raise click.UsageError("Give a scenario or --profile, and not both.")
     name = scenario or profile or ""
-    path, what = scenario_of(name)
+    try:
+        path, what = scenario_of(name)
+    except ScenarioError as error:
+        if profile is None or Path(name).exists():
+            raise
+        raise click.BadParameter(
+            f"{error.problem}: {name}; those that ship: {PROFILES}", param_hint="--profile"
+        ) from error
     if profile is not None and (what.random is None or what.number is not None):
         raise click.BadParameter(
-            f"{profile!r} is no profile, but a story: give it without --profile", param_hint="--profile"
+            f"{profile!r} is no profile, but a story: give it without --profile. Profiles that ship: {PROFILES}",
+            param_hint="--profile",
         )
     return name, path, what
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 
-from sim.scenario.events import VERBS, Event, HostileClient, PublishTo
+from sim.scenario.events import DRAWN, VERBS, Event, HostileClient, PublishTo
 from sim.scenario.model import CLIENTS_MAX, NODES_MAX, SUBSCRIPTIONS_MAX, ClientGroup, Group, Scenario
 
 Loc = tuple[str | int, ...]
@@ -137,15 +137,18 @@ class Cast:
         for index, event in enumerate(scenario.timeline):
             self.check_event(event, ("timeline", index))
         if scenario.random is not None:
-            unknown = [fault for fault in scenario.random.faults if fault not in VERBS or fault == "publish"]
-            if unknown:
-                raise CastError(
-                    ("random", "faults"), f"no fault is called {unknown[0]!r}", "a verb of docs/reference/faults.md"
-                )
+            self._check_drawn(scenario.random.faults)
             if scenario.random.bad:
                 self.nodes_of(scenario.random.bad, ("random", "bad"))
         if not isinstance(scenario.core, str):
             self.nodes_of(scenario.core, ("core",))
+
+    def _check_drawn(self, faults: Iterable[str]) -> None:
+        """Every verb that is to be drawn is one that can be. Raises `CastError`."""
+        found = next((fault for fault in faults if fault not in DRAWN), None)
+        if found is not None:
+            no = f"{found!r} is never drawn" if found in VERBS else f"no fault is called {found!r}"
+            raise CastError(("random", "faults"), no, f"some of {', '.join(DRAWN)}")
 
     def check_event(self, event: Event, loc: Loc) -> None:
         """Everybody whom an event names exists. Raises `CastError`."""

@@ -409,3 +409,5 @@ AT_ONCE = frozenset(
 WISHES = ("publish", "give-up", "subscribe", "unsubscribe", "read-history")
 """Verbs that are no faults: clients do these of their own accord."""
 VERBS = tuple(name.replace("_", "-") for name in Event.model_fields if name not in ("at", "for_"))
+DRAWN = tuple(verb for verb in VERBS if verb != "publish")
+"""Verbs that a `[random]` may draw; who publishes what, its workload draws."""

@@ -8,6 +8,7 @@ from click.testing import CliRunner
 
 from gossamer.command import command
 from sim.cli import sim
+from sim.cli.sweep import PROFILES
 from sim.replay import load
 from sim.scenario.reading import SHIPPED, read
 from sim.seeds import SEED_MAX
@@ -101,6 +102,13 @@ def test_a_profile_is_one(folder: Path) -> None:
 
     assert (status, "'halves' is no profile, but a story: give it without --profile" in told) == (2, True)
     assert called("sweep", "--profile", "s.toml", "--seeds", "0")[0] == 2
+
+
+@pytest.mark.parametrize("name", ["nope", "halves"])
+def test_who_asks_for_no_profile_is_told_which_there_are(name: str) -> None:
+    status, told = called("sweep", "--profile", name, "--seeds", "0")
+
+    assert (status, PROFILES in " ".join(told.split())) == (2, True), told
 
 
 def test_the_help_names_all_profiles_that_ship() -> None:

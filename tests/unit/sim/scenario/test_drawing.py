@@ -10,7 +10,7 @@ from sim.errors import ScenarioError
 from sim.scenario.building import linked
 from sim.scenario.cast import Cast
 from sim.scenario.drawing import draw_fault
-from sim.scenario.events import Event, UnsubscribeFrom
+from sim.scenario.events import VERBS, Event, UnsubscribeFrom
 from sim.scenario.model import Scenario
 from sim.scenario.plan import Say, plan
 from sim.scenario.reading import from_tables
@@ -159,3 +159,12 @@ def test_hosts_do_what_is_named_and_else_all_that_does_something_whenever_it_is_
     assert done(five(**hostile)) == {
         "garble", "tamper", "replay", "withhold", "forget", "deny", "boast", "flood", "forge", "fork", "eclipse",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("fault", ["meteor", "publish"])
+def test_who_draws_what_is_never_drawn_is_told_what_can_be(fault: str) -> None:
+    with pytest.raises(ScenarioError) as caught:
+        five(faults=[fault])
+
+    can = caught.value.expected.removeprefix("some of ").split(", ")
+    assert (can[0], set(VERBS) - set(can)) == ("partition", {"publish"})

@@ -96,6 +96,7 @@ BAD = [
     ("[[workload]]", "[[workload]", 19, "no TOML"),
     ('title = "Two nodes"', 'title = "Two nodes"\ncore = ["cy"]', 2, "no node is called 'cy'"),
     ("[[workload]]", '[random]\nfaults = ["meteor"]\n\n[[workload]]', 20, "no fault is called 'meteor'"),
+    ("[[workload]]", '[random]\nfaults = ["publish"]\n\n[[workload]]', 20, "'publish' is never drawn"),
     (TITLE, f'{TITLE}\nduration = "0s"', 2, "duration"),
     (TITLE, f'{TITLE}\nduration = "99999999999999h"', 2, "duration: '99999999999999h'"),
     (TITLE, f'{TITLE}\nduration = "367d"', 2, "duration: '367d'"),
