@@ -8,7 +8,8 @@ everyone is told of every batch by everyone. A publish that was placed
 in a log (`Placed`) is told `local` when *this* node has stored it, and again as more nodes and regions have, until
 what its publisher asked for is reached. A node speaks for itself only.
 
-Invariants, checked by `check`: what waits is bounded and counted; what has reached its level waits no more.
+Invariants, checked by `check`: what waits is bounded and counted, and so is what one node has told of a log; what has
+reached its level waits no more.
 """
 
 from __future__ import annotations
@@ -27,6 +28,9 @@ from mesh.waiting import Waiters, Waiting
 
 TELL = "receipts.tell"
 PAGE_RANGES = 1_024
+RUNS_MAX = 256
+"""Runs of a log that are remembered of what another node has told: the last ones, which publishers wait for. A run is a hole
+in what that node has stored, if it is honest; one that is not could tell of any number, also where nothing can stand."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +133,8 @@ class Receipts:
             if not told.covers(first, last):
                 news = told.missing(first, last)
                 told.add(first, last)
+                if len(told) > RUNS_MAX:
+                    told.remove(*told.edge(last=False))
                 if log in waiting:
                     self.risen.add(log, news[0][0], told.reach(last))
                 if log.node == self.own and not self.holdings.has(log, first, last):
@@ -263,6 +269,7 @@ class Receipts:
     def check_all(self) -> None:
         """Assert the invariants."""
         self.waiting.check_all()
+        assert all(len(told) <= RUNS_MAX for there in self.elsewhere.values() for told in there.values())
         assert max(map(len, self.waiting.sessions.values()), default=0) <= self.config.session_waiting_max
         for waiting in (waiting for line in self.waiting.lines.values() for waiting in line):
             assert waiting.told[0] < waiting.copies or waiting.told[1] < waiting.regions, "it is done and still waits"

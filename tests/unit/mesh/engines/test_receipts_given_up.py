@@ -4,7 +4,10 @@ from dataclasses import replace
 
 import pytest
 
+from mesh.clocks.vector import IntervalSet
 from mesh.effects import Count
+from mesh.engines.receipts import RUNS_MAX
+from mesh.log.batch import POSITION_MAX
 from mesh.types import SessionId
 from tests.engine_samples import TO_BEN, held, to_ben
 from tests.receipt_samples import OTHER, SEAT, from_ben, placed, receipts, told
@@ -119,4 +122,35 @@ def test_check_sees_what_is_done_and_still_waits() -> None:
     waiting.told = (1, 1)
 
     with pytest.raises(AssertionError, match="it is done and still waits"):
+        one.check_all()
+
+
+def test_of_what_a_node_has_told_of_a_log_the_last_runs_are_remembered() -> None:
+    """Each run was kept, for 81 bytes: a member told of four thousand in each frame, where nothing can stand."""
+    ana = Writer()
+    one = receipts(to_ben(), holdings=held(ana.write(2)))
+    everywhere = [(ana.log, at, at) for at in range(1, 4 * RUNS_MAX, 2)]
+    one.on_placed(placed(ana.log, 1, 2, copies=2))
+
+    one.on_stored_there(TO_BEN, from_ben(*everywhere[:RUNS_MAX]))
+    assert one.elsewhere[ana.log][BEN] == IntervalSet((at, at) for _, at, _ in everywhere[:RUNS_MAX])
+    one.on_stored_there(TO_BEN, from_ben(*everywhere))
+
+    one.check_all()
+    assert one.elsewhere[ana.log][BEN] == IntervalSet((at, at) for _, at, _ in everywhere[-RUNS_MAX:])
+    one.on_stored_there(TO_BEN, from_ben((ana.log, 1, 2)))
+    assert len(one.elsewhere[ana.log][BEN]) == RUNS_MAX, "what lies before all of them is not kept"
+    one.on_stored_there(TO_BEN, from_ben((ana.log, 1, POSITION_MAX)))
+    assert list(one.elsewhere[ana.log][BEN]) == [(1, POSITION_MAX)], "what joins them is"
+    assert one.tell_publishers() == [told(ana.log, 1, 2, 2, 1)]
+
+
+def test_check_sees_more_runs_than_may_be_remembered() -> None:
+    ana = Writer()
+    one = receipts(to_ben(), holdings=held(ana.write(2)))
+    one.elsewhere[ana.log] = {BEN: IntervalSet((at, at) for at in range(1, 2 * RUNS_MAX, 2))}
+    one.check_all()
+    one.elsewhere[ana.log][BEN].add(2 * RUNS_MAX + 1, 2 * RUNS_MAX + 1)
+
+    with pytest.raises(AssertionError):
         one.check_all()
