@@ -4,15 +4,23 @@ A link is an ordered stream, and whoever is asked answers in order: so what was 
 slow the link is, and need not be asked for again. What was asked before a session began is *doubtful*, for the answers
 may have been lost with another link, until the last page of the peer's vector has come, which travels behind all of
 them, or until nothing has come for long.
+
+A peer may tell of any number of logs, and of such as nobody has. So of logs that we have nothing of, so many runs are
+believed at a time. Where it told of more than those it is asked for everything once more when half of them have come, or
+were taken back: it begins a picture anew, as one does who has none.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container, Sized
 from dataclasses import dataclass, field
 
 from mesh.clocks.vector import IntervalSet, VersionVector
 from mesh.types import LogId, Now
+
+CLAIMS_MAX = 16_384
+"""Runs that are believed to be there of logs that we have nothing of; each costs some 600 bytes. Honest nodes have as many
+only for one that comes back after long, or that is new, and for those the rest is told next."""
 
 
 @dataclass(slots=True)
@@ -42,6 +50,10 @@ class Partner:
     due: int = 0
     """It waits for the last page of our vector, in this session."""
     stamps: dict[LogId, int] = field(default_factory=dict)
+    room: int = CLAIMS_MAX
+    """For how many more runs of unknown logs, since that was last measured."""
+    crowded: bool = False
+    """It told of more than that since it last told everything."""
     doubted: set[LogId] = field(default_factory=set)
     """Logs of which it named another head than ours, and was asked to show it."""
     session: int = 0
@@ -68,10 +80,32 @@ class Partner:
     lost_since: int = 0
     """... and the last that had begun when we last lost something: what we lost was not asked for before."""
 
-    def learn(self, log: LogId, theirs: IntervalSet, received: IntervalSet) -> None:
-        """It tells what it has of a log; it may have lost what we asked it for."""
+    def measure(self) -> None:
+        """Count anew how much more is believed of logs that we have nothing of."""
+        self.room = CLAIMS_MAX - self.missing.runs - self.denied.runs
+
+    def refuses(self, log: LogId, runs: Sized, known: Container[LogId]) -> bool:
+        """Whether what it tells of a log is too much, where we have nothing of that; it has to be told once more."""
+        more = len(runs) - len(self.missing.get(log))
+        if more <= 0 or log in known:
+            return False
+        self.room -= more
+        self.crowded |= self.room < 0
+        return self.room < 0
+
+    @property
+    def is_untold(self) -> bool:
+        """Whether there is room, and something to be told, that there was no room for before."""
+        return self.crowded and self.missing.runs + self.denied.runs <= CLAIMS_MAX // 2
+
+    def learn(self, log: LogId, stamp: int, theirs: IntervalSet, received: IntervalSet) -> None:
+        """It tells what it has of a log, and its newest stamp; it may have lost what we asked it for."""
         self.denied.forget(log)
         self.theirs.replace(log, theirs)
+        if theirs:
+            self.stamps[log] = stamp
+        else:
+            self.stamps.pop(log, None)
         missing = theirs.minus(received)
         self.missing.replace(log, missing)
         for asked in (self.asked, self.doubtful):
@@ -84,18 +118,36 @@ class Partner:
         return self.theirs, self.missing, self.asked, self.doubtful, self.denied, self.owes
 
     @property
+    def under_way(self) -> tuple[int, int]:
+        """Of how many positions, and in how many logs, it was asked for what has not come."""
+        return self.asked.count + self.doubtful.count, len(self.asked) + len(self.doubtful)
+
+    @property
     def owes_anything(self) -> bool:
         """Whether it was asked for something that has not come, from wherever."""
         return bool(self.asked) or bool(self.doubtful)
 
     def begin(self, now: Now) -> None:
-        """A session begins: what was asked in those before may be lost."""
+        """A session begins: what was asked in those before may be lost. It is the first again if all has to be told.
+
+        Not while a page of an earlier answer may be on its way, which would be taken for one of the new first session's.
+        """
         self.active, self.began_us = True, now.mono_us
         self.doubt()
+        if self.is_untold and self.heard == self.session:
+            self.crowded = False
+            self.session = self.heard = self.compared = self.lost_since = 0
+        self.session += 1
 
-    def complete(self) -> None:
-        """A session came to its end: it gave all that it has of what we missed as that began."""
-        self.incomplete, self.compared, self.compared_us = 0, self.session, self.began_us
+    def complete(self, *, equal: bool = False) -> None:
+        """A session came to its end: it gave all that it has of what we missed as that began, unless it could not tell all.
+
+        Where both have the same nothing is left to tell.
+        """
+        self.incomplete = 0
+        self.crowded &= not equal
+        if not self.crowded:
+            self.compared, self.compared_us = self.session, self.began_us
 
     def has_given(self, since_us: int) -> bool:
         """Whether a session that began after a time, and after we last lost something, came to its end, and none stalled."""
@@ -137,6 +189,9 @@ class Partner:
         for log, runs in self.missing.items():
             for first, last in runs:
                 self.theirs.remove(log, first, last)
+        for log in (*self.missing.sets, *self.denied.sets):
+            if log not in self.theirs:
+                self.stamps.pop(log, None)
         self.missing, self.asked, self.doubtful, self.denied = (VersionVector() for _ in range(4))
 
     def answered(self, log: LogId, first: int, last: int) -> None:

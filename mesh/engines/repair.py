@@ -113,8 +113,9 @@ class Repair:
 
     def on_peer_down(self, link: LinkId, now: Now) -> list[Outcome]:
         """A link is gone: what was asked of it is asked of others."""
-        if self.partners.pop(link, None) is None:
-            return []
+        return [] if self.partners.pop(link, None) is None else self._turn_to_others(link, now)
+
+    def _turn_to_others(self, link: LinkId, now: Now) -> list[Outcome]:
         timers: list[Outcome] = [SetTimer(Timer(DUE, (link,)), None), SetTimer(Timer(STALL, (link,)), None)]
         return timers + [outcome for other in self.partners for outcome in self._want(other, now)]
 
@@ -125,8 +126,7 @@ class Repair:
             return []
         partner.active, partner.given_up = False, True
         partner.doubt()
-        timers: list[Outcome] = [SetTimer(Timer(DUE, (link,)), None), SetTimer(Timer(STALL, (link,)), None)]
-        return timers + [outcome for other in self.partners for outcome in self._want(other, now)]
+        return self._turn_to_others(link, now)
 
     def _speaks(self, link: LinkId) -> bool:
         peer = self.peers.get(link)
@@ -140,7 +140,6 @@ class Repair:
         if partner.active:
             return self._want(link, now)
         partner.begin(now)
-        partner.session += 1
         return [
             Send((link,), RepairHello(partner.session, self.holdings.digest)),
             Count("repair_sessions_total"),
@@ -181,7 +180,7 @@ class Repair:
         if partner.incomplete:  # something is missing that it has: the clock's leisure is for those who miss nothing
             interval_ms = min(interval_ms, self.config.stall_ms)
         wait_us = self.rng.between(interval_ms // 2, interval_ms * 3 // 2) * US_PER_MS
-        if partner.again:
+        if partner.again or partner.is_untold:
             wait_us = 0
         partner.active = partner.again = False
         return [SetTimer(Timer(STALL, (link,)), None), SetTimer(Timer(DUE, (link,)), now.mono_us + wait_us)]
@@ -283,7 +282,7 @@ class Repair:
             return []
         if partner.lost_since < partner.session:
             partner.unclaim()
-        partner.complete()
+        partner.complete(equal=True)
         return self._finish(link, partner, now, differed=False)
 
     def on_vector(self, link: LinkId, frame: Vector, now: Now) -> list[Outcome]:
@@ -292,17 +291,18 @@ class Repair:
         if partner is None:
             return []
         self.peers.touched.add(link)
+        partner.measure()
+        known = self.holdings.received
         outcomes: list[Outcome] = []
         for state in frame.logs:
-            if self.holdings.is_gone(state.log, state.stamp):
+            if self.holdings.is_gone(state.log, state.stamp) or partner.refuses(state.log, state.runs, known):
                 continue
             self.holdings.gone.pop(state.log, None)
             theirs = IntervalSet((first, last) for first, last, _ in state.runs)
             end = self.holdings.forked.get(state.log)
             if end is not None:
                 theirs.remove(end + 1, POSITION_MAX)
-            partner.learn(state.log, theirs, self.holdings.received_of(state.log))
-            partner.stamps[state.log] = state.stamp
+            partner.learn(state.log, state.stamp, theirs, self.holdings.received_of(state.log))
             outcomes += self._compare_names(link, partner, state)
         if frame.answer:
             outcomes += self._tell_vector(link, partner, frame.session, answer=False)
@@ -344,20 +344,20 @@ class Repair:
         partner = self.partners[link]
         if not partner.missing or not self._speaks(link) or now.mono_us < self.blocked_until_us:
             return []
-        asked = partner.asked.count + partner.doubtful.count
+        asked, logs = partner.under_way
         room = self.config.want_positions_max - asked
-        if asked and room < self.config.want_positions_max // 2:
+        if asked and (room < self.config.want_positions_max // 2 or logs > PAGE_LOGS // 2):
             return []
         ranges: list[tuple[LogId, int, int]] = []
-        for log in sorted(partner.missing.logs(), key=lambda log: (-partner.stamps[log], log)):
-            for first, last in self._free(partner, log):
-                if room <= 0 or len(ranges) >= PAGE_LOGS:
-                    break
-                end = min(last, first + room - 1)
-                ranges.append((log, first, end))
-                partner.ask(log, first, end)
-                self.peers.touched.add(link)
-                room -= end - first + 1
+        newest_first = sorted(partner.missing.sets, key=lambda log: (-partner.stamps[log], log))
+        for log, first, last in ((one, *run) for one in newest_first for run in self._free(partner, one)):
+            if room <= 0 or len(ranges) >= PAGE_LOGS:
+                break
+            end = min(last, first + room - 1)
+            ranges.append((log, first, end))
+            partner.ask(log, first, end)
+            self.peers.touched.add(link)
+            room -= end - first + 1
         if not ranges:
             return []
         want: list[Outcome] = [Send((link,), Want(tuple(ranges)))]

@@ -2,14 +2,17 @@
 
 from dataclasses import dataclass, field
 
-from hypothesis import given, settings
+import pytest
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from mesh import partner as partner_module
 from mesh.effects import Count, Outcome, Report, Send, SetTimer
 from mesh.engines.repair import DUE, STALL, Repair, RepairConfig
 from mesh.frames import Busy, Frame, NotFound, Push, RepairEqual, RepairHello, Vector, Want
 from mesh.log.batch import Batch
 from mesh.log.holdings import Holdings
+from mesh.partner import CLAIMS_MAX
 from mesh.peers import Peer, Peers
 from mesh.rng import Rng
 from mesh.timers import Timers
@@ -18,8 +21,8 @@ from tests.samples import ANA, BEN, CY, WALL_MS, Writer, received
 
 CONFIG = RepairConfig(want_positions_max=3, near_ms=1_000, near_max_ms=4_000, stall_ms=500)
 NODES = (ANA, BEN, CY)
-LOGS = 2
-BATCHES = 5
+LOGS = 3
+BATCHES = 4
 
 
 @dataclass
@@ -95,7 +98,7 @@ class Site:
 
 
 def batches() -> list[Batch]:
-    """What there is to have: batches of two records of two logs."""
+    """What there is to have: batches of two records of a few logs."""
     writers = [Writer(node) for node in NODES[:LOGS]]
     return [writer.write(2) for writer in writers for _ in range(BATCHES)]
 
@@ -214,11 +217,14 @@ def _place(batch: Batch) -> tuple:  # type: ignore[type-arg]
     return batch.log, batch.first, batch.last
 
 
-@settings(max_examples=60)
-@given(st.lists(st.integers(1, 7), min_size=len(BATCH), max_size=len(BATCH)), actions, damages)
+@pytest.mark.parametrize("believed", [CLAIMS_MAX, 2])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(shares=st.lists(st.integers(1, 7), min_size=len(BATCH), max_size=len(BATCH)), story=actions, damaged=damages)
 def test_whatever_the_network_does_all_end_with_all_that_anybody_has(
-    shares: list[int], story: list[tuple[str, int]], damaged: list[int]
+    believed: int, shares: list[int], story: list[tuple[str, int]], damaged: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Also where a node believes less of a peer at a time than that has: it asks for the rest until it has all."""
+    monkeypatch.setattr(partner_module, "CLAIMS_MAX", believed)
     trio = Trio(shares)
     trio.gather()
     for kind, number in story:
