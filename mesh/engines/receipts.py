@@ -28,9 +28,10 @@ from mesh.waiting import Waiters, Waiting
 
 TELL = "receipts.tell"
 PAGE_RANGES = 1_024
-RUNS_MAX = 256
+RUNS_MAX = 4_096
 """Runs of a log that are remembered of what another node has told: the last ones, which publishers wait for. A run is a hole
-in what that node has stored, if it is honest; one that is not could tell of any number, also where nothing can stand."""
+in what that node has stored, if it is honest, and none has nearly so many; one that is not could tell of any number, also
+where nothing can stand."""
 
 
 @dataclass(frozen=True, slots=True)
