@@ -12,7 +12,7 @@ Invariants, checked by `check`: what may be delivered is stored; a reader is eit
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from mesh.clocks.vector import IntervalSet, VersionVector
 from mesh.effects import Load, Loaded, OfChannels, Outcome, Ranges, Since, Tell
@@ -99,12 +99,16 @@ class Delivery(Tail):
         return [outcome for subscription in sorted(gone) for outcome in self.unsubscribe(session, subscription)]
 
     def on_credit(self, session: SessionId, grant: CreditGrant) -> list[Outcome]:
-        """A client grants more."""
+        """A client grants more, perhaps before the disk has said where its subscription begins."""
         reader = self.readers.get((session, grant.subscription))
         if reader is None:
+            for request, (other, operation, stored) in self.since.items():
+                if (other, operation.subscription) == (session, grant.subscription):
+                    messages, size = _granted(operation, grant)
+                    more = replace(operation, credit_messages=messages, credit_bytes=size)
+                    self.since[request] = session, more, stored
             return []
-        reader.credit_messages = min(reader.credit_messages + grant.messages, 1 << 40)
-        reader.credit_bytes = min(reader.credit_bytes + grant.bytes, 1 << 50)
+        reader.credit_messages, reader.credit_bytes = _granted(reader, grant)
         reader.missed -= grant.messages
         return [] if reader.cursor is None else self._wake(reader)
 
@@ -315,6 +319,11 @@ class Delivery(Tail):
         for reader in self.readers.values():
             assert (reader.cursor is None) == (reader in self.groups)
         assert len(self.asked) <= self.config.loads_max
+
+
+def _granted(to: Reader | Subscribe, grant: CreditGrant) -> tuple[int, int]:
+    """Messages and bytes that somebody may be told with what is granted now."""
+    return min(to.credit_messages + grant.messages, 1 << 40), min(to.credit_bytes + grant.bytes, 1 << 50)
 
 
 def _before(stored: VersionVector, positions: dict[LogId, int]) -> VersionVector:

@@ -218,6 +218,22 @@ def test_what_lands_while_the_disk_looks_for_a_time_says_nothing_of_what_is_miss
     assert (found.positions, list(page.missing.get(log))) == ((), [(2, 9)])
 
 
+def test_what_is_lost_while_a_page_waits_for_the_one_before_it_is_missing_of_both() -> None:
+    whole, cut, log = dated()
+    (load,) = whole.histories.ask(SEAT, History(1, ("#",), 9, cut=cut), WALL_MS)
+    assert whole.histories.ask(SEAT, History(2, ("#",), 9, cut=cut), WALL_MS) == []
+    assert isinstance(load, Load)
+
+    whole.holdings.lose(log, 4, 5)
+    whole.histories.on_lost(log, 4, 5)
+    whole.batches = tuple(batch for batch in whole.batches if batch.first not in (4, 5))
+    told, following = whole.histories.on_loaded(whole.answer(load), WALL_MS)
+    pages = [whole.run([told]), whole.run([following])]
+
+    assert [(page.request, len(page.records)) for page in pages] == [(1, 7), (2, 7)]
+    assert [list(page.missing.get(log)) for page in pages] == [[(4, 5)], [(4, 5)]]
+
+
 @pytest.mark.parametrize("is_gone", [False, True])
 def test_who_waits_for_a_time_waits_for_the_disk_or_is_gone(is_gone: bool) -> None:
     one, cut, log = dated(5)

@@ -124,6 +124,23 @@ def test_a_time_before_all_of_a_log_begins_at_its_first() -> None:
     assert outcomes == [Tell((SEAT,), Subscribed(1, VersionVector())), messages(1, 1, *of(batches[0]))]
 
 
+def test_what_is_granted_before_the_disk_has_answered_is_not_lost() -> None:
+    """The reader had the credit that it subscribed with, was told what that was for, and waited for ever."""
+    desk, batches = past(3)
+    desk.subscribe(since_ms=5, credit_messages=0, credit_bytes=5)
+    desk.subscribe(number=2, since_ms=5, credit_messages=0)
+
+    assert desk.grant(1, 1 << 10, OTHER) == desk.grant(2, 1 << 10) == []
+    outcomes = desk.delivery.on_loaded(Loaded(2, positions=((LOG, 1),)), at())
+
+    assert outcomes[1:] == [messages(1, 1, *of(batches[0])), messages(2, 2, *of(batches[1]))]
+    reader = desk.delivery.readers[SEAT, 1]
+    assert (reader.credit_messages, reader.credit_bytes) == (0, 5 + (1 << 10) - 10)
+    assert list(desk.delivery.since) == [6], "it waits no more; the other has got nothing of that"
+    assert len(desk.delivery.on_loaded(Loaded(6, positions=((LOG, 1),)), at())) == 1
+    assert (desk.delivery.since, desk.delivery.readers[SEAT, 2].credit_messages) == ({}, 0)
+
+
 def test_a_subscription_that_ended_before_the_disk_answered_never_begins() -> None:
     desk, _ = past(recent_bytes=0)
     desk.subscribe(since_ms=5)
