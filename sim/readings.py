@@ -15,7 +15,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from mesh.clocks.vector import IntervalSet, VersionVector
-from mesh.log.names import NameRun
 from mesh.log.record import Record
 from mesh.operations import HistoryPage
 from mesh.types import LogId, pattern_matches
@@ -52,13 +51,12 @@ def _always(_log: LogId, _position: int) -> bool:
 
 @dataclass(frozen=True)
 class Passed:
-    """A message that a node had as it passed its place, and the copies that were passed: for others none is left out."""
+    """A message that a node had as it passed its place."""
 
     node: str
     log: LogId
     position: int
     record: Record
-    copies: tuple[tuple[LogId, int, int], ...]
 
 
 @dataclass
@@ -207,9 +205,7 @@ def passes(
         if denied:
             _breaks_word(watch, reading, home, log, denied, "says that it has not got {}, which it has")
         for position, record in _lying(reading, home, log, runs.minus(missing), us.asked):
-            found = (_places(run, record.sequence) for run in holdings.names.find(*name_of(record)))
-            copies = tuple(each for each in found if page.next is None or page.next.get(each[0]).touches(*each[1:]))
-            reading.passed[name_of(record)] = Passed(home.name, log, position, record, copies)
+            reading.passed[name_of(record)] = Passed(home.name, log, position, record)
     if after is None:
         _fixes(watch, reading, home, us.asked)
     for log, runs in page.missing.difference(passed).items():
@@ -238,14 +234,6 @@ def _fixes(watch: Watch, reading: Reading, home: Machine, asked_us: int) -> None
             _breaks_word(watch, reading, home, log, unsaid, "fixes a cut without {} that it knows of", "something")
 
 
-def _places(run: NameRun, sequence: int) -> tuple[LogId, int, int]:
-    """Where a message of a run of names may stand: at one place where that has a place for each."""
-    if run.to_position - run.from_position != run.last - run.first:
-        return run.log, run.from_position, run.to_position
-    position = run.from_position + sequence - run.first
-    return run.log, position, position
-
-
 def _breaks_word(
     watch: Watch,
     reading: Reading,
@@ -267,7 +255,7 @@ def nothing_left_out(watch: Watch, world: World, reading: Reading, since_us: int
     """A whole reading has shown all that matches and lives, and that nodes had as they passed it, since a moment.
 
     Logs with two histories prove nothing, nor do those of members gone bad; nor does what a wrong clock has dated. Of equal
-    copies the first is shown: where one is missing, it may have been that one. What died meanwhile is covered.
+    copies it does not matter which is shown, nor where another one is. What died meanwhile is covered.
     """
     shown = {name_of(record) for *_, record in reading.rows}
     wall_ms = WALL_MS + (world.now_us + watch.skew_us) // 1_000
@@ -280,8 +268,6 @@ def nothing_left_out(watch: Watch, world: World, reading: Reading, since_us: int
             has_died = True
         lives = not entry.expires_us or entry.expires_us > world.now_us + watch.skew_us
         if not lives or passed.record.expires_ms <= wall_ms:
-            continue
-        if any(reading.missing.get(there).touches(first, last) for there, first, last in passed.copies):
             continue
         what = f"{reading.title} leaves out {say_name(name)}, which lies in its cut"
         place = f"{log.node.hex()[:8]}:{passed.position}"

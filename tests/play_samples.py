@@ -4,12 +4,20 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from sim.checkers import Breach
 from sim.heap import Play
 from sim.scenario.model import Scenario
-from sim.scenario.reading import read
+from sim.scenario.reading import SHIPPED, read
 from sim.units import MILLION
+
+MENDED = Path(__file__).parent / "regressions"
+Change = tuple[object, str, Callable[..., Any]]
+Wrong = tuple[str, str, str, Change]
+"""The file in which something goes wrong, the promise that it breaks and what of that, and who does it how."""
 
 
 @cache
@@ -42,3 +50,18 @@ def first(scenario: Scenario, seeds: Iterable[int], is_found: Callable[[Breach],
             return found
         seen += found
     return seen
+
+
+def breaks_its_promise(wrong: Wrong, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An honest play of a file breaks nothing, and one with something wrong in it the promise that this concerns."""
+    name, promise, kind, (owner, method, broken) = wrong
+    (path,) = (folder / f"{name}.toml" for folder in (SHIPPED, MENDED) if (folder / f"{name}.toml").exists())
+    honest = breaches(path, 0)
+    monkeypatch.setattr(owner, method, broken)
+
+    played = first(read(path), [0], lambda breach: (breach.promise, breach.kind) == (promise, kind))
+
+    assert honest == ()
+    found = [breach for breach in played if (breach.promise, breach.kind) == (promise, kind)]
+    assert found, [(breach.promise, breach.kind, breach.about) for breach in played[:3]]
+    assert (promise != "bounds") <= len(found[0].witness) <= 6

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,22 +9,19 @@ import pytest
 from mesh.client.machine import Client
 from mesh.client.outbox import Outbox
 from mesh.clocks.hybrid import ClockGuard
-from mesh.clocks.vector import IntervalSet, VersionVector
+from mesh.clocks.vector import VersionVector
 from mesh.codes import Code
 from mesh.effects import SetTimer, Tell, Timer
 from mesh.engines import intake, repair
-from mesh.engines.delivery import Delivery, history, skim
-from mesh.engines.delivery.history import Histories, Page
+from mesh.engines.delivery import Delivery, skim
 from mesh.engines.delivery.tail import Tail
 from mesh.engines.receipts import Receipts
 from mesh.engines.repair import Repair
 from mesh.node import Node
-from mesh.operations import Gap, GapReason, HistoryPage, Messages
+from mesh.operations import Gap, GapReason, Messages
 from sim.limits import PLACES, RETRIES
-from sim.scenario.reading import SHIPPED, read
-from tests.play_samples import breaches, first
+from tests.play_samples import Wrong, breaks_its_promise
 
-MENDED = Path(__file__).parent.parent / "regressions"
 LATE_US = 8_000_000
 
 
@@ -35,54 +31,6 @@ def _sends_again_in_reverse(resend_all: Callable[..., Any]) -> Callable[..., Any
         outbox._unsent.reverse()
 
     return resend
-
-
-def _reads_history_as_it_is_now(ask: Callable[..., Any]) -> Callable[..., Any]:
-    def asked(histories: Histories, session: Any, request: Any, expiry_ms: Any) -> Any:
-        cut = None if request.cut is None else histories.holdings.stored_vector()
-        return ask(histories, session, replace(request, cut=cut), expiry_ms)
-
-    return asked
-
-
-def _nothing_of_it(*_: Any) -> IntervalSet:
-    return IntervalSet()
-
-
-def _says_nothing_of_what_is_absent(look_for: Callable[..., Any]) -> Callable[..., Any]:
-    def looked(histories: Histories, page: Page, *rest: Any) -> None:
-        look_for(histories, page, *rest)
-        page.absent.clear()
-
-    return looked
-
-
-def _denies_what_it_has(look_for: Callable[..., Any]) -> Callable[..., Any]:
-    def looked(histories: Histories, page: Page, log: Any, wanted: IntervalSet) -> None:
-        look_for(histories, page, log, wanted)
-        page.absent[log] = wanted
-
-    return looked
-
-
-def _fixes_a_cut_of_what_is_not_stored(ask: Callable[..., Any]) -> Callable[..., Any]:
-    def asked(histories: Histories, session: Any, request: Any, expiry_ms: Any) -> Any:
-        received = VersionVector((log, held.positions) for log, held in histories.holdings.received.items())
-        return ask(histories, session, replace(request, cut=request.cut or received), expiry_ms)
-
-    return asked
-
-
-def _fixes_a_cut_of_what_is_stored(ask: Callable[..., Any]) -> Callable[..., Any]:
-    def asked(histories: Histories, session: Any, request: Any, expiry_ms: Any) -> Any:
-        cut = request.cut or histories.holdings.stored_vector()
-        return ask(histories, session, replace(request, cut=cut), expiry_ms)
-
-    return asked
-
-
-def _knows_what_it_has_delivered_alone(delivery: Delivery) -> VersionVector:
-    return VersionVector((log, [(1, horizon)]) for log, horizon in delivery.horizon.items() if horizon)
 
 
 def _covers_holes(delivery: Delivery) -> list[Tell]:
@@ -102,24 +50,6 @@ def _tells_it_again(tell_holes: Callable[..., Any]) -> Callable[..., Any]:
         return tell_holes(delivery, reader, *rest)
 
     return told
-
-
-def _shows_more_than_was_asked_for(ask: Callable[..., Any]) -> Callable[..., Any]:
-    return lambda histories, session, request, *rest: ask(
-        histories, session, replace(request, limit=request.limit + 1), *rest
-    )
-
-
-def _shows_nothing_to_who_comes_in_the_middle(finish: Callable[..., Any]) -> Callable[..., Any]:
-    def finished(histories: Histories, page: Page) -> Any:
-        met = histories.__dict__.setdefault("met", set())
-        if page.operation.after is not None and page.session not in met:
-            page.records.clear()
-            page.places.clear()
-        met.add(page.session)
-        return finish(histories, page)
-
-    return finished
 
 
 def _expires(collect: Callable[..., Any], shift: Callable[[int], int]) -> Callable[..., Any]:
@@ -145,31 +75,6 @@ def _lets_live_twice_as_long_by_default(record: Callable[..., Any]) -> Callable[
         return record(item if item.draft.ttl_ms else replace(item, ttl_ms=2 * item.ttl_ms), stamp)
 
     return made
-
-
-def _shows_nothing_page_after_page(histories: Histories, session: Any, request: Any, _: Any) -> Any:
-    cut = histories.holdings.stored_vector() if request.cut is None else request.cut.copy()
-    return [Tell((session,), HistoryPage(request.request, cut, (), (), VersionVector()))]
-
-
-def _takes_all_for_alive(on_loaded: Callable[..., Any]) -> Callable[..., Any]:
-    return lambda histories, loaded, _: on_loaded(histories, loaded, 0)
-
-
-def _skips_each_seventh(take: Callable[..., Any]) -> Callable[..., Any]:
-    def taken(histories: Histories, page: Any, log: Any, position: int, record: Any) -> Any:
-        is_taken = take(histories, page, log, position, record)
-        if is_taken and record.sequence % 7 == 0 and page.records[-1:] == [record]:
-            page.records.pop()
-            page.places.pop()
-        return is_taken
-
-    return taken
-
-
-def _begins_where_it_should_end(histories: Histories, page: Any) -> Any:
-    heads = [(s.ready[0][1].stamp, log, s.ready[0][0]) for log, s in page.streams.items() if s.ready]
-    return min(heads)[1] if page.operation.backwards and heads else max(heads)[1] if heads else None
 
 
 def _shows_backwards(messages: Callable[..., Any]) -> Callable[..., Any]:
@@ -280,19 +185,12 @@ def _compares_late(compare: Callable[..., Any]) -> Callable[..., Any]:
     return compared
 
 
-Change = tuple[object, str, Callable[..., Any]]
-BROKEN: dict[str, tuple[str, str, str, Change]] = {
+BROKEN: dict[str, Wrong] = {
     "sends again in reverse": (
         "swarm",
         "in order",
         "log",
         (Outbox, "resend_all", _sends_again_in_reverse(Outbox.resend_all)),
-    ),
-    "reads history as it is now": (
-        "swarm",
-        "in order",
-        "cut",
-        (Histories, "ask", _reads_history_as_it_is_now(Histories.ask)),
     ),
     "shows the dead": ("mortal", "stays dead", "", (Tail, "_collect", _expires(Tail._collect, lambda _: 0))),
     "calls the living dead": (
@@ -345,73 +243,6 @@ BROKEN: dict[str, tuple[str, str, str, Change]] = {
         "nothing invented",
         "ttl",
         (intake, "_record", _lets_live_twice_as_long_by_default(intake._record)),
-    ),
-    "shows nothing page after page": (
-        "halves",
-        "available",
-        "pages",
-        (Histories, "ask", _shows_nothing_page_after_page),
-    ),
-    "shows who died while the disk was asked": (
-        "reading-the-past",
-        "stays dead",
-        "",
-        (Histories, "on_loaded", _takes_all_for_alive(Histories.on_loaded)),
-    ),
-    "leaves out each seventh": (
-        "reading-the-past",
-        "in order",
-        "left out",
-        (Histories, "_take", _skips_each_seventh(Histories._take)),
-    ),
-    "shows nothing to who comes in the middle": (
-        "reading-the-past",
-        "in order",
-        "left out",
-        (Histories, "_finish", _shows_nothing_to_who_comes_in_the_middle(Histories._finish)),
-    ),
-    "shows more than was asked for": (
-        "reading-the-past",
-        "available",
-        "pages",
-        (Histories, "ask", _shows_more_than_was_asked_for(Histories.ask)),
-    ),
-    "begins where it should end": (
-        "reading-the-past",
-        "in order",
-        "",
-        (Histories, "_least", _begins_where_it_should_end),
-    ),
-    "shows the same page for ever": ("reading-the-past", "available", "pages", (history, "_behind", _nothing_of_it)),
-    "passes over what it has not got": (
-        "passed-over-without-a-word",
-        "in order",
-        "missing",
-        (Histories, "_look_for", _says_nothing_of_what_is_absent(Histories._look_for)),
-    ),
-    "denies what it has": (
-        "reading-the-past",
-        "in order",
-        "missing",
-        (Histories, "_look_for", _denies_what_it_has(Histories._look_for)),
-    ),
-    "fixes a cut of what is not stored": (
-        "reading-the-past",
-        "in order",
-        "missing",
-        (Histories, "ask", _fixes_a_cut_of_what_is_not_stored(Histories.ask)),
-    ),
-    "fixes a cut of what is stored": (
-        "silent-of-what-it-had-lost",
-        "in order",
-        "missing",
-        (Histories, "ask", _fixes_a_cut_of_what_is_stored(Histories.ask)),
-    ),
-    "knows what it has delivered alone": (
-        "silent-of-what-it-had-lost",
-        "in order",
-        "missing",
-        (Delivery, "known", _knows_what_it_has_delivered_alone),
     ),
     "covers holes": (
         "hole-that-fills",
@@ -470,19 +301,8 @@ BROKEN: dict[str, tuple[str, str, str, Change]] = {
         (intake, "_wait_again", _keeps_every_retry),
     ),
 }
-"""By what is wrong: the file, the promise that it breaks and what of that, and who does it how."""
 
 
 @pytest.mark.parametrize("wrong", BROKEN)
 def test_what_is_wrong_breaks_the_promise_that_it_concerns(wrong: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    name, promise, kind, (owner, method, broken) = BROKEN[wrong]
-    (path,) = (folder / f"{name}.toml" for folder in (SHIPPED, MENDED) if (folder / f"{name}.toml").exists())
-    honest = breaches(path, 0)
-    monkeypatch.setattr(owner, method, broken)
-
-    played = first(read(path), [0], lambda breach: (breach.promise, breach.kind) == (promise, kind))
-
-    assert honest == ()
-    found = [breach for breach in played if (breach.promise, breach.kind) == (promise, kind)]
-    assert found, [(breach.promise, breach.kind, breach.about) for breach in played[:3]]
-    assert (promise != "bounds") <= len(found[0].witness) <= 6
+    breaks_its_promise(BROKEN[wrong], monkeypatch)

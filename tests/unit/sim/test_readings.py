@@ -222,15 +222,6 @@ def _is_forked(found: Shelf) -> None:
     found.home.node.holdings.forked[found.log] = 1
 
 
-def _was_in_another_log(found: Shelf) -> None:
-    assert found.home.node is not None
-    name = list(found.watch.ledger)[1]
-    run = NameRun(*name[:2], name[2], name[2], OTHER, 1, 1, 1 << 45)
-    found.home.node.holdings.names = NameIndex([run])
-    found.pages.cut.add(OTHER, 1, 1)
-    found.missing.add(OTHER, 1, 1)
-
-
 EXCUSED: dict[str, Callable[[Shelf], object]] = {
     "its disk lost it meanwhile, and has it again": lambda found: setattr(found.middle, "since_us", found.since_us),
     "it is damaged": lambda found: setattr(found.middle, "damaged", True),
@@ -242,7 +233,6 @@ EXCUSED: dict[str, Callable[[Shelf], object]] = {
     "it dies within the skew of clocks": _dies_within_the_skew,
     "its log has two histories": _is_forked,
     "its member has gone bad": lambda found: setattr(found.home, "is_bad", True),
-    "a copy of it is missing": _was_in_another_log,
 }
 
 
@@ -250,6 +240,26 @@ EXCUSED: dict[str, Callable[[Shelf], object]] = {
 def test_what_a_node_cannot_show_is_not_left_out(why: str) -> None:
     found = shelf()
     EXCUSED[why](found)
+
+    assert found.broken() == []
+
+
+def test_that_a_copy_of_it_is_missing_excuses_nobody_who_has_another_one() -> None:
+    found = shelf()
+    assert found.home.node is not None
+    name = list(found.watch.ledger)[1]
+    found.home.node.holdings.names = NameIndex([NameRun(*name[:2], name[2], name[2], OTHER, 1, 1, 1 << 45)])
+    found.pages.cut.add(OTHER, 1, 1)
+    found.missing.add(OTHER, 1, 1)
+
+    assert found.broken() == LEFT_OUT
+
+
+def test_of_two_copies_it_does_not_matter_which_is_shown() -> None:
+    found = shelf()
+    found.pages.cut.add(OTHER, 1, 1)
+    found.missing.add(OTHER, 1, 1)
+    found.pages.rows += [(OTHER, 1, record) for record in found.middle.batch().records()]
 
     assert found.broken() == []
 
