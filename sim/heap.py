@@ -415,9 +415,7 @@ class Play:
                     what = f"an honest node was hung up on: {code} {code.name}"
                     self.watch.broken("invariants", what, *self.world.links.hung_up.get(code, ()))
         for name in self.core:
-            pipes = self.world.machines[name].links.values()
-            ends = [pipe.target.name for pipe in pipes if pipe.target_link in pipe.target.links]
-            twice = sorted({end for end in ends if end in self.core and ends.count(end) > 1})
+            twice = self.world.links.doubled(self.world.machines[name], self.core)
             if twice:
                 self.watch.broken("quiet", f"{name} still has several links to {' '.join(twice)}")
 

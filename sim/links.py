@@ -7,7 +7,8 @@ that is larger than a path carries blocks its stream, as a packet that never arr
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from heapq import heappop, heappush
@@ -67,6 +68,7 @@ class Pipe:
     source_link: LinkId
     target_link: LinkId
     rng: Stream
+    began_us: int = 0
     free_us: int = 0
     """Nothing arrives before what was sent before it."""
     number: int = 0
@@ -87,6 +89,8 @@ class Pipe:
 
 
 HUNG_UP_MAX = 3
+SUPERSEDED_US = 2 * MILLION
+"""When a second link stands for so long the first is gone: both ends have said HELLO and heard it, and one has hung up."""
 MISDATED = f"{Code.CERTIFICATE_INVALID.value} by a wrong clock"
 
 
@@ -134,6 +138,18 @@ class Links:
 
     # --- beginning ---------------------------------------------------------------------------------------------------
 
+    def doubled(self, machine: Machine, others: Container[str]) -> list[str]:
+        """Those of some machines with whom one has several links, of which none is new.
+
+        A seed that nobody has answered at yet is dialled beside a link that its node began itself.
+        """
+        old_us = self.world.now_us - SUPERSEDED_US
+        old = (
+            pipe for pipe in machine.links.values() if pipe.began_us < old_us and pipe.target_link in pipe.target.links
+        )
+        counts = Counter(pipe.target.name for pipe in old if pipe.target.name in others)
+        return sorted(name for name, count in counts.items() if count > 1)
+
     def dial(self, machine: Machine, address: Address) -> None:
         """Try to connect: two round trips of a handshake, or a failure."""
         self.dials += 1
@@ -164,6 +180,7 @@ class Links:
         there, back = self.network.path(machine.name, target.name), self.network.path(target.name, machine.name)
         machine.links[mine] = Pipe(there, target, mine, theirs, self._stream(machine.name, target.name))
         target.links[theirs] = Pipe(back, machine, theirs, mine, self._stream(target.name, machine.name))
+        machine.links[mine].began_us = target.links[theirs].began_us = self.world.now_us
         binding = self._rng.bytes(32)
         self.world.hear(machine, LinkUp(mine, binding, address))
         self.world.hear(target, LinkUp(theirs, binding, None))

@@ -8,7 +8,7 @@ from mesh.effects import FrameReceived
 from mesh.frames import Alive, Lane, Members
 from mesh.types import LinkId
 from mesh.wire.frames import encode_frame
-from sim.links import AHEAD_BYTES, Pipe, ahead_bytes
+from sim.links import AHEAD_BYTES, SUPERSEDED_US, Pipe, ahead_bytes
 from sim.network import Condition, Network
 from sim.units import MILLION
 from sim.world import Machine, World
@@ -187,3 +187,21 @@ def test_what_was_lost_is_sent_again_and_not_by_who_is_gone(dies: bool, comes: l
     world.run(30)
 
     assert heard(world.machines["ben"]) == comes
+
+
+def test_who_has_several_links_to_one_node_is_named_once_neither_is_new() -> None:
+    world = linked()
+    ana, ben = (world.machines[name] for name in ("ana", "ben"))
+    number = next(iter(ana.links))
+    first = ana.links[number]
+    found = [world.links.doubled(ana, {"ben"})]
+
+    there, back = LinkId(number + 1_000), LinkId(number + 1_001)
+    ana.links[there] = replace(first, source_link=there, target_link=back, began_us=world.now_us)
+    found.append(world.links.doubled(ana, {"ben"}))
+    ben.links[back] = replace(ana.links[there], target=ana, source_link=back, target_link=there)
+    found.append(world.links.doubled(ana, {"ben"}))
+    world.run(SUPERSEDED_US / 1e6 + 1)
+    found += [world.links.doubled(ana, {"ben"}), world.links.doubled(ana, ())]
+
+    assert found == [[], [], [], ["ben"], []]
