@@ -75,7 +75,8 @@ receipts, in these also in another member's name; `flood` sends every frame many
 others, whose keys it does not have; `fork` signs two histories of a log of its own, by one key or by two, and shows one to
 each half of its peers; `eclipse` says of everybody that they are at its own address, and that it is at theirs; `crowd`
 tells ever new addresses at which nobody is; `bomb` adds small frames that are nested without end, claim gigabytes, or hold
-a signed batch that unfolds to them; `past` greets with a version of the protocol that nobody speaks any more, `future` with
+a signed batch that unfolds to them; `copy` writes what others have published into a log of its own, 400 times each;
+`past` greets with a version of the protocol that nobody speaks any more, `future` with
 a later one, adds to every frame what nobody asked for, and sends frames that nobody knows. Several deeds of one node are
 each done to what the one before has left. What a host kept back, and nobody can fetch elsewhere, comes only with a later
 comparison by the clock, for the link stands: where the links are few, say `converge-late`.

@@ -1,4 +1,4 @@
-"""What a host gone bad writes by itself: batches in others' names, two histories of one log, false addresses, and bombs.
+"""What a host gone bad writes by itself: in others' names, two histories of one log, copies, false addresses, and bombs.
 
 It has what its node has: the node's key, what lies on the disk, and who is linked. It has no other's key. What it
 publishes in its node's own name stands in the ledger, as if a client of its own had published it.
@@ -32,6 +32,8 @@ CROWD = 64
 """So many addresses it makes up at once."""
 COMMON = 3
 """So many batches its two histories share, if one key signs both."""
+COPIES = 400
+"""So many times it writes down what another has published, at once: 1 kB on the wire."""
 UNFOLDED_BYTES = 16 * BODY_BYTES_MAX
 """What a body of a few kilobytes unfolds to."""
 CLAIMS = (
@@ -63,6 +65,7 @@ class Forger:
     next_us: dict[str, int] = field(default_factory=dict)
     stamp: int = 0
     histories: tuple[History, History] = field(default_factory=lambda: (History("left"), History("right")))
+    copies: History = field(default_factory=lambda: History("copies"))
     _epochs: list[tuple[Epoch, Signer]] = field(default_factory=list)
     _written: int = 0
     _crowd: int = 0
@@ -160,6 +163,34 @@ class Forger:
             proof = mine.signer.sign(epoch_statement(mine.mesh, mine.node, number, key.public))
             self._epochs.append((Epoch(mine.node, number, key.public, proof), key))
 
+    # --- what others have published, again and again -----------------------------------------------------------------
+
+    def copies_for(self, peer: str) -> list[f.Frame]:
+        """What a peer has not seen yet of a log that repeats what others have published."""
+        if self.machine.node is None:
+            return []
+        if self.is_time("copies"):
+            self._copy()
+        told, self.copies.told[peer] = self.copies.told.get(peer, 0), len(self.copies.batches)
+        return [f.Push(batch) for batch in self.copies.batches[told:]]
+
+    def _copy(self) -> None:
+        """The last message of somebody else stands in the log once more, and more often than anybody would look at."""
+        others = sorted(name for name in self.world.machines if name != self.machine.name)
+        genuine = self.machine.disk.newest_of(self.world.machines[self.rng.choice(others)].node_id)
+        if genuine is None or genuine.body is None:
+            return
+        if not self._epochs:
+            self._open_epoch()
+        epoch, key = self._epochs[0]
+        message = genuine.records()[-1]
+        self.stamp = max(self.stamp, stamp_of(WALL_MS + self.world.now_us // 1_000))
+        records = [_stamped(message, self.stamp + at) for at in range(1, COPIES + 1)]
+        self.stamp += COPIES
+        before = self.copies.batches[-1] if self.copies.batches else None
+        first, name = (before.last + 1, before.name) if before else (1, NO_NAME)
+        self.copies.batches.append(seal(LogId(epoch.node, epoch.number), first, name, records, key, epoch))
+
     # --- where others are --------------------------------------------------------------------------------------------
 
     def misled(self, certificates: tuple[bytes, ...] = ()) -> list[f.Frame]:
@@ -200,6 +231,11 @@ class Forger:
         body = _folded()
         header = encode_header(genuine.head._replace(body_hash=name_of(body), codec=CODEC_ZLIB))
         return Batch(header, body, key.sign(header), epoch.public, epoch.proof)
+
+
+def _stamped(message: Record, stamp: int) -> Record:
+    fields = (*message[:4], stamp, *message[5:10])
+    return tuple.__new__(Record, (*fields, encode_record(fields)))
 
 
 @cache

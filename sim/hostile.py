@@ -7,10 +7,11 @@ leave), `forget` (what repair asks and answers never leaves), `deny` (answers sa
 (vectors claim what it has not, receipts too, also in another's name), `flood` (every frame leaves many times),
 `forge` (batches in others' names), `fork` (a log of its own with two histories, one for each half of its peers),
 `eclipse` (false addresses of everybody), `crowd` (ever new addresses of nobody), `bomb` (small frames that claim or
-unfold to what no memory holds); what these five make stands in `sim.forger`; `past` and `future` (it speaks another
-version of the protocol). Deeds of clients: `bad-fields`, `flood`, `skip-attach`, `huge`, `silent` (many connections on
-which nothing is ever said), and `repeat` (one message again and again, for a level that is never reached: each time it
-asks for a place among those who wait for receipts, and where the disk is slow before that is sealed).
+unfold to what no memory holds), `copy` (a log of its own that repeats what others have published); what these six
+make stands in `sim.forger`; `past` and `future` (it speaks another version of the protocol). Deeds of clients:
+`bad-fields`, `flood`, `skip-attach`, `huge`, `silent` (many connections on which nothing is ever said), and `repeat`
+(one message again and again, for a level that is never reached: each time it asks for a place among those who wait for
+receipts, and where the disk is slow before that is sealed).
 
 A stream has credit, and a host that keeps its node's batches to itself has to keep the node's books: what never left was
 never spent, and the node hears of so much more credit than its peer grants. Else its node would soon have nothing to say
@@ -169,6 +170,8 @@ class Hostiles:
                 return [packed, *map(encode_frame, self._forgers[machine.name].forged())]
             case "fork":
                 return [packed, *map(encode_frame, self._forgers[machine.name].shown_to(pipe.path.target))]
+            case "copy":
+                return [packed, *map(encode_frame, self._forgers[machine.name].copies_for(pipe.path.target))]
             case "future":
                 return _of_tomorrow(packed)
             case "eclipse":

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import msgpack
 
 from mesh.clocks.hybrid import stamp_ms
+from mesh.crypto import name_of
 from mesh.errors import DecodeError
 from mesh.types import channel_fault
 
@@ -71,6 +72,15 @@ class Record(NamedTuple):
         same_flags = not (self.flags ^ other.flags) & (CONTENT_MASK | TTL_DEFAULTED)
         same_ttl = self.ttl_ms == other.ttl_ms or self.flags & TTL_DEFAULTED
         return bool(same_flags and same_ttl) and self[:4] == other[:4] and self[7:10] == other[7:10]
+
+    def content(self) -> bytes:
+        """A digest of all that the publisher sent but the name: of two records of one name, equal where both are one message.
+
+        Not the other way round: numbers that are equal in another form, deep in causes, are not the same here.
+        """
+        ttl_ms = 0 if self.flags & TTL_DEFAULTED else self.ttl_ms
+        flags = self.flags & (CONTENT_MASK | TTL_DEFAULTED)
+        return name_of(_pack((self.channel, flags, ttl_ms, self.causes, sorted(self.headers.items()), self.payload)))
 
 
 _pack = msgpack.Packer(autoreset=True, use_bin_type=True).pack

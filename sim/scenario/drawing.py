@@ -140,7 +140,7 @@ def _bad(cast: Cast) -> list[str]:
 OF_OTHER_VERSIONS = ("past", "future")
 """What a host says of itself as it greets: drawn at any other moment it does nothing."""
 
-ONLY_IN_FILES = ("crowd", "bomb")
+ONLY_IN_FILES = ("crowd", "bomb", "copy")
 """What does nothing for as long as books have room, which they have in what a seed draws; and what costs a link each time."""
 
 

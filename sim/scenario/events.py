@@ -224,6 +224,7 @@ HostileDeed = Literal[
     "eclipse",
     "crowd",
     "bomb",
+    "copy",
     "past",
     "future",
 ]

@@ -221,7 +221,8 @@ class Histories:
         earlier = (
             each for each in copies if (each[:3] > mine) is page.operation.backwards and each[3] > self.expiry_ms
         )
-        if not has_died and not any(self._shows(page, stamp, there, at) for stamp, there, at, _ in earlier):
+        is_one = not has_died and not self.twins.repeats(record, (log, position))
+        if is_one and not any(self._shows(page, stamp, there, at) for stamp, there, at, _ in earlier):
             page.records.append(record)
             page.places.append((log, position))
             page.size += len(record.payload)

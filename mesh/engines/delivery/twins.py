@@ -5,8 +5,8 @@ be known from the names alone, for a name may have been used twice for different
 and reported. So the copies of a name are read and compared, once; the answer is remembered for the latest names.
 
 No node that is honest writes a name twice into a log, so of each node few copies are looked at. Who writes more than
-those may have written anything: such a name counts as used for different messages, so that nobody takes the message that
-its publisher sent for a copy of another. What lies beyond them has no twin.
+those may have written anything: elsewhere such a name counts as used for different messages, so that nobody takes the
+message that its publisher sent for a copy of another. What lies beyond them is a copy of those that it equals.
 """
 
 from __future__ import annotations
@@ -47,8 +47,10 @@ class Compared:
     """Where the name stood, whether or not a copy was found there."""
     crowding: set[NodeId] = field(default_factory=set)
     """Nodes that have written the name more often than is looked at."""
+    contents: dict[bytes, list[Copy]] = field(default_factory=dict)
+    """Where there are any, by content: what each copy equals that was not looked at."""
     differ: bool = False
-    """Whether the name was used for different messages, or may have been."""
+    """Whether the name was used for different messages."""
 
 
 class Twins:
@@ -89,15 +91,29 @@ class Twins:
         group = known.groups.get(place)
         if group is not None:
             return tuple(copy for copy in group if copy[1:3] != place)
-        if place[0].node not in known.crowding and place not in self._gone.get(record.name, ()):
+        if place[0].node in known.crowding:
+            return tuple(known.contents.get(record.content(), ()))
+        if place not in self._gone.get(record.name, ()):
             self._sought.setdefault(record.name, set()).add(place)
             return None  # its row was damaged, or lost, when its copies were compared, and it has come again
         return ()
 
-    def differs(self, record: Record, place: Place) -> bool:
-        """Whether a copy of a record's name was compared with it and is another message. False where none was."""
+    def repeats(self, record: Record, place: Place) -> bool:
+        """Whether its node has written the same message elsewhere, and more often than is looked at: this shows nothing."""
         known = self._known.get(record.name)
-        return known is not None and known.differ and place in known.groups
+        if known is None or place[0].node not in known.crowding or place in known.groups:
+            return False
+        return record.content() in known.contents
+
+    def differs(self, record: Record, place: Place) -> bool:
+        """Whether a copy of a record's name was compared with it and is another message. False where none was.
+
+        Where a node has written more than is compared, some of that may be: to what any other has written.
+        """
+        known = self._known.get(record.name)
+        if known is None or place not in known.groups:
+            return False
+        return known.differ or bool(known.crowding - {place[0].node})
 
     def ask(self, names: list[MessageName], request: int) -> Load:
         """Look up copies: of the first name, and of those that follow it without a gap."""
@@ -143,7 +159,9 @@ class Twins:
                 messages.append((record, group))
             group.append((record.stamp, log, position, record.expires_ms))
             known.groups[place] = group
-        known.differ = len(messages) > 1 or bool(known.crowding)
+        known.differ = len(messages) > 1
+        if known.crowding:
+            known.contents = {message.content(): group for message, group in messages}
         return self._remember(name, known)
 
     def _remember(self, name: MessageName, known: Compared) -> list[Outcome]:
@@ -156,6 +174,6 @@ class Twins:
             gone, _ = self._known.popitem(last=False)
             self._gone.pop(gone, None)
             self._sought.pop(gone, None)
-        if not known.differ:
+        if not known.differ and not known.crowding:
             return []
         return [Report(Code.NAMES_CONFLICT, {"publisher": name.publisher, "sequence": name.sequence})]

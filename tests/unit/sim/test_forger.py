@@ -10,7 +10,7 @@ from mesh.errors import DecodeError
 from mesh.log.batch import BODY_BYTES_MAX, contradict, verify
 from mesh.types import LinkId, NodeId
 from mesh.wire.frames import decode_frame
-from sim.forger import CLAIMS, COMMON, CROWD, EVERY_US, UNFOLDED_BYTES, Forger
+from sim.forger import CLAIMS, COMMON, COPIES, CROWD, EVERY_US, UNFOLDED_BYTES, Forger
 from sim.network import Network
 from sim.workload import App
 from sim.world import World
@@ -58,6 +58,32 @@ def test_each_kind_of_forged_batch_is_refused_for_what_it_is() -> None:
         (Verdict.INVALID, "the signature does not verify"),
         (Verdict.STRANGER, ""),
     }
+
+
+def test_what_others_have_published_is_written_down_again_and_again_and_each_peer_is_shown_all_of_it() -> None:
+    world = two()
+    eve, journal = forger(world, "eve"), journal_of(world, "ana", "eve")
+    shown = []
+    for _ in range(3):
+        world.now_us += EVERY_US
+        shown += [frame.batch for frame in eve.copies_for("ana") if isinstance(frame, f.Push)]
+        assert eve.copies_for("ana") == []
+
+    now = world.machines["ana"].clock.now(world.now_us)
+    assert [journal.on_push(LinkId(1), batch, 0, now) for batch in shown] == [Verdict.TAKEN] * 3
+    (genuine,) = world.machines["ana"].disk.batches()
+    (message,) = genuine.records()
+    assert all(len(batch.records()) == COPIES and message.same_message(batch.records()[-1]) for batch in shown)
+    assert [frame.batch for frame in eve.copies_for("ben") if isinstance(frame, f.Push)] == shown
+
+
+def test_a_host_that_has_nothing_of_others_or_does_not_run_copies_nothing() -> None:
+    world = two()
+    eve, ana = forger(world, "eve"), forger(world, "ana")
+    assert ana.copies_for("eve") == []
+
+    world.machines["eve"].node = None
+    assert eve.copies_for("ana") == []
 
 
 def test_each_kind_of_bomb_is_refused_and_takes_no_more_memory_than_a_batch_may_hold() -> None:

@@ -242,6 +242,7 @@ def changed(**fields: object) -> Record:
 def test_one_message_is_known_by_all_that_its_publisher_sent(other: Record) -> None:
     assert record(1).same_message(other)
     assert other.same_message(record(1))
+    assert other.content() == record(1).content()
 
 
 @pytest.mark.parametrize(
@@ -263,12 +264,21 @@ def test_one_message_is_known_by_all_that_its_publisher_sent(other: Record) -> N
 )
 def test_two_messages_differ_in_any_of_it(other: Record) -> None:
     assert not record(1).same_message(other)
+    assert other.content() != record(1).content() or other.name != record(1).name
+
+
+def test_the_order_of_headers_is_no_part_of_a_message() -> None:
+    one, other = changed(headers={"a": "1", "b": "2"}), changed(headers={"b": "2", "a": "1"})
+
+    assert one.same_message(other)
+    assert one.content() == other.content()
 
 
 def test_a_time_to_live_that_no_publisher_named_is_no_part_of_the_message() -> None:
     one, other = (changed(flags=1 | TTL_DEFAULTED, ttl_ms=ttl_ms) for ttl_ms in (1, 2))
 
     assert one.same_message(other)
+    assert one.content() == other.content()
     assert not one.same_message(other._replace(flags=2 | TTL_DEFAULTED))
 
 

@@ -6,7 +6,8 @@ import pytest
 
 from mesh.clocks.hybrid import stamp_of
 from mesh.clocks.vector import VersionVector
-from mesh.effects import Load, OfChannels, Since
+from mesh.effects import Load, Loaded, OfChannels, Since
+from mesh.engines.delivery.twins import COPIES_MAX
 from mesh.operations import History
 from mesh.types import LogId
 from tests.engine_samples import keep
@@ -268,3 +269,20 @@ def test_holes_of_its_node_are_missing_at_the_cut_that_it_fixes_itself(backwards
     page = one.page(History(1, ("#",), 9, backwards=backwards))
 
     assert (page.cut, page.missing) == (cut, VersionVector([(ana, [(2, 2)]), (ben, [(3, 3)])]))
+
+
+@pytest.mark.parametrize("backwards", [False, True])
+@pytest.mark.parametrize("limit", [1, 9])
+def test_a_message_that_a_log_repeats_is_shown_once_however_often_that_is(limit: int, backwards: bool) -> None:
+    ana, ben = Writer(ANA), Writer(BEN)
+    ana.seal([record(1, stamp=stamp_of(WALL_MS) + 9)])
+    ben.seal([record(1, stamp=stamp_of(WALL_MS) + at) for at in range(10, 60)])
+    one = shelf(ana, ben)
+    one.histories.twins.ask([record(1).name], 2)
+    assert len(one.histories.twins.on_loaded(Loaded(2, one.batches))) == 1, "a person is told"
+
+    pages = [one.page(History(1, ("#",), limit, backwards=backwards))]
+    while (following := pages[-1].next) is not None:
+        pages.append(one.page(History(1, ("#",), limit, backwards=backwards, cut=pages[0].cut, after=following)))
+
+    assert [place for page in pages for place in page.places] == [(ben.log, COPIES_MAX) if backwards else (ana.log, 1)]

@@ -360,20 +360,35 @@ def test_of_the_copies_in_one_nodes_logs_so_many_are_compared_and_kept(monkeypat
     assert twins.others(one, (here.log, 1)) == tuple(
         (copies[at - 1].stamp, there.log, at, copies[at - 1].expires_ms) for at in range(1, COPIES_MAX + 1)
     )
-    assert [twins.others(copies[at - 1], (there.log, at)) for at in (COPIES_MAX + 1, 200)] == [(), ()]
+    beyond = [twins.others(copies[at - 1], (there.log, at)) for at in (COPIES_MAX + 1, 200)]
+    assert beyond == [((one.stamp, here.log, 1, one.expires_ms), *twins.others(one, (here.log, 1))), ()]  # type: ignore[misc]
     assert twins.unknown(there) == []
 
 
 def test_who_writes_a_name_too_often_may_have_written_another_message_so_nothing_is_taken_for_its_copy() -> None:
     here, there, twins = crowded(*[b"x"] * COPIES_MAX, b"y")
-    looked_up(twins, here, there)
+    assert looked_up(twins, here, there) != []
 
     assert twins.differs(here.records()[0], (here.log, 1))
-    assert not twins.differs(there.records()[COPIES_MAX], (there.log, COPIES_MAX + 1)), "it shows no other message"
+    marked = [twins.differs(one, (there.log, at)) for at, one in enumerate(there.records(), 1)]
+    assert not any(marked), "or a client would show each of them"
 
     here, there, twins = crowded(*[b"x"] * COPIES_MAX)
     assert looked_up(twins, here, there) == []
     assert not twins.differs(here.records()[0], (here.log, 1))
+
+
+def test_what_repeats_a_message_beyond_those_that_are_compared_shows_nothing() -> None:
+    here, there, twins = crowded(*[b"x"] * (COPIES_MAX + 1), b"y")
+    copies = there.records()
+    assert not twins.repeats(copies[COPIES_MAX], (there.log, COPIES_MAX + 1)), "nobody has looked"
+    looked_up(twins, here, there)
+
+    repeats = [twins.repeats(one, (there.log, at)) for at, one in enumerate(copies, 1)]
+
+    assert repeats == [*[False] * COPIES_MAX, True, False]
+    assert not twins.repeats(here.records()[0], (here.log, 1))
+    assert not twins.repeats(here.records()[0], (here.log, 2)), "its node has written it once"
 
 
 def test_copies_that_are_equal_share_what_is_kept_of_them() -> None:
