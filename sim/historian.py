@@ -3,8 +3,9 @@
 Once the core is equal, two of its nodes are asked for the history of everything, page by page: forwards at the cut that the
 first of them fixes, and backwards at one that some node had in the middle of the run. Rows are compared by where they
 stand (log and position) and what they are; none lies beyond its cut, and backwards at the early one nothing is left out
-that was shown forwards and lies in it. What may expire within the skew of clocks is left out, and all of it where a
-log has two histories: beyond its end each node shows its own. Each is also asked what it is, and says what is so.
+that was shown forwards and lies in it. Then one is asked for the times of a part of it alone. What may expire within the skew
+of clocks is left out, and all of it where a log has two histories: beyond its end each node shows its own. Each is also asked
+what it is, and says what is so.
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from mesh.clocks.hybrid import stamp_ms
 from mesh.clocks.vector import VersionVector
-from mesh.operations import History, Inspect
+from mesh.operations import UNTIL_ALWAYS_MS, History, Inspect
 from mesh.types import NodeId, node_text
 from sim.checkers import Watch
 from sim.diary import Diary, Name, name_of, say_name
@@ -30,6 +32,9 @@ PAGE = 37
 """Records asked for at a time: so that pages end in the middle of batches."""
 PAGES_MAX = 30
 NODES_MAX = 2
+PARTS = 3
+"""The last reading is of the times of the middle one of so many parts."""
+ALWAYS = 0, UNTIL_ALWAYS_MS
 ANSWER_S = 5.0
 """A page is there by then, in simulated seconds."""
 
@@ -58,17 +63,28 @@ class Historian:
 
     def judge(self, core: list[str], is_owed: Callable[[Name], bool], equal_us: int) -> None:
         """Read at nodes of a core that was equal at a moment, and hold what they show against one another and the ledger."""
+        forwards = self._both_ways(core, is_owed, equal_us)
+        if forwards is not None and len(forwards.rows) >= PARTS:
+            stamps = sorted(stamp_ms(record.stamp) for *_, record in forwards.rows)
+            since_ms, until_ms = (stamps[part * len(stamps) // PARTS] for part in (1, 2))
+            between = self._read(forwards.node, forwards.cut, backwards=True, times=(since_ms, until_ms))
+            if between is not None:
+                hold(self.watch, self.world, between)
+
+    def _both_ways(self, core: list[str], is_owed: Callable[[Name], bool], equal_us: int) -> Reading | None:
+        """Read forwards at a cut of now, and backwards at an early one; what one node showed forwards."""
         machines = self.world.machines
         nodes = self.rng.shuffled([name for name in core if self._can_ask(machines[name])])[:NODES_MAX]
         is_forked = any(machine.node.holdings.forked for machine in machines.values() if machine.node is not None)
         cut: VersionVector | None = None
         forwards: Reading | None = None
+        first: Reading | None = None
         for backwards in (False, True):
             readings: list[Reading] = []
             for node in nodes:
                 reading = self._read(node, cut, backwards=backwards)
                 if reading is None:
-                    return
+                    return None
                 cut = reading.cut
                 hold(self.watch, self.world, reading)
                 if reading.whole and not is_forked and not backwards:
@@ -79,11 +95,13 @@ class Historian:
                     self._leaves_out(forwards, reading, self.early)
                 readings.append(reading)
             forwards = readings[0] if readings else None
+            first = first or forwards
             if len(readings) == NODES_MAX and not is_forked:
                 self._compare(*readings)
             cut = self.early
             if cut is None:
-                return
+                break
+        return first
 
     def _was_there(self, reading: Reading, is_owed: Callable[[Name], bool], equal_us: int, name: Name) -> bool:
         """Whether a message is owed that was acknowledged while all were equal: what came later may lie beyond the cut.
@@ -106,11 +124,17 @@ class Historian:
         has_room = len(machine.sessions) < machine.config.sessions.sessions_max
         return machine.node is not None and not machine.has_only_a_wrong_clock(self.world.now_us) and has_room
 
-    def _read(self, node: str, cut: VersionVector | None, *, backwards: bool) -> Reading | None:
+    def _read(
+        self, node: str, cut: VersionVector | None, *, backwards: bool, times: tuple[int, int] = ALWAYS
+    ) -> Reading | None:
         """Ask a node for page after page; None, and a promise broken, if one does not come."""
-        app = App(self.world, f"historian-{node}-{'back' if backwards else 'on'}", [node])
-        reading = Reading(node, cut if cut is not None else VersionVector(), backwards)
-        request = History(0, EVERYTHING, PAGE, backwards=backwards, cut=cut)
+        how = ("back" if backwards else "on") if times == ALWAYS else "between"
+        app = App(self.world, f"historian-{node}-{how}", [node])
+        since_ms, until_ms = times
+        reading = Reading(
+            node, cut if cut is not None else VersionVector(), backwards, since_ms=since_ms, until_ms=until_ms
+        )
+        request = History(0, EVERYTHING, PAGE, since_ms, until_ms, backwards, cut)
         self.watch.look("available")
         began_us = self.world.now_us
         for number in range(1, PAGES_MAX + 1):

@@ -13,9 +13,10 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from mesh.clocks.vector import VersionVector
-from mesh.operations import History, HistoryPage
+from mesh.operations import UNTIL_ALWAYS_MS, History, HistoryPage
 from mesh.types import LogId
 from sim.checkers import Watch
+from sim.clock import WALL_MS
 from sim.readings import Moments, Reading, at_one_cut, hold, not_too_large, nothing_left_out, passes
 from sim.scenario.events import READINGS_MAX
 
@@ -82,9 +83,15 @@ class Readers:
         if len(self.waiting(app)) >= READINGS_MAX:
             return False
         app.readers, self.watch.skew_us = self, self.told.skew_us
-        reading = Reading("", VersionVector(), what.backwards, patterns=what.to)
-        self._ask(app, Past(History(0, what.to, what.page, backwards=what.backwards), 0, reading))
+        since_ms = 0 if what.since is None else self._wall_ms(what.since)
+        until_ms = UNTIL_ALWAYS_MS if what.until is None else self._wall_ms(what.until)
+        request = History(0, what.to, what.page, since_ms, until_ms, what.backwards)
+        reading = Reading("", VersionVector(), what.backwards, patterns=what.to, since_ms=since_ms, until_ms=until_ms)
+        self._ask(app, Past(request, 0, reading))
         return True
+
+    def _wall_ms(self, ago_us: int) -> int:
+        return WALL_MS + (self.world.now_us - ago_us) // 1_000
 
     def _ask(self, app: App, past: Past) -> None:
         past.asked_us = self.world.now_us

@@ -1,8 +1,9 @@
 """What is always so of history as a node shows it, whoever reads it, and when.
 
 A *reading* is page after page at one cut. Its rows stand in the order of stamps, each message once, none beyond the cut, and
-nothing is invented or dead; no page is larger than was asked for, and each takes away something of the cut. Whoever shows a
-page answers for all of the cut that it passes: what its disk has not got it names, and nothing else. Once the reading has come
+nothing is invented or dead, or stamped outside the times that were asked for; no page is larger than was asked for, and each
+takes away something of the cut. Whoever shows a page answers for all of the cut that it passes: what its disk has not got it
+names, unless it certainly lies outside those times, and nothing else. Once the reading has come
 to its end, nothing is left out that lives, and lay on the disk of a node that passed it as that was asked.
 `sim.historian` reads when all is calm, `sim.reader` while things go wrong; there a place that the node's disk did not hold all
 the while proves nothing: what was lost and came again may come twice.
@@ -14,9 +15,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
+from mesh.clocks.hybrid import stamp_ms
 from mesh.clocks.vector import IntervalSet, VersionVector
 from mesh.log.record import Record
-from mesh.operations import HistoryPage
+from mesh.operations import UNTIL_ALWAYS_MS, HistoryPage
 from mesh.types import LogId, pattern_matches
 from sim.checkers import Watch
 from sim.clock import WALL_MS
@@ -69,6 +71,9 @@ class Reading:
     rows: list[Row] = field(default_factory=list)
     whole: bool = False
     patterns: tuple[str, ...] = EVERYTHING
+    since_ms: int = 0
+    until_ms: int = UNTIL_ALWAYS_MS
+    """Between these times, in ms since 1970, the stamps lie that it was asked for."""
     asked: tuple[str, ...] = ()
     """Who asked for it, and when, as a witness says it."""
     page: int = 1
@@ -90,6 +95,15 @@ class Reading:
     def title(self) -> str:
         """What breaches call it."""
         return f"history at {self.node}"
+
+    @property
+    def is_dated(self) -> bool:
+        """Whether it was asked for a part of the past alone."""
+        return self.since_ms > 0 or self.until_ms < UNTIL_ALWAYS_MS
+
+    def is_asked_for(self, record: Record) -> bool:
+        """Whether the times that it was asked for are those of a record."""
+        return self.since_ms <= stamp_ms(record.stamp) < self.until_ms
 
     def shown_at(self, place: tuple[LogId, int]) -> str:
         """That a place was shown first, as a witness says it."""
@@ -140,6 +154,9 @@ def hold(watch: Watch, world: World, reading: Reading, told_us: int = -1, stood:
         if not reading.cut.covers(log, position, position):
             what = f"{reading.title} shows {say_name(name)}, which lies beyond its cut"
             watch.broken("in order", what, *_proof(watch, reading, name, place), kind="cut")
+        if not reading.is_asked_for(record):
+            what = f"{reading.title} shows {say_name(name)}, which lies outside the times that were asked for"
+            watch.broken("in order", what, *_proof(watch, reading, name, place), kind="times")
         if log.node in bad or log in forked or is_again:
             continue
         key, before = (record.stamp, log, position), reading.before
@@ -194,6 +211,12 @@ def passes(
     for log, runs in passed.items():
         missing, held = page.missing.get(log), home.disk.image.held.get(log)
         unheard = runs.minus(missing) if held is None else runs.minus(missing).minus(held.positions)
+        if reading.is_dated:
+            unheard = (
+                unheard.minus(_outside(reading, home, log, us.told + 1))
+                if home.dropped_us < us.asked
+                else IntervalSet()
+            )
         if unheard and log not in holdings.gone and home.dropped_us <= us.told:
             _breaks_word(watch, reading, home, log, unheard, "passes over {} without a word, which it has not got")
         here = IntervalSet(
@@ -204,6 +227,9 @@ def passes(
         denied = missing.minus(missing.minus(here)).minus(missing.minus(holdings.stored_of(log)))
         if denied:
             _breaks_word(watch, reading, home, log, denied, "says that it has not got {}, which it has")
+        undue = missing.minus(missing.minus(_outside(reading, home, log, us.asked)))
+        if undue and home.dropped_us < us.asked:
+            _breaks_word(watch, reading, home, log, undue, "names {} as missing, which lies outside its times")
         for position, record in _lying(reading, home, log, runs.minus(missing), us.asked):
             reading.passed[name_of(record)] = Passed(home.name, log, position, record)
     if after is None:
@@ -232,6 +258,26 @@ def _fixes(watch: Watch, reading: Reading, home: Machine, asked_us: int) -> None
         unsaid = IntervalSet(runs.missing(1, known))
         if unsaid:
             _breaks_word(watch, reading, home, log, unsaid, "fixes a cut without {} that it knows of", "something")
+
+
+def _outside(reading: Reading, home: Machine, log: LogId, before_us: int) -> IntervalSet:
+    """The places of a log that certainly lie outside the times of a reading, by what a disk had of it before a moment.
+
+    Stamps rise in a log: what is below something older than the times is so, too, and what is above something younger.
+    """
+    outside = IntervalSet()
+    if not reading.is_dated:
+        return outside
+    rows = home.disk.image.rows.get(log, {})
+    found = sorted((first, row.last, stamp_ms(row.stamp)) for first, row in rows.items() if row.since_us < before_us)
+    begins = next((first for first, _, ms in found if ms >= reading.since_ms), None)
+    older = max((last for _, last, _ in found if begins is None or last < begins), default=0)
+    if older and reading.since_ms:
+        outside.add(1, older)
+    ends = next((first for first, _, ms in found if ms >= reading.until_ms), None)
+    if ends is not None:
+        outside.add(ends, max(ends, reading.cut.get(log).last))
+    return outside
 
 
 def _breaks_word(
@@ -289,7 +335,8 @@ def _lying(
         if row.since_us >= since_us or row.damaged or row.stripped or not runs.touches(first, row.last):
             continue
         for position, record in enumerate(row.batch().records(), first):
-            if position in runs and any(pattern_matches(each, record.channel) for each in reading.patterns):
+            is_wanted = position in runs and reading.is_asked_for(record)
+            if is_wanted and any(pattern_matches(each, record.channel) for each in reading.patterns):
                 yield position, record
 
 

@@ -27,6 +27,7 @@ from sim.scenario.quantities import (
     Size,
     Time,
 )
+from sim.units import say_us
 
 Shape = Literal["constant", "uniform", "exponential", "log-normal", "pareto", "empirical"]
 Measured = Annotated[tuple[Time, ...], Field(max_length=10_000)]
@@ -176,6 +177,14 @@ READINGS_MAX = 8
 """Of one client at a time."""
 
 
+def check_times(since: int | None, until: int | None) -> None:
+    """What is asked for of the past begins before it ends. Raises `ValueError`."""
+    if since is not None and until is not None and since <= until:
+        raise ValueError(
+            f"since {say_us(since)} ago until {say_us(until)} ago is not a time that begins before it ends"
+        )
+
+
 class ReadHistory(Part):
     """Clients read the past once, page after page to its end, however many, at the cut that the first page fixes."""
 
@@ -186,6 +195,15 @@ class ReadHistory(Part):
     """So many messages at a time."""
     backwards: Flag = False
     """The newest first."""
+    since: Lasting | None = None
+    """So long before the moment of asking: what was stamped from then on."""
+    until: Lasting | None = None
+    """So long before the moment of asking: what was stamped before then."""
+
+    @model_validator(mode="after")
+    def _times(self) -> Self:
+        check_times(self.since, self.until)
+        return self
 
 
 class UnsubscribeFrom(Part):

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from mesh.certificates import NAME_TEXT_MAX
-from sim.scenario.events import VERBS, Event, HostileDeed, Measured, Shape, check_measured
+from sim.scenario.events import VERBS, Event, HostileDeed, Measured, Shape, check_measured, check_times
 from sim.scenario.quantities import (
     NUMBER_MAX,
     PLACE,
@@ -143,6 +143,15 @@ class PastReader(Part):
     """So many messages at a time."""
     backwards: Flag = False
     """The newest first."""
+    since: Lasting | None = None
+    """So long before the moment of asking: what was stamped from then on."""
+    until: Lasting | None = None
+    """So long before the moment of asking: what was stamped before then."""
+
+    @model_validator(mode="after")
+    def _times(self) -> Self:
+        check_times(self.since, self.until)
+        return self
 
     def of(self, client: str) -> tuple[str, ...]:
         """The patterns that a client reads."""

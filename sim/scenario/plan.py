@@ -85,7 +85,14 @@ def _of_readers(scenario: Scenario, cast: Cast, rng: Stream) -> Iterator[Event]:
     for person in cast.clients.values():
         for index, past in enumerate(person.group.history):
             begin = rng.fork(f"history/{person.name}/{index}").below(past.every)
-            what = ReadHistory(client=(person.name,), to=past.of(person.name), page=past.page, backwards=past.backwards)
+            what = ReadHistory(
+                client=(person.name,),
+                to=past.of(person.name),
+                page=past.page,
+                backwards=past.backwards,
+                since=past.since,
+                until=past.until,
+            )
             yield from (Event(at=at, read_history=what) for at in range(begin, scenario.duration, past.every))
 
 

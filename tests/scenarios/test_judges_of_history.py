@@ -10,8 +10,10 @@ from mesh.clocks.vector import IntervalSet, VersionVector
 from mesh.effects import Tell
 from mesh.engines.delivery import Delivery, history
 from mesh.engines.delivery.history import Histories, Page
-from mesh.operations import HistoryPage
+from mesh.operations import UNTIL_ALWAYS_MS, HistoryPage
 from tests.play_samples import Wrong, breaks_its_promise
+
+LATE_MS = 1_500
 
 
 def _reads_history_as_it_is_now(ask: Callable[..., Any]) -> Callable[..., Any]:
@@ -113,7 +115,67 @@ def _begins_where_it_should_end(histories: Histories, page: Any) -> Any:
     return min(heads)[1] if page.operation.backwards and heads else max(heads)[1] if heads else None
 
 
+def _minds_no_times(ask: Callable[..., Any]) -> Callable[..., Any]:
+    def asked(histories: Histories, session: Any, request: Any, expiry_ms: Any) -> Any:
+        return ask(histories, session, replace(request, since_ms=0, until_ms=UNTIL_ALWAYS_MS), expiry_ms)
+
+    return asked
+
+
+def _begins_too_late(ask: Callable[..., Any]) -> Callable[..., Any]:
+    def asked(histories: Histories, session: Any, request: Any, expiry_ms: Any) -> Any:
+        late = request.since_ms + LATE_MS if request.since_ms else 0
+        return ask(histories, session, replace(request, since_ms=late), expiry_ms)
+
+    return asked
+
+
+def _ends_too_early(ask: Callable[..., Any]) -> Callable[..., Any]:
+    def asked(histories: Histories, session: Any, request: Any, expiry_ms: Any) -> Any:
+        return ask(histories, session, replace(request, until_ms=request.until_ms - LATE_MS), expiry_ms)
+
+    return asked
+
+
+def _dates_nothing(*_: Any) -> None:
+    pass
+
+
+def _takes_all_for_outside(page: Page, *_: Any) -> None:
+    page.absent.clear()
+
+
 BROKEN: dict[str, Wrong] = {
+    "minds no times": (
+        "gaps-outside-the-times",
+        "in order",
+        "times",
+        (Histories, "ask", _minds_no_times(Histories.ask)),
+    ),
+    "begins too late": (
+        "gaps-outside-the-times",
+        "in order",
+        "left out",
+        (Histories, "ask", _begins_too_late(Histories.ask)),
+    ),
+    "ends too early": (
+        "gaps-outside-the-times",
+        "in order",
+        "left out",
+        (Histories, "ask", _ends_too_early(Histories.ask)),
+    ),
+    "names what lies outside the times": (
+        "gaps-outside-the-times",
+        "in order",
+        "missing",
+        (history, "_date", _dates_nothing),
+    ),
+    "is silent of what may lie within the times": (
+        "gaps-outside-the-times",
+        "in order",
+        "missing",
+        (history, "_date", _takes_all_for_outside),
+    ),
     "reads history as it is now": (
         "swarm",
         "in order",

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from mesh.clocks.hybrid import stamp_ms
 from mesh.clocks.vector import VersionVector
 from mesh.engines.delivery.history import Histories
 from mesh.log.record import Record
@@ -69,15 +70,49 @@ def test_two_nodes_show_the_same_whole_past_and_leave_no_reader_behind() -> None
     found.judge(["ana", "ben"], lambda _: True, found.world.now_us)
 
     assert broken(found) == []
-    assert found.world.coverage["ask/History"] == 4 + 2  # two pages at each, and one of the half
+    assert found.world.coverage["ask/History"] == 4 + 2 + 1  # two pages at each, one of the half, and one of a third
     assert found.told.evaluated == {"durable before acknowledged": MESSAGES}
     assert {name: found.watch.evaluated[name] for name in ("available", "in order", "once", "nothing lost")} == {
-        "available": 4,
-        "in order": 4,
-        "once": 4,
+        "available": 5,
+        "in order": 5,
+        "once": 5,
         "nothing lost": 2 * MESSAGES,
     }
     assert [len(machine.sessions) for machine in found.world.machines.values()] == [1, 1]
+
+
+def test_of_the_last_reading_the_times_are_those_of_the_middle_third(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = spoken()
+    asked: list[History] = []
+    ask = Histories.ask
+
+    def listens(histories: Histories, session: Any, request: History, expiry_ms: Any) -> Any:
+        asked.append(request)
+        return ask(histories, session, request, expiry_ms)
+
+    monkeypatch.setattr(Histories, "ask", listens)
+    found.judge(["ana", "ben"], lambda _: True, found.world.now_us)
+
+    stamps = sorted(
+        stamp_ms(record.stamp) for batch in found.world.machines["ana"].disk.batches() for record in batch.records()
+    )
+    (last,) = [each for each in asked if each.since_ms]
+    assert (last.since_ms, last.until_ms) == (stamps[MESSAGES // 3], stamps[2 * MESSAGES // 3])
+    assert (asked[-1], last.backwards, found.told.breaches) == (last, True, [])
+
+
+def test_of_a_past_of_two_messages_no_part_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = spoken(2)
+    ask = Histories.ask
+
+    def listens(histories: Histories, session: Any, request: History, expiry_ms: Any) -> Any:
+        assert not request.since_ms
+        return ask(histories, session, request, expiry_ms)
+
+    monkeypatch.setattr(Histories, "ask", listens)
+    found.judge(["ana", "ben"], lambda _: True, found.world.now_us)
+
+    assert found.told.breaches == []
 
 
 def test_what_history_leaves_out_is_lost() -> None:

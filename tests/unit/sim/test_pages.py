@@ -4,7 +4,10 @@ from collections.abc import Callable
 
 import pytest
 
+from mesh.clocks.hybrid import stamp_ms
 from mesh.clocks.vector import VersionVector
+from mesh.operations import UNTIL_ALWAYS_MS
+from sim.readings import hold
 from tests.reading_samples import ASKED, OTHER, Shelf, shelf
 
 # --- what a page says that it has not got ------------------------------------------------------------------------------
@@ -264,3 +267,118 @@ def test_a_first_page_need_not_know_more(why: str) -> None:
     found.come()
 
     assert found.watch.breaches == []
+
+
+# --- between times ------------------------------------------------------------------------------------------------------
+
+
+def _dated(since: int, until: int) -> Shelf:
+    """A reading of what was stamped from one of three messages on, and before another one, empty yet; 0: no bound."""
+    found = shelf()
+    stamps = [stamp_ms(row.stamp) for row in found.home.disk.image.rows[found.log].values()]
+    found.pages.since_ms = stamps[since - 1] if since else 0
+    found.pages.until_ms = stamps[until - 1] if until else UNTIL_ALWAYS_MS
+    found.since_us = found.world.now_us + 1
+    found.pages.rows.clear()
+    return found
+
+
+OUTSIDE = {"below what is older than its times": (3, 0, 1), "above what is younger": (0, 2, 3)}
+WITHIN = {
+    "first of all": (2, 0, 1),
+    "last of all": (0, 3, 3),
+    "next to what is older": (2, 0, 2),
+    "in no order with a time that has nothing older": (1, 0, 1),
+}
+
+
+@pytest.mark.parametrize("where", OUTSIDE)
+def test_what_is_missing_outside_the_times_is_not_named(where: str) -> None:
+    since, until, lost = OUTSIDE[where]
+    found = _dated(since, until)
+    log = found.log
+    _lost(found, lost)
+    found.since_us += 1
+
+    found.come()
+    (breach,) = found.watch.breaches
+    found.missing = VersionVector()
+    found.come()
+
+    assert breach.about == "history at ana names part of its cut as missing, which lies outside its times"
+    assert breach.witness[-1].endswith(f"names {log.node.hex()[:8]}:{lost} as missing, which lies outside its times")
+    assert len(found.watch.breaches) == 1
+
+
+@pytest.mark.parametrize("where", WITHIN)
+def test_what_is_missing_and_may_lie_within_the_times_is_named(where: str) -> None:
+    since, until, lost = WITHIN[where]
+    found = _dated(since, until)
+    _lost(found, lost)
+    found.since_us += 1
+
+    found.come()
+    assert found.watch.breaches == []
+    found.missing = VersionVector()
+    found.come()
+
+    (breach,) = found.watch.breaches
+    assert breach.about == "history at ana passes over part of its cut without a word, which it has not got"
+
+
+def test_what_was_lost_as_some_times_were_looked_for_need_not_be_said_nor_be_kept_silent_of() -> None:
+    found = _dated(3, 0)
+    _lost(found, 1)
+    found.since_us -= 1
+
+    found.come()
+    found.missing = VersionVector()
+    found.come()
+
+    assert found.watch.breaches == []
+
+
+def test_of_what_came_as_it_was_asked_a_node_may_know_or_not_that_it_is_older_than_the_times() -> None:
+    found = _dated(3, 0)
+    _lost(found, 1)
+    found.since_us += 1
+    found.home.disk.image.rows[found.log][2].since_us = found.since_us
+
+    found.come(told_us=found.since_us + 1)
+    found.missing = VersionVector()
+    found.come(told_us=found.since_us + 1)
+
+    assert found.watch.breaches == []
+
+
+@pytest.mark.parametrize(("since", "until", "owed"), [(2, 0, "2"), (0, 2, "1"), (2, 3, "2"), (0, 0, "1"), (3, 0, "3")])
+def test_what_lies_within_the_times_is_owed_and_no_more(since: int, until: int, owed: str) -> None:
+    found = _dated(since, until)
+
+    (breach,) = found.broken()
+
+    assert breach == ("in order", "left out", f"{owed}, which lies in its cut")
+
+
+@pytest.mark.parametrize(("since", "until"), [(2, 0), (0, 1)])
+def test_a_row_outside_the_times_is_told(since: int, until: int) -> None:
+    found = _dated(since, until)
+    stored = found.home.disk.image.rows[found.log].items()
+    rows = [(found.log, at, each.batch().records()[0]) for at, each in stored]
+
+    found.pages.rows += rows[:1]
+    hold(found.watch, found.world, found.pages)
+
+    (breach,) = found.watch.breaches
+    assert (breach.promise, breach.kind) == ("in order", "times")
+    assert breach.about.endswith("/1, which lies outside the times that were asked for")
+    assert breach.witness[-1].endswith(f"ana shows it on page 1, from {found.log.node.hex()[:8]}:1")
+
+
+def test_rows_within_the_times_are_not_told() -> None:
+    found = _dated(1, 2)
+    found.pages.rows += [(found.log, 1, found.home.disk.image.rows[found.log][1].batch().records()[0])]
+
+    hold(found.watch, found.world, found.pages)
+
+    assert found.broken() == []

@@ -33,8 +33,9 @@ class Scene:
     app: App
     read: list[Past] = field(default_factory=list)
 
-    def begin(self, *, page: int = 4, backwards: bool = False, to: str = "#") -> bool:
-        begun = self.readers.begin(self.app, ReadHistory(client=("app",), to=(to,), page=page, backwards=backwards))
+    def begin(self, *, page: int = 4, backwards: bool = False, to: str = "#", **times: int) -> bool:
+        what = ReadHistory(client=("app",), to=(to,), page=page, backwards=backwards, **times)  # type: ignore[arg-type]
+        begun = self.readers.begin(self.app, what)
         self.read = self.readers.waiting(self.app)
         return begun
 
@@ -80,6 +81,23 @@ def test_a_reading_takes_page_after_page_until_it_is_whole(backwards: bool) -> N
     assert (found.world.coverage["ask/History"], found.read[0].pages) == (3, 3)
     assert (found.broken(), found.seen(), found.readers.waiting(found.app)) == ([], {"history/whole": 1}, [])
     assert (found.app.pages, found.readers.told.evaluated) == ([], {"durable before acknowledged": MESSAGES})
+
+
+@pytest.mark.parametrize(
+    ("times", "shown"),
+    [
+        ({"since": 1_300_000}, range(5, 9)),
+        ({"until": 1_300_000}, range(5)),
+        ({"since": 1_450_000, "until": 1_300_000}, range(2, 5)),
+    ],
+)
+def test_times_lie_so_long_before_the_moment_of_asking(times: dict[str, int], shown: range) -> None:
+    found = scene()
+
+    found.begin(page=2, **times)
+    found.world.run(1)
+
+    assert (rows(found.read[0]), found.read[0].reading.whole, found.broken()) == (list(shown), True, [])
 
 
 def test_what_matches_alone_is_read_and_faults_beside_it_are_covered() -> None:

@@ -99,7 +99,7 @@ def test_equal_traces_with_other_counts_are_caught(monkeypatch: pytest.MonkeyPat
     assert result.broken == ["deterministic"]
     assert result.about == (
         "the same seed went two ways, first the traces are equal, "
-        "and coverage.app/number is 23 the first time and 43 the second"
+        "and coverage.app/number is 31 the first time and 60 the second"
     )
 
 

@@ -118,6 +118,17 @@ def test_who_reads_the_past_again_and_again_does_so_at_a_beat_of_its_own_and_dis
     assert said[0] == said[1]
 
 
+def test_times_are_those_of_each_reading() -> None:
+    tables: dict[str, Any] = {"title": "t", "promise": "p", "duration": "4s", "topology": {"node": [{"name": "n"}]}}
+    tables["client"] = [{"name": "app", "history": [{"since": "3s", "until": "500ms"}]}]
+    scenario = from_tables(tables)
+
+    steps = [step for step in plan(scenario, Cast(scenario), Tape().stream(b"7", "test")) if isinstance(step, Event)]
+
+    times = {(step.read_history.since, step.read_history.until) for step in steps if step.read_history is not None}
+    assert times == {(3_000_000, 500_000)}
+
+
 def test_each_reads_what_is_its_own() -> None:
     tables: dict[str, Any] = {"title": "t", "promise": "p", "duration": "4s", "topology": {"node": [{"name": "n"}]}}
     own = {"name": "app", "count": 2, "history": [{"to": ["room/{client}", "all"]}]}

@@ -30,13 +30,24 @@ TOLD = [
     (
         "count = 2",
         "count = 2\nhistory = [[]]",
-        "17: client.0.history.0: []; expected a table of to, every, page, backwards",
+        "17: client.0.history.0: []; expected a table of to, every, page, backwards, since, until",
     ),
     (
         PARTITION,
         'read-history = "app-1"',
-        "25: timeline.0.read-history: 'app-1'; expected a table of client, to, page, backwards",
+        "25: timeline.0.read-history: 'app-1'; expected a table of client, to, page, backwards, since, until",
     ),
+    (
+        PARTITION,
+        'read-history = { client = "app-1", since = "2s", until = "2s" }',
+        "25: timeline.0.read-history: since 2s ago until 2s ago; expected a time that begins before it ends",
+    ),
+    (
+        "count = 2",
+        'count = 2\nhistory = [{ since = "1s", until = "2s" }]',
+        "17: client.0.history.0: since 1s ago until 2s ago; expected a time that begins before it ends",
+    ),
+    ("count = 2", "count = 2\nhistory = [{ since = 5 }]", f"17: client.0.history.0.since: 5; expected {TIME}"),
     (PARTITION, "link = true", f"25: timeline.0.link: True; expected a table of {LINK_KEYS}"),
     ('name = "ana"', 'name = "ana"\nprofile = 7', "9: topology.node.0.profile: 7; expected a table"),
     ('name = "ana"', "name = 7", "8: topology.node.0.name: 7; expected a text"),
