@@ -54,6 +54,8 @@ class Partner:
     """For how many more runs of unknown logs, since that was last measured."""
     crowded: bool = False
     """It told of more than that since it last told everything."""
+    retells: bool = False
+    """It was asked for everything anew, and that has not come to its end: what else it says is a part."""
     doubted: set[LogId] = field(default_factory=set)
     """Logs of which it named another head than ours, and was asked to show it."""
     session: int = 0
@@ -135,9 +137,13 @@ class Partner:
         self.active, self.began_us = True, now.mono_us
         self.doubt()
         if self.is_untold and self.heard == self.session:
-            self.crowded = False
+            self.crowded, self.retells = False, True
             self.session = self.heard = self.compared = self.lost_since = 0
         self.session += 1
+
+    def on_answered(self) -> None:
+        """The last page of its answer in the session under way has come."""
+        self.heard, self.retells = self.session, False
 
     def complete(self, *, equal: bool = False) -> None:
         """A session came to its end: it gave all that it has of what we missed as that began, unless it could not tell all.
@@ -146,7 +152,8 @@ class Partner:
         """
         self.incomplete = 0
         self.crowded &= not equal
-        if not self.crowded:
+        self.retells &= not equal
+        if not self.crowded and not self.retells:
             self.compared, self.compared_us = self.session, self.began_us
 
     def has_given(self, since_us: int) -> bool:

@@ -308,7 +308,7 @@ class Repair:
             outcomes += self._tell_vector(link, partner, frame.session, answer=False)
         is_answer = frame.answer and frame.session == partner.session
         if is_answer and not frame.more:
-            partner.heard = partner.session
+            partner.on_answered()
         has_stalled = partner.moved_us <= now.mono_us - self.config.slow_ms * US_PER_MS
         if not frame.more and (is_answer or has_stalled):
             partner.trust()

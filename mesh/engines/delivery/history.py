@@ -321,7 +321,8 @@ def _date(page: Page, stored: Mapping[LogId, IntervalSet], bound_ms: int, positi
             older = held.within(1, begins - 1 if begins is not None else absent.last)
             outside = (1, older[-1][1]) if older else None
         else:
-            outside = (begins, absent.last) if begins is not None and begins <= absent.last else None
+            younger = held.within(begins, absent.last) if begins is not None and begins <= absent.last else []
+            outside = (younger[0][0], absent.last) if younger else None
         if outside is not None:
             page.absent[log] = absent.minus(IntervalSet([outside]))
             if not page.absent[log]:

@@ -4,9 +4,10 @@ A publish that was retried at another node stands in two logs under one name. Wh
 be known from the names alone, for a name may have been used twice for different messages: those are both delivered,
 and reported. So the copies of a name are read and compared, once; the answer is remembered for the latest names.
 
-No node that is honest writes a name twice into a log, so of each node few copies are looked at. Who writes more than
-those may have written anything: elsewhere such a name counts as used for different messages, so that nobody takes the
-message that its publisher sent for a copy of another. What lies beyond them is a copy of those that it equals.
+No node that is honest writes a name twice into a log, so of each log few copies are looked at; of many logs a node may well
+have written one in each, while its disk fails. Who writes more into one may have written anything: elsewhere such a name
+counts as used for different messages, so that nobody takes the message that its publisher sent for a copy of another. What
+lies beyond them is a copy of those that it equals. So is it with what one reading of a name does not reach.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from mesh.effects import Load, Loaded, OfNames, Outcome, Report
 from mesh.log.batch import Batch
 from mesh.log.holdings import Holdings
 from mesh.log.record import MessageName, Record
-from mesh.types import LogId, NodeId
+from mesh.types import LogId
 
 Place = tuple[LogId, int]
 Copy = tuple[int, LogId, int, int]
@@ -30,10 +31,10 @@ LOAD_BYTES = 8 << 20
 """What is read to compare the copies of a run of names; a message has few copies."""
 NAMES_MAX = 64
 """Names that are compared at a time."""
-COPIES_MAX = 16
-"""Copies of a name that are compared for each node: with no limit, who writes one name n times makes others compare n² times.
+COPIES_MAX = 4
+"""Copies of a name that are compared of each log: with no limit, who writes one name n times makes others compare n² times.
 
-An honest node has one in each log at most, and another log only after it lost the copy in an earlier one.
+An honest node has one in each log at most. Another log costs a member a key and a row of its own.
 """
 
 
@@ -45,8 +46,8 @@ class Compared:
     """For each copy all that are equal to it, itself too: one list for all of them."""
     logs: set[LogId] = field(default_factory=set)
     """Where the name stood, whether or not a copy was found there."""
-    crowding: set[NodeId] = field(default_factory=set)
-    """Nodes that have written the name more often than is looked at."""
+    crowding: set[LogId] = field(default_factory=set)
+    """Logs that hold the name more often than is looked at."""
     contents: dict[bytes, list[Copy]] = field(default_factory=dict)
     """Where there are any, by content: what each copy equals that was not looked at."""
     differ: bool = False
@@ -65,6 +66,7 @@ class Twins:
         self._gone: dict[MessageName, set[Place]] = {}
         """... and those that were not found then, either: nobody asks for ever."""
         self._asked: dict[int, OfNames] = {}
+        self._names_max = NAMES_MAX
 
     def unknown(self, batch: Batch) -> list[MessageName]:
         """The names of a batch that have copies elsewhere which were not compared yet."""
@@ -91,7 +93,7 @@ class Twins:
         group = known.groups.get(place)
         if group is not None:
             return tuple(copy for copy in group if copy[1:3] != place)
-        if place[0].node in known.crowding:
+        if place[0] in known.crowding:
             return tuple(known.contents.get(record.content(), ()))
         if place not in self._gone.get(record.name, ()):
             self._sought.setdefault(record.name, set()).add(place)
@@ -99,11 +101,11 @@ class Twins:
         return ()
 
     def repeats(self, record: Record, place: Place) -> bool:
-        """Whether its node has written the same message elsewhere, and more often than is looked at: this shows nothing."""
+        """Whether its log holds the same message elsewhere, and more often than is looked at: this shows nothing."""
         known = self._known.get(record.name)
-        if known is None or place[0].node not in known.crowding or place in known.groups:
+        if known is None or place[0] not in known.crowding or place in known.groups:
             return False
-        return record.content() in known.contents
+        return any(copy[1] == place[0] for copy in known.contents.get(record.content(), ()))
 
     def differs(self, record: Record, place: Place) -> bool:
         """Whether a copy of a record's name was compared with it and is another message. False where none was.
@@ -111,16 +113,19 @@ class Twins:
         Where a node has written more than is compared, some of that may be: to what any other has written.
         """
         known = self._known.get(record.name)
-        if known is None or place not in known.groups:
+        if known is None:
             return False
-        return known.differ or bool(known.crowding - {place[0].node})
+        is_crowded = any(log.node != place[0].node for log in known.crowding)
+        if place in known.groups:
+            return known.differ or is_crowded
+        return is_crowded and place[0] in known.crowding and record.content() not in known.contents
 
     def ask(self, names: list[MessageName], request: int) -> Load:
         """Look up copies: of the first name, and of those that follow it without a gap."""
         publisher, incarnation, first = names[0]
         last = first
         for name in names[1:]:
-            if name != (publisher, incarnation, last + 1) or last - first + 1 >= NAMES_MAX:
+            if name != (publisher, incarnation, last + 1) or last - first + 1 >= min(self._names_max, NAMES_MAX):
                 break
             last += 1
         query = OfNames(publisher, incarnation, first, last)
@@ -128,8 +133,15 @@ class Twins:
         return Load(request, query, LOAD_BYTES)
 
     def on_loaded(self, loaded: Loaded) -> list[Outcome]:
-        """Compare what the disk holds, and what is in memory, of the names that were asked for."""
+        """Compare what the disk holds, and what is in memory, of the names that were asked for.
+
+        Where it was too much to be read at once nothing is known of any of several: fewer are asked for then.
+        """
         query = self._asked.pop(loaded.request)
+        if not loaded.complete and query.first < query.last:
+            self._names_max = (query.last - query.first + 1) // 2
+            return []
+        self._names_max = NAMES_MAX
         found: dict[MessageName, dict[Place, Record]] = {}
         for batch in (*loaded.batches, *self._holdings.pending.values()):
             for position, record in enumerate(batch.records(), batch.first):
@@ -139,19 +151,19 @@ class Twins:
         outcomes: list[Outcome] = []
         for sequence in range(query.first, query.last + 1):
             name = MessageName(query.publisher, query.incarnation, sequence)
-            outcomes += self._compare(name, found.get(name, {}))
+            outcomes += self._compare(name, found.get(name, {}), complete=loaded.complete)
         return outcomes
 
-    def _compare(self, name: MessageName, copies: dict[Place, Record]) -> list[Outcome]:
+    def _compare(self, name: MessageName, copies: dict[Place, Record], *, complete: bool) -> list[Outcome]:
         known = Compared(logs={run.log for run in self._holdings.names.find(*name)})
-        counts: Counter[NodeId] = Counter()
+        counts: Counter[LogId] = Counter()
         messages: list[tuple[Record, list[Copy]]] = []
         for place, record in copies.items():
             log, position = place
             known.logs.add(log)
-            counts[log.node] += 1
-            if counts[log.node] > COPIES_MAX:
-                known.crowding.add(log.node)
+            counts[log] += 1
+            if counts[log] > COPIES_MAX:
+                known.crowding.add(log)
                 continue
             group = next((equal for message, equal in messages if message.same_message(record)), None)
             if group is None:
@@ -160,6 +172,8 @@ class Twins:
             group.append((record.stamp, log, position, record.expires_ms))
             known.groups[place] = group
         known.differ = len(messages) > 1
+        if not complete:
+            known.crowding |= known.logs
         if known.crowding:
             known.contents = {message.content(): group for message, group in messages}
         return self._remember(name, known)

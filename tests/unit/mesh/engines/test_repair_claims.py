@@ -99,6 +99,22 @@ def test_a_picture_is_begun_anew_only_where_half_of_it_has_room_and_no_page_is_u
     assert sent(repair.compare(TO_BEN, at())) == [RepairHello(1, repair.holdings.digest)]
 
 
+def test_a_word_that_was_on_its_way_is_not_all_that_was_asked_for_anew() -> None:
+    repair = begun()
+    told(repair, *range(6))
+    come(repair, 0, 1, 2, 3)
+    assert sent(repair.compare(TO_BEN, at(10))) == [RepairHello(1, repair.holdings.digest)]
+
+    told(repair, session=7, answer=False)
+
+    assert not repair.partners[TO_BEN].has_given(0)
+    told(repair, *range(6))
+    come(repair, 4, 5)
+    repair.compare(TO_BEN, at(20))
+    told(repair, session=2)
+    assert repair.partners[TO_BEN].has_given(0)
+
+
 def test_whoever_has_the_same_as_we_has_nothing_to_tell() -> None:
     repair = begun()
     told(repair, *range(6), more=True)

@@ -235,6 +235,24 @@ def test_what_is_lost_while_a_page_waits_for_the_one_before_it_is_missing_of_bot
     assert [list(page.missing.get(log)) for page in pages] == [[(4, 5)], [(4, 5)]]
 
 
+def test_what_lands_across_the_end_of_the_times_while_the_disk_looks_for_it_is_missing_still() -> None:
+    """Of 2 and 3, which come in one batch, the first lies within."""
+    ana = Writer(ANA)
+    for numbers in (1,), (2, 3), (4,):
+        ana.seal([record(n, b"%d" % n, stamp=stamp_of(WALL_MS + 1_000 * n)) for n in numbers])
+    first, across, last = ana.batches
+    one = Shelf(first, last)
+    cut = VersionVector([(ana.log, [(1, 4)])])
+    (load,) = one.histories.ask(SEAT, History(1, ("#",), 9, 0, WALL_MS + 2_500, cut=cut), WALL_MS)
+    keep(one.holdings, across)
+    one.batches = (first, across, last)
+    assert isinstance(load, Load)
+
+    page = one.run(one.histories.on_loaded(one.answer(load), WALL_MS))
+
+    assert (shown(page), list(page.missing.get(ana.log))) == ([b"1"], [(2, 3)])
+
+
 @pytest.mark.parametrize("is_gone", [False, True])
 def test_who_waits_for_a_time_waits_for_the_disk_or_is_gone(is_gone: bool) -> None:
     one, cut, log = dated(5)

@@ -391,6 +391,54 @@ def test_what_repeats_a_message_beyond_those_that_are_compared_shows_nothing() -
     assert not twins.repeats(here.records()[0], (here.log, 2)), "its node has written it once"
 
 
+def test_a_node_may_write_one_message_into_many_logs() -> None:
+    """One whose disk fails opens a new one each time, and whoever waits sends it again."""
+    writers = [Writer(BEN, epoch) for epoch in range(1, 4 * COPIES_MAX)]
+    batches = [writer.seal([record(1, b"x")]) for writer in writers]
+    twins = Twins(held(*batches, recent_bytes=0))
+
+    assert looked_up(twins, batches[0], *batches) == []
+
+    for batch in batches:
+        (one,) = batch.records()
+        assert len(twins.others(one, (batch.log, 1)) or ()) == len(batches) - 1
+        assert not twins.differs(one, (batch.log, 1)) and not twins.repeats(one, (batch.log, 1))
+
+
+def test_where_names_are_too_much_to_be_read_at_once_fewer_are_asked_for() -> None:
+    here, there, twins, _ = moved(*[(b"x", b"x")] * 5)
+    asked = []
+    for request in range(5):
+        names = twins.unknown(here)
+        load = twins.ask(names, request)
+        assert isinstance(load.query, OfNames)
+        asked.append((load.query.first, load.query.last))
+        is_whole = load.query.last - load.query.first < 2
+        batches = (here, there) if is_whole else (here,)
+        assert twins.on_loaded(Loaded(request, batches, complete=is_whole)) == []
+
+    assert asked == [(1, 5), (1, 2), (3, 5), (3, 3), (4, 5)]
+    assert twins.unknown(here) == []
+    assert len(twins.others(here.records()[4], (here.log, 5)) or ()) == 1
+
+
+@pytest.mark.parametrize("payload", [b"forged", b"x"])
+def test_of_a_name_that_is_too_much_to_be_read_only_what_is_equal_is_taken_for_a_copy(payload: bytes) -> None:
+    """A member wrote so much under a name that what its publisher sent was not reached."""
+    here, there, twins = crowded(payload)
+    (mine,), (other,) = here.records(), there.records()
+    twins.ask(twins.unknown(here), 1)
+
+    found = twins.on_loaded(Loaded(1, (there,), complete=False))
+
+    assert found == [Report(Code.NAMES_CONFLICT, {"publisher": "pub", "sequence": 1})]
+    assert twins.unknown(here) == twins.unknown(there) == []
+    copy = other.stamp, there.log, 1, other.expires_ms
+    assert twins.others(mine, (here.log, 1)) == ((copy,) if payload == b"x" else ())
+    assert twins.differs(mine, (here.log, 1)) is (payload == b"forged")
+    assert twins.differs(other, (there.log, 1)) and not twins.repeats(mine, (here.log, 1))
+
+
 def test_copies_that_are_equal_share_what_is_kept_of_them() -> None:
     here, there, twins = crowded(b"x", b"y", b"x")
     looked_up(twins, here, there)
