@@ -30,7 +30,8 @@ def on_said(watch: Watch, world: World, home: Machine, name: Name, receipt: Rece
     is_first, who = before == (0, 0), (name, home.name, home.life)
     if who not in watch.vouched:
         watch.vouched.add(who)
-        if is_first or home.lost_us < entry.at_us:  # what was retried may have rotted where it had been, unread
+        is_new = is_first and entry.gateway == home.name
+        if is_new or home.lost_us < entry.at_us:  # what was retried may have rotted where it had been, unread
             _is_durable(watch, world, home, node, name)
         if is_first and name[2] == receipt.last:
             _stands_there(watch, home, node, name, receipt)

@@ -2,7 +2,9 @@
 
 import pytest
 
+from mesh.operations import Receipt
 from sim.checkers import Watch
+from sim.levels import on_said
 from sim.network import Network
 from sim.safeguards import off
 from sim.workload import App
@@ -38,6 +40,31 @@ def excuse(machine: Machine, change: str, now_us: int) -> None:
         machine.disk.lie()
     elif change == "slow clock":
         machine.clock.drift_ppm = 1
+
+
+@pytest.mark.parametrize(
+    ("gateway", "rots", "is_told"), [("ana", True, False), ("ben", True, True), ("ana", False, True)]
+)
+def test_what_another_node_took_first_may_have_rotted_at_the_one_that_says_so_first(
+    gateway: str, rots: bool, is_told: bool
+) -> None:
+    """Its publisher heard nothing of the first, moved, and sent it again: it had come to the second meanwhile."""
+    world = World(7, Network.even(delay_us=5_000))
+    _, ben = world.add("ana", "eu"), world.add("ben", "us", ("ana",))
+    app = App(world, "app", ["ana"])
+    world.run(2)
+    name = app.publish("room/1", b"x")
+    world.run(1)
+    (log,) = ben.disk.image.rows
+    app.ledger[name].gateway = gateway
+    ben.disk.image.rows[log].clear()
+    ben.lost_us = world.now_us if rots else -1
+    watch = Watch(lambda: world.now_us, dict(app.ledger))
+
+    on_said(watch, world, ben, name, Receipt(name[2], name[2], 1, 1, log, 1), (0, 0))
+
+    promises = [breach.promise for breach in watch.breaches]
+    assert promises == (["durable before acknowledged"] if is_told else [])
 
 
 @pytest.mark.parametrize("change", ["", "slow clock"])
