@@ -67,6 +67,7 @@ class Twins:
         """... and those that were not found then, either: nobody asks for ever."""
         self._asked: dict[int, OfNames] = {}
         self._names_max = NAMES_MAX
+        """Fewer where those would be too much to be read at once: messages may be large."""
 
     def unknown(self, batch: Batch) -> list[MessageName]:
         """The names of a batch that have copies elsewhere which were not compared yet."""
@@ -141,7 +142,7 @@ class Twins:
         if not loaded.complete and query.first < query.last:
             self._names_max = (query.last - query.first + 1) // 2
             return []
-        self._names_max = NAMES_MAX
+        self._names_max = min(2 * self._names_max, NAMES_MAX)
         found: dict[MessageName, dict[Place, Record]] = {}
         for batch in (*loaded.batches, *self._holdings.pending.values()):
             for position, record in enumerate(batch.records(), batch.first):

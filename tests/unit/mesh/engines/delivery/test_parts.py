@@ -406,9 +406,9 @@ def test_a_node_may_write_one_message_into_many_logs() -> None:
 
 
 def test_where_names_are_too_much_to_be_read_at_once_fewer_are_asked_for() -> None:
-    here, there, twins, _ = moved(*[(b"x", b"x")] * 5)
+    here, there, twins, _ = moved(*[(b"x", b"x")] * 8)
     asked = []
-    for request in range(5):
+    for request in range(8):
         names = twins.unknown(here)
         load = twins.ask(names, request)
         assert isinstance(load.query, OfNames)
@@ -417,9 +417,9 @@ def test_where_names_are_too_much_to_be_read_at_once_fewer_are_asked_for() -> No
         batches = (here, there) if is_whole else (here,)
         assert twins.on_loaded(Loaded(request, batches, complete=is_whole)) == []
 
-    assert asked == [(1, 5), (1, 2), (3, 5), (3, 3), (4, 5)]
+    assert asked == [(1, 8), (1, 4), (1, 2), (3, 6), (3, 4), (5, 8), (5, 6), (7, 8)], "as many more as went before"
     assert twins.unknown(here) == []
-    assert len(twins.others(here.records()[4], (here.log, 5)) or ()) == 1
+    assert len(twins.others(here.records()[7], (here.log, 8)) or ()) == 1
 
 
 @pytest.mark.parametrize("payload", [b"forged", b"x"])
