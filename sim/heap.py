@@ -30,7 +30,7 @@ from sim.contract import bound_us, budget, convergence_us, counted_by, parts
 from sim.diary import Diary, Matching, Name, say_name
 from sim.figures import BUSY, judge, measure
 from sim.historian import Historian
-from sim.isolation import Books, hold, hurt_by, without_faults
+from sim.isolation import Books, hold, right_clocks, without_faults
 from sim.labels import of_history
 from sim.limits import Limits
 from sim.links import IDLE_US
@@ -395,11 +395,10 @@ class Play:
 
     def _no_clock_was_dragged(self) -> None:
         """A stamp of the future moves nobody's clock whose own was right (lesson 21)."""
-        clocks = [step for step in self.steps or [] if isinstance(step, Event) and step.verb == "clock"]
-        wrong = hurt_by(self.cast, clocks).nodes
         wall_ms = WALL_MS + self.world.now_us // 1_000
-        for name, machine in self.world.machines.items():
-            if name not in wrong and machine.node is not None and machine.node.clock.runs_ahead(wall_ms):
+        for name in right_clocks(self.cast, self.steps or []):
+            machine = self.world.machines[name]
+            if machine.node is not None and machine.node.clock.runs_ahead(wall_ms):
                 ahead_s = stamp_ms(machine.node.clock.high) / 1_000 - wall_ms / 1_000
                 what = f"{name}'s clock was dragged {ahead_s:.0f} s ahead by another's"
                 turned = [line for line in self.stage.story if "clock" in line.split()[1:]]

@@ -11,9 +11,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Any
 
-from sim.checkers import Watch
+from sim.checkers import SKEW_US, Watch
 from sim.diary import Diary, Ledger, name_of
 from sim.figures import percentile
 from sim.scenario.cast import Cast
@@ -61,6 +62,22 @@ def hurt_by(cast: Cast, steps: Iterable[Step]) -> Hurt:
         elif step.verb != "hostile-client":  # who is none of ours hurts none of ours
             nodes.update(cast.nodes_of(_nodes_in(what)))
     return Hurt(frozenset(nodes), frozenset(clients))
+
+
+def right_clocks(cast: Cast, steps: Iterable[Step]) -> list[str]:
+    """The nodes that no wrong clock may drag along (lesson 21): whose own is right, where no two others go wrong alike.
+
+    Who hears of hardly anybody else may be outvoted by two that agree, and cannot know better.
+    """
+    wrong: dict[str, set[int]] = {}
+    for step in steps:
+        if isinstance(step, Event) and step.verb == "clock":
+            for node in cast.nodes_of(step.what.nodes):
+                wrong.setdefault(node, set()).add(step.what.offset)
+    for one, other in combinations(wrong.values(), 2):
+        if any(min(a, b) > SKEW_US and abs(a - b) <= SKEW_US for a in one for b in other):
+            return []
+    return [name for name in cast.nodes if name not in wrong]
 
 
 def _nodes_in(what: Any) -> tuple[str, ...]:

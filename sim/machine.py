@@ -150,16 +150,18 @@ class Machine:
         return True
 
     def has_only_a_wrong_clock(self, true_us: int) -> bool:
-        """It was started with a wrong clock, and nobody has shown it so: it takes two neighbors, or one once both are right.
+        """It was started with a wrong clock, and nobody has shown it so: it takes most of two neighbors or more.
 
-        Who has shown it what time it is, its links say, and not the node itself.
+        Once its clock is right it takes one neighbor who is, if no two others are wrong. Who has shown it what time it is, its
+        links say, and not the node itself.
         """
         if not self.began_wrong or self.node is None:
             return False
         heard = self._heard_clearly(true_us)
-        if len(heard) == 1:
-            return not (self.is_right_for_long(true_us) and heard[0].is_right_for_long(true_us))
-        return not heard
+        right = sum(other.is_right_for_long(true_us) for other in heard)
+        if self.is_right_for_long(true_us):
+            return right == 0 or 2 * right + 1 < len(heard)
+        return len(heard) < 2 or 2 * right <= len(heard)
 
     def _heard_clearly(self, true_us: int) -> list[Machine]:
         """The neighbors that have told it what their clocks show, some moments ago."""

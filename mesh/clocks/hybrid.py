@@ -6,14 +6,15 @@ more than 60 s ahead is kept as it is and does not move the clock, for rejecting
 wrong clock drag the mesh.
 
 `ClockGuard` compares this node's clock with its neighbors'. While they disagree by more than 60 s, or after a leap
-against the monotonic clock that no neighbor confirms, nothing expires, and stamps come from the median, or without one
-from the clock as it ran before it leapt. A node that is alone has nobody to confirm a leap; it believes its clock again
-when that has run on for an hour.
+against the monotonic clock that no neighbor confirms, nothing expires, and stamps come from what most neighbors say, or
+without that from the clock as it ran before it leapt: where all differ nobody knows who is right (NTP wants a majority,
+too: RFC 5905, 11.2.1). A node that is alone has nobody to confirm a leap; it believes its clock again when that has run
+on for an hour.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from mesh.types import NodeId, Now
@@ -78,7 +79,7 @@ class ClockGuard:
     offsets: dict[NodeId, int] = field(default_factory=dict)
     expiry_ms: int = 0
     """What expires up to this time is dead. It stands still while the clock is doubted, and goes back only where others
-    show that ours was wrong: to their median while it is, or to our own clock once it agrees with theirs again."""
+    show that ours was wrong: to what most of them say while it is, or to our own clock once it agrees with theirs again."""
     is_sure: bool = False
     """Our clock has run on as it was when it was last held against the others', agreed, and nobody has said more since:
     `trusted` would be true."""
@@ -118,8 +119,10 @@ class ClockGuard:
             if self.offsets and self.expiry_ms > wall_ms + SKEW_MAX_MS:  # we began alone, with a clock that was wrong
                 self.expiry_ms = wall_ms
             self.expiry_ms = max(self.expiry_ms, wall_ms)
-        elif len(self.offsets) >= 2:  # we were wrong alone: what a wrong clock declared dead may live
-            self.expiry_ms = min(self.expiry_ms, self.median_ms(now))
+        else:
+            agreed_ms = self.agreed_ms(now)
+            if agreed_ms is not None:  # we were wrong alone: what a wrong clock declared dead may live
+                self.expiry_ms = min(self.expiry_ms, agreed_ms)
 
     def observe(self, peer: NodeId, wall_ms: int, now: Now) -> None:
         """Take a neighbor's clock from its HELLO or `Alive`.
@@ -145,10 +148,16 @@ class ClockGuard:
     def median_ms(self, now: Now) -> int:
         """The median of our clock and our neighbors'; of an even count, of the middle two the nearer to ours."""
         mono_ms = now.mono_us // 1_000
-        clocks = sorted([now.wall_ms, *(offset + mono_ms for offset in self.offsets.values())])
-        high = clocks[len(clocks) // 2]
-        low = clocks[(len(clocks) - 1) // 2]
-        return min((low, high), key=lambda clock: abs(clock - now.wall_ms))
+        return _median([now.wall_ms, *(offset + mono_ms for offset in self.offsets.values())], now.wall_ms)
+
+    def agreed_ms(self, now: Now) -> int | None:
+        """What most of two neighbors or more say: their median, if over half of them are within `SKEW_MAX_MS` of it."""
+        if len(self.offsets) < 2:
+            return None
+        mono_ms = now.mono_us // 1_000
+        median = _median(self.offsets.values(), now.wall_ms - mono_ms)
+        agreeing = sum(abs(offset - median) <= SKEW_MAX_MS for offset in self.offsets.values())
+        return median + mono_ms if 2 * agreeing > len(self.offsets) else None
 
     def _agrees(self, now: Now) -> bool:
         mono_us, wall_ms = now.mono_us, now.wall_ms
@@ -171,12 +180,20 @@ class ClockGuard:
         return self._agreed if wall_ms - mono_us // 1_000 == self._judged_ms else self._agrees(now)
 
     def wall_ms(self, now: Now) -> int:
-        """The time to stamp with: our own clock where it is trusted, else the median, else as it ran before it leapt.
+        """The time to stamp with: our own clock where it is trusted, else what most say, else as it ran before it leapt.
 
-        Of two that differ and have not leapt, each stamps by its own.
+        Where no two agree and none has leapt, each stamps by its own.
         """
         if self.trusted(now):
             return now.wall_ms
-        if len(self.offsets) >= 2:
-            return self.median_ms(now)
+        agreed_ms = self.agreed_ms(now)
+        if agreed_ms is not None:
+            return agreed_ms
         return now.mono_us // 1_000 + (self._base_ms or 0) if self._leapt else now.wall_ms
+
+
+def _median(clocks: Iterable[int], own: int) -> int:
+    """The median; of an even count, of the middle two the nearer to our own."""
+    ordered = sorted(clocks)
+    low, high = ordered[(len(ordered) - 1) // 2], ordered[len(ordered) // 2]
+    return min((low, high), key=lambda clock: abs(clock - own))

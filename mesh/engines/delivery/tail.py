@@ -356,11 +356,9 @@ class Tail:
             return []
         outcomes: list[Outcome] = []
         before: VersionVector | None = None
-        is_foremost = late and self.deliverable.get(log).last <= last
+        # what is the foremost here is behind what some were told elsewhere, which each one's own cursor says
+        through = POSITION_MAX if self.deliverable.get(log).last <= last else last
         for group in self.groups.take_due():
-            through = (
-                POSITION_MAX if is_foremost else last
-            )  # what is behind for some is judged by each one's own cursor
             touched = {
                 r.session for r in group.readers.values() if r.extra and r.extra.get(log).touches(first, through)
             }

@@ -3,7 +3,7 @@
 import pytest
 
 from mesh.clocks.hybrid import COUNTER_MAX, LONE_DOUBT_MS, SKEW_MAX_MS, ClockGuard, HybridClock, stamp_ms, stamp_of
-from mesh.types import Now
+from mesh.types import NodeId, Now
 from tests.samples import ANA, BEN, CY
 
 WALL = 1_800_000_000_000
@@ -323,6 +323,50 @@ def test_of_two_clocks_that_differ_neither_is_believed_and_each_stamps_by_its_ow
     assert not guard.trusted(at)
     assert guard.wall_ms(at) == WALL
     assert guard.expiry_ms == WALL
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_of_three_clocks_that_all_differ_none_is_followed_and_nothing_dead_lives_again(sign: int) -> None:
+    guard = ClockGuard()
+    at = now(5, WALL)
+    guard.on_now(at)
+    told(guard, at, WALL + sign * 600_000, WALL + sign * 3_600_000)
+
+    guard.on_now(at)
+
+    assert guard.median_ms(at) == WALL + sign * 600_000
+    assert guard.agreed_ms(at) is None
+    assert not guard.trusted(at)
+    assert guard.wall_ms(at) == WALL
+    assert guard.expiry_ms == WALL
+
+
+def test_what_most_of_two_neighbors_or_more_say_is_agreed() -> None:
+    at, wrong = now(5, WALL), WALL - 3_600_000
+    for offsets, agreed_ms in (
+        ((0, 0), WALL),  # both
+        ((0, SKEW_MAX_MS), WALL),
+        ((0, SKEW_MAX_MS + 1), None),
+        ((0, 0, 9_000_000), WALL),  # two of three, where ours would be the median
+        ((0, 0, -600_000), WALL),
+        ((0,), None),  # of two that differ neither knows
+        ((), None),
+    ):
+        guard = ClockGuard()
+        told(guard, now(5, wrong), *(WALL + offset for offset in offsets))
+
+        assert guard.agreed_ms(Now(at.mono_us, wrong)) == agreed_ms, offsets
+
+
+def test_half_of_the_neighbors_is_not_most_of_them() -> None:
+    guard = ClockGuard()
+    at = now(5, WALL)
+    told(guard, at, WALL + 600_000, WALL + 600_000, WALL + 3_600_000)
+    assert guard.agreed_ms(at) == WALL + 600_000
+
+    guard.observe(NodeId(bytes(32)), WALL + 7_200_000, at)
+
+    assert guard.agreed_ms(at) is None
 
 
 def test_of_two_clocks_that_agree_within_sixty_seconds_both_are_trusted() -> None:
