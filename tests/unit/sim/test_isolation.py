@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from sim.heap import Play
-from sim.isolation import SAMPLES_MIN, groups_of, hurt_by, without_faults
+from sim.isolation import SAMPLES_MIN, groups_of, hurt_by, right_clocks, without_faults
 from sim.scenario.cast import Cast
 from sim.scenario.events import Event
 from sim.scenario.reading import from_tables
@@ -62,6 +62,35 @@ def test_a_fault_hurts_those_whom_it_names(event: dict[str, Any], nodes: set[str
     hurt = hurt_by(Cast(scenario), list(scenario.timeline))
 
     assert (hurt.nodes, hurt.clients) == (nodes, clients)
+
+
+@pytest.mark.parametrize(
+    ("clocks", "right"),
+    [
+        ([], ["ana", "ben"]),
+        ([{"nodes": "ana", "offset": "1h"}], ["ben"]),
+        ([{"nodes": "ana", "offset": "1h"}, {"nodes": "ana", "offset": "1h"}], ["ben"]),
+        ([{"nodes": "ana", "drift-ppm": 500}, {"nodes": "ana", "freeze": True}], ["ben"]),
+        ([{"nodes": "*", "offset": "1h"}], []),
+    ],
+)
+def test_no_wrong_clock_may_drag_along_who_is_right(clocks: list[dict[str, Any]], right: list[str]) -> None:
+    scenario = from_tables(tables(*({**A_WHILE, "clock": clock} for clock in clocks)))
+
+    assert right_clocks(Cast(scenario), scenario.timeline) == right
+
+
+@pytest.mark.parametrize(
+    ("offset", "right"),
+    [("11m", []), ("661s", ["cy"]), ("9m", []), ("539s", ["cy"]), ("-10m", ["cy"]), ("0s", ["cy"])],
+)
+def test_but_for_two_that_are_wrong_alike(offset: str, right: list[str]) -> None:
+    wrong = [{**A_WHILE, "clock": {"nodes": node, "offset": by}} for node, by in (("ana", "10m"), ("ben", offset))]
+    plain = tables(*wrong)
+    plain["topology"]["node"].append({"name": "cy", "region": "ap"})
+    scenario = from_tables(plain)
+
+    assert right_clocks(Cast(scenario), scenario.timeline) == right
 
 
 def test_who_shares_a_node_with_a_client_that_is_hurt_is_near_and_whoever_is_at_another_is_far() -> None:

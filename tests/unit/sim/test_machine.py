@@ -47,6 +47,24 @@ def test_two_neighbors_show_it_once_they_have_been_heard_for_a_moment() -> None:
     assert is_excused(world, ana), "of two that differ, neither knows who is right"
 
 
+def test_of_several_neighbors_most_have_to_be_right_to_show_it_and_one_once_its_own_is() -> None:
+    world, ana = world_of("ben", "cy", "dan", "eve")
+    world.run(10)
+    ana.clock_ms = 10 * SKEW_MAX_MS
+    others = [world.machines[name] for name in ("ben", "cy", "dan", "eve")]
+
+    excused = []
+    for wrong, other in enumerate([*others, None], 1):
+        own_is_wrong = is_excused(world, ana)
+        ana.clock_ms = 0
+        excused.append((own_is_wrong, is_excused(world, ana)))
+        ana.clock_ms = 10 * SKEW_MAX_MS
+        if other is not None:
+            other.clock_ms = wrong * 100 * SKEW_MAX_MS
+
+    assert excused == [(False, False), (False, False), (True, False), (True, True), (True, True)]
+
+
 @pytest.mark.parametrize("whose", ["ana", "ben"])
 def test_one_neighbor_shows_it_once_both_are_right_and_have_said_so(whose: str) -> None:
     world, ana = world_of("ben")

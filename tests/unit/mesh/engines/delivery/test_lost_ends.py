@@ -47,6 +47,23 @@ def test_who_was_told_of_more_before_that_was_lost_is_told_it_late() -> None:
     assert desk.settle() == [messages(3, 3, *of(batches[2]), seats=(OTHER,))]
 
 
+def test_who_was_told_of_more_elsewhere_is_told_late_what_is_the_next_here() -> None:
+    desk, batches = Desk(), written(3)
+    desk.store(batches[0])
+    desk.settle()
+    desk.subscribe(cursor=VersionVector([(LOG, [(1, 1), (3, 3)])]))
+    desk.subscribe(seat=OTHER, cursor=VersionVector([(LOG, [(1, 1)])]))
+
+    desk.store(batches[1])
+
+    told = desk.settle()
+    assert messages(2, 2, *of(batches[1]), seats=(SEAT,), late=(0,)) in told
+    assert messages(2, 2, *of(batches[1]), seats=(OTHER,)) in told
+    assert len(told) == 2
+    desk.store(batches[2])
+    assert desk.settle() == [messages(3, 3, *of(batches[2]), seats=(OTHER,))]
+
+
 def test_what_comes_back_before_what_is_there_is_late_for_all() -> None:
     desk, batches = Desk(), written(3)
     desk.store(*batches)
