@@ -46,7 +46,7 @@ class Hello:
 
 @value
 class Alive:
-    """Says that the sender lives, and what its clock shows, whenever it has sent nothing else for a second."""
+    """Says that the sender lives, and what its clock shows: where it has sent nothing for a second, and every ten seconds."""
 
     wall_ms: int
 

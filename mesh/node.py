@@ -433,7 +433,7 @@ class Node(Composition):
             self._run(delivery.settle(now), now)
         doubted = not (self.guard.is_sure or self.guard.trusted(now))
         if doubted and not self._doubted:
-            about = {"wall_ms": now.wall_ms, "median_ms": self.guard.median_ms(now)}
+            about = {"wall_ms": now.wall_ms, "stamped_by_ms": self.guard.wall_ms(now)}
             self._effects.append(e.Report(Code.CLOCK_DOUBTED, about))
         self._doubted = doubted
         if self._draining and not self._drained and self.journal.idle and not self.intake.gathered:
@@ -458,7 +458,7 @@ class Node(Composition):
     def _expire(self, now: Now) -> list[Outcome]:
         """Drop from the disk what has been dead for longer than clocks may differ."""
         dead_ms = self.guard.expiry_ms - SKEW_MAX_MS
-        if dead_ms > 0:
+        if dead_ms > 0 and self.guard.may_drop(now):
             self._strip_before_ms = dead_ms
             self.holdings.names.expire(dead_ms)
             current = self.intake.epoch.number if self.intake.epoch else -1

@@ -181,7 +181,9 @@ class Watch:
             self.broken("nothing invented", what, _published(name, entry), line, kind="ttl")
         self._dated(name, entry, shown, line)
         expires_us = entry.expires_us
-        if expires_us and self.skew_us < SKEW_US:  # it lives from its stamp, and may have waited to be sent
+        if expires_us and (
+            self.skew_us < SKEW_US or entry.misdated
+        ):  # it lives from its stamp, and may have waited to be sent
             expires_us = max(expires_us, (stamp_ms(record.stamp) + record.ttl_ms - WALL_MS) * 1_000)
         told_us = shown.at_us if shown.told_us < 0 else shown.told_us
         if expires_us and told_us > expires_us + self.skew_us:

@@ -396,7 +396,7 @@ class Play:
     def _no_clock_was_dragged(self) -> None:
         """A stamp of the future moves nobody's clock whose own was right (lesson 21)."""
         wall_ms = WALL_MS + self.world.now_us // 1_000
-        for name in right_clocks(self.cast, self.steps or []):
+        for name in right_clocks(self.cast, self.steps or [], self.world.now_us):
             machine = self.world.machines[name]
             if machine.node is not None and machine.node.clock.runs_ahead(wall_ms):
                 ahead_s = stamp_ms(machine.node.clock.high) / 1_000 - wall_ms / 1_000

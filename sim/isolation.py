@@ -21,7 +21,7 @@ from sim.scenario.cast import Cast
 from sim.scenario.events import WISHES, Event
 from sim.scenario.plan import Step
 from sim.stage import say_event
-from sim.units import say_measured
+from sim.units import MILLION, say_measured
 
 FAR_PER_CENT = 120
 NEAR_PER_CENT = 200
@@ -29,6 +29,10 @@ GRAIN_US = 1_000
 """What a percentile moves by though nothing is wrong: other draws of a node's service time, and of a path's delay."""
 SAMPLES_MIN = 100
 """Of fewer, a 99th percentile is the slowest one, which says nothing."""
+ALIKE_US = 2 * SKEW_US + 15 * MILLION
+"""Clocks that are wrong by times that differ no more may be taken for two that agree: words take a while, too."""
+HEARD_US = 120 * MILLION
+"""What a clock showed is remembered no longer, once it is right: links are given up before, or carry what it shows now."""
 CLIENT_VERBS = ("drop-client", "offline", "move-client", "kill-client", "stop-reading")
 
 
@@ -64,20 +68,37 @@ def hurt_by(cast: Cast, steps: Iterable[Step]) -> Hurt:
     return Hurt(frozenset(nodes), frozenset(clients))
 
 
-def right_clocks(cast: Cast, steps: Iterable[Step]) -> list[str]:
+@dataclass(frozen=True, slots=True)
+class Wrong:
+    """A clock that is wrong for a time (µs), and between which bounds (µs) it is ahead then."""
+
+    node: str
+    from_us: int
+    until_us: int
+    low_us: int
+    high_us: int
+
+    def is_like(self, other: Wrong) -> bool:
+        """Whether somebody who hears of both may take them for two that agree, and are ahead."""
+        met = self.from_us < other.until_us + HEARD_US and other.from_us < self.until_us + HEARD_US
+        near = self.low_us < other.high_us + ALIKE_US and other.low_us < self.high_us + ALIKE_US
+        return self.node != other.node and met and near and min(self.high_us, other.high_us) > SKEW_US // 2
+
+
+def right_clocks(cast: Cast, steps: Iterable[Step], until_us: int) -> list[str]:
     """The nodes that no wrong clock may drag along (lesson 21): whose own is right, where no two others go wrong alike.
 
     Who hears of hardly anybody else may be outvoted by two that agree, and cannot know better.
     """
-    wrong: dict[str, set[int]] = {}
+    wrong: list[Wrong] = []
     for step in steps:
         if isinstance(step, Event) and step.verb == "clock":
-            for node in cast.nodes_of(step.what.nodes):
-                wrong.setdefault(node, set()).add(step.what.offset)
-    for one, other in combinations(wrong.values(), 2):
-        if any(min(a, b) > SKEW_US and abs(a - b) <= SKEW_US for a in one for b in other):
-            return []
-    return [name for name in cast.nodes if name not in wrong]
+            what, lasts_us = step.what, until_us - step.at if step.for_ is None else step.for_
+            low, high = sorted((what.offset, what.offset + lasts_us * what.drift_ppm // MILLION))
+            wrong += [Wrong(node, step.at, step.at + lasts_us, low, high) for node in cast.nodes_of(what.nodes)]
+    if any(one.is_like(other) for one, other in combinations(wrong, 2)):
+        return []
+    return [name for name in cast.nodes if name not in {each.node for each in wrong}]
 
 
 def _nodes_in(what: Any) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from mesh.certificates import verify_certificate
 from mesh.clocks.hybrid import SKEW_MAX_MS
 from mesh.config import NodeConfig
 from mesh.effects import Append, Event, Report
+from mesh.engines.links import ALIVE_BUSY
 from mesh.errors import RemoteError
 from mesh.node import Node
 from mesh.operations import NodeOperation
@@ -170,7 +171,9 @@ class Machine:
 
     def is_right_for_long(self, true_us: int) -> bool:
         """Whether its clock is right, and has been for so long that all its neighbors have heard of it."""
-        heard_us = TAKEN_IN_US + 2 * self.config.links.alive_ms * 1_000  # who goes back has to say it twice
+        heard_us = (
+            TAKEN_IN_US + 2 * ALIVE_BUSY * self.config.links.alive_ms * 1_000
+        )  # who goes back has to say it twice
         is_settled = self.turned_us < 0 or self.turned_us < true_us - heard_us
         return is_settled and abs(self.clock.wall_ms(true_us) - WALL_MS - true_us // 1_000) <= SKEW_MAX_MS
 

@@ -5,16 +5,16 @@ so that stamps of one node strictly rise and a cause is stamped below its effect
 more than 60 s ahead is kept as it is and does not move the clock, for rejecting loses messages and following lets one
 wrong clock drag the mesh.
 
-`ClockGuard` compares this node's clock with its neighbors'. While they disagree by more than 60 s, or after a leap
-against the monotonic clock that no neighbor confirms, nothing expires, and stamps come from what most neighbors say, or
-without that from the clock as it ran before it leapt: where all differ nobody knows who is right (NTP wants a majority,
-too: RFC 5905, 11.2.1). A node that is alone has nobody to confirm a leap; it believes its clock again when that has run
-on for an hour.
+`ClockGuard` compares this node's clock with its neighbors'. It is believed where one of them agrees with it to 60 s, and most
+do not differ. While it is not, or after a leap against the monotonic clock that no neighbor confirms, nothing expires, and
+stamps come from what most neighbors say, or said when they were last there, else from the clock as it ran before it leapt.
+Where all differ nobody knows who is right (NTP wants a majority, too: RFC 5905, 11.2.1). A node that is alone has nobody to
+confirm a leap; it believes its clock again when that has run on for an hour.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from mesh.types import NodeId, Now
@@ -24,6 +24,8 @@ COUNTER_MAX = (1 << COUNTER_BITS) - 1
 SKEW_MAX_MS = 60_000
 """A clock farther than this from the others' is wrong. Protocol choice: far above NTP's error, far below any expiry."""
 
+ALIKE_MS = 2 * SKEW_MAX_MS
+"""Two clocks that are right are at most so far apart."""
 AGREE_MS = 5_000
 """Two words of one clock that agree to within so much were held up alike, if at all."""
 LONE_DOUBT_MS = 3_600_000
@@ -85,9 +87,14 @@ class ClockGuard:
     `trusted` would be true."""
     _behind: dict[NodeId, int] = field(default_factory=dict)
     """What neighbors said last that are suddenly far behind, until they say it again."""
+    _began_ms: int = 0
+    """When this life began, on the monotonic scale."""
+    _confirmed_ms: int | None = None
+    """By how much our clock was ahead of the monotonic one when neighbors last agreed with it."""
     _base_ms: int | None = None
-    """By how much the clock was ahead of the monotonic one before it leapt."""
+    """By how much the clock was ahead of the monotonic one before it leapt, or should have been as most neighbors said."""
     _leapt: bool = False
+    """It is not there any more."""
     _leapt_base_ms: int = 0
     _denied_ms: int = 0
     """When the leap was last doubted for a reason, on the monotonic scale: it happened, or a neighbor was there."""
@@ -108,9 +115,10 @@ class ClockGuard:
                 self.expiry_ms = wall_ms
             return
         self.is_sure = False
-        if self._base_ms is None or abs(base - self._base_ms) <= SKEW_MAX_MS or (self.offsets and self._agrees(now)):
-            self._base_ms = base
-            self._leapt = False
+        if self._base_ms is None:
+            self._base_ms, self._began_ms = base, mono_ms
+        if abs(base - self._base_ms) <= SKEW_MAX_MS or (self.offsets and self._agrees(now)):
+            self._base_ms, self._leapt = base, False
         elif self.offsets or not self._leapt or abs(base - self._leapt_base_ms) > SKEW_MAX_MS:
             self._leapt, self._leapt_base_ms, self._denied_ms = True, base, mono_ms
         elif mono_ms - self._denied_ms >= LONE_DOUBT_MS:
@@ -123,6 +131,8 @@ class ClockGuard:
             agreed_ms = self.agreed_ms(now)
             if agreed_ms is not None:  # we were wrong alone: what a wrong clock declared dead may live
                 self.expiry_ms = min(self.expiry_ms, agreed_ms)
+                self._base_ms, self._leapt = agreed_ms - mono_ms, True  # which holds when they have gone, too
+                self._leapt_base_ms, self._denied_ms = base, mono_ms
 
     def observe(self, peer: NodeId, wall_ms: int, now: Now) -> None:
         """Take a neighbor's clock from its HELLO or `Alive`.
@@ -145,19 +155,31 @@ class ClockGuard:
         self._behind = {peer: offset for peer, offset in self._behind.items() if peer in self.offsets}
         self._judged_ms, self.is_sure = None, False
 
-    def median_ms(self, now: Now) -> int:
-        """The median of our clock and our neighbors'; of an even count, of the middle two the nearer to ours."""
-        mono_ms = now.mono_us // 1_000
-        return _median([now.wall_ms, *(offset + mono_ms for offset in self.offsets.values())], now.wall_ms)
-
     def agreed_ms(self, now: Now) -> int | None:
-        """What most of two neighbors or more say: their median, if over half of them are within `SKEW_MAX_MS` of it."""
+        """What most of two neighbors or more say: their median, if over half of them are within `ALIKE_MS` of it.
+
+        Of an even count it is the one of the middle two that is nearer to our clock.
+        """
         if len(self.offsets) < 2:
             return None
         mono_ms = now.mono_us // 1_000
-        median = _median(self.offsets.values(), now.wall_ms - mono_ms)
-        agreeing = sum(abs(offset - median) <= SKEW_MAX_MS for offset in self.offsets.values())
-        return median + mono_ms if 2 * agreeing > len(self.offsets) else None
+        ordered = sorted(self.offsets.values())
+        middle = ordered[(len(ordered) - 1) // 2], ordered[len(ordered) // 2]
+        median = min(middle, key=lambda offset: abs(offset + mono_ms - now.wall_ms))
+        agreeing = sum(abs(offset - median) <= ALIKE_MS for offset in ordered)
+        return median + mono_ms if 2 * agreeing > len(ordered) else None
+
+    def may_drop(self, now: Now) -> bool:
+        """Whether what has expired may go from the disk, from where it does not come back.
+
+        Neighbors have agreed with our clock as it runs, or it has run for an hour of this life and none has denied it.
+        """
+        mono_ms = now.mono_us // 1_000
+        if not self.trusted(now):
+            return False
+        base, confirmed = now.wall_ms - mono_ms, self._confirmed_ms
+        is_confirmed = confirmed is not None and abs(base - confirmed) <= SKEW_MAX_MS
+        return is_confirmed or mono_ms - self._began_ms >= LONE_DOUBT_MS
 
     def _agrees(self, now: Now) -> bool:
         mono_us, wall_ms = now.mono_us, now.wall_ms
@@ -167,10 +189,15 @@ class ClockGuard:
         return self._agreed
 
     def _judge(self, now: Now) -> bool:
-        if len(self.offsets) == 1:  # of two that differ, neither knows who is right
-            (offset,) = self.offsets.values()
-            return abs(offset + now.mono_us // 1_000 - now.wall_ms) <= SKEW_MAX_MS
-        return abs(self.median_ms(now) - now.wall_ms) <= SKEW_MAX_MS
+        """At least half of all clocks agree with ours, and one other if there is one: of two that differ, neither knows."""
+        if not self.offsets:
+            return True
+        own = now.wall_ms - now.mono_us // 1_000
+        agreeing = sum(abs(offset - own) <= SKEW_MAX_MS for offset in self.offsets.values())
+        if not agreeing or 2 * (agreeing + 1) <= len(self.offsets):
+            return False
+        self._confirmed_ms = own
+        return True
 
     def trusted(self, now: Now) -> bool:
         """Whether our clock agrees with what we know, so that things may expire."""
@@ -180,9 +207,9 @@ class ClockGuard:
         return self._agreed if wall_ms - mono_us // 1_000 == self._judged_ms else self._agrees(now)
 
     def wall_ms(self, now: Now) -> int:
-        """The time to stamp with: our own clock where it is trusted, else what most say, else as it ran before it leapt.
+        """The time to stamp with: our own clock where it is trusted, else what most say or said, else as before it leapt.
 
-        Where no two agree and none has leapt, each stamps by its own.
+        Where most do not agree and none has leapt, each stamps by its own.
         """
         if self.trusted(now):
             return now.wall_ms
@@ -190,10 +217,3 @@ class ClockGuard:
         if agreed_ms is not None:
             return agreed_ms
         return now.mono_us // 1_000 + (self._base_ms or 0) if self._leapt else now.wall_ms
-
-
-def _median(clocks: Iterable[int], own: int) -> int:
-    """The median; of an even count, of the middle two the nearer to our own."""
-    ordered = sorted(clocks)
-    low, high = ordered[(len(ordered) - 1) // 2], ordered[len(ordered) // 2]
-    return min((low, high), key=lambda clock: abs(clock - own))

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field, replace
 from mesh.clocks.vector import IntervalSet, VersionVector
 from mesh.effects import Load, Loaded, OfChannels, Outcome, Ranges, Since, Tell
 from mesh.engines.delivery.readers import Reader
+from mesh.engines.delivery.skim import Skim
 from mesh.engines.delivery.tail import Tail
 from mesh.log.batch import Batch
 from mesh.log.record import Record
@@ -199,11 +200,7 @@ class Delivery(Tail):
         """A reader has caught up: it stands at the tail now."""
         outcomes: list[Outcome] = []
         if reader.skim is not None:
-            reader.skim.shrink(max(reader.credit_messages, 1), reader.credit_bytes)
-            for operation in reader.skim.told(reader.subscription, self.config.message_bytes_max):
-                if isinstance(operation, Messages):
-                    reader.spend(len(operation.records), sum(len(record.payload) for record in operation.records))
-                outcomes.append(Tell((reader.session,), operation))
+            outcomes += self._tell_kept(reader, reader.skim)
             reader.skim = None
         for log, horizon in self.horizon.items():
             if self.deliverable.get(log).last < horizon:  # its end was lost: nothing to read stands behind the hole
@@ -214,6 +211,22 @@ class Delivery(Tail):
                 reader.extra.forget(log)
         reader.cursor, reader.todo, reader.fell = None, {}, False
         self.groups.join(reader, self.horizon)
+        return outcomes
+
+    def _tell_kept(self, reader: Reader, skim: Skim) -> list[Outcome]:
+        """Tell a reader what was kept for it: late is what lies behind that which it was told before."""
+        skim.shrink(max(reader.credit_messages, 1), reader.credit_bytes)
+        outcomes: list[Outcome] = []
+        told = skim.before
+        for kept in skim.told(reader.subscription, self.config.message_bytes_max):
+            log, last, operation = kept.log, kept.last, kept
+            if isinstance(kept, Messages):
+                records, positions = list(kept.records), list(kept.positions)
+                reader.spend(len(records), sum(len(record.payload) for record in records))
+                late = self._late_marks(records, log, told, late=told.get(log).last > last)
+                operation = replace(kept, late=late, conflicts=self._conflict_marks(records, log, positions))
+            told.add(log, kept.first, last)
+            outcomes.append(Tell((reader.session,), operation))
         return outcomes
 
     def _process(

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from sortedcontainers import SortedDict
 
-from mesh.clocks.vector import IntervalSet
+from mesh.clocks.vector import IntervalSet, VersionVector
 from mesh.log.record import Record
 from mesh.operations import Gap, GapReason, Messages
 from mesh.types import LogId
@@ -29,6 +29,8 @@ class Skim:
 
     by_channel: bool
     kept_max: int
+    before: VersionVector = field(default_factory=VersionVector)
+    """What its reader had been told before."""
     size: int = 0
     kept: SortedDict[Age, Record] = field(default_factory=SortedDict)
     """The oldest first."""

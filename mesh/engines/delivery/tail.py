@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from mesh.clocks.hybrid import stamp_ms
 from mesh.clocks.vector import IntervalSet, VersionVector
@@ -21,7 +21,7 @@ from mesh.engines.delivery.readers import Group, Groups, Reader
 from mesh.engines.delivery.skim import Skim
 from mesh.engines.delivery.twins import Twins
 from mesh.errors import require
-from mesh.log.batch import BATCH_BYTES_MAX, POSITION_MAX, Batch
+from mesh.log.batch import BATCH_BYTES_MAX, Batch
 from mesh.log.holdings import Holdings
 from mesh.log.record import Record
 from mesh.operations import (
@@ -356,26 +356,29 @@ class Tail:
             return []
         outcomes: list[Outcome] = []
         before: VersionVector | None = None
-        # what is the foremost here is behind what some were told elsewhere, which each one's own cursor says
-        through = POSITION_MAX if self.deliverable.get(log).last <= last else last
+        is_foremost = self.deliverable.get(log).last <= last
         for group in self.groups.take_due():
-            touched = {
-                r.session for r in group.readers.values() if r.extra and r.extra.get(log).touches(first, through)
-            }
+            known = {r.session: r.extra.get(log) for r in group.readers.values() if r.extra}
+            touched = {session for session, runs in known.items() if runs.touches(first, last)}
             if not group.records and not group.expired and not touched:
                 continue
             ready: list[SessionId] = []
+            ahead: list[SessionId] = []  # who were told elsewhere of more than is here
             for reader in list(group.readers.values()):
-                if reader.session not in touched and reader.credit_messages >= len(group.records) and reader.has_credit:
-                    reader.spend(len(group.records), group.size)
-                    ready.append(reader.session)
+                session = reader.session
+                if session in touched or reader.credit_messages < len(group.records) or not reader.has_credit:
+                    before = before or self.deliverable.copy()
+                    self._fall_behind(reader, before)
                     continue
-                before = before or self.deliverable.copy()
-                self._fall_behind(reader, before)
-            for lo, hi in IntervalSet(group.expired) if ready else ():  # first, so that nobody writes past a gap
-                outcomes.append(Tell(tuple(ready), Gap(group.key[1], log, lo, hi, GapReason.EXPIRED)))
-            if ready and group.records:
-                outcomes.append(Tell(tuple(ready), self._messages(group, log, first, last, late=late)))
+                reader.spend(len(group.records), group.size)
+                (ahead if is_foremost and session in known and known[session].last > last else ready).append(session)
+            there = (*ready, *ahead)
+            for lo, hi in IntervalSet(group.expired if there else ()):  # first, so that nobody writes past a gap
+                outcomes.append(Tell(there, Gap(group.key[1], log, lo, hi, GapReason.EXPIRED)))
+            if there and group.records:
+                told = self._messages(group, log, first, last, late=late)
+                outcomes += [Tell(tuple(ready), told)] if ready else []
+                outcomes += [Tell(tuple(ahead), replace(told, late=tuple(range(len(told.records)))))] if ahead else []
             outcomes += self._count_missed(group)
             group.clear()
         self._pass(log, first, last)
@@ -457,8 +460,8 @@ class Tail:
     def _skip_if_slow(self, reader: Reader) -> None:
         """A reader that fell behind and has no credit left skips what it has missed, if it wants the newest alone."""
         is_slow = reader.fell and not reader.has_credit and reader.skim is None
-        if is_slow and reader.policy in (SlowPolicy.DROP_OLDEST, SlowPolicy.LATEST):
-            reader.skim = Skim(reader.policy is SlowPolicy.LATEST, self.config.backlog_max)
+        if is_slow and reader.cursor is not None and reader.policy in (SlowPolicy.DROP_OLDEST, SlowPolicy.LATEST):
+            reader.skim = Skim(reader.policy is SlowPolicy.LATEST, self.config.backlog_max, reader.cursor.copy())
 
     def _scatter(self) -> None:
         """Memory has let go of what the tail needs: every reader has a cursor of its own until it has caught up."""

@@ -51,6 +51,8 @@ CONTROL_BYTES_MIN = 16
 ALIVE_EARLY = 2
 """Where one link is due to be told `Alive`, those that will be within half of the time are told, too: after a
 while all quiet links are told together, and an idle node wakes once for all of them."""
+ALIVE_BUSY = 10
+"""`Alive` goes over a busy link after so many times `alive_ms`, too: it says what our clock shows, and that may be set."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +97,8 @@ class Link:
     dialed: Address | None
     heard_us: int
     spoke_us: int
+    told_us: int
+    """When we last said what our clock shows."""
     budget: int
     peer: Peer | None = None
     greeted: bool = False
@@ -133,7 +137,7 @@ class Links:
             code = Code.NODE_STOPPING if self.draining else Code.LINKS_TOO_MANY
             return [Hangup(event.link, code), *self._dial_failed(event.dialed, now)]
         burst = self.config.control_bytes_per_s * CONTROL_BURST_S
-        link = Link(event.link, event.binding, event.dialed, now.mono_us, now.mono_us, burst)
+        link = Link(event.link, event.binding, event.dialed, now.mono_us, now.mono_us, now.mono_us, burst)
         self.links[event.link] = link
         greeting = SetTimer(Timer(GREETING, (event.link,)), now.mono_us + self.config.greeting_timeout_ms * US_PER_MS)
         outcomes: list[Outcome] = [greeting, *self._set_alive(now)]
@@ -362,16 +366,20 @@ class Links:
         due = []
         for link in self.links.values():
             if link.greeted:
-                due.append(link.spoke_us + config.alive_ms * US_PER_MS)
+                due.append(self._alive_due_us(link))
             silent = link.peer is not None and link.peer.silent
             due.append(link.heard_us + (config.dead_ms if silent or not link.greeted else config.silent_ms) * US_PER_MS)
         return [SetTimer(Timer(ALIVE), max(min(due), now.mono_us + 1))]
 
+    def _alive_due_us(self, link: Link) -> int:
+        alive_us = self.config.alive_ms * US_PER_MS
+        return min(link.spoke_us + alive_us, link.told_us + ALIVE_BUSY * alive_us)
+
     def on_alive_timer(self, now: Now) -> list[Outcome]:
-        """Speak where we were quiet, mark who is silent, close what is dead."""
+        """Speak where we were quiet or did not say the time, mark who is silent, close what is dead."""
         outcomes: list[Outcome] = []
         config = self.config
-        quiet_us = config.alive_ms * US_PER_MS
+        soon_us = now.mono_us + config.alive_ms * US_PER_MS // ALIVE_EARLY
         quiet: list[Link] = []
         for link in list(self.links.values()):
             silence_ms = (now.mono_us - link.heard_us) // US_PER_MS
@@ -386,12 +394,12 @@ class Links:
                 if self.peers.speaks(peer.node):  # in another life: it was started again
                     outcomes += [Hangup(link.link, Code.LINK_SILENT), *self._forget(link.link, now)]
                     continue
-            if link.greeted and now.mono_us - link.spoke_us >= quiet_us - quiet_us // ALIVE_EARLY:
+            if link.greeted and self._alive_due_us(link) <= soon_us:
                 quiet.append(link)
-        if any(now.mono_us - link.spoke_us >= quiet_us for link in quiet):
+        if any(self._alive_due_us(link) <= now.mono_us for link in quiet):
             outcomes.append(Send(tuple(link.link for link in quiet), Alive(now.wall_ms)))
             for link in quiet:
-                link.spoke_us = now.mono_us
+                link.spoke_us = link.told_us = now.mono_us
         return outcomes + self._set_alive(now)
 
     def drain(self) -> list[Outcome]:

@@ -3,10 +3,12 @@
 from dataclasses import replace
 
 from mesh.client.effects import Missed
+from mesh.clocks.hybrid import stamp_of
 from mesh.log.record import Record
 from mesh.operations import GapReason
 from mesh.types import LogId
 from sim.checkers import SAME_US, SKEW_US, Watch
+from sim.clock import WALL_MS
 from sim.diary import Diary, Entry, Matcher, Shown
 from tests.samples import ANA
 
@@ -125,6 +127,20 @@ def test_nothing_is_shown_long_after_its_death() -> None:
     found.on_shown(diary, shown(2, at_us=2_000_001 + SKEW_US))
 
     assert broken(found) == [("stays dead", "alice/0007/2 was shown to bob after it had expired")]
+
+
+def test_what_a_lone_wrong_clock_dated_lives_from_its_stamp_whatever_clocks_differ_by() -> None:
+    ahead = Record(
+        "room/1", "alice", 7, 1, stamp_of(WALL_MS + 10_000), 0, 0, [], {}, b"x", b""
+    )  # it lives for no time at all
+    until_us = 10_000_000 + SKEW_US
+    for misdated, at_us, is_fine in ((True, until_us, True), (True, until_us + 1, False), (False, until_us, False)):
+        found, diary = watch(1, expires_us=2_000_000, misdated=misdated)
+
+        found.on_shown(diary, Shown(LOG, 1, ahead, late=False, at_us=at_us))
+
+        said = [("stays dead", "alice/0007/1 was shown to bob after it had expired")]
+        assert broken(found) == ([] if is_fine else said)
 
 
 def test_what_was_acknowledged_and_never_shown_is_lost() -> None:

@@ -9,6 +9,7 @@ from sim.isolation import SAMPLES_MIN, groups_of, hurt_by, right_clocks, without
 from sim.scenario.cast import Cast
 from sim.scenario.events import Event
 from sim.scenario.reading import from_tables
+from sim.units import MILLION
 
 A_WHILE = {"at": "1s", "for": "20s"}
 
@@ -77,20 +78,53 @@ def test_a_fault_hurts_those_whom_it_names(event: dict[str, Any], nodes: set[str
 def test_no_wrong_clock_may_drag_along_who_is_right(clocks: list[dict[str, Any]], right: list[str]) -> None:
     scenario = from_tables(tables(*({**A_WHILE, "clock": clock} for clock in clocks)))
 
-    assert right_clocks(Cast(scenario), scenario.timeline) == right
+    assert right_clocks(Cast(scenario), scenario.timeline, 60 * MILLION) == right
+
+
+def right_beside(**other: Any) -> list[str]:
+    """Who has to be right beside one clock that is ten minutes ahead from second 1 to 21, and another that is wrong."""
+    lasting = {name: other.pop(name) for name in ("at", "for") if name in other}
+    wrong = (
+        {**A_WHILE, "clock": {"nodes": "ana", "offset": "10m"}},
+        {
+            **A_WHILE,
+            **lasting,
+            "clock": {"nodes": "ben", **other},
+        },
+    )
+    plain = tables(*wrong)
+    plain["topology"]["node"].append({"name": "cy", "region": "ap"})
+    plain["duration"] = "4000s"
+    scenario = from_tables(plain)
+    return right_clocks(Cast(scenario), scenario.timeline, 4_000 * MILLION)
 
 
 @pytest.mark.parametrize(
-    ("offset", "right"),
-    [("11m", []), ("661s", ["cy"]), ("9m", []), ("539s", ["cy"]), ("-10m", ["cy"]), ("0s", ["cy"])],
+    ("other", "right"),
+    [
+        ({"offset": "734s"}, []),
+        ({"offset": "735s"}, ["cy"]),
+        ({"offset": "466s"}, []),
+        ({"offset": "465s"}, ["cy"]),
+        ({"offset": "-10m"}, ["cy"]),
+        ({"freeze": True}, ["cy"]),
+        ({"offset": "10m", "at": "140s"}, []),  # what the first showed is remembered for a while
+        ({"offset": "10m", "at": "142s"}, ["cy"]),
+        ({"drift-ppm": 100_000}, ["cy"]),  # two seconds ahead in the end
+        ({"drift-ppm": 100_000, "at": "20s", "for": "3970s"}, ["cy"]),
+        ({"drift-ppm": 100_000, "offset": "300s", "at": "20s", "for": "3970s"}, []),
+    ],
 )
-def test_but_for_two_that_are_wrong_alike(offset: str, right: list[str]) -> None:
-    wrong = [{**A_WHILE, "clock": {"nodes": node, "offset": by}} for node, by in (("ana", "10m"), ("ben", offset))]
-    plain = tables(*wrong)
-    plain["topology"]["node"].append({"name": "cy", "region": "ap"})
-    scenario = from_tables(plain)
+def test_but_for_two_that_are_wrong_alike(other: dict[str, Any], right: list[str]) -> None:
+    assert right_beside(**other) == right
 
-    assert right_clocks(Cast(scenario), scenario.timeline) == right
+
+def test_two_that_are_wrong_by_less_than_a_clock_may_be_drag_nobody_far() -> None:
+    clocks = [{**A_WHILE, "clock": {"nodes": node, "offset": "30s"}} for node in ("ana", "ben")]
+    scenario = from_tables(tables(*clocks))
+
+    assert right_clocks(Cast(scenario), scenario.timeline, 60 * MILLION) == []
+    assert right_clocks(Cast(scenario), [], 60 * MILLION) == ["ana", "ben"]
 
 
 def test_who_shares_a_node_with_a_client_that_is_hurt_is_near_and_whoever_is_at_another_is_far() -> None:

@@ -3,6 +3,7 @@
 import pytest
 
 from mesh.clocks.hybrid import SKEW_MAX_MS
+from mesh.engines.links import ALIVE_BUSY
 from sim.machine import TAKEN_IN_US
 from sim.network import Network
 from sim.units import MILLION
@@ -76,7 +77,7 @@ def test_one_neighbor_shows_it_once_both_are_right_and_have_said_so(whose: str) 
     assert is_excused(world, ana)
     machine.clock_ms = 0
     assert is_excused(world, ana), "the other has not heard of it"
-    world.run_to(world.now_us + TAKEN_IN_US + 2 * ana.config.links.alive_ms * 1_000 + MILLION)
+    world.run_to(world.now_us + TAKEN_IN_US + 2 * ALIVE_BUSY * ana.config.links.alive_ms * 1_000 + MILLION)
     assert not is_excused(world, ana)
 
 

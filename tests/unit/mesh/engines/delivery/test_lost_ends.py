@@ -3,9 +3,10 @@
 from mesh.clocks.vector import VersionVector
 from mesh.effects import Tell
 from mesh.engines.delivery import HOLE
-from mesh.operations import GapReason, Subscribed
+from mesh.operations import Gap, GapReason, Subscribed
 from tests.delivery_samples import LOG, OTHER, SEAT, Desk, gap, messages, of, written
 from tests.engine_samples import at, set_timer
+from tests.samples import WALL_MS, Writer
 
 
 def lost(desk: Desk, first: int, last: int) -> None:
@@ -62,6 +63,22 @@ def test_who_was_told_of_more_elsewhere_is_told_late_what_is_the_next_here() -> 
     assert len(told) == 2
     desk.store(batches[2])
     assert desk.settle() == [messages(3, 3, *of(batches[2]), seats=(OTHER,))]
+
+
+def test_all_who_were_told_of_more_elsewhere_are_told_at_once_late_and_what_has_expired() -> None:
+    desk, ana = Desk(), Writer()
+    batches = [ana.write(), ana.write(ttl_ms=1), ana.write()]
+    cursor = VersionVector([(LOG, [(4, 4)])])
+    for seat in (SEAT, OTHER):
+        desk.subscribe(seat=seat, cursor=cursor)
+    desk.store(*batches)
+
+    told = desk.settle(expiry_ms=WALL_MS + 1)
+
+    expired = Tell((SEAT, OTHER), Gap(1, LOG, 2, 2, GapReason.EXPIRED))
+    kept = messages(1, 3, *of(batches[0], batches[2]), positions=(1, 3), seats=(SEAT, OTHER), late=(0, 1))
+    assert told == [expired, kept]
+    assert [reader.cursor for reader in desk.delivery.readers.values()] == [None, None]
 
 
 def test_what_comes_back_before_what_is_there_is_late_for_all() -> None:

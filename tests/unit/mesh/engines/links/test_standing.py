@@ -216,6 +216,21 @@ def test_whatever_we_send_counts() -> None:
     assert one.links.on_alive_timer(at(1_000)) == [alive(1_500)]
 
 
+def test_over_a_busy_link_we_say_what_our_clock_shows_every_ten_seconds() -> None:
+    one = greeted()
+
+    def busy(ms: int) -> None:
+        one.links.on_sent((TO_BEN,), at(ms))
+        one.links.on_frame(TO_BEN, FRAME, 0, at(ms))
+
+    busy(9_400)
+    assert one.links.on_alive_timer(at(9_499)) == [alive(10_000)]
+    busy(9_900)
+    assert one.links.on_alive_timer(at(10_000)) == [Send((TO_BEN,), Alive(at(10_000).wall_ms)), alive(11_000)]
+    busy(19_900)
+    assert one.links.on_alive_timer(at(20_000)) == [Send((TO_BEN,), Alive(at(20_000).wall_ms)), alive(21_000)]
+
+
 def test_a_peer_that_says_nothing_for_three_seconds_is_silent_until_it_speaks() -> None:
     one = greeted()
     one.links.on_sent((TO_BEN,), at(3_000))

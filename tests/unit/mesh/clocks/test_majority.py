@@ -1,0 +1,167 @@
+"""Several clocks that differ: which is believed, what most say, and how long that holds."""
+
+import pytest
+
+from mesh.clocks.hybrid import ALIKE_MS, LONE_DOUBT_MS, SKEW_MAX_MS, ClockGuard
+from mesh.types import NodeId, Now
+from tests.clock_samples import WALL, now, told
+from tests.samples import ANA, BEN, CY
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_of_three_clocks_that_all_differ_none_is_followed_and_nothing_dead_lives_again(sign: int) -> None:
+    guard = ClockGuard()
+    at = now(5, WALL)
+    guard.on_now(at)
+    told(guard, at, WALL + sign * 600_000, WALL + sign * 3_600_000)
+
+    guard.on_now(at)
+
+    assert guard.agreed_ms(at) is None
+    assert not guard.trusted(at)
+    assert guard.wall_ms(at) == WALL
+    assert guard.expiry_ms == WALL
+
+
+def test_what_most_of_two_neighbors_or_more_say_is_agreed() -> None:
+    at, wrong = now(5, WALL), WALL - 3_600_000
+    for offsets, agreed_ms in (
+        ((0, 0), WALL),  # both
+        ((0, ALIKE_MS), WALL),  # each may be right
+        ((0, ALIKE_MS + 1), None),
+        ((0, 0, 9_000_000), WALL),  # two of three, where ours would be the median
+        ((0, 0, -600_000), WALL),
+        ((-SKEW_MAX_MS, 0, SKEW_MAX_MS), WALL),
+        ((0,), None),  # of two that differ neither knows
+        ((), None),
+    ):
+        guard = ClockGuard()
+        told(guard, now(5, wrong), *(WALL + offset for offset in offsets))
+
+        assert guard.agreed_ms(Now(at.mono_us, wrong)) == agreed_ms, offsets
+
+
+def test_half_of_the_neighbors_is_not_most_of_them() -> None:
+    guard = ClockGuard()
+    at = now(5, WALL)
+    told(guard, at, WALL + 600_000, WALL + 600_000, WALL + 3_600_000)
+    assert guard.agreed_ms(at) == WALL + 600_000
+
+    guard.observe(NodeId(bytes(32)), WALL + 7_200_000, at)
+
+    assert guard.agreed_ms(at) is None
+
+
+def test_a_clock_sixty_seconds_from_the_others_is_right_and_one_beyond_stamps_by_them() -> None:
+    for sign in (1, -1):
+        guard = ClockGuard()
+        told(guard, now(5, WALL), WALL + sign * SKEW_MAX_MS, WALL + sign * SKEW_MAX_MS)
+        assert guard.trusted(now(5, WALL))
+        assert guard.wall_ms(now(5, WALL)) == WALL
+
+        told(guard, now(5, WALL), WALL + sign * (SKEW_MAX_MS + 1), WALL + sign * (SKEW_MAX_MS + 1))
+        assert not guard.trusted(now(5, WALL))
+        assert guard.wall_ms(now(5, WALL)) == WALL + sign * (SKEW_MAX_MS + 1)
+
+
+def test_one_wrong_neighbor_of_two_does_not_matter() -> None:
+    guard = ClockGuard()
+    told(guard, now(5, WALL), WALL + 9_000_000, WALL + 20)
+
+    assert guard.trusted(now(5, WALL))
+
+
+@pytest.mark.parametrize(
+    ("offsets", "trusted"),
+    [
+        ((SKEW_MAX_MS, 9_000_000), True),
+        ((SKEW_MAX_MS + 1, 9_000_000), False),
+        ((-9_000_000, 9_000_000), False),  # in the middle, and nobody agrees
+        ((-600_000, -600_000, 9_000_000), False),  # in the middle, and most say that it is wrong
+        ((0, 600_000, 600_000), True),  # two against two
+        ((0, 600_000, 600_000, 600_000), False),
+    ],
+)
+def test_a_clock_is_trusted_where_half_of_all_agree_with_it_and_another(
+    offsets: tuple[int, ...], trusted: bool
+) -> None:
+    guard = ClockGuard()
+    for peer, offset in zip((ANA, BEN, CY, NodeId(bytes(32))), offsets, strict=False):
+        guard.observe(peer, WALL + offset, now(5, WALL))
+
+    assert guard.trusted(now(5, WALL)) == trusted
+
+
+def test_of_an_even_count_the_middle_one_nearer_to_ours_is_what_most_say() -> None:
+    at = now(5, WALL)
+    ahead, behind = ClockGuard(), ClockGuard()
+    told(ahead, at, WALL + 100, WALL + 200)
+    told(behind, at, WALL - 100, WALL - 200)
+
+    assert ahead.agreed_ms(at) == WALL + 100
+    assert behind.agreed_ms(at) == WALL - 100
+
+
+WRONG_MS = 3_600_000
+
+
+def outvoted() -> ClockGuard:
+    """A guard whose clock is an hour ahead, which two neighbors showed it at once; they have gone since."""
+    guard, first = ClockGuard(), now(0, WALL + WRONG_MS)
+    guard.on_now(first)
+    told(guard, first, WALL, WALL + 20)
+    guard.on_now(first)
+    guard.keep(lambda _: False)
+    return guard
+
+
+def test_what_most_said_holds_when_they_have_gone() -> None:
+    guard = outvoted()
+    alone = now(1_000, WALL + 1_000 + WRONG_MS)
+
+    guard.on_now(alone)
+
+    assert not guard.trusted(alone)
+    assert guard.wall_ms(alone) == WALL + 1_020
+    assert guard.expiry_ms == WALL + 20
+
+
+@pytest.mark.parametrize("wrong_ms", [0, WRONG_MS])
+def test_until_the_clock_is_set_right_or_somebody_agrees_with_it(wrong_ms: int) -> None:
+    guard = outvoted()
+    then = now(1_000, WALL + 1_000 + wrong_ms)
+    if wrong_ms:
+        guard.observe(CY, then.wall_ms, then)
+
+    guard.on_now(then)
+
+    assert guard.trusted(then)
+    assert guard.expiry_ms == then.wall_ms
+
+
+def test_or_it_has_run_for_an_hour_and_nobody_came() -> None:
+    guard = outvoted()
+    for ms, trusted in ((LONE_DOUBT_MS - 1, False), (LONE_DOUBT_MS, True)):
+        then = now(ms, WALL + ms + WRONG_MS)
+        guard.on_now(then)
+        assert guard.trusted(then) == trusted
+
+
+def test_what_has_expired_goes_only_by_a_clock_that_was_confirmed_or_has_run_for_an_hour() -> None:
+    guard = ClockGuard()
+    for ms, may in ((0, False), (LONE_DOUBT_MS - 1, False), (LONE_DOUBT_MS, True)):
+        guard.on_now(now(7_000 + ms, WALL + ms))
+        assert guard.may_drop(now(7_000 + ms, WALL + ms)) == may
+
+    guard = ClockGuard()
+    guard.on_now(now(0, WALL))
+    told(guard, now(0, WALL), WALL + SKEW_MAX_MS + 1)
+    assert not guard.may_drop(now(0, WALL))
+    told(guard, now(1, WALL + 1), WALL + SKEW_MAX_MS)
+    guard.on_now(now(1, WALL + 1))
+    assert guard.may_drop(now(1, WALL + 1))
+    guard.keep(lambda _: False)
+    for drift_ms, may in ((0, True), (SKEW_MAX_MS, True), (SKEW_MAX_MS + 1, False)):
+        later = now(2_000, WALL + 2_000 + drift_ms)
+        guard.on_now(later)
+        assert guard.may_drop(later) == may
