@@ -19,7 +19,6 @@ from sim.cli.common import (
     Outputs,
     as_json,
     check_apart,
-    inputs_of,
     known_safeguards,
     say,
     say_outcome,
@@ -217,8 +216,8 @@ def _artefact(file: str, seed: int | None, without: tuple[str, ...], written: Ma
         return load(Path(file))
     if seed is None:
         raise click.UsageError("A scenario is shrunk with --seed; a tape holds its own.")
-    path, scenario = scenario_of(file)
-    check_apart(written, inputs_of(path, scenario))
+    _, scenario, inputs = scenario_of(file)
+    check_apart(written, inputs)
     with off(*without):
         play = Play(scenario, seed)
         outcome = play.run()

@@ -90,16 +90,6 @@ class Outputs:
             raise self.failed[0]
 
 
-def inputs_of(path: Path, scenario: Scenario) -> list[Path]:
-    """The files that a scenario is read from, that of its matrix with them."""
-    from sim.regions import PRESETS
-    from sim.scenario.reading import files_of
-
-    matrix = scenario.topology.matrix
-    beside = [Path(matrix)] if isinstance(matrix, str) and matrix not in PRESETS else []
-    return [*files_of(path), *beside]
-
-
 def known_safeguards(names: Sequence[str]) -> tuple[str, ...]:
     """The safeguards that were named, parted by commas or not. Raises `UsageError` for one that there is not."""
     from sim.safeguards import SAFEGUARDS
@@ -111,12 +101,19 @@ def known_safeguards(names: Sequence[str]) -> tuple[str, ...]:
     return tuple(names)
 
 
-def scenario_of(name: str, engine: str = "heap") -> tuple[Path, Scenario]:
-    """The scenario that a person means, by path or by the name under which it ships, for an engine that it names."""
-    from sim.scenario.reading import find, read
+def scenario_of(name: str, engine: str = "heap") -> tuple[Path, Scenario, list[Path]]:
+    """The scenario that a person means, by path or by the name under which it ships, for an engine that it names.
+
+    With the files that it is read from, that of its matrix with them.
+    """
+    from sim.regions import PRESETS
+    from sim.scenario.reading import find, read_with_files
 
     path = find(name)
-    return path, read(path, engine)
+    scenario, files = read_with_files(path, engine)
+    matrix = scenario.topology.matrix
+    beside = [Path(matrix)] if isinstance(matrix, str) and matrix not in PRESETS else []
+    return path, scenario, [*files, *beside]
 
 
 def say(text: str, *, nl: bool = True, err: bool = False, **style: Any) -> None:

@@ -14,7 +14,6 @@ from sim.cli.common import (
     Outputs,
     as_json,
     check_apart,
-    inputs_of,
     known_safeguards,
     say_outcome,
     scenario_of,
@@ -45,8 +44,8 @@ def run(
     without: tuple[str, ...],
 ) -> None:
     """Play SCENARIO (a file, or a name that `gossamer sim list` prints) once, and say which promises were kept."""
-    path, what = scenario_of(scenario, "heap" if engine == "heap" else "")
-    check_apart({"--save": save, "--report": report}, inputs_of(path, what))
+    path, what, inputs = scenario_of(scenario, "heap" if engine == "heap" else "")
+    check_apart({"--save": save, "--report": report}, inputs)
     without = known_safeguards(without)
     flags = "".join(f" --without {name}" for name in without) + (" --engine real" if engine == "real" else "")
     command = f"gossamer sim run {shlex.quote(scenario)} --seed {seed}{flags}"

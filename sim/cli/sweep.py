@@ -17,7 +17,6 @@ from sim.cli.common import (
     OUTPUT,
     as_json,
     check_apart,
-    inputs_of,
     known_safeguards,
     say,
     scenario_of,
@@ -101,8 +100,8 @@ def sweep(
     from sim.sweep import merge as judge
     from sim.sweep import sweep as play
 
-    name, path, what = _asked_for(scenario, profile)
-    check_apart({"--journal": journal, "--junit": junit, "--report": report}, [*inputs_of(path, what), *merge])
+    name, what, inputs = _asked_for(scenario, profile)
+    check_apart({"--journal": journal, "--junit": junit, "--report": report}, [*inputs, *merge])
     without = known_safeguards(without)
     numbers = _numbers(SEEDS if seeds is None else seeds, shard)
     if merge:
@@ -133,13 +132,13 @@ def sweep(
     raise SystemExit(_status(tally, shut))
 
 
-def _asked_for(scenario: str | None, profile: str | None) -> tuple[str, Path, Scenario]:
-    """The name that was given, and the file of it. Raises `click.UsageError`."""
+def _asked_for(scenario: str | None, profile: str | None) -> tuple[str, Scenario, list[Path]]:
+    """The name that was given, the scenario of it, and the files that it is read from. Raises `click.UsageError`."""
     if (scenario is None) == (profile is None):
         raise click.UsageError("Give a scenario or --profile, and not both.")
     name = scenario or profile or ""
     try:
-        path, what = scenario_of(name)
+        _, what, inputs = scenario_of(name)
     except ScenarioError as error:
         if profile is None or Path(name).exists():
             raise
@@ -151,7 +150,7 @@ def _asked_for(scenario: str | None, profile: str | None) -> tuple[str, Path, Sc
             f"{profile!r} is no profile, but a story: give it without --profile. Profiles that ship: {PROFILES}",
             param_hint="--profile",
         )
-    return name, path, what
+    return name, what, inputs
 
 
 def _status(tally: Tally, shut: list[str]) -> int:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from sim.cli.common import BROKEN, OUTPUT, as_json, check_apart, inputs_of, say, scenario_of
+from sim.cli.common import BROKEN, OUTPUT, as_json, check_apart, say, scenario_of
 from sim.cli.progress import bar
 from sim.cli.stopping import stopped
 
@@ -50,8 +50,8 @@ def topology(file: str, confirm: bool, seeds: int, picture: Path | None, in_json
         check_apart({"--svg": picture}, [path])
         graph, question = read_graph(path), None
     else:
-        path, scenario = scenario_of(file, "heap" if confirm else "")
-        check_apart({"--svg": picture}, inputs_of(path, scenario))
+        _, scenario, inputs = scenario_of(file, "heap" if confirm else "")
+        check_apart({"--svg": picture}, inputs)
         graph, question, config = graph_of(scenario), question_of(scenario), scenario.config
     with bar("losses", quiet=in_json) as told:
         report = analyse(graph, question, told)

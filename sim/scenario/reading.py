@@ -1,10 +1,10 @@
-"""From files to scenarios: TOML with includes, or Python. Whatever is wrong names the file, the line and what was expected."""
+"""From files to scenarios: TOML or Python, with includes. Whatever is wrong names the file, the line and what was expected."""
 
 from __future__ import annotations
 
 import re
 import runpy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from traceback import extract_tb
@@ -47,10 +47,15 @@ _ADDED = re.compile(r"[\[(]|^(int|bool|str|constrained-int)$")
 class Source:
     """One file: its path, its tables, and where they stand."""
 
-    def __init__(self, path: Path) -> None:
-        """Read it. Raises `ScenarioError`."""
-        self.path = path
-        self.tables, self.lines = parse(read_text(path, EXPECTED), str(path))
+    def __init__(self, path: Path, tables: dict[str, Any], lines: dict[Place, int] | None) -> None:
+        """What a file says, and in which lines: None where that is not known, as of what a Python file makes."""
+        self.path, self.tables = path, tables
+        self.lines: dict[Place, int] = lines or {}
+        self._has_lines = lines is not None
+
+    def nearest(self, place: Place) -> int:
+        """The line of a path of keys or of what is next to it; 0 where none is known."""
+        return nearest_line(self.lines, place) if self._has_lines else 0
 
     def depth_of(self, place: Place) -> int:
         """How much of a path of keys is in this file."""
@@ -79,13 +84,19 @@ def find(name: str) -> Path:
 
 def read(path: Path, engine: str = "") -> Scenario:
     """Read a scenario, for an engine that it has to name if one is given. Raises `ScenarioError`."""
-    if path.suffix == ".py":
-        scenario = _read_python(path)
-        if engine:
-            _engine(scenario, engine, lambda problem, expected: ScenarioError(str(path), 0, problem, expected))
-        return scenario
-    files = _Files()
-    tables, sources = files.merged(path, ())
+    return read_with_files(path, engine)[0]
+
+
+def read_with_files(path: Path, engine: str = "") -> tuple[Scenario, list[Path]]:
+    """The same, and all files that it is made of: itself, and what it includes. Raises `ScenarioError`."""
+    if path.suffix != ".py":
+        source = _read_toml(path)
+    else:
+        made = _made_by(path)
+        if isinstance(made, Scenario):
+            return _as_made(made, path, engine), [path]
+        source = Source(path, made, None)
+    tables, sources = _Files().merged(source, ())
     try:
         scenario = _of(tables, IN_WORDS)
         _check(scenario)
@@ -97,20 +108,20 @@ def read(path: Path, engine: str = "") -> Scenario:
         raise _placed(sources, ("format",), f"format {scenario.format_} is not known here", f"format = {FORMAT}")
     if engine:
         _engine(scenario, engine, partial(_placed, sources, ("engines",)))
-    return scenario
+    return scenario, [each.path for each in sources]
 
 
 def placed(path: Path, place: tuple[str | int, ...], problem: str, expected: str) -> ScenarioError:
     """An error about what a scenario's file says there, with its line, or that of the file of its which says it."""
-    sources = [] if path.suffix == ".py" else _Files().merged(path, ())[1]
+    sources = [] if path.suffix == ".py" else _Files().merged(_read_toml(path), ())[1]
     if not sources or not place:
         return ScenarioError(str(path), 0, f"{_dotted(place)}: {problem}" if place else problem, expected)
     return _placed(sources, place, problem, expected)
 
 
-def files_of(path: Path) -> list[Path]:
-    """All files that a scenario is made of: itself, and what it includes. Raises `ScenarioError`."""
-    return [path] if path.suffix == ".py" else [source.path for source in _Files().merged(path, ())[1]]
+def _read_toml(path: Path) -> Source:
+    """What a file in TOML says by itself. Raises `ScenarioError`."""
+    return Source(path, *parse(read_text(path, EXPECTED), str(path)))
 
 
 def _of(tables: dict[str, Any], context: dict[str, bool] | None = None) -> Scenario:
@@ -168,8 +179,11 @@ def _settings(scenario: Scenario) -> list[tuple[tuple[str | int, ...], Mapping[s
     return [(("config",), scenario.config), *groups]
 
 
-def _read_python(path: Path) -> Scenario:
-    """A Python file that has a `scenario`: a `Scenario`, a dict of its tables, or a function that returns one."""
+def _made_by(path: Path) -> Scenario | dict[str, Any]:
+    """What a Python file has as `scenario`: a `Scenario` or a dict of its tables, or what its function returns.
+
+    Raises `ScenarioError`.
+    """
     read_text(path, EXPECTED)
     found: Any = None
     try:
@@ -181,17 +195,21 @@ def _read_python(path: Path) -> Scenario:
         raise ScenarioError(str(path), error.lineno or 0, f"no Python: {error.msg}", "a Python file") from error
     except (Exception, SystemExit) as error:
         raise _raised(path, error, getattr(found, "__code__", None)) from error
-    if isinstance(made, dict):
-        return from_tables(_beside(made, path), str(path))
-    if not isinstance(made, Scenario):
-        raise ScenarioError(
-            str(path), 0, "it defines no `scenario`", "`scenario`, a Scenario or a function that makes one"
-        )
+    if isinstance(made, Scenario | dict):
+        return made
+    raise ScenarioError(str(path), 0, "it defines no `scenario`", "`scenario`, a Scenario or a function that makes one")
+
+
+def _as_made(made: Scenario, path: Path, engine: str) -> Scenario:
+    """A `Scenario` that a Python file made, its matrix named from where we are. Raises `ScenarioError`."""
     matrix = made.topology.matrix
     if isinstance(matrix, str) and matrix not in PRESETS:
         topology = made.topology.model_copy(update={"matrix": str(path.parent / matrix)})
         made = made.model_copy(update={"topology": topology})
-    return _cast(made, str(path))
+    scenario = _cast(made, str(path))
+    if engine:
+        _engine(scenario, engine, lambda problem, expected: ScenarioError(str(path), 0, problem, expected))
+    return scenario
 
 
 def _raised(path: Path, error: BaseException, function: CodeType | None = None) -> ScenarioError:
@@ -218,6 +236,11 @@ def from_tables(tables: dict[str, Any], name: str = "scenario") -> Scenario:
 
 
 def _cast(scenario: Scenario, name: str) -> Scenario:
+    if scenario.include:
+        problem = (
+            f"include: {short(list(scenario.include))} would change nothing: what is made already takes nothing over"
+        )
+        raise ScenarioError(name, 0, problem, "`include` in a TOML file, or in a dict of tables of a Python file")
     try:
         _check(scenario)
     except CastError as error:
@@ -236,20 +259,19 @@ class _Files:
         self._read: dict[Path, tuple[dict[str, Any], list[Source]]] = {}
         self._begun = 0
 
-    def merged(self, path: Path, above: tuple[Path, ...]) -> tuple[dict[str, Any], list[Source]]:
+    def merged(self, source: Source, above: tuple[Path, ...]) -> tuple[dict[str, Any], list[Source]]:
         """A file's tables over those that it includes; and the files, those first that count where several say something.
 
         Raises `ScenarioError`.
         """
-        source = Source(path)
-        above = (*above, path.resolve())
+        above = (*above, source.path.resolve())
         merged: dict[str, Any] = {}
         sources: list[Source] = []
         for index, name in enumerate(_included(source)):
             tables, below = self._of(source, index, name, above)
             merged = _over(tables, merged)
             sources = [*below, *(each for each in sources if each not in below)]
-        merged = _over(_beside(source.tables, path), merged)
+        merged = _over(_beside(source.tables, source.path), merged)
         merged.pop("include", None)
         return merged, [source, *sources]
 
@@ -283,13 +305,13 @@ class _Files:
                     "too many includes",
                     f"at most {INCLUDES_MAX} files in all, {INCLUDE_DEPTH_MAX} deep",
                 )
-            self._read[resolved] = self.merged(path, above)
+            self._read[resolved] = self.merged(_read_toml(path), above)
         return self._read[resolved]
 
 
-def _included(source: Source) -> list[str]:
+def _included(source: Source) -> Sequence[str]:
     names = source.tables.get("include", [])
-    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+    if not isinstance(names, list | tuple) or not all(isinstance(name, str) for name in names):
         line = line_of(source.lines, ("include",))
         raise ScenarioError(str(source.path), line, "include is no list of names", 'include = ["base.toml"]')
     return names
@@ -321,7 +343,8 @@ def _placed(sources: list[Source], loc: tuple[str | int, ...], problem: str, exp
     """An error where it stands: of several files, in the one that counts."""
     keys = loc[: next((index for index, part in enumerate(loc) if isinstance(part, int)), len(loc))]
     source = max(sources, key=lambda each: each.depth_of(keys))  # the first of equals
-    return ScenarioError(str(source.path), nearest_line(source.lines, loc), f"{_dotted(loc)}: {problem}", expected)
+    where = f"{_dotted(loc)}: " if loc else ""
+    return ScenarioError(str(source.path), source.nearest(loc), f"{where}{problem}", expected)
 
 
 def _dotted(place: tuple[str | int, ...]) -> str:

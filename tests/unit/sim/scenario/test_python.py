@@ -1,0 +1,136 @@
+"""Scenarios in Python: a dict is held to what a TOML file is held to; what the file does besides disturbs nothing."""
+
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+from click.testing import CliRunner
+
+from sim.cli import sim
+from sim.errors import ScenarioError
+from sim.scenario.model import Scenario
+from sim.scenario.reading import read, read_with_files
+from tests.unit.sim.scenario.test_reading import written
+
+NODES = '{"node": [{"name": "ana"}]}'
+BASE = 'duration = "4s"\nstory = "below"\n[topology]\nlatency = "7ms"\nnode = [{ name = "ana" }]\n'
+TIME = 'a time such as "250ms", "10s" or "5m"'
+
+
+def python(folder: Path, text: str) -> Path:
+    return written(folder, dedent(text), "s.py")
+
+
+def refused(path: Path) -> str:
+    with pytest.raises(ScenarioError) as caught:
+        read(path)
+    return str(caught.value)
+
+
+# --- words ---------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("says", "said"),
+    [
+        ('"duration": 3', f"duration: 3; expected {TIME}"),
+        ('"random": {"longest": 3}', f"random.longest: 3; expected {TIME}"),
+        ('"client": [{"name": "app", "subscribe": [{"since": 3}]}]', f"client.0.subscribe.0.since: 3; expected {TIME}"),
+        ('"topology": {"node": [{"name": "ana"}], "loss": 5}', 'topology.loss: 5; expected a share such as "30%"'),
+        (
+            '"topology": {"node": [{"name": "ana"}], "rate": 5}',
+            'topology.rate: 5; expected a rate such as "64kbit/s" or "10Mbit/s"',
+        ),
+    ],
+)
+@pytest.mark.parametrize("form", ["scenario = {}", "def scenario():\n    return {}"], ids=["dict", "function"])
+def test_a_dict_has_units_as_a_file_has(tmp_path: Path, says: str, said: str, form: str) -> None:
+    tables = f'{{"title": "t", "promise": "p", "topology": {NODES}, {says}}}'
+    path = python(tmp_path, form.format(tables))
+
+    assert refused(path) == f"{path}: {said}"
+
+
+def test_a_scenario_that_is_made_may_have_microseconds(tmp_path: Path) -> None:
+    tables = f'{{"title": "t", "promise": "p", "topology": {NODES}, "duration": 9_000_000}}'
+    path = python(tmp_path, f"from sim.scenario.model import Scenario\nscenario = Scenario.model_validate({tables})")
+
+    assert read(path).duration == 9_000_000
+
+
+# --- includes ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("include", ['["parts/base.toml"]', '("parts/base.toml",)'])
+def test_a_dict_takes_over_what_it_includes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, include: str) -> None:
+    (tmp_path / "parts").mkdir()
+    base = written(tmp_path / "parts", BASE, "base.toml")
+    path = python(
+        tmp_path,
+        f"""
+        scenario = {{"title": "t", "promise": "p", "story": "above", "include": {include},
+                    "topology": {{"local-latency": "1ms"}}}}
+        """,
+    )
+    monkeypatch.chdir("/")
+
+    scenario, files = read_with_files(path)
+
+    assert (scenario.duration, scenario.story, scenario.include) == (4_000_000, "above", ())
+    assert (scenario.topology.latency, scenario.topology.local_latency) == (7_000, 1_000)
+    assert files == [path, base]
+
+
+def test_a_dict_includes_parts_that_ship(tmp_path: Path) -> None:
+    path = python(tmp_path, 'scenario = {"title": "t", "promise": "p", "include": ["parts/three-regions.toml"]}')
+
+    assert len(read(path).topology.node) > 1
+
+
+def test_what_an_include_of_a_dict_says_wrongly_stands_where_it_says_it(tmp_path: Path) -> None:
+    base = written(tmp_path, BASE.replace('"7ms"', "7"), "base.toml")
+    path = python(tmp_path, 'scenario = {"title": "t", "promise": "p", "include": ["base.toml"]}')
+
+    assert refused(path) == f"{base}:4: topology.latency: 7; expected {TIME}"
+
+
+@pytest.mark.parametrize(
+    ("include", "said"),
+    [
+        ('["none.toml"]', "include 'none.toml': there is no such file; expected a file beside this one"),
+        ('"none.toml"', 'include is no list of names; expected include = ["base.toml"]'),
+        ("7", 'include is no list of names; expected include = ["base.toml"]'),
+    ],
+)
+def test_an_include_of_a_dict_that_is_none_is_told(tmp_path: Path, include: str, said: str) -> None:
+    path = python(tmp_path, f'scenario = {{"title": "t", "promise": "p", "topology": {NODES}, "include": {include}}}')
+
+    assert refused(path) == f"{path}: {said}"
+
+
+def test_an_include_of_a_scenario_that_is_made_is_refused(tmp_path: Path) -> None:
+    tables = f'{{"title": "t", "promise": "p", "topology": {NODES}, "include": ["base.toml"]}}'
+    path = python(tmp_path, f"from sim.scenario.model import Scenario\nscenario = Scenario.model_validate({tables})")
+
+    assert refused(path) == (
+        f"{path}: include: ['base.toml'] would change nothing: what is made already takes nothing over; "
+        "expected `include` in a TOML file, or in a dict of tables of a Python file"
+    )
+
+
+def test_what_a_dict_includes_is_not_written_over(tmp_path: Path) -> None:
+    base = written(tmp_path, BASE, "base.toml")
+    path = python(tmp_path, 'scenario = {"title": "t", "promise": "p", "include": ["base.toml"]}')
+
+    done = CliRunner().invoke(sim, ["run", str(path), "--report", str(base)])
+
+    assert (done.exit_code, base.read_text()) == (2, BASE)
+    assert f"--report {base} would overwrite {base}, which is read" in done.output
+
+
+def test_the_engine_that_a_dict_does_not_name_is_told(tmp_path: Path) -> None:
+    path = python(tmp_path, f'scenario = {{"title": "t", "promise": "p", "topology": {NODES}, "engines": ["real"]}}')
+
+    with pytest.raises(ScenarioError, match="the heap engine is none of those that it names: real"):
+        read(path, "heap")
+    assert isinstance(read(path, "real"), Scenario)
