@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 import runpy
+import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import redirect_stdout
 from functools import partial
 from pathlib import Path
 from traceback import extract_tb
@@ -187,8 +189,9 @@ def _made_by(path: Path) -> Scenario | dict[str, Any]:
     read_text(path, EXPECTED)
     found: Any = None
     try:
-        found = runpy.run_path(str(path)).get("scenario")
-        made = found() if callable(found) and not isinstance(found, Scenario) else found
+        with redirect_stdout(sys.stderr):  # what we print is ours alone: `--json` is one document
+            found = runpy.run_path(str(path)).get("scenario")
+            made = found() if callable(found) and not isinstance(found, Scenario) else found
     except SyntaxError as error:
         if error.filename != str(path):  # of another, which it imports
             raise _raised(path, error) from error

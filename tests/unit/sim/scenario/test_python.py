@@ -1,5 +1,6 @@
 """Scenarios in Python: a dict is held to what a TOML file is held to; what the file does besides disturbs nothing."""
 
+import json
 from pathlib import Path
 from textwrap import dedent
 
@@ -134,3 +135,23 @@ def test_the_engine_that_a_dict_does_not_name_is_told(tmp_path: Path) -> None:
     with pytest.raises(ScenarioError, match="the heap engine is none of those that it names: real"):
         read(path, "heap")
     assert isinstance(read(path, "real"), Scenario)
+
+
+# --- what it does besides ------------------------------------------------------------------------------------------------
+
+
+def test_what_it_prints_goes_to_standard_error(tmp_path: Path) -> None:
+    path = python(
+        tmp_path,
+        f"""
+        print("one")
+        def scenario():
+            print("two")
+            return {{"title": "t", "promise": "p", "duration": "1s", "topology": {NODES}}}
+        """,
+    )
+
+    done = CliRunner().invoke(sim, ["topology", str(path), "--json"])
+
+    assert (done.exit_code, done.stderr) == (0, "one\ntwo\n")
+    assert json.loads(done.stdout)["nodes"] == 1
