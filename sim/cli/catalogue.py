@@ -49,6 +49,13 @@ def safeguards(only_list: bool, names: tuple[str, ...], in_json: bool, markdown:
     from sim.hunt import hunt, table
     from sim.safeguards import SAFEGUARDS
 
+    if only_list and (names or markdown):
+        flag = "--name" if names else "--markdown"
+        raise click.UsageError(
+            f"--list names all safeguards and hunts none: {flag} would change nothing. Leave one away."
+        )
+    if in_json and markdown:
+        raise click.UsageError("--json and --markdown are two forms of one answer: give one of them.")
     if only_list:
         if in_json:
             known = SAFEGUARDS.values()

@@ -120,6 +120,27 @@ def test_the_help_names_all_profiles_that_ship() -> None:
     assert set(named.split(", ")) == profiles
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("--list --name repair", "--name would change nothing"),
+        ("--list --name nobody", "--name would change nothing"),
+        ("--list --markdown", "--markdown would change nothing"),
+        ("--json --markdown --name repair", "--json and --markdown are two forms of one answer"),
+        ("--list --json --markdown", "--markdown would change nothing"),
+    ],
+)
+def test_flags_of_safeguards_that_would_change_nothing_are_refused_before_a_hunt(
+    words: str, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hunted: list[object] = []
+    monkeypatch.setattr("sim.hunt.hunt", hunted.append)
+
+    status, told = called("safeguards", *words.split())
+
+    assert (status, said in " ".join(told.split()), hunted) == (2, True, []), told
+
+
 @pytest.mark.parametrize("by", ["flags", "flag", "environment"])
 def test_several_safeguards_are_turned_off(by: str, folder: Path) -> None:
     flags = {"flags": ["--without", "repair", "--without", "cursor"], "flag": ["--without", "repair,cursor"]}
