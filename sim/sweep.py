@@ -150,15 +150,15 @@ class Tally:
         """Whether every seed kept every promise."""
         return not self.failed
 
-    def to_json(self) -> dict[str, Any]:
-        """Plain values."""
+    def to_json(self, *, gates: bool = True) -> dict[str, Any]:
+        """Plain values; none of gates where nobody asked for them."""
         return {
             "title": self.scenario.title,
             "seeds": self.seeds,
             "kept": self.is_kept and not self.missing,
             "failed": [asdict(result) for result in self.failed[:100]],
             "failed_count": len(self.failed),
-            "gates_shut": self.shut(),
+            "gates_shut": self.shut() if gates else [],
             "events": self.events,
             "events_per_s_of_a_core": round(self.events / self.busy_s) if self.busy_s else 0,
             "simulated_s": self.simulated_us / 1e6,

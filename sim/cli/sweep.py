@@ -118,7 +118,7 @@ def sweep(
     shut = tally.shut() if is_judged else []
     command = " ".join(["gossamer sim run", shlex.quote(name), *(f"--without {each}" for each in without)])
     if in_json:
-        as_json(tally.to_json())
+        as_json(tally.to_json(gates=not no_gates))
     else:
         _say(tally, shut, command, journal)
     if junit is not None:

@@ -1,5 +1,6 @@
 """What is written is never one of the files that are read; what is asked for is what it says that it is."""
 
+import json
 import os
 from pathlib import Path
 
@@ -150,3 +151,13 @@ def test_several_safeguards_are_turned_off(by: str, folder: Path) -> None:
     told = CliRunner().invoke(command, ["sim", "run", "s.toml", "--save", str(tape), *flags.get(by, [])], env=twin)
 
     assert (told.exit_code, load(tape).without) == (0, ("repair", "cursor"))
+
+
+def test_a_sweep_that_is_asked_for_no_gates_tells_of_none(folder: Path) -> None:
+    words = ("sweep", "s.toml", "--merge", "x.jsonl", "--json")
+
+    asked, not_asked = called(*words), called(*words, "--no-gates")
+
+    assert (asked[0], not_asked[0]) == (1, 0)
+    assert json.loads(asked[1])["gates_shut"]
+    assert json.loads(not_asked[1])["gates_shut"] == []
