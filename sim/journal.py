@@ -23,8 +23,8 @@ from io import FileIO
 from pathlib import Path
 from typing import Annotated, Any, BinaryIO, ClassVar
 
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
-from pydantic_core import from_json
+from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic_core import PydanticCustomError, from_json
 
 from mesh.codes import Code
 from sim.differences import differences, short
@@ -32,6 +32,7 @@ from sim.errors import JournalError
 from sim.outputs import unwritable
 from sim.replay import fingerprint
 from sim.scenario.building import round_trips_of
+from sim.scenario.labels import LOOKED_AT
 from sim.scenario.model import Scenario
 from sim.seeds import Seeds, seeds_of
 
@@ -51,6 +52,15 @@ Figure = (
 )
 
 
+def _known(promise: str) -> str:
+    if promise not in LOOKED_AT:
+        raise PydanticCustomError("no_promise", "no promise is called so")
+    return promise
+
+
+Promise = Annotated[Text, AfterValidator(_known)]
+
+
 @dataclass
 class Result:
     """What one seed came to, small enough to be sent and kept."""
@@ -58,7 +68,7 @@ class Result:
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", strict=True)
 
     seed: Number
-    broken: list[Text]
+    broken: list[Promise]
     about: Text = ""
     witness: list[Text] = field(default_factory=list)
     trace: Text = ""

@@ -154,6 +154,7 @@ def test_a_file_that_is_no_journal_is_left_alone(tmp_path: Path) -> None:
     [
         ({"broken": 5}, "broken: 5"),
         ({"broken": ["once", 5]}, "broken.1: 5"),
+        ({"broken": ["once", "nonsense"]}, "broken.1: nonsense"),
         ({"coverage": {"frame/Push": "many"}}, "coverage.frame/Push: many"),
         ({"coverage": ["frame/Push"]}, "coverage:"),
         ({"evaluated": {"once": -1}}, "evaluated.once: -1"),
