@@ -291,6 +291,9 @@ def _short(value: Any) -> str:
 
 
 def _check_version(path: Path, plain: dict[str, Any]) -> None:
+    form = plain["gossamer-tape"]
+    if not isinstance(form, int) or isinstance(form, bool):  # no version has such, though it may read as ours
+        raise _damaged(path, "gossamer-tape", _short(form), "a whole number")
     ours = (FORMAT, version("gossamer"), fingerprint())
     theirs = (plain.get("gossamer-tape"), plain.get("version"), plain.get("sources"))
     if ours != theirs:

@@ -114,6 +114,10 @@ DAMAGES: list[tuple[str, object, str]] = [
     ("stop-at", 5, "stop-at: 5"),
     ("trace", DEEP, "trace: [["),
     ("luck", 5, "luck: 5"),
+    ("gossamer-tape", "2", "gossamer-tape: '2'; expected a whole number"),
+    ("gossamer-tape", 2.0, "gossamer-tape: 2.0; expected a whole number"),
+    ("gossamer-tape", True, "gossamer-tape: True; expected a whole number"),
+    ("gossamer-tape", DEEP, "gossamer-tape: [["),
 ]
 
 
