@@ -32,7 +32,8 @@ Times are words such as `250ms`, `10s`, `2h`, from the end of `settle`; rates `6
 A Python file will do as well: it has a `scenario`, which is a `sim.scenario.model.Scenario`, a dict of the same tables, or
 a function that returns one of these. A dict says what a TOML file says, in the same words: `"duration": "3s"`, and not 3;
 its `include` names files beside the Python file. A `Scenario` has times in microseconds and shares in parts per million
-where they are no words, and includes nothing. What the file prints goes to standard error.
+where they are no words, and includes nothing. The file may import modules that lie beside it, and what it prints goes to
+standard error.
 """
 WORDS_HEAD = """
 ## Words of coverage

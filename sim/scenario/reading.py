@@ -17,6 +17,7 @@ from pydantic import ValidationError
 
 from sim.errors import ScenarioError
 from sim.regions import PRESETS
+from sim.scenario.beside import importable
 from sim.scenario.building import config_of
 from sim.scenario.cast import Cast, CastError
 from sim.scenario.model import FORMAT, Scenario, keys
@@ -189,7 +190,10 @@ def _made_by(path: Path) -> Scenario | dict[str, Any]:
     read_text(path, EXPECTED)
     found: Any = None
     try:
-        with redirect_stdout(sys.stderr):  # what we print is ours alone: `--json` is one document
+        with (
+            importable(path.parent),
+            redirect_stdout(sys.stderr),
+        ):  # `--json` is one document: what we print is ours alone
             found = runpy.run_path(str(path)).get("scenario")
             made = found() if callable(found) and not isinstance(found, Scenario) else found
     except SyntaxError as error:

@@ -1,6 +1,7 @@
 """Scenarios in Python: a dict is held to what a TOML file is held to; what the file does besides disturbs nothing."""
 
 import json
+import sys
 from pathlib import Path
 from textwrap import dedent
 
@@ -155,3 +156,47 @@ def test_what_it_prints_goes_to_standard_error(tmp_path: Path) -> None:
 
     assert (done.exit_code, done.stderr) == (0, "one\ntwo\n")
     assert json.loads(done.stdout)["nodes"] == 1
+
+
+IMPORTS = """
+    from layout import TITLE
+    def scenario():
+        from shapes.small import NODES
+        return {"title": TITLE, "promise": "p", "topology": NODES}
+    """
+
+
+def folder_with_modules(folder: Path, title: str) -> Path:
+    (folder / "shapes").mkdir(parents=True)
+    written(folder, f"TITLE = {title!r}", "layout.py")
+    written(folder / "shapes", "", "__init__.py")
+    written(folder / "shapes", f"NODES = {NODES}", "small.py")
+    return python(folder, IMPORTS)
+
+
+def test_it_imports_what_lies_beside_it_and_not_what_lies_beside_another(tmp_path: Path) -> None:
+    one, other = folder_with_modules(tmp_path / "one", "one"), folder_with_modules(tmp_path / "other", "other")
+    path, modules = list(sys.path), set(sys.modules)
+
+    assert [read(each).title for each in (one, other, one)] == ["one", "other", "one"]
+
+    assert sys.path == path
+    assert not {"layout", "shapes", "shapes.small"} & (set(sys.modules) - modules)
+
+
+def test_what_a_file_that_fails_imported_does_not_stay(tmp_path: Path) -> None:
+    folder_with_modules(tmp_path, "one")
+    path, before = python(tmp_path, "import layout\nlayout.NONE"), list(sys.path)
+
+    assert f"{path}:2: AttributeError: module 'layout' has no attribute 'NONE'" in refused(path)
+    assert (sys.path, "layout" in sys.modules) == (before, False)
+
+
+def test_modules_of_a_folder_that_is_on_the_path_anyhow_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = folder_with_modules(tmp_path, "one")
+    monkeypatch.syspath_prepend(tmp_path)
+
+    read(path)
+
+    stayed = [sys.modules.pop(name, None) for name in ("layout", "shapes", "shapes.small")]
+    assert None not in stayed
