@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from mesh.certificates import NAME_TEXT_MAX
+from sim.catalogue import LESSONS, ROWS
 from sim.scenario.events import VERBS, Event, HostileDeed, Measured, Shape, check_measured, check_times
 from sim.scenario.quantities import (
     NUMBER_MAX,
@@ -305,9 +306,9 @@ class Scenario(Part):
     """What it shows, in a sentence."""
     story: str = ""
     """What happens, for who reads it."""
-    number: int | None = Field(default=None, ge=1, le=NUMBER_MAX, strict=True)
+    number: int | None = Field(default=None, ge=1, le=len(ROWS), strict=True)
     """Its row in the catalogue."""
-    lessons: tuple[Count, ...] = ()
+    lessons: tuple[Annotated[int, Field(strict=True, ge=1, le=len(LESSONS))], ...] = ()
     """The lessons of the catalogue that it would catch."""
     duration: Annotated[Lasting, at_most(DURATION_MAX_US)] = 30_000_000
     """How long there is a workload and faults; then the core is healed."""

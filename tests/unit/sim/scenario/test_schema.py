@@ -89,6 +89,22 @@ def test_it_refuses_what_a_scenario_cannot_say(old: str, new: str, problem: str)
     assert len(found) == 1 and problem in found[0], found
 
 
+@pytest.mark.parametrize(
+    ("key", "taken"),
+    [
+        ("number = 62", True),
+        ("number = 63", False),
+        ("number = 0", False),
+        ("lessons = [1, 24]", True),
+        ("lessons = [1, 25]", False),
+    ],
+)
+def test_a_row_and_a_lesson_are_those_of_the_catalogue(key: str, taken: bool) -> None:
+    text = f"{key}\n{GOOD}"
+
+    assert (refused(text) == [], is_taken(text)) == (taken, taken)
+
+
 def test_a_file_that_includes_another_needs_nothing_of_its_own() -> None:
     assert refused('include = ["parts/two-nodes.toml"]\n[topology]\nlatency = "1ms"') == []
     assert refused(GOOD) == []
