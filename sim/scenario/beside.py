@@ -28,7 +28,7 @@ def importable(folder: Path) -> Iterator[None]:
         yield
     finally:
         sys.path[:] = path
-        new = {name for name in sys.modules if name not in before}
+        new = set(sys.modules) - before
         theirs = {name for name in new if "." not in name and PathFinder.find_spec(name, [place])}
         for name in new:
             if name.partition(".")[0] in theirs:

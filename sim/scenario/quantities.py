@@ -45,7 +45,7 @@ IN_WORDS = {"in-words": True}
 
 
 def _in_words(read: Callable[[object], int]) -> BeforeValidator:
-    """Take what is an integer already as it is: Python scenarios give integers, files give words."""
+    """Take what is an integer already as it is: a `Scenario` that is made has integers, the tables of files have words."""
 
     def taken(value: Any, info: ValidationInfo) -> Any:
         is_ready = isinstance(value, int) and not isinstance(value, bool) and info.context != IN_WORDS

@@ -70,7 +70,7 @@ def test_what_was_expected_is_said_in_the_words_of_files(tmp_path: Path, was: st
     assert str(caught.value) == f"{path}:{said}"
 
 
-def test_a_scenario_in_python_may_give_times_in_microseconds() -> None:
+def test_tables_of_our_own_may_give_times_in_microseconds() -> None:
     nodes = {"node": [{"name": "ana"}], "latency": 7}
 
     scenario = from_tables({"title": "One", "promise": "It runs.", "topology": nodes, "duration": 9_000_000})
