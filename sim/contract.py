@@ -6,7 +6,11 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from mesh.config import NodeConfig
+from sim.scenario.building import config_of
 from sim.scenario.cast import Cast
+from sim.topology.durability import levels
+from sim.topology.played import graph_between
+from sim.topology.report import Level
 
 if TYPE_CHECKING:
     from sim.network import Network
@@ -95,12 +99,24 @@ def bound_us(
     return scenario.guarantees.converge_within(convergence_us(cast, network, pairs, names, config))
 
 
-def budget(cast: Cast) -> dict[str, str]:
-    """For each durability level, in words, the losses of disks or regions that it survives here."""
-    nodes, regions = len(cast.nodes), len(cast.regions)
-    levels = {"local": "the accepting node's disk has to survive"}
-    for count in range(2, min(nodes, 5) + 1):
-        levels[f"copies:{count}"] = f"any {count - 1} of {nodes} disks may be lost"
-    for count in range(2, min(regions, 5) + 1):
-        levels[f"regions:{count}"] = f"any {count - 1} of {regions} regions may be lost"
-    return levels
+def budget(cast: Cast, network: Network, pairs: list[tuple[str, str]]) -> dict[str, str]:
+    """For each durability level, in words, the losses of disks or regions that it survives here, and where it can be told.
+
+    What `gossamer sim topology` says of them; of a network before anything lies upon its paths.
+    """
+    greeting_us = config_of(cast.scenario.config).links.greeting_timeout_ms * US_PER_MS
+    found = levels(graph_between(cast, network, pairs).faster_than(greeting_us), [])
+    return {level.name: _survives(level, len(cast.nodes), len(cast.regions)) for level in found}
+
+
+def _survives(level: Level, nodes: int, regions: int) -> str:
+    """What a level survives, in words."""
+    at = level.told_at(nodes)
+    if not level.reachable:
+        return f"can be told {at}"
+    survives = "the accepting node's disk has to survive"
+    if level.name.startswith("copies:"):
+        survives = f"any {level.disks_survived} of {nodes} disks may be lost"
+    elif level.name.startswith("regions:"):
+        survives = f"any {level.regions_survived} of {regions} regions may be lost"
+    return survives if len(level.at) == nodes else f"{survives}; can be told at {at}"

@@ -158,7 +158,8 @@ class Play:
     def run(self) -> Outcome:
         """Play it to its end."""
         scenario, world = self.scenario, self.world
-        outcome = Outcome(scenario, self.seed, steps=self.steps or [])
+        levels = budget(self.cast, world.network, self.pairs)
+        outcome = Outcome(scenario, self.seed, steps=self.steps or [], budget=levels)
         with tripwires(), uncollected():
             try:
                 if self._run_to(scenario.settle + scenario.duration):
@@ -179,7 +180,6 @@ class Play:
         outcome.story = self.stage.story
         outcome.trace, outcome.events, outcome.ticks = world.trace, world.events, world.ticks
         outcome.simulated_us = world.now_us
-        outcome.budget = budget(self.cast)
         return outcome
 
     def _hold_isolated(self) -> None:

@@ -130,7 +130,8 @@ class _Play:
         self.cast, self.scenario, self.steps = cast, cast.scenario, steps
         self.network = network_of(cast, round_trips_of(cast.scenario), pairs)
         self.pairs, self.folder = pairs, folder
-        self.outcome = Outcome(cast.scenario, seed, engine="real", steps=steps)
+        levels = budget(cast, self.network, pairs)
+        self.outcome = Outcome(cast.scenario, seed, engine="real", steps=steps, budget=levels)
         names = list(cast.nodes)
         for name in names:
             (folder / f"{name}.faults").mkdir()
@@ -179,7 +180,7 @@ class _Play:
         outcome.story, outcome.coverage = stage.story, stage.coverage
         outcome.coverage["node/killed"] = sum(machine.kills for machine in self.machines.values())
         outcome.story += [f"{name} did not end in good order" for name in hung]
-        outcome.simulated_us, outcome.budget = self.now_us(), budget(self.cast)
+        outcome.simulated_us = self.now_us()
         judge(outcome, self.watch, self.apps, stores, self._waits)
         return outcome
 

@@ -38,7 +38,7 @@ def analyse(graph: Graph, question: Question | None = None, told: Told | None = 
     question = question or Question(NodeConfig())
     greeting_us = question.config.links.greeting_timeout_ms * US_PER_MS
     never = sorted(each.pair for each in graph.links if each.rtt_us >= greeting_us)
-    graph = Graph(graph.regions, tuple(each for each in graph.links if each.rtt_us < greeting_us))
+    graph = graph.faster_than(greeting_us)
     survey = _Survey(graph, question)
     names = sorted(set(graph.regions.values()))
     wanted: list[tuple[Kind, str, Collection[str], tuple[Pair, ...]]] = [

@@ -65,6 +65,10 @@ class Graph:
         )
         return Graph(regions, tuple(kept)) if regions else None
 
+    def faster_than(self, greeting_us: int) -> Graph:
+        """The same without links that never come up: nodes wait no longer for each other's greeting."""
+        return Graph(self.regions, tuple(each for each in self.links if each.rtt_us < greeting_us))
+
     def near(self) -> dict[str, list[tuple[str, int]]]:
         """For each node those that it is linked to, with the round trip."""
         near: dict[str, list[tuple[str, int]]] = {node: [] for node in self.nodes}

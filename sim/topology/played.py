@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+from sim.network import Network
+from sim.regions.matrix import Pair
 from sim.regions.presets import load_matrix
 from sim.scenario.building import config_of, linked, network_of
 from sim.scenario.cast import Cast
@@ -19,8 +23,12 @@ def graph_of(scenario: Scenario, seed: int = 1) -> Graph:
     cast = Cast(scenario)
     matrix = scenario.topology.matrix
     pairs = linked(cast, Tape().stream(b"play/%d" % seed, "play").fork("topology"))
-    network = network_of(cast, load_matrix(matrix) if matrix is not None else {}, pairs)
-    links: dict[tuple[str, str], Link] = {}
+    return graph_between(cast, network_of(cast, load_matrix(matrix) if matrix is not None else {}, pairs), pairs)
+
+
+def graph_between(cast: Cast, network: Network, pairs: Iterable[Pair]) -> Graph:
+    """The same of nodes that stand already, before anything lies upon their paths."""
+    links: dict[Pair, Link] = {}
     for one, other in pairs:
         rates = [network.path(*way).rate_bps for way in ((one, other), (other, one))]
         made = link(one, other, network.round_trip_us(one, other), min((rate for rate in rates if rate), default=None))

@@ -63,6 +63,12 @@ class Level:
     at: tuple[str, ...]
     """The nodes at which publishers can be told so: those that are linked with enough others."""
 
+    def told_at(self, nodes: int) -> str:
+        """The same in words, of so many nodes."""
+        if not self.at:
+            return "nowhere"
+        return "everywhere" if len(self.at) == nodes else f"{len(self.at)} of {nodes} nodes"
+
 
 @dataclass(frozen=True)
 class Report:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from sim.contract import convergence_us
+from sim.contract import budget, convergence_us
 from sim.heap import Play
 from sim.scenario.model import Scenario
 from sim.scenario.reading import from_tables
@@ -62,3 +62,39 @@ def test_the_seed_draws_random_links() -> None:
     )
 
     assert graph_of(drawn, 1) == graph_of(drawn, 1) != graph_of(drawn, 2)
+
+
+LINE = {"links": "line", "node": [{"name": "n", "count": 4}]}
+LEVELS = [
+    LINE,
+    {"links": "star", "node": [{"name": "n", "count": 7}]},
+    {"links": "full", "node": [{"name": "a", "count": 2, "region": "eu"}, {"name": "b", "count": 5, "region": "us"}]},
+    {"links": "line", "latency": "3s", "node": [{"name": name, "region": name} for name in ("eu", "us", "ap")]},
+]
+
+
+@pytest.mark.parametrize("topology", LEVELS, ids=("line", "star", "full", "too-slow"))
+def test_a_run_says_of_levels_what_its_topology_says(topology: dict[str, Any]) -> None:
+    played = Play(scenario(**topology), 7)
+
+    told = budget(played.cast, played.world.network, played.pairs)
+
+    found = analyse(graph_of(played.scenario, 7), question_of(played.scenario))
+    assert list(told) == [level.name for level in found.levels]
+    for level in found.levels:
+        assert (told[level.name] == "can be told nowhere") == (not level.at)
+        some = f"; can be told at {len(level.at)} of {found.nodes} nodes"
+        assert told[level.name].endswith(some) == (0 < len(level.at) < found.nodes)
+
+
+def test_a_run_says_what_each_level_survives_and_at_how_many_nodes_it_can_be_told() -> None:
+    quiet = from_tables({"title": "T", "promise": "It converges.", "duration": "1s", "topology": LINE})
+
+    outcome = Play(quiet, 0).run()
+
+    assert outcome.budget == outcome.to_json()["budget"] == {
+        "local": "the accepting node's disk has to survive",
+        "copies:2": "any 1 of 4 disks may be lost",
+        "copies:3": "any 2 of 4 disks may be lost; can be told at 2 of 4 nodes",
+        "copies:4": "can be told nowhere",
+    }  # fmt: skip
