@@ -26,7 +26,7 @@ from mesh.operations import SlowPolicy
 from sim import proof
 from sim.calm import Calm, difference
 from sim.checkers import SAME_US, Watch, places_in
-from sim.contract import bound_us, budget, convergence_us, counted_by, parts
+from sim.contract import bound_us, budget, convergence_us, parts
 from sim.diary import Diary, Matching, Name, say_name
 from sim.figures import BUSY, judge, measure
 from sim.historian import Historian
@@ -37,6 +37,7 @@ from sim.links import IDLE_US
 from sim.memory import take_apart, uncollected
 from sim.network import Condition, Delay
 from sim.outcome import Outcome
+from sim.pending import reaches, receipts, waits
 from sim.recorder import Recorder
 from sim.scenario.building import config_of, linked, network_of, round_trips_of
 from sim.scenario.cast import Cast
@@ -298,7 +299,7 @@ class Play:
 
     def _members(self) -> list[App]:
         """The clients that can reach the core."""
-        return [app for app in self.apps.values() if set(self.cast.clients[app.name].gateways) & set(self.core)]
+        return [app for app in self.apps.values() if reaches(self, app)]
 
     def _is_reachable(self, name: Name) -> bool:
         """Whether the core can be asked for a message: it holds it, or nobody else does either."""
@@ -330,7 +331,7 @@ class Play:
             for gap in diary.misjudged
         )
 
-    def _has_lost(self, name: Name) -> bool:
+    def has_lost(self, name: Name) -> bool:
         """Whether a disk of the core lost it once its publisher had been told of it: if only others hold it, it stays away."""
         told_us = self.watch.ledger[name].first_told_us
         has_lost = any(self.world.machines[node].lost_us >= told_us >= 0 for node in self.core)
@@ -352,11 +353,8 @@ class Play:
         """Receipts, beginnings and pages that clients of the core wait for, though it could give them; and what proves each."""
         waiting: list[tuple[str, Callable[[], list[str]]]] = []
         for app in self._members():
-            counted = counted_by(app.client.gateway, self.core, self.pairs)
-            regions = {self.cast.nodes[name].region for name in counted}
-            for sequence, held in app.waiting():
-                name = app.name, app.client.incarnation, sequence
-                if held.copies <= len(counted) and held.regions <= len(regions) and not self._has_lost(name):
+            for sequence, _, why in receipts(self, app):
+                if not why:
                     line = f"{app.name} waits for the receipt of {sequence}"
                     waiting.append((line, partial(proof.of_receipt, app, sequence, self.watch)))
             late = [diary for diary in app.diaries.values() if not diary.began]
@@ -435,7 +433,8 @@ class Play:
             for name, entry in self._newest_unseen(diary, matching):
                 watch.never_shown(diary, name, entry, f"the newest of {entry.channel}")
             watch.honest_about_gaps(diary, places_in(self.world), self._is_owed, matching)
-        outcome.pending = [f"{say_name(name)} lies only outside the core" for name in sorted(self.outside)]
+        outcome.pending = [line for app in self.apps.values() for line in waits(self, app)]
+        outcome.pending += [f"{say_name(name)} lies only outside the core" for name in sorted(self.outside)]
         figures.excused = sum(entry.is_excused for entry in watch.ledger.values())
 
     def _judge_others(self, healed_us: int) -> None:

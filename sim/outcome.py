@@ -28,6 +28,9 @@ COUNTED = frozenset(
 )
 """Figures that only the heap engine has: nodes are not looked into where they are processes."""
 
+PENDING_MAX = 100
+"""So many lines of what is pending are kept; those of clients come first."""
+
 
 @dataclass
 class Figures:
@@ -90,7 +93,7 @@ class Outcome:
     evaluated: dict[str, int] = field(default_factory=dict)
     """How often each promise was looked at."""
     pending: list[str] = field(default_factory=list)
-    """What the core could not finish, and why that is no breach."""
+    """What clients still wait for and what the core could not finish, and why that is no breach."""
     story: list[str] = field(default_factory=list)
     """What was done to the world, with its time."""
     steps: list[Step] = field(default_factory=list)
@@ -127,7 +130,7 @@ class Outcome:
             "figures": figures,
             "coverage": dict(sorted(self.coverage.items())),
             "evaluated": dict(sorted(self.evaluated.items())),
-            "pending": self.pending[:100],
+            "pending": self.pending[:PENDING_MAX],
             "story": self.story[:1_000],
             "trace": self.trace if is_counted else None,
             "events": self.events if is_counted else None,

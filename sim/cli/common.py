@@ -14,7 +14,7 @@ import click
 from sim.checkers import PROMISES, Breach
 from sim.errors import OutputError
 from sim.labels import looked_at
-from sim.outcome import Outcome
+from sim.outcome import PENDING_MAX, Outcome
 from sim.plain import plain, quoted
 from sim.scenario.model import Scenario
 from sim.seeds import SEED_MAX
@@ -162,6 +162,8 @@ def say_outcome(outcome: Outcome, command: str) -> None:
         click.echo(f"  {figures.frames_per_message} frames and {figures.copies_per_message} copies a message")
     for line in outcome.pending[:SHOWN_MAX]:
         say(f"  pending: {line}")
+    if len(outcome.pending) > SHOWN_MAX:
+        click.echo(f"  … and {len(outcome.pending) - SHOWN_MAX:,} more pending (--json has the first {PENDING_MAX})")
     if not outcome.is_kept:
         say(f"  again:   {command}")
 

@@ -137,7 +137,9 @@ def _contract(outcome: Outcome) -> Html:
         parts.append(tag("p", f"{outcome.figures.excused:,} {words}"))
     if outcome.pending:
         shown = [tag("li", line) for line in outcome.pending[:PENDING_MAX]]
-        title = f"{len(outcome.pending):,} messages are pending, and that is no breach"
+        if len(outcome.pending) > PENDING_MAX:
+            shown.append(tag("li", f"… and {len(outcome.pending) - PENDING_MAX:,} more"))
+        title = f"What is pending, and no breach: {len(outcome.pending):,}"
         parts.append(tag("details", tag("summary", title), tag("ul", *shown)))
     return join(*parts)
 

@@ -110,7 +110,17 @@ def test_excused_and_pending_messages_are_told() -> None:
     rows = Page(render(play, outcome)).rows("contract")
 
     assert "4 messages were excused" in rows
-    assert "1 messages are pending, and that is no breach | app-1/1/1 lies only outside the core" in rows
+    assert "What is pending, and no breach: 1 | app-1/1/1 lies only outside the core" in rows
+
+
+def test_of_much_that_is_pending_the_page_says_how_much_it_leaves_out() -> None:
+    play, outcome = played(scenario())
+    outcome.pending = [f"app-1/1/{number} lies only outside the core" for number in range(1_052)]
+
+    rows = Page(render(play, outcome)).rows("contract")
+
+    assert "What is pending, and no breach: 1,052 | app-1/1/0 " in rows
+    assert rows.endswith("app-1/1/49 lies only outside the core | … and 1,002 more")
 
 
 def test_page_asks_for_nothing_and_runs_nothing_but_its_own_script() -> None:

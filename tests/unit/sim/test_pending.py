@@ -1,0 +1,128 @@
+"""What clients still wait for at the end is told, with why it does not come, and breaks no promise."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from gossamer.command import command
+from sim.diary import say_name
+from sim.heap import Play
+from sim.outcome import PENDING_MAX, Outcome
+from sim.scenario.model import Scenario
+from sim.scenario.reading import from_tables, read
+
+HOSTILE = "a\x1b[31m\u202e"
+
+
+def scenario(**changes: Any) -> Scenario:
+    """Three nodes, of which cy is lost for ever; app publishes at ana, and asks for more than the others can give."""
+    plain: dict[str, Any] = {
+        "title": "t", "promise": "p", "duration": "3s", "core": ["ana", "ben"],
+        "topology": {"node": [{"name": "ana"}, {"name": "ben"}, {"name": "cy", "region": "us"}]},
+        "client": [{"name": "app", "at": "ana", "subscribe": [{"to": "#"}]}],
+        "timeline": [{"at": "1s", "crash": "cy"}, published(1, copies=3)],
+    }  # fmt: skip
+    return from_tables(plain | changes)
+
+
+def published(count: int, at: str = "2s", **levels: int) -> dict[str, Any]:
+    return {"at": at, "publish": {"client": "app", "channel": "x", "count": count, **levels}}
+
+
+def told(what: Scenario, seed: int = 0) -> list[str]:
+    """What is pending at the end, without the incarnation of `app`; nothing is broken by it."""
+    play = Play(what, seed)
+    outcome = play.run()
+    assert outcome.breaches == []
+    life = say_name(("app", play.apps["app"].client.incarnation, 0)).removesuffix("0")
+    return [line.replace(life, "app/") for line in outcome.pending]
+
+
+def test_a_level_that_the_core_cannot_give_is_pending() -> None:
+    assert told(scenario()) == ["app waits for copies:3 of app/1: the core counts 2 (ana, ben)"]
+
+
+def test_what_waits_is_told_once_for_each_level_with_how_much_it_is_and_which_is_first() -> None:
+    timeline = [{"at": "1s", "crash": "cy"}, published(4, copies=3), published(1, "2500ms", regions=2), published(1)]
+
+    assert told(scenario(timeline=timeline)) == [
+        "app waits for copies:3 of 4 messages, the first app/1: the core counts 2 (ana, ben)",
+        "app waits for regions:2 of app/6: the core counts 1 (eu)",
+    ]
+
+
+def test_a_node_counts_only_those_that_it_is_linked_with() -> None:
+    line = {"links": "line", "node": [{"name": "n", "count": 4}]}
+    asked = scenario(core="all", topology=line, client=[{"name": "app"}], timeline=[published(2, copies=4)])
+
+    assert told(asked) == ["app waits for copies:4 of 2 messages, the first app/1: n-1 counts 2 of the core (n-1, n-2)"]
+
+
+def test_a_client_that_cannot_reach_the_core_is_told_with_all_that_it_waits_for() -> None:
+    late = [{"subscribe": {"client": "app", "to": "x"}}, {"read-history": {"client": "app"}}, published(2)]
+    timeline = [{"at": "1s", "crash": "cy"}, *({"at": "2s", **each} for each in late)]
+
+    assert told(scenario(client=[{"name": "app", "gateways": "cy"}], timeline=timeline), seed=1) == [
+        "app waits for local of 2 messages, the first app/1: it cannot reach the core",
+        "app waits for the beginning of 1 of its subscriptions: it cannot reach the core",
+        "app waits for history: it cannot reach the core",
+    ]
+
+
+def test_what_only_others_hold_is_waited_for_and_told() -> None:
+    outcome = Play(read(Path("tests/regressions/told-and-then-lost.toml")), 0).run()
+
+    waits = [line for line in outcome.pending if "lies only outside" not in line]
+    assert len(waits) == 1 < len(outcome.pending) and outcome.pending[0] == waits[0]
+    assert waits[0].startswith("app waits for copies:3 of ") and waits[0].endswith(
+        ": only others than the core hold it still"
+    )
+
+
+def test_nothing_is_pending_where_everything_came() -> None:
+    assert told(scenario(timeline=[published(3, copies=2)])) == []
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "waits.toml"
+    path.write_text(
+        'title = "t"\npromise = "p"\nduration = "2s"\ncore = ["ana"]\n[topology]\n'
+        'node = [{ name = "ana" }, { name = "ben" }]\n[[client]]\nname = "app"\nat = "ana"\n'
+        '[[timeline]]\nat = "1s"\ncrash = "ben"\n'
+        '[[timeline]]\nat = "1500ms"\npublish = { client = "app", channel = "x", copies = 2 }\n',
+        encoding="utf-8",
+    )
+    return path
+
+
+def test_the_command_says_what_is_pending_in_text_in_json_and_in_its_report(file: Path, tmp_path: Path) -> None:
+    page = tmp_path / "out.html"
+    in_text = CliRunner().invoke(command, ["sim", "run", str(file), "--report", str(page)])
+    in_json = CliRunner().invoke(command, ["sim", "run", str(file), "--json"])
+
+    (line,) = json.loads(in_json.output)["pending"]
+    assert (in_text.exit_code, in_json.exit_code) == (0, 0)
+    assert line.endswith(": the core counts 1 (ana)")
+    assert f"\n  pending: {line}\n" in in_text.output
+    assert f"<li>{line}</li>" in page.read_text(encoding="utf-8")
+
+
+def test_much_that_is_pending_is_counted_and_hostile_names_are_written_out(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def much(play: Play, outcome: Outcome) -> None:
+        outcome.pending = [f"{HOSTILE} {number} lies only outside the core" for number in range(2 * PENDING_MAX)]
+
+    monkeypatch.setattr(Play, "_judge", much)
+
+    in_text = CliRunner().invoke(command, ["sim", "run", str(file)]).output
+    in_json = CliRunner().invoke(command, ["sim", "run", str(file), "--json"]).output
+
+    assert in_text.count("  pending: a\\x1b[31m\\u202e ") == 5
+    assert "  … and 195 more pending (--json has the first 100)\n" in in_text
+    assert "\x1b" not in in_text + in_json and "\u202e" not in in_text + in_json
+    assert len(json.loads(in_json)["pending"]) == PENDING_MAX
