@@ -61,10 +61,10 @@ def _losses(report: Report, console: Console) -> None:
 def _levels(report: Report, console: Console) -> None:
     table = Table("level", "can be told at", "disks it survives", "regions it survives", "after any single loss")
     for level in report.levels:
-        stays = "still reached" if level.stays_reachable else "not always reached"
-        reached = "everywhere" if len(level.at) == report.nodes else f"{len(level.at)} of {report.nodes} nodes"
-        reached = reached if level.reachable else "nowhere"
-        table.add_row(level.name, reached, str(level.disks_survived), str(level.regions_survived), stays)
+        stays = "still reached somewhere" if level.stays_reachable else "not always reached"
+        table.add_row(
+            level.name, level.told_at(report.nodes), str(level.disks_survived), str(level.regions_survived), stays
+        )
     console.print(table)
 
 

@@ -36,6 +36,16 @@ def test_the_text_names_cuts_bounds_and_levels() -> None:
     assert "regions:3" in text and HOSTILE in text
 
 
+def test_the_text_says_of_a_level_that_it_stays_somewhere_and_not_that_everybody_can_still_be_told() -> None:
+    names = ("ana", "ben", "cy", "dan")
+    links = tuple(link(one, other, 1_000) for index, one in enumerate(names) for other in names[index + 1 :])
+
+    lines = text_of(Graph(dict(zip(names, names, strict=True)), links)).splitlines()
+
+    said = {cells[1].strip(): cells[-2].strip() for line in lines if len(cells := line.split("│")) == 7}
+    assert said["copies:3"] == "still reached somewhere" and said["copies:4"] == "not always reached"
+
+
 def test_the_text_of_a_mesh_in_parts_says_so() -> None:
     text = text_of(Graph({"ana": "eu", "ben": "us"}, ()))
 
