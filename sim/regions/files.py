@@ -82,7 +82,8 @@ class Gathering:
         self.path = path
         self.names: dict[str, int] = {}
         self.trips: dict[Pair, int] = {}
-        self.inside_us = INSIDE_US
+        self.inside_us = -1
+        self._said: dict[tuple[str, str], int] = {}
 
     def name(self, name: str, line: int) -> str:
         """A region's name, which is not empty."""
@@ -93,13 +94,21 @@ class Gathering:
         return name
 
     def add(self, one: str, other: str, value: object, line: int) -> None:
-        """A round trip of a pair; within a region it counts for all of them."""
+        """A round trip of a pair; within a region the longest counts for all of them."""
         us = time_of(value, self.path, line)
         one, other = self.name(one, line), self.name(other, line)
         if one == other:
-            self.inside_us = us
+            self.inside_us = max(us, self.inside_us)
         else:
             self.trips[pair(one, other)] = max(us, self.trips.get(pair(one, other), 0))
+
+    def add_once(self, one: str, other: str, value: object, line: int) -> None:
+        """The same from a file that may say a direction twice, which is a slip: one of the two would count for nothing."""
+        before = self._said.setdefault((one.strip(), other.strip()), line)
+        if before != line:
+            problem = f"a second round trip from {one.strip()} to {other.strip()}, after that of line {before}"
+            raise ScenarioError(self.path, line, problem, "each direction once")
+        self.add(one, other, value, line)
 
     def done(self, about: str = "") -> RegionMatrix:
         """The matrix, if every pair has a round trip."""
@@ -114,7 +123,8 @@ class Gathering:
                         self.path, line, f"no round trip between {one} and {other}", "one for every pair"
                     )
         try:
-            return RegionMatrix(names, self.trips, self.inside_us, about)
+            inside_us = INSIDE_US if self.inside_us < 0 else self.inside_us
+            return RegionMatrix(names, self.trips, inside_us, about)
         except ConfigError as error:
             raise ScenarioError(self.path, 0, str(error), "times that can be") from None
 
@@ -144,7 +154,7 @@ def _pairs(rows: list[tuple[int, list[str]]], gathering: Gathering) -> None:
     for line, row in rows:
         if len(row) < 3:
             raise ScenarioError(gathering.path, line, f"{len(row)} cells", "from, to, round trip")
-        gathering.add(row[0], row[1], row[2], line)
+        gathering.add_once(row[0], row[1], row[2], line)
 
 
 def _cells(rows: list[tuple[int, list[str]]], gathering: Gathering) -> None:
@@ -161,7 +171,7 @@ def _cells(rows: list[tuple[int, list[str]]], gathering: Gathering) -> None:
             raise ScenarioError(gathering.path, line, f"{len(row) - 1} values", f"at most {len(columns)}")
         for column, cell in zip(columns, row[1:], strict=False):
             if cell.strip():
-                gathering.add(name, column, cell.strip(), line)
+                gathering.add_once(name, column, cell.strip(), line)
 
 
 def matrix_from_toml(text: str, path: str) -> RegionMatrix:

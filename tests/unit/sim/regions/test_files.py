@@ -52,6 +52,11 @@ def test_of_two_directions_the_longer_counts(tmp_path: Path) -> None:
     assert read(tmp_path, "a.csv", "region,eu,us\neu,,90\nus,93,\n").rtt_us("eu", "us") == 93_000
 
 
+@pytest.mark.parametrize("text", ["region,eu,us\neu,3,90\nus,,2\n", "from,to,rtt\neu,eu,3\nus,eu,90\nus,us,2\n"])
+def test_of_round_trips_within_regions_the_longest_counts_for_all(tmp_path: Path, text: str) -> None:
+    assert read(tmp_path, "a.csv", text).inside_us == 3_000
+
+
 def test_a_region_alone_needs_no_round_trip(tmp_path: Path) -> None:
     assert read(tmp_path, "a.csv", "region,eu\neu,2\n").inside_us == 2_000
 
@@ -73,6 +78,14 @@ def test_a_region_alone_needs_no_round_trip(tmp_path: Path) -> None:
         ("a.csv", "region,eu,us,ap\neu,,90,150\n", 1, "no round trip between us and ap"),
         ("a.csv", 'region,eu\neu,"3\n', 2, "unexpected end of data"),
         ("a.csv", "from,to,rtt\neu,us\n", 2, "2 cells"),
+        (
+            "a.csv",
+            "from,to,rtt\neu,us,90\n\n eu,us ,95\n",
+            4,
+            "a second round trip from eu to us, after that of line 2",
+        ),
+        ("a.csv", "from,to,rtt\neu,us,90\nus,us,3\nus,us,4\n", 4, "from us to us, after that of line 3"),
+        ("a.csv", "region,eu,us\neu,,90\neu,,95\n", 3, "from eu to us, after that of line 2"),
         ("a.csv", "from,to,rtt\neu,us,90\nus,ap,110\n", 3, "no round trip between eu and ap"),
         ("a.toml", "rtt = 3\n", 1, "no table rtt"),
         ("a.toml", "", 0, "no table rtt"),
