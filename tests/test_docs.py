@@ -131,6 +131,7 @@ def test_the_tests_of_links_and_anchors_notice_what_is_broken() -> None:
     assert anchors(text) == {"a-head-with-code"}
 
 
+@pytest.mark.timeout(300)  # it plays the whole tutorial, beside other tests
 def test_the_tutorial_shows_what_its_commands_print(tmp_path: Path) -> None:
     """All but its sweeps, which say how fast the machine was: each in its order, in a folder of their own."""
     page = ROOT / "docs" / "howto" / "simulate-your-topology.md"

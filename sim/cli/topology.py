@@ -41,8 +41,9 @@ def topology(file: str, confirm: bool, seeds: int, picture: Path | None, in_json
     from sim.confirm import confirm as play
     from sim.confirm import predicted
     from sim.outputs import put
-    from sim.topology import analyse, read_graph, render, svg
+    from sim.topology import analyse, read_graph, svg
     from sim.topology.played import graph_of, question_of
+    from sim.topology.text import render
 
     path = Path(file)
     config: Mapping[str, object] = {}

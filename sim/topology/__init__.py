@@ -6,4 +6,3 @@ from sim.topology.graph import Graph as Graph
 from sim.topology.graph import Link as Link
 from sim.topology.picture import svg as svg
 from sim.topology.report import Report as Report
-from sim.topology.text import render as render

@@ -6,8 +6,9 @@ from xml.etree import ElementTree as ET
 
 from rich.console import Console
 
-from sim.topology import Graph, analyse, render, svg
+from sim.topology import Graph, analyse, svg
 from sim.topology.graph import link
+from sim.topology.text import render
 
 HOSTILE = '<script>&"'
 BRIDGED = Graph({"ana": "eu", "ben": "us", HOSTILE: "ap"}, (link("ana", "ben", 90_000), link("ben", HOSTILE, 1_500)))
