@@ -155,5 +155,5 @@ def test_the_tutorial_shows_what_its_commands_print(tmp_path: Path) -> None:
 def prints(line: str, folder: Path) -> list[str]:
     """The lines that a command of ours prints."""
     words = [str(Path(sys.executable).parent / "gossamer"), *shlex.split(line, comments=True)[1:]]
-    done = subprocess.run(words, cwd=folder, capture_output=True, text=True, timeout=55, check=False)
+    done = subprocess.run(words, cwd=folder, capture_output=True, text=True, timeout=240, check=False)
     return [*done.stdout.splitlines(), *done.stderr.splitlines()]
