@@ -86,8 +86,8 @@ def test_what_ships_is_read_as_the_standard_library_reads_it_and_each_key_has_a_
         ("a = 1\n]] }} ,, = . 1", 2, "no TOML"),
         ("a = 1\n\x00", 2, "no TOML"),
         ("a = 1\n[" + " " * 1_000_000 + "\n", 2, "no TOML"),
-        ("a = 1\n" + '"\\' * 500_000, 2, "no TOML"),
-        ("a = 1\nb = " + '"""\\"""\\' * 100_000, 2, "no TOML"),
+        ("a = 1\n" + '"\\' * 100_000, 2, "no TOML"),  # traced, tomllib itself takes the square of this
+        ("a = 1\nb = " + '"""\\"""\\' * 20_000, 2, "no TOML"),
     ],
     ids=lambda part: repr(part)[:30],
 )
