@@ -17,7 +17,6 @@ from mesh import effects as e
 from mesh import frames as f
 from mesh import operations as o
 from mesh.certificates import Identity
-from mesh.clocks.hybrid import SKEW_MAX_MS
 from mesh.codes import Code
 from mesh.composition import Composition
 from mesh.config import NodeConfig
@@ -457,8 +456,8 @@ class Node(Composition):
 
     def _expire(self, now: Now) -> list[Outcome]:
         """Drop from the disk what has been dead for longer than clocks may differ."""
-        dead_ms = self.guard.expiry_ms - SKEW_MAX_MS
-        if dead_ms > 0 and self.guard.may_drop(now):
+        dead_ms = self.guard.dropped_ms(now)
+        if dead_ms:
             self._strip_before_ms = dead_ms
             self.holdings.names.expire(dead_ms)
             current = self.intake.epoch.number if self.intake.epoch else -1

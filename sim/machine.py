@@ -153,8 +153,8 @@ class Machine:
     def has_only_a_wrong_clock(self, true_us: int) -> bool:
         """It was started with a wrong clock, and nobody has shown it so: it takes most of two neighbors or more.
 
-        Once its clock is right it takes one neighbor who is, if no two others are wrong. Who has shown it what time it is, its
-        links say, and not the node itself.
+        Those whose clocks are wrong as its own is must be less than half with it. Once its clock is right it takes one neighbor
+        who is, if no two others are wrong. Who has shown it what time it is, its links say, and not the node itself.
         """
         if not self.began_wrong or self.node is None:
             return False
@@ -162,7 +162,9 @@ class Machine:
         right = sum(other.is_right_for_long(true_us) for other in heard)
         if self.is_right_for_long(true_us):
             return right == 0 or 2 * right + 1 < len(heard)
-        return len(heard) < 2 or 2 * right <= len(heard)
+        own_ms = self.clock.wall_ms(true_us)
+        alike = sum(abs(other.clock.wall_ms(true_us) - own_ms) <= SKEW_MAX_MS for other in heard)
+        return len(heard) < 2 or 2 * right <= len(heard) or (alike > 0 and 2 * (alike + 1) > len(heard))
 
     def _heard_clearly(self, true_us: int) -> list[Machine]:
         """The neighbors that have told it what their clocks show, some moments ago."""
@@ -171,9 +173,8 @@ class Machine:
 
     def is_right_for_long(self, true_us: int) -> bool:
         """Whether its clock is right, and has been for so long that all its neighbors have heard of it."""
-        heard_us = (
-            TAKEN_IN_US + 2 * ALIVE_BUSY * self.config.links.alive_ms * 1_000
-        )  # who goes back has to say it twice
+        told_us = ALIVE_BUSY * self.config.links.alive_ms * 1_000
+        heard_us = TAKEN_IN_US + 2 * told_us  # who goes back has to say it twice
         is_settled = self.turned_us < 0 or self.turned_us < true_us - heard_us
         return is_settled and abs(self.clock.wall_ms(true_us) - WALL_MS - true_us // 1_000) <= SKEW_MAX_MS
 

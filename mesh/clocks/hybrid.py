@@ -5,9 +5,9 @@ so that stamps of one node strictly rise and a cause is stamped below its effect
 more than 60 s ahead is kept as it is and does not move the clock, for rejecting loses messages and following lets one
 wrong clock drag the mesh.
 
-`ClockGuard` compares this node's clock with its neighbors'. It is believed where one of them agrees with it to 60 s, and most
-do not differ. While it is not, or after a leap against the monotonic clock that no neighbor confirms, nothing expires, and
-stamps come from what most neighbors say, or said when they were last there, else from the clock as it ran before it leapt.
+`ClockGuard` compares this node's clock with its neighbors'. It is believed where at least half of all agree with it to 60 s,
+a neighbor among them. While it is not, or after a leap against the monotonic clock that no neighbor confirms, nothing expires,
+and stamps come from what most neighbors say, or said within the last hour, else from the clock as it ran before it leapt.
 Where all differ nobody knows who is right (NTP wants a majority, too: RFC 5905, 11.2.1). A node that is alone has nobody to
 confirm a leap; it believes its clock again when that has run on for an hour.
 """
@@ -87,8 +87,10 @@ class ClockGuard:
     `trusted` would be true."""
     _behind: dict[NodeId, int] = field(default_factory=dict)
     """What neighbors said last that are suddenly far behind, until they say it again."""
-    _began_ms: int = 0
-    """When this life began, on the monotonic scale."""
+    _undenied_ms: int = 0
+    """Since when no neighbor has denied our clock in this life, on the monotonic scale."""
+    _outvoted_ms: int | None = None
+    """When most neighbors last said another time, on the monotonic scale; none since our clock was believed."""
     _confirmed_ms: int | None = None
     """By how much our clock was ahead of the monotonic one when neighbors last agreed with it."""
     _base_ms: int | None = None
@@ -111,12 +113,12 @@ class ClockGuard:
         judged = self.is_sure or (base == self._judged_ms and self._agreed and not self._leapt)
         if judged and base == self._base_ms:  # as nearly always
             self.is_sure = True
-            if wall_ms > self.expiry_ms:  # noqa: PLR1730  # without a call, at each tick
+            if wall_ms > self.expiry_ms or (self.offsets and self.expiry_ms > wall_ms + SKEW_MAX_MS):
                 self.expiry_ms = wall_ms
             return
         self.is_sure = False
         if self._base_ms is None:
-            self._base_ms, self._began_ms = base, mono_ms
+            self._base_ms, self._undenied_ms = base, mono_ms
         if abs(base - self._base_ms) <= SKEW_MAX_MS or (self.offsets and self._agrees(now)):
             self._base_ms, self._leapt = base, False
         elif self.offsets or not self._leapt or abs(base - self._leapt_base_ms) > SKEW_MAX_MS:
@@ -124,6 +126,7 @@ class ClockGuard:
         elif mono_ms - self._denied_ms >= LONE_DOUBT_MS:
             self._base_ms, self._leapt = base, False
         if self.trusted(now):
+            self._outvoted_ms = None
             if self.offsets and self.expiry_ms > wall_ms + SKEW_MAX_MS:  # we began alone, with a clock that was wrong
                 self.expiry_ms = wall_ms
             self.expiry_ms = max(self.expiry_ms, wall_ms)
@@ -132,7 +135,10 @@ class ClockGuard:
             if agreed_ms is not None:  # we were wrong alone: what a wrong clock declared dead may live
                 self.expiry_ms = min(self.expiry_ms, agreed_ms)
                 self._base_ms, self._leapt = agreed_ms - mono_ms, True  # which holds when they have gone, too
-                self._leapt_base_ms, self._denied_ms = base, mono_ms
+                self._leapt_base_ms = base
+                self._denied_ms = self._outvoted_ms = mono_ms
+            elif self._outvoted_ms is not None and mono_ms - self._outvoted_ms >= LONE_DOUBT_MS:
+                self._base_ms, self._leapt = base, False
 
     def observe(self, peer: NodeId, wall_ms: int, now: Now) -> None:
         """Take a neighbor's clock from its HELLO or `Alive`.
@@ -169,17 +175,18 @@ class ClockGuard:
         agreeing = sum(abs(offset - median) <= ALIKE_MS for offset in ordered)
         return median + mono_ms if 2 * agreeing > len(ordered) else None
 
-    def may_drop(self, now: Now) -> bool:
-        """Whether what has expired may go from the disk, from where it does not come back.
+    def dropped_ms(self, now: Now) -> int:
+        """What expired up to this time may go from the disk, from where it does not come back: 60 s behind a sure clock.
 
-        Neighbors have agreed with our clock as it runs, or it has run for an hour of this life and none has denied it.
+        Neighbors have agreed with it as it runs, or it has run for an hour of this life in which none has denied it. Else 0.
         """
         mono_ms = now.mono_us // 1_000
         if not self.trusted(now):
-            return False
+            return 0
         base, confirmed = now.wall_ms - mono_ms, self._confirmed_ms
         is_confirmed = confirmed is not None and abs(base - confirmed) <= SKEW_MAX_MS
-        return is_confirmed or mono_ms - self._began_ms >= LONE_DOUBT_MS
+        is_sure = is_confirmed or mono_ms - self._undenied_ms >= LONE_DOUBT_MS
+        return max(0, min(self.expiry_ms, now.wall_ms) - SKEW_MAX_MS) if is_sure else 0
 
     def _agrees(self, now: Now) -> bool:
         mono_us, wall_ms = now.mono_us, now.wall_ms
@@ -195,6 +202,7 @@ class ClockGuard:
         own = now.wall_ms - now.mono_us // 1_000
         agreeing = sum(abs(offset - own) <= SKEW_MAX_MS for offset in self.offsets.values())
         if not agreeing or 2 * (agreeing + 1) <= len(self.offsets):
+            self._confirmed_ms, self._undenied_ms = None, now.mono_us // 1_000
             return False
         self._confirmed_ms = own
         return True

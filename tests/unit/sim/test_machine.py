@@ -66,6 +66,16 @@ def test_of_several_neighbors_most_have_to_be_right_to_show_it_and_one_once_its_
     assert excused == [(False, False), (False, False), (True, False), (True, True), (True, True)]
 
 
+@pytest.mark.parametrize(("wrong", "excused"), [(10, True), (20, False)])
+def test_one_that_is_wrong_alike_makes_half_of_four_with_it(wrong: int, excused: bool) -> None:
+    world, ana = world_of("ben", "cy", "dan")
+    world.run(10)
+    ana.clock_ms = 10 * SKEW_MAX_MS
+    world.machines["dan"].clock_ms = wrong * SKEW_MAX_MS
+
+    assert is_excused(world, ana) == excused
+
+
 @pytest.mark.parametrize("whose", ["ana", "ben"])
 def test_one_neighbor_shows_it_once_both_are_right_and_have_said_so(whose: str) -> None:
     world, ana = world_of("ben")

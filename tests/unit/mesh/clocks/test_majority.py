@@ -147,21 +147,96 @@ def test_or_it_has_run_for_an_hour_and_nobody_came() -> None:
         assert guard.trusted(then) == trusted
 
 
+def test_after_an_hour_without_them_the_clock_is_its_own_whoever_comes_and_differs() -> None:
+    guard = outvoted()
+    for ms, stamp_ms in ((LONE_DOUBT_MS - 1, WALL + 20), (LONE_DOUBT_MS, WALL + WRONG_MS)):
+        then = now(ms, WALL + ms + WRONG_MS)
+        told(guard, then, WALL + ms + 7_200_000)
+        guard.on_now(then)
+        assert not guard.trusted(then)
+        assert guard.wall_ms(then) == stamp_ms + ms
+
+    again = now(LONE_DOUBT_MS + 5, WALL + LONE_DOUBT_MS + 5 + WRONG_MS)
+    guard.keep(lambda _: False)
+    guard.on_now(again)
+    assert guard.trusted(again)
+
+
+def test_an_hour_that_is_over_says_nothing_of_a_later_leap() -> None:
+    guard = outvoted()
+    set_right = now(1_000, WALL + 1_000)
+    guard.on_now(set_right)
+
+    leapt = now(2 * LONE_DOUBT_MS, WALL + 2 * LONE_DOUBT_MS + WRONG_MS)
+    guard.on_now(leapt)
+
+    assert not guard.trusted(leapt)
+    assert guard.wall_ms(leapt) == WALL + 2 * LONE_DOUBT_MS
+
+
+def test_what_a_wrong_clock_declared_dead_lives_again_once_a_neighbor_agrees_however_often_it_was_judged() -> None:
+    guard = ClockGuard()
+    guard.on_now(now(0, WALL + WRONG_MS))  # alone, and wrong
+    for ms in (1_000, 1_000 + LONE_DOUBT_MS):  # set right, and believed after an hour
+        guard.on_now(now(ms, WALL + ms))
+    then = now(4_000_000, WALL + 4_000_000)
+    assert guard.trusted(then)
+    assert guard.expiry_ms == max(WALL + WRONG_MS, WALL + 1_000 + LONE_DOUBT_MS)
+    guard.expiry_ms = WALL + 9_000_000
+
+    told(guard, then, then.wall_ms)
+    assert guard.trusted(then)  # as a node asks at the end of each tick
+    guard.on_now(now(4_000_001, WALL + 4_000_001))
+
+    assert guard.expiry_ms == WALL + 4_000_001
+
+
 def test_what_has_expired_goes_only_by_a_clock_that_was_confirmed_or_has_run_for_an_hour() -> None:
     guard = ClockGuard()
-    for ms, may in ((0, False), (LONE_DOUBT_MS - 1, False), (LONE_DOUBT_MS, True)):
-        guard.on_now(now(7_000 + ms, WALL + ms))
-        assert guard.may_drop(now(7_000 + ms, WALL + ms)) == may
+    for ms, goes in ((0, False), (LONE_DOUBT_MS - 1, False), (LONE_DOUBT_MS, True)):
+        then = now(ms, WALL + ms)
+        guard.on_now(then)
+        assert guard.dropped_ms(then) == goes * (WALL + ms - SKEW_MAX_MS)
 
     guard = ClockGuard()
     guard.on_now(now(0, WALL))
     told(guard, now(0, WALL), WALL + SKEW_MAX_MS + 1)
-    assert not guard.may_drop(now(0, WALL))
+    assert guard.dropped_ms(now(0, WALL)) == 0
     told(guard, now(1, WALL + 1), WALL + SKEW_MAX_MS)
     guard.on_now(now(1, WALL + 1))
-    assert guard.may_drop(now(1, WALL + 1))
+    assert guard.dropped_ms(now(1, WALL + 1)) == WALL + 1 - SKEW_MAX_MS
     guard.keep(lambda _: False)
-    for drift_ms, may in ((0, True), (SKEW_MAX_MS, True), (SKEW_MAX_MS + 1, False)):
+    for drift_ms, goes in ((0, True), (SKEW_MAX_MS, True), (SKEW_MAX_MS + 1, False)):
         later = now(2_000, WALL + 2_000 + drift_ms)
         guard.on_now(later)
-        assert guard.may_drop(later) == may
+        assert (guard.dropped_ms(later) > 0) == goes
+
+
+def test_who_denies_a_clock_takes_back_what_others_said_and_begins_its_hour_anew() -> None:
+    guard = ClockGuard()
+    guard.on_now(now(0, WALL))
+    told(guard, now(0, WALL), WALL)
+    assert guard.dropped_ms(now(0, WALL)) == WALL - SKEW_MAX_MS  # confirmed
+
+    half = LONE_DOUBT_MS // 2
+    told(guard, now(half, WALL + half), WALL + half + WRONG_MS)
+    guard.on_now(now(half, WALL + half))
+    guard.keep(lambda _: False)
+
+    for ms, goes in ((LONE_DOUBT_MS, False), (half + LONE_DOUBT_MS - 1, False), (half + LONE_DOUBT_MS, True)):
+        then = now(ms, WALL + ms)
+        guard.on_now(then)
+        assert (guard.dropped_ms(then) > 0) == goes
+
+
+def test_what_a_wrong_clock_declared_dead_does_not_go_by_one_that_was_set_right() -> None:
+    guard = ClockGuard()
+    guard.on_now(now(0, WALL + WRONG_MS * 9))
+    for ms in (1_000, 1_000 + LONE_DOUBT_MS):
+        guard.on_now(now(ms, WALL + ms))
+    then = now(2_000 + LONE_DOUBT_MS, WALL + 2_000 + LONE_DOUBT_MS)
+
+    guard.on_now(then)
+
+    assert guard.expiry_ms == WALL + WRONG_MS * 9
+    assert guard.dropped_ms(then) == then.wall_ms - SKEW_MAX_MS
