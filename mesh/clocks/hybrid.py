@@ -139,6 +139,7 @@ class ClockGuard:
                 self._denied_ms = self._outvoted_ms = mono_ms
             elif self._outvoted_ms is not None and mono_ms - self._outvoted_ms >= LONE_DOUBT_MS:
                 self._base_ms, self._leapt = base, False
+                self._outvoted_ms = None  # what leaps from now on is a leap like any other
 
     def observe(self, peer: NodeId, wall_ms: int, now: Now) -> None:
         """Take a neighbor's clock from its HELLO or `Alive`.

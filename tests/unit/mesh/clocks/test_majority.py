@@ -162,6 +162,20 @@ def test_after_an_hour_without_them_the_clock_is_its_own_whoever_comes_and_diffe
     assert guard.trusted(again)
 
 
+def test_a_leap_after_that_hour_is_one_though_somebody_still_differs() -> None:
+    guard = outvoted()
+    for ms, leap_ms, stamp_ms in (
+        (LONE_DOUBT_MS, 0, WRONG_MS),  # it is its own again
+        (LONE_DOUBT_MS + 1_000, 9_000_000, WRONG_MS),
+        (LONE_DOUBT_MS + 2_000, 9_000_000, WRONG_MS),
+    ):
+        then = now(ms, WALL + ms + WRONG_MS + leap_ms)
+        told(guard, then, WALL + ms)
+        guard.on_now(then)
+        assert not guard.trusted(then)
+        assert guard.wall_ms(then) == WALL + ms + stamp_ms
+
+
 def test_an_hour_that_is_over_says_nothing_of_a_later_leap() -> None:
     guard = outvoted()
     set_right = now(1_000, WALL + 1_000)

@@ -3,6 +3,7 @@
 from mesh.clocks.vector import VersionVector
 from mesh.effects import Tell
 from mesh.engines.delivery import HOLE
+from mesh.log.batch import Batch
 from mesh.operations import Gap, GapReason, Subscribed
 from tests.delivery_samples import LOG, OTHER, SEAT, Desk, gap, messages, of, written
 from tests.engine_samples import at, set_timer
@@ -13,6 +14,18 @@ def lost(desk: Desk, first: int, last: int) -> None:
     desk.holdings.lose(LOG, first, last)
     desk.delivery.on_lost(LOG, first, last, at())
     desk.delivery.check_all()
+
+
+def second_is_late_for_one_alone(desk: Desk, batches: list[Batch]) -> None:
+    """The second and the third batch come: one reader was told of the third before, the other of neither."""
+    desk.store(batches[1])
+
+    told = desk.settle()
+    assert messages(2, 2, *of(batches[1]), seats=(SEAT,), late=(0,)) in told
+    assert messages(2, 2, *of(batches[1]), seats=(OTHER,)) in told
+    assert len(told) == 2
+    desk.store(batches[2])
+    assert desk.settle() == [messages(3, 3, *of(batches[2]), seats=(OTHER,))]
 
 
 def test_who_joined_while_the_end_was_lost_is_told_it_in_its_order() -> None:
@@ -38,14 +51,7 @@ def test_who_was_told_of_more_before_that_was_lost_is_told_it_late() -> None:
     lost(desk, 3, 3)
     desk.subscribe(seat=OTHER, cursor=VersionVector())
 
-    desk.store(batches[1])
-
-    told = desk.settle()
-    assert messages(2, 2, *of(batches[1]), seats=(SEAT,), late=(0,)) in told
-    assert messages(2, 2, *of(batches[1]), seats=(OTHER,)) in told
-    assert len(told) == 2
-    desk.store(batches[2])
-    assert desk.settle() == [messages(3, 3, *of(batches[2]), seats=(OTHER,))]
+    second_is_late_for_one_alone(desk, batches)
 
 
 def test_who_was_told_of_more_elsewhere_is_told_late_what_is_the_next_here() -> None:
@@ -55,14 +61,7 @@ def test_who_was_told_of_more_elsewhere_is_told_late_what_is_the_next_here() -> 
     desk.subscribe(cursor=VersionVector([(LOG, [(1, 1), (3, 3)])]))
     desk.subscribe(seat=OTHER, cursor=VersionVector([(LOG, [(1, 1)])]))
 
-    desk.store(batches[1])
-
-    told = desk.settle()
-    assert messages(2, 2, *of(batches[1]), seats=(SEAT,), late=(0,)) in told
-    assert messages(2, 2, *of(batches[1]), seats=(OTHER,)) in told
-    assert len(told) == 2
-    desk.store(batches[2])
-    assert desk.settle() == [messages(3, 3, *of(batches[2]), seats=(OTHER,))]
+    second_is_late_for_one_alone(desk, batches)
 
 
 def test_all_who_were_told_of_more_elsewhere_are_told_at_once_late_and_what_has_expired() -> None:
