@@ -232,15 +232,7 @@ class Gml:
                 self._lines.setdefault((2, ends), line)
         try:
             self.net: Any = nx.parse_gml(text.splitlines(), label="label")
-        except (
-            nx.NetworkXException,
-            ArithmeticError,
-            AttributeError,
-            LookupError,
-            RecursionError,
-            TypeError,
-            ValueError,
-        ) as error:
+        except (nx.NetworkXException, *NO_GML) as error:
             raise ScenarioError(
                 path, self._line_of(str(error)), f"no graph: {told(error)}", "a graph in GML, with labels"
             ) from None
