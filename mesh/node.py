@@ -43,7 +43,7 @@ ROUTED_BEFORE = (f.Hello, f.Push)
 class Node(Composition):
     """One node of a mesh: deterministic, without input or output of its own."""
 
-    __slots__ = ("_ahead", "_doubted", "_drained", "_draining", "_effects", "_strip_before_ms", "_timers")
+    __slots__ = ("_ahead", "_drained", "_draining", "_effects", "_strip_before_ms", "_timers")
 
     def __init__(self, config: NodeConfig, identity: Identity, suite: Suite) -> None:
         """Build a node that waits for `Started`."""
@@ -51,7 +51,6 @@ class Node(Composition):
         self._timers = Timers()
         self._effects: list[Effect] = []
         self._draining = self._drained = False
-        self._doubted = False
         self._strip_before_ms = 0
         self._ahead: set[bytes] = set()
 
@@ -292,7 +291,7 @@ class Node(Composition):
         if peer is None:
             return outcomes
         outcomes += self.repair.on_answer(peer.link, batch.log, batch.first, batch.last, now)
-        verdict = self.journal.on_push(link, batch, self.guard.expiry_ms, now)
+        verdict = self.journal.on_push(link, batch, self.guard.stripped_ms(now), now)
         if verdict is Verdict.TAKEN:
             outcomes += self._observe(batch, now)
             outcomes += self.dissemination.on_received(batch, peer.link, now)
@@ -430,11 +429,9 @@ class Node(Composition):
         delivery = self.delivery
         if delivery.fresh or delivery.late or delivery.hungry or delivery.to_cover:
             self._run(delivery.settle(now), now)
-        doubted = not (self.guard.is_sure or self.guard.trusted(now))
-        if doubted and not self._doubted:
+        if not self.guard.is_sure and self.guard.doubts_aloud(now):
             about = {"wall_ms": now.wall_ms, "stamped_by_ms": self.guard.wall_ms(now)}
             self._effects.append(e.Report(Code.CLOCK_DOUBTED, about))
-        self._doubted = doubted
         if self._draining and not self._drained and self.journal.idle and not self.intake.gathered:
             self._run(self._finish(), now)
 

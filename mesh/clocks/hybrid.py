@@ -27,7 +27,9 @@ SKEW_MAX_MS = 60_000
 ALIKE_MS = 2 * SKEW_MAX_MS
 """Two clocks that are right are at most so far apart."""
 AGREE_MS = 5_000
-"""Two words of one clock that agree to within so much were held up alike, if at all."""
+"""Two words of one clock that agree to within so much, heard so long one after the other, were held up alike, if at all."""
+DOUBT_TOLD_EVERY_US = 60_000_000
+"""A node says at most so often that it doubts its clock: whoever alternates its word has it doubt as often as it likes."""
 LONE_DOUBT_MS = 3_600_000
 """Alone, a clock that leapt is believed after so long: time enough for NTP or a person to set it right."""
 
@@ -66,6 +68,11 @@ class HybridClock:
         self.high = max(self.high, stamp)
         return True
 
+    def begin(self, wall_ms: int) -> None:
+        """Begin a log, in which stamps need not rise above those of a wrong clock."""
+        if self.runs_ahead(wall_ms):
+            self.high = 0
+
     def runs_ahead(self, wall_ms: int) -> bool:
         """Whether the high water is farther ahead of the time than a right clock could have brought it."""
         return stamp_ms(self.high) > wall_ms + SKEW_MAX_MS
@@ -85,10 +92,12 @@ class ClockGuard:
     is_sure: bool = False
     """Our clock has run on as it was when it was last held against the others', agreed, and nobody has said more since:
     `trusted` would be true."""
-    _behind: dict[NodeId, int] = field(default_factory=dict)
-    """What neighbors said last that are suddenly far behind, until they say it again."""
+    _behind: dict[NodeId, tuple[int, int]] = field(default_factory=dict)
+    """What neighbors said that are suddenly far behind, until they say it again, and when, on the monotonic scale."""
     _undenied_ms: int = 0
-    """Since when no neighbor has denied our clock in this life, on the monotonic scale."""
+    """Since when our clock has run on in this life, without a leap and without being outvoted, on the monotonic scale ..."""
+    _hour_base_ms: int | None = None
+    """... and by how much it was ahead of the monotonic one then."""
     _outvoted_ms: int | None = None
     """When most neighbors last said another time, on the monotonic scale; none since our clock was believed."""
     _confirmed_ms: int | None = None
@@ -97,13 +106,13 @@ class ClockGuard:
     """By how much the clock was ahead of the monotonic one before it leapt, or should have been as most neighbors said."""
     _leapt: bool = False
     """It is not there any more."""
-    _leapt_base_ms: int = 0
-    _denied_ms: int = 0
-    """When the leap was last doubted for a reason, on the monotonic scale: it happened, or a neighbor was there."""
     _judged_ms: int | None = None
     """By how much our clock was ahead of the monotonic one when it was last held against the others' ..."""
     _agreed: bool = False
     """... and whether it agreed with them: that depends on nothing else."""
+    _is_told: bool = False
+    """That it is doubted now has been said."""
+    _tell_again_us: int = 0
 
     def on_now(self, now: Now) -> None:
         """Notice a leap of the wall clock against the monotonic one. Call at the start of each tick."""
@@ -112,21 +121,24 @@ class ClockGuard:
         base = wall_ms - mono_ms
         judged = self.is_sure or (base == self._judged_ms and self._agreed and not self._leapt)
         if judged and base == self._base_ms:  # as nearly always
-            self.is_sure = True
+            self.is_sure, self._is_told = True, False
             if wall_ms > self.expiry_ms or (self.offsets and self.expiry_ms > wall_ms + SKEW_MAX_MS):
                 self.expiry_ms = wall_ms
             return
         self.is_sure = False
         if self._base_ms is None:
-            self._base_ms, self._undenied_ms = base, mono_ms
-        if abs(base - self._base_ms) <= SKEW_MAX_MS or (self.offsets and self._agrees(now)):
+            self._base_ms = base
+        if self._hour_base_ms is None or abs(base - self._hour_base_ms) > SKEW_MAX_MS:  # another clock: its hour begins
+            self._hour_base_ms, self._undenied_ms = base, mono_ms
+            if self._outvoted_ms is not None:
+                self._outvoted_ms = mono_ms
+        ran_ms = 0 if self.offsets else mono_ms - self._undenied_ms
+        if abs(base - self._base_ms) <= SKEW_MAX_MS or (self.offsets and self._agrees(now)) or ran_ms >= LONE_DOUBT_MS:
             self._base_ms, self._leapt = base, False
-        elif self.offsets or not self._leapt or abs(base - self._leapt_base_ms) > SKEW_MAX_MS:
-            self._leapt, self._leapt_base_ms, self._denied_ms = True, base, mono_ms
-        elif mono_ms - self._denied_ms >= LONE_DOUBT_MS:
-            self._base_ms, self._leapt = base, False
+        else:
+            self._leapt = True
         if self.trusted(now):
-            self._outvoted_ms = None
+            self._outvoted_ms, self._is_told = None, False
             if self.offsets and self.expiry_ms > wall_ms + SKEW_MAX_MS:  # we began alone, with a clock that was wrong
                 self.expiry_ms = wall_ms
             self.expiry_ms = max(self.expiry_ms, wall_ms)
@@ -135,8 +147,7 @@ class ClockGuard:
             if agreed_ms is not None:  # we were wrong alone: what a wrong clock declared dead may live
                 self.expiry_ms = min(self.expiry_ms, agreed_ms)
                 self._base_ms, self._leapt = agreed_ms - mono_ms, True  # which holds when they have gone, too
-                self._leapt_base_ms = base
-                self._denied_ms = self._outvoted_ms = mono_ms
+                self._outvoted_ms = mono_ms
             elif self._outvoted_ms is not None and mono_ms - self._outvoted_ms >= LONE_DOUBT_MS:
                 self._base_ms, self._leapt = base, False
                 self._outvoted_ms = None  # what leaps from now on is a leap like any other
@@ -145,12 +156,16 @@ class ClockGuard:
         """Take a neighbor's clock from its HELLO or `Alive`.
 
         One that is much farther behind than before may have been set back, or its word was held up on the way, for as long as a
-        link outlives a cut: it is believed once it says the same again. What was held up comes in a heap, and does not agree.
+        link outlives a cut: it is believed once it says the same again, `AGREE_MS` later. What was held up comes in a heap.
         """
-        offset, known = wall_ms - now.mono_us // 1_000, self.offsets.get(peer)
+        mono_ms = now.mono_us // 1_000
+        offset, known = wall_ms - mono_ms, self.offsets.get(peer)
         if known is not None and offset < known - SKEW_MAX_MS:
-            before, self._behind[peer] = self._behind.get(peer), offset
-            if before is None or abs(offset - before) > AGREE_MS:
+            before, heard_ms = self._behind.get(peer, (known, 0))
+            if abs(offset - before) > AGREE_MS:
+                self._behind[peer] = offset, mono_ms
+                return
+            if mono_ms < heard_ms + AGREE_MS:
                 return
         self._behind.pop(peer, None)
         self.offsets[peer] = offset
@@ -159,7 +174,7 @@ class ClockGuard:
     def keep(self, is_linked: Callable[[NodeId], bool]) -> None:
         """Forget neighbors whose links are gone."""
         self.offsets = {peer: offset for peer, offset in self.offsets.items() if is_linked(peer)}
-        self._behind = {peer: offset for peer, offset in self._behind.items() if peer in self.offsets}
+        self._behind = {peer: word for peer, word in self._behind.items() if peer in self.offsets}
         self._judged_ms, self.is_sure = None, False
 
     def agreed_ms(self, now: Now) -> int | None:
@@ -179,7 +194,7 @@ class ClockGuard:
     def dropped_ms(self, now: Now) -> int:
         """What expired up to this time may go from the disk, from where it does not come back: 60 s behind a sure clock.
 
-        Neighbors have agreed with it as it runs, or it has run for an hour of this life in which none has denied it. Else 0.
+        Neighbors have agreed with it as it runs, or it has run on for an hour without being outvoted. Else 0.
         """
         mono_ms = now.mono_us // 1_000
         if not self.trusted(now):
@@ -188,6 +203,13 @@ class ClockGuard:
         is_confirmed = confirmed is not None and abs(base - confirmed) <= SKEW_MAX_MS
         is_sure = is_confirmed or mono_ms - self._undenied_ms >= LONE_DOUBT_MS
         return max(0, min(self.expiry_ms, now.wall_ms) - SKEW_MAX_MS) if is_sure else 0
+
+    def stripped_ms(self, now: Now) -> int:
+        """What comes without its body has to have expired by this: where our clock is doubted, by all others as well."""
+        if self.is_sure or self.trusted(now):
+            return self.expiry_ms
+        mono_ms = now.mono_us // 1_000
+        return min(self.expiry_ms, now.wall_ms, *(offset + mono_ms for offset in self.offsets.values()))
 
     def _agrees(self, now: Now) -> bool:
         mono_us, wall_ms = now.mono_us, now.wall_ms
@@ -205,7 +227,7 @@ class ClockGuard:
         if not agreeing or 2 * (agreeing + 1) <= len(self.offsets):
             self._confirmed_ms, self._undenied_ms = None, now.mono_us // 1_000
             return False
-        self._confirmed_ms = own
+        self._confirmed_ms, self._outvoted_ms = own, None
         return True
 
     def trusted(self, now: Now) -> bool:
@@ -214,6 +236,13 @@ class ClockGuard:
             return False
         mono_us, wall_ms = now.mono_us, now.wall_ms
         return self._agreed if wall_ms - mono_us // 1_000 == self._judged_ms else self._agrees(now)
+
+    def doubts_aloud(self, now: Now) -> bool:
+        """Whether it is time to say that our clock is doubted: once, until it is trusted again, and at most once a minute."""
+        if self._is_told or now.mono_us < self._tell_again_us or self.trusted(now):
+            return False
+        self._is_told, self._tell_again_us = True, now.mono_us + DOUBT_TOLD_EVERY_US
+        return True
 
     def wall_ms(self, now: Now) -> int:
         """The time to stamp with: our own clock where it is trusted, else what most say or said, else as before it leapt.

@@ -281,12 +281,13 @@ class Intake:
         if not self.gathered and not self.rescued:
             return [], []
         outcomes: list[Outcome] = []
-        if self.epoch is None or self._is_anothers() or self.clock.runs_ahead(wall_ms):
-            if self.clock.runs_ahead(wall_ms):
-                self.clock.high = 0
-            if not self._open_epoch(now, wall_ms):
+        must = self.epoch is None or self._is_anothers()
+        if must or self.clock.runs_ahead(wall_ms):  # else it goes on above what it gave: stamps rise in a log
+            if self._open_epoch(now):
+                self.clock.begin(wall_ms)
+                outcomes.append(Count("epochs_total"))
+            elif must:
                 return [], self._refuse_all(Code.OVERLOADED, "too many epochs were opened within the hour")
-            outcomes.append(Count("epochs_total"))
         batches = self._seal_rescued() if self.rescued else []
         if not self.gathered:
             return batches, outcomes
@@ -339,13 +340,12 @@ class Intake:
 
     def _seal_one(self, records: list[Record]) -> Batch:
         assert self.epoch is not None and self.signer is not None
-        log = LogId(self.identity.node, self.epoch.number)
-        batch = seal(log, self.position + 1, self.head, records, self.signer, self.epoch)
+        batch = seal(self._log(), self.position + 1, self.head, records, self.signer, self.epoch)
         self.position, self.head = batch.last, batch.name
         self.holdings.receive(batch)
         return batch
 
-    def _open_epoch(self, now: Now, wall_ms: int) -> bool:
+    def _open_epoch(self, now: Now) -> bool:
         """Open a log with a key of its own; False where too many were opened within the hour."""
         while self.opened_us and self.opened_us[0] + HOUR_US <= now.mono_us:
             self.opened_us.popleft()

@@ -31,6 +31,8 @@ CURSOR_RUNS_MAX = 65_536
 NUMBER_MAX = 1 << 64
 INTERVAL_MAX = 1 << 53
 """Positions lie below it."""
+WALL_MS_MAX = 1 << 46
+"""No clock shows the year 4200: what is stamped by it would have to fit into 63 bits for as long as a node runs."""
 TEXT_MAX = 1024
 """Characters of a short text."""
 HOST_TEXT_MAX = 255
@@ -69,6 +71,13 @@ def number(value: Any) -> int:
     if type(value) is not int or not 0 <= value < NUMBER_MAX:
         raise DecodeError(f"expected a whole number, found {type(value).__name__}")
     return value
+
+
+def wall_ms(value: Any) -> int:
+    """What a clock shows, in ms since 1970. Raises `DecodeError`."""
+    if number(value) >= WALL_MS_MAX:
+        raise DecodeError("a clock is in ms since 1970, and below 2^46")
+    return int(value)
 
 
 def text(value: Any) -> str:
@@ -208,12 +217,12 @@ def _parts(frame: f.Frame) -> list[Any]:
             return [5, batch.parts()]
         case f.Graft(ranges):
             return [7, ranges]
-        case f.Alive(wall_ms):
-            return [2, wall_ms]
+        case f.Alive(shown_ms):
+            return [2, shown_ms]
         case f.Credit(until_bytes):
             return [3, until_bytes]
-        case f.Hello(version, mesh, certificate, life, wall_ms, proof, address):
-            return [1, version, mesh, certificate, life, wall_ms, proof, address]
+        case f.Hello(version, mesh, certificate, life, shown_ms, proof, address):
+            return [1, version, mesh, certificate, life, shown_ms, proof, address]
         case f.Members(certificates, addresses):
             return [4, certificates, addresses]
         case f.NotFound(ranges):
@@ -241,7 +250,7 @@ def _hello(p: list[Any]) -> f.Hello:
         blob(p[1], NAME_BYTES),
         blob(p[2]),
         number(p[3]),
-        number(p[4]),
+        wall_ms(p[4]),
         blob(p[5], SIGNATURE_BYTES),
         address,
     )
@@ -272,7 +281,7 @@ def _forked(p: list[Any]) -> f.Forked:
 
 _DECODERS: dict[int, tuple[int, Callable[[list[Any]], f.Frame]]] = {
     1: (6, _hello),
-    2: (1, lambda p: f.Alive(number(p[0]))),
+    2: (1, lambda p: f.Alive(wall_ms(p[0]))),
     3: (1, lambda p: f.Credit(number(p[0]))),
     4: (1, _members),
     5: (1, lambda p: f.Push(batch_from_parts(p[0]))),

@@ -7,11 +7,15 @@ import pytest
 from mesh import effects as e
 from mesh import frames as f
 from mesh import operations as o
+from mesh.clocks.hybrid import stamp_ms
 from mesh.codes import Code
 from mesh.config import sim
 from mesh.effects import Append, Count, Marks, Report, Send, Tell
+from mesh.log.batch import NUMBER_MAX
+from mesh.log.record import TTL_MS_MAX
 from mesh.operations import Draft, Publish
 from mesh.types import Address
+from mesh.wire.frames import WALL_MS_MAX
 from tests.engine_samples import TO_BEN, TO_CY
 from tests.node_samples import BENS, BINDING, CREDIT, CYS, SEAT, SEED, ben, hello, linked, sent, started
 from tests.samples import ANA, BEN, CY, WALL_MS, received
@@ -134,6 +138,21 @@ def test_the_clock_of_a_peer_is_observed_while_it_is_linked() -> None:
 
     assert seen == {BEN: WALL_MS + 5}
     assert host.node.guard.offsets == {}
+
+
+def test_a_node_lives_and_publishes_whatever_its_neighbors_clocks_show() -> None:
+    host = linked()
+    host.tick(e.LinkUp(TO_CY, BINDING, None))
+    host.frame(hello("cy"), link=TO_CY)
+    for link in (TO_BEN, TO_CY):
+        host.frame(f.Alive(WALL_MS_MAX - 1), link=link)
+    host.attach()
+
+    host.say(Publish((Draft("a", 1, b"", ttl_ms=TTL_MS_MAX),)))
+
+    (batch,) = host.appends[-1].batches
+    assert stamp_ms(batch.head.stamp) == WALL_MS_MAX - 1
+    assert batch.head.expires_ms < NUMBER_MAX
 
 
 def test_credit_lets_what_is_owed_go_out() -> None:

@@ -338,3 +338,16 @@ def test_words_of_a_clock_that_were_held_up_do_not_set_it_back_and_one_that_says
     guard.observe(ANA, WALL, now(500_000, WALL + 500_000))
     guard.keep(lambda peer: peer == BEN)
     assert (list(guard.offsets), guard._behind) == ([BEN], {})
+
+
+def test_words_of_seconds_that_come_in_a_heap_agree_and_are_not_believed_before_they_are_said_again() -> None:
+    guard = ClockGuard()
+    guard.observe(ANA, WALL, now(0, WALL))
+
+    for word in range(8):
+        guard.observe(ANA, WALL + 100_000 + 1_000 * word, now(200_000 + word, WALL + 200_000 + word))
+        assert guard.offsets[ANA] == WALL, word
+
+    for at_ms, believed in ((205_005, WALL), (205_006, WALL - 94_000)):
+        guard.observe(ANA, WALL - 94_000 + at_ms, now(at_ms, WALL + at_ms))
+        assert guard.offsets[ANA] == believed, at_ms

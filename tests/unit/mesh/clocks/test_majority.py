@@ -254,3 +254,93 @@ def test_what_a_wrong_clock_declared_dead_does_not_go_by_one_that_was_set_right(
 
     assert guard.expiry_ms == WALL + WRONG_MS * 9
     assert guard.dropped_ms(then) == then.wall_ms - SKEW_MAX_MS
+
+
+# --- the hour of a clock ---------------------------------------------------------------------------------------------
+
+
+def test_a_leap_within_the_hour_of_a_majority_begins_it_anew() -> None:
+    guard, leap_ms = outvoted(), 36_000_000
+    for ms, trusted in ((LONE_DOUBT_MS - 1, False), (LONE_DOUBT_MS, False), (2 * LONE_DOUBT_MS - 1, True)):
+        then = now(ms, WALL + ms + leap_ms)
+        guard.on_now(then)
+        assert guard.trusted(then) == trusted, ms
+        assert guard.expiry_ms == (then.wall_ms if trusted else WALL + 20)
+        assert guard.dropped_ms(then) == (then.wall_ms - SKEW_MAX_MS if trusted else 0)
+
+
+def test_a_clock_that_is_wrong_again_as_it_was_at_first_drops_nothing_for_an_hour() -> None:
+    guard, first = ClockGuard(), 36_000_000
+    guard.on_now(now(0, WALL + first))
+    guard.on_now(now(600_000, WALL + 600_000))  # set right, which it doubts
+
+    for ms, goes in ((LONE_DOUBT_MS, False), (2 * LONE_DOUBT_MS - 1, False), (2 * LONE_DOUBT_MS, True)):
+        then = now(ms, WALL + ms + first)
+        guard.on_now(then)
+        assert guard.trusted(then)
+        assert (guard.dropped_ms(then) > 0) == goes, ms
+
+
+def test_small_steps_that_add_up_to_more_than_clocks_may_differ_by_begin_the_hour_anew() -> None:
+    guard = ClockGuard()
+    guard.on_now(now(0, WALL))
+    for step in range(11):
+        ms = LONE_DOUBT_MS + step * 1_000
+        then = now(ms, WALL + ms + step * SKEW_MAX_MS)
+        guard.on_now(then)
+        assert guard.trusted(then)
+        assert (guard.dropped_ms(then) > 0) == (step < 2), step
+
+
+def test_who_agrees_ends_the_hour_of_a_majority_though_the_clock_moves_by_no_millisecond() -> None:
+    guard = ClockGuard()
+    guard.on_now(now(0, WALL))
+    told(guard, now(0, WALL), WALL + WRONG_MS, WALL + WRONG_MS)
+    guard.on_now(now(0, WALL))  # outvoted
+    guard.keep(lambda peer: peer == ANA)
+    guard.observe(ANA, WALL + 9 * WRONG_MS, now(0, WALL))
+    for ms, shown in ((1_000, 9 * WRONG_MS), (2_000, WRONG_MS), (8_000, WRONG_MS)):
+        then = now(ms, WALL + ms + WRONG_MS)  # it does as they said, and the one who is left denies it, then agrees
+        guard.on_now(then)
+        guard.observe(ANA, WALL + ms + shown, then)
+        assert guard.trusted(then) == (ms == 8_000)  # as a node asks at the end of each tick
+    guard.on_now(now(8_001, WALL + 8_001 + WRONG_MS))
+
+    ms = 2 * LONE_DOUBT_MS
+    leapt = now(ms, WALL + ms + 5 * WRONG_MS)
+    guard.on_now(leapt)
+
+    assert not guard.trusted(leapt)
+    assert guard.wall_ms(leapt) == WALL + ms + WRONG_MS
+
+
+# --- what others show while ours is doubted --------------------------------------------------------------------------
+
+
+def test_what_comes_bare_has_to_be_dead_by_all_clocks_while_ours_is_doubted() -> None:
+    guard, at = ClockGuard(), now(0, WALL + WRONG_MS)
+    guard.on_now(at)
+    assert guard.stripped_ms(at) == WALL + WRONG_MS  # alone
+
+    told(guard, at, WALL)
+    guard.on_now(at)
+    assert guard.expiry_ms == WALL + WRONG_MS
+    assert guard.stripped_ms(at) == WALL
+
+    told(guard, at, WALL + WRONG_MS)
+    assert guard.stripped_ms(at) == WALL + WRONG_MS
+
+    told(guard, at, WALL + 2 * WRONG_MS)
+    assert guard.stripped_ms(at) == WALL + WRONG_MS
+
+
+def test_a_doubt_is_said_once_and_at_most_once_a_minute_however_often_a_neighbor_changes_its_word() -> None:
+    guard, said = ClockGuard(), []
+    for second in range(400):
+        at = now(second * 1_000, WALL + second * 1_000)
+        guard.on_now(at)
+        guard.observe(ANA, at.wall_ms + WRONG_MS * (second % 24 >= 12 or second > 200), at)
+        if guard.doubts_aloud(at):
+            said.append(second)
+
+    assert said == [12, 72, 132, 192, 252]

@@ -412,6 +412,19 @@ def test_too_many_epochs_within_the_hour_are_refused_and_an_hour_later_they_are_
     assert opened[0] == Count("epochs_total")
 
 
+def test_where_no_epoch_may_be_opened_a_clock_that_was_set_back_goes_on_above_what_it_gave() -> None:
+    one = intake(replace(CONFIG, epochs_per_hour_max=1))
+    publish(one, 1)
+    sealed(one)
+    one.clock.high = ahead = stamp_of(WALL_MS + 600_000)
+    publish(one, 2)
+
+    (batch,), outcomes = one.seal(at(), WALL_MS)
+
+    assert outcomes == [placed(2, 2, 2), Count("published_total", 1)]
+    assert batch.records()[0].stamp == ahead + 1
+
+
 # --- a failed append -------------------------------------------------------------------------------------------------
 
 

@@ -1,5 +1,6 @@
 """Frames on the wire: every field typed and bounded, the missing defaulted, the surplus ignored, the unknown skipped."""
 
+from dataclasses import replace
 from typing import Any
 
 import msgpack
@@ -15,6 +16,7 @@ from mesh.wire.frames import (
     FRAME_BYTES_MAX,
     PAGE_INTERVALS_MAX,
     PAGE_LOGS_MAX,
+    WALL_MS_MAX,
     array,
     blob,
     decode_frame,
@@ -109,6 +111,15 @@ def test_fields_are_what_they_are_and_nothing_like_it(read: Any, good: list[obje
     for value in bad:
         with pytest.raises(DecodeError, match="expected"):
             read(value)
+
+
+def test_no_clock_shows_what_no_stamp_could_hold() -> None:
+    assert decode_frame(encode_frame(f.Alive(WALL_MS_MAX - 1))) == f.Alive(WALL_MS_MAX - 1)
+    hello = f.Hello(1, bytes(32), b"c", 5, WALL_MS_MAX - 1, bytes(64))
+    assert decode_frame(encode_frame(hello)) == hello
+    for frame in (f.Alive(WALL_MS_MAX), replace(hello, wall_ms=WALL_MS_MAX)):
+        with pytest.raises(DecodeError, match="below 2\\^46"):
+            decode_frame(encode_frame(frame))
 
 
 def test_sizes_are_exact_where_they_are_given() -> None:
