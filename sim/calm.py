@@ -40,6 +40,8 @@ class Calm:
     """Within how long these nodes have to have the same."""
     took_us: int = -1
     """How long it took after the last fault; -1: some node still misses something, or a fault is under way."""
+    bound_us: int = 0
+    """Within how long they had to, when the last fault had ended."""
     _names: list[str] = field(default_factory=list)
     _began_us: int = 0
     _owed: VersionVector = field(default_factory=VersionVector)
@@ -63,20 +65,20 @@ class Calm:
             node = machines[name].node
             assert node is not None
             self._owed.merge(node.holdings.stored_vector())
-        bound_us = self.bound_us_of(names)
-        self.world.after(LOOK_US, self._look, self._number, bound_us)
+        self.bound_us = self.bound_us_of(names)
+        self.world.after(LOOK_US, self._look, self._number)
 
     def finish(self) -> None:
         """The run goes on without a workload, and its nodes are equal: so is what they had before."""
         if self.took_us < 0 and self._names and not self._missing():
             self.took_us = max(0, self.world.now_us - self._began_us)
 
-    def _look(self, number: int, bound_us: int) -> None:
+    def _look(self, number: int) -> None:
         if number != self._number or self.took_us >= 0:
             return
         missing, took_us = self._missing(), max(0, self.world.now_us - self._began_us)
-        if missing and took_us <= bound_us:
-            self.world.after(LOOK_US, self._look, number, bound_us)
+        if missing and took_us <= self.bound_us:
+            self.world.after(LOOK_US, self._look, number)
             return
         self.watch.look("converges")
         if not missing:
@@ -89,7 +91,7 @@ class Calm:
         )
         faults = [told for told in self.story if float(told.split()[0]) * MILLION <= self._began_us]
         line = f"{self.world.now_us / 1e6:.6f} s: {name} has not got {log.node.hex()[:8]}:{first}..{last}"
-        within = f"the bound is {bound_us / MILLION:.2f} s"
+        within = f"the bound is {self.bound_us / MILLION:.2f} s"
         self.watch.broken("converges", f"{about}; {within}", *faults[-2:], line, kind="calm")
 
     def _missing(self) -> tuple[str, LogId, int, int] | None:

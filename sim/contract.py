@@ -13,8 +13,11 @@ from sim.topology.played import graph_between
 from sim.topology.report import Level
 
 if TYPE_CHECKING:
+    from mesh.types import LogId
+    from sim.disk import Row
     from sim.network import Network
     from sim.scenario.model import Scenario
+    from sim.world import World
 
 US_PER_MS = 1_000
 SETTLE_US = 1_000_000
@@ -87,16 +90,31 @@ def convergence_us(
     return redial_us + hops(core, linked) * (SETTLE_US + 2 * graft_us + 2 * round_trip_us) + backlog_us
 
 
+def backlog_bytes(world: World, names: list[str]) -> int:
+    """The most that one of some nodes has to fetch: what others of them have on disk, with its body, and it has not."""
+    images = [world.machines[name].disk.image.rows for name in names]
+    rows: dict[tuple[LogId, int], Row] = {}
+    for image in images:
+        for log, held in image.items():
+            rows.update(((log, first), row) for first, row in held.items() if not row.stripped)
+    most = 0
+    for image in images:
+        lacked = (row for (log, first), row in rows.items() if first not in image.get(log, ()))
+        most = max(most, sum(len(row.packed) for row in lacked))
+    return most
+
+
+def held_to_us(cast: Cast, world: World, pairs: list[tuple[str, str]], config: NodeConfig, names: list[str]) -> int:
+    """Within how long nodes have to have the same by the contract, as they stand."""
+    is_narrow = any(world.network.path(a, b).rate_bps for a, b in pairs)
+    return convergence_us(cast, world.network, pairs, names, config, backlog_bytes(world, names) if is_narrow else 0)
+
+
 def bound_us(
-    scenario: Scenario,
-    cast: Cast,
-    network: Network,
-    pairs: list[tuple[str, str]],
-    config: NodeConfig,
-    names: list[str],
+    scenario: Scenario, cast: Cast, world: World, pairs: list[tuple[str, str]], config: NodeConfig, names: list[str]
 ) -> int:
     """Within how long nodes have to have the same, by the contract or by the scenario's own bound."""
-    return scenario.guarantees.converge_within(convergence_us(cast, network, pairs, names, config))
+    return scenario.guarantees.converge_within(held_to_us(cast, world, pairs, config, names))
 
 
 def budget(cast: Cast, network: Network, pairs: list[tuple[str, str]]) -> dict[str, str]:

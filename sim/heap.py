@@ -26,7 +26,7 @@ from mesh.operations import SlowPolicy
 from sim import proof
 from sim.calm import Calm, difference
 from sim.checkers import SAME_US, Watch, places_in
-from sim.contract import bound_us, budget, convergence_us, parts
+from sim.contract import bound_us, budget, held_to_us, parts
 from sim.diary import Diary, Matching, Name, say_name
 from sim.figures import BUSY, judge, measure
 from sim.historian import Historian
@@ -132,7 +132,7 @@ class Play:
         for step in self.steps:
             world.at(self.scenario.settle + step.at, self.stage.do, step)
         self.core: list[str] = []
-        bound_us_of = partial(bound_us, self.scenario, cast, network, self.pairs, self.config)
+        bound_us_of = partial(bound_us, self.scenario, cast, world, self.pairs, self.config)
         self.calm = Calm(world, self.watch, self.stage.under_way, self.stage.story, self.pairs, bound_us_of)
         self.stage.on_change = self.calm.on_change
         self.limits = Limits(world, self.watch, self.stage.story)
@@ -232,7 +232,8 @@ class Play:
             if figures.converged_us < 0 and world.converged(self.core):
                 self.calm.finish()
                 equal_us = world.now_us
-                figures.converged_us = max(world.now_us - healed_us, self.calm.took_us, 0)
+                since_heal = max(world.now_us - healed_us, 0), figures.bound_us
+                figures.converged_us, figures.bound_us = max(since_heal, (self.calm.took_us, self.calm.bound_us))
             if figures.converged_us >= 0 and not any(self._unfinished()):
                 break
         self.watch.look("converges")
@@ -440,14 +441,13 @@ class Play:
     def _judge_others(self, healed_us: int) -> None:
         """Nodes outside the core that run, and are cut off together, become equal as the core does."""
         for part in self._cut_off_together():
-            bound_us = convergence_us(self.cast, self.world.network, self.pairs, part, self.config)
+            bound_us = held_to_us(self.cast, self.world, self.pairs, self.config, part)
             while not self.world.converged(part) and self.world.now_us < healed_us + bound_us:
                 self.world.run_to(self.world.now_us + LOOK_US)
             self.watch.look("converges")
             if not self.world.converged(part):
-                what = (
-                    f"{' '.join(part)}, cut off together, never had equal digests; the bound is {bound_us / 1e6:.2f} s"
-                )
+                group, within = " ".join(part), f"the bound is {bound_us / 1e6:.2f} s"
+                what = f"{group}, cut off together, never had equal digests; {within}"
                 self.watch.broken("converges", what, *self.stage.story[-4:], *difference(self.world, part))
 
     def _cut_off_together(self) -> list[list[str]]:

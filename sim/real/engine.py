@@ -24,6 +24,7 @@ from typing import Any
 
 from mesh.config import NodeConfig
 from mesh.errors import HostError
+from mesh.log.batch import OVERHEAD_BYTES
 from mesh.operations import SlowPolicy
 from mesh.rng import Rng
 from sim.checkers import Watch
@@ -256,7 +257,10 @@ class _Play:
         stage.heal()
         healed_us = self.now_us()
         stage.say(f"healed for good: {' '.join(names)}")
-        bound_us = convergence_us(self.cast, self.network, self.pairs, names, NodeConfig())
+        published = sum(
+            len(entry.payload) + OVERHEAD_BYTES for entry in self.watch.ledger.values()
+        )  # more than any lacks
+        bound_us = convergence_us(self.cast, self.network, self.pairs, names, NodeConfig(), published)
         figures.bound_us = self.scenario.guarantees.converge_within(bound_us)
         converge_by_us = healed_us + slack_us(figures.bound_us)
         while figures.converged_us < 0 and self.now_us() < converge_by_us:

@@ -68,6 +68,7 @@ def analyse(graph: Graph, question: Question | None = None, told: Told | None = 
         least_links=least_links,
         levels=tuple(levels(graph, losses)),
         never=tuple(map(say, never)),
+        narrowest_bps=min((each.rate_bps for each in graph.links if each.rate_bps), default=None),
     )
 
 

@@ -90,6 +90,8 @@ class Report:
     levels: tuple[Level, ...]
     never: tuple[str, ...] = ()
     """Links that never come up, for their round trip is longer than nodes wait for a greeting; they count for nothing."""
+    narrowest_bps: int | None = None
+    """What the slowest link carries, where that is said of any: at half of it, what has gathered adds to the bounds."""
 
     @property
     def connected(self) -> bool:

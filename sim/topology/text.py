@@ -9,6 +9,7 @@ from rich.text import Text
 from mesh.types import US_PER_MS, US_PER_S
 from sim.plain import plain
 from sim.topology.report import Loss, Report, Span
+from sim.units import say_rate
 
 LOSSES_SHOWN_MAX = 20
 
@@ -23,6 +24,9 @@ def render(report: Report, console: Console) -> None:
         console.print(_line(f"It is in {len(report.parts)} parts: {_parts(report.parts)}", style="red"))
     console.print(_line(f"Farthest apart: {_distance(report.span)}"))
     console.print(_line(f"Converges after a heal within {_bounds(report.span)}"))
+    if report.narrowest_bps is not None:
+        each_s, rate = 2 * 8_000_000 / report.narrowest_bps, say_rate(report.narrowest_bps)
+        console.print(_line(f"and {each_s:.2f} s more for each MB that has gathered on a side, at half of {rate}"))
     console.print(_line(f"Cut nodes: {_names(report.cut_nodes)}. Cut links: {_names(report.cut_links)}"))
     if report.least_nodes is not None:
         console.print(

@@ -47,6 +47,19 @@ def test_the_text_says_of_a_level_that_it_stays_somewhere_and_not_that_everybody
     assert said["copies:3"] == "still reached somewhere" and said["copies:4"] == "not always reached"
 
 
+def test_the_text_says_what_a_backlog_adds_where_a_link_has_a_rate() -> None:
+    regions, links = (
+        {"ana": "eu", "ben": "us", "cy": "us"},
+        (link("ana", "ben", 1_000, 4_000_000), link("ben", "cy", 1_000)),
+    )
+
+    assert "and 4.00 s more for each MB that has gathered on a side, at half of 4Mbit/s" in text_of(
+        Graph(regions, links)
+    )
+    assert "MB" not in text_of(BRIDGED)
+    assert analyse(Graph(regions, links)).to_json()["narrowest_bps"] == 4_000_000
+
+
 def test_the_text_of_a_mesh_in_parts_says_so() -> None:
     text = text_of(Graph({"ana": "eu", "ben": "us"}, ()))
 
