@@ -1,4 +1,7 @@
-"""Files that a person asked for: a tape, a report, a verdict. One that cannot be written is the same error for all of them."""
+"""Files that a person asked for: a tape, a report, a verdict. One that cannot be written is the same error for all of them.
+
+What was written is remembered, for who is stopped and has to say what there is.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,10 @@ from tempfile import TemporaryDirectory
 from typing import IO
 
 from sim.errors import OutputError
+from sim.stops import undisturbed
+
+written: dict[Path, bool] = {}
+"""What has been written, each with whether it is whole: what is written where it is may be there in part."""
 
 
 def are_one(one: Path, other: Path) -> bool:
@@ -50,17 +57,20 @@ def _open(path: Path) -> Iterator[IO[bytes]]:
     target, known = Path(os.path.realpath(path)), _known(path)
     if known is not None:
         if not stat.S_ISREG(known.st_mode) or _is_given(path) or not os.access(target.parent, os.W_OK):
-            with path.open("wb") as file:
+            written[path] = False
+            with path.open("wb") as file:  # which may be waited for as long as a reader wants
                 yield file
+            written[path] = True
             return
         path.open("ab").close()  # whoever may not write to it may not replace it
-    with TemporaryDirectory(prefix=".gossamer-", dir=target.parent) as folder:
+    with undisturbed(), TemporaryDirectory(prefix=".gossamer-", dir=target.parent) as folder:
         beside = Path(folder, "new")
         with beside.open("wb") as file:
             if known is not None:
                 _be_like(file.fileno(), known)
             yield file
         beside.replace(target)
+        written[path] = True
 
 
 def _known(path: Path) -> os.stat_result | None:

@@ -15,7 +15,7 @@ from sim.cli.again import replay, shrink
 from sim.cli.catalogue import list_scenarios, safeguards, schema
 from sim.cli.maelstrom import maelstrom
 from sim.cli.run import run
-from sim.cli.stopping import KEPT, heard_once, stopped
+from sim.cli.stopping import heard_once, kept, stopped
 from sim.cli.streams import taken
 from sim.cli.sweep import sweep
 from sim.cli.topology import topology
@@ -42,8 +42,7 @@ class SimGroup(click.Group):
             with heard_once():
                 return super().invoke(ctx)
         except KeyboardInterrupt:
-            kept = KEPT.get(ctx.invoked_subcommand or "", "nothing was done")
-            click.echo(f"gossamer sim: stopped; {kept}.", err=True)
+            click.echo(plain(f"gossamer sim: stopped; {kept(ctx.invoked_subcommand or '')}."), err=True)
             raise SystemExit(stopped()) from None
         except SimError as error:
             code = f"{error.code} " if error.code else ""

@@ -9,21 +9,25 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from sim import stops
+from sim.outputs import written
+
 if TYPE_CHECKING:
     from sys import UnraisableHookArgs
 
 STOPPING = (signal.SIGINT, signal.SIGTERM)
 KEPT = {
-    "run": "a run that was not finished leaves nothing",
+    "run": "",
     "sweep": "what the journal holds is kept",
     "replay": "the tape is as it was",
-    "shrink": "no smaller run was written, and what was given is as it was",
-    "topology": "nothing was written but the picture, if it was asked for",
+    "shrink": "what was given is as it was",
+    "topology": "",
     "safeguards": "what stands above was found",
     "maelstrom": "all nodes have ended, and there are no figures",
 }
-"""What is left of each verb that takes its time."""
-
+"""What is left of each verb that takes its time, whenever it is stopped; the files that it writes are named beside that."""
+WRITING = ("run", "replay", "shrink", "topology")
+"""Those that write a file or two at their end, or none if they are stopped before."""
 
 AGAIN_S = 0.05
 """What fell into a callback, which raises nothing, is raised again so much later."""
@@ -36,12 +40,27 @@ def stopped() -> int:
     return 128 + (_heard[0] if _heard else signal.SIGINT)
 
 
+def kept(verb: str) -> str:
+    """What a verb leaves that was stopped: it may have been at its end, and have written what it was asked for."""
+    whole = [str(path) for path, is_whole in written.items() if is_whole]
+    parts = [str(path) for path, is_whole in written.items() if not is_whole]
+    said = [KEPT.get(verb, "nothing was done")]
+    if whole:
+        said.append(f"{' and '.join(whole)} {'were' if len(whole) > 1 else 'was'} written")
+    elif verb in WRITING:
+        said.append("no file was written")
+    if parts:
+        said.append(f"{' and '.join(parts)} may hold a part of what was to be written")
+    return ", and ".join(each for each in said if each)
+
+
 @contextmanager
 def heard_once() -> Iterator[None]:
     """The first Ctrl-C or SIGTERM is a `KeyboardInterrupt`; the next are ignored: none interrupts what ends in good order.
 
     Where Ctrl-C is ignored already (a shell's `&`), it stays so. Where it comes while Python runs a callback of something that is
     gone (`weakref.finalize`), its exception would be printed and forgotten, and the next be ignored: it is raised again.
+    What is done as a whole (`sim.stops.undisturbed`) is done first.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -49,17 +68,18 @@ def heard_once() -> Iterator[None]:
     before = {number: signal.getsignal(number) for number in STOPPING}
     heeded = [number for number in STOPPING if before[number] is not signal.SIG_IGN]
     _heard.clear()
+    written.clear()
 
     def stop(number: int, _: object) -> None:
         for each in heeded:
             signal.signal(each, signal.SIG_IGN)
         _heard.append(number)
-        raise KeyboardInterrupt
+        stops.stop()
 
     alarms: list[Any] = []
 
     def again(*_: object) -> None:
-        raise KeyboardInterrupt
+        stops.stop()
 
     def on_unraisable(what: UnraisableHookArgs) -> None:
         if isinstance(what.exc_value, KeyboardInterrupt):

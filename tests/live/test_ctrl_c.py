@@ -32,10 +32,10 @@ at = "1s"
 publish = { client = "app", channel = "a" }
 """
 CASES = {
-    "run": (("run", "slow.toml"), "a run that was not finished leaves nothing"),
+    "run": (("run", "slow.toml"), "stopped; no file was written."),
     "sweep": (("sweep", "slow.toml", "--jobs", "2", "--journal", "j.jsonl"), ""),
     "replay": (("replay", "slow.tape"), "the tape is as it was"),
-    "shrink": (("shrink", "slow.toml", "--seed", "0"), "no smaller run was written"),
+    "shrink": (("shrink", "slow.toml", "--seed", "0"), "what was given is as it was, and no file was written."),
     "topology": (("topology", "slow.toml", "--confirm", "--seeds", "1000"), ""),
     "safeguards": (("safeguards",), f" of {len(SAFEGUARDS)} were hunted"),
     "maelstrom": (("maelstrom", "--test", "--seconds", "60"), "all nodes have ended"),
@@ -155,3 +155,41 @@ def test_ctrl_c_ends_every_verb_with_130_and_leaves_nobody_behind(
         assert "interrupted" in said
     assert gone(below)
     assert bool(below) == (verb in ("sweep", "maelstrom"))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    ("arguments", "first", "then"),
+    [
+        (("run", "halves", "--save", "a", "--report", "b"), "a", "b"),
+        (("shrink", "broken.tape", "--runs", "3", "--out", "a", "--save", "b"), "a", "b"),
+    ],
+    ids=["run", "shrink"],
+)
+def test_who_is_stopped_between_two_files_is_told_which_there_are(
+    tmp_path: Path, arguments: tuple[str, ...], first: str, then: str, number: signal.Signals
+) -> None:
+    """Whatever it is at when the signal comes: that may be before the second file, and after it."""
+    saved = [*COMMAND, "sim", "run", "halves", "--without", "repair", "--save", "broken.tape"]
+    assert subprocess.run(saved, cwd=tmp_path, capture_output=True).returncode == 1  # noqa: PLW1510  # a promise is broken
+    process = subprocess.Popen(
+        hearing_ctrl_c([*COMMAND, "sim", *arguments]),
+        cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    try:
+        end_s = time.monotonic() + BEGUN_WITHIN_S
+        while not (tmp_path / first).exists():
+            assert process.poll() is None, process.communicate()
+            assert time.monotonic() < end_s
+            time.sleep(0.001)
+        process.send_signal(number)
+        _, complained = process.communicate(timeout=60)
+    finally:
+        process.kill()
+        process.wait()
+
+    there = [name for name in (first, then) if (tmp_path / name).exists()]
+    assert not list(tmp_path.glob(".gossamer-*"))
+    if process.returncode != 0:  # else it was done before it heard
+        assert process.returncode == 128 + number, complained
+        assert f"{' and '.join(there)} {'were' if len(there) > 1 else 'was'} written." in complained

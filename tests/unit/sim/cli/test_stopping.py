@@ -1,14 +1,19 @@
-"""Ctrl-C is heard once, wherever it falls."""
+"""Ctrl-C is heard once, wherever it falls; what is said then is so."""
 
 import gc
 import signal
 import sys
 import time
 import weakref
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+from click.testing import CliRunner, Result
 
-from sim.cli.stopping import STOPPING, heard_once, stopped
+from gossamer.command import command
+from sim.cli.stopping import STOPPING, heard_once, kept, stopped
+from sim.outputs import writing
 
 
 class Gone:
@@ -56,3 +61,99 @@ def test_what_else_no_callback_can_raise_is_told_as_before(monkeypatch: pytest.M
 
     (what,) = told
     assert isinstance(getattr(what, "exc_value", None), ValueError)
+
+
+@pytest.fixture
+def hearing() -> Iterator[None]:
+    """Ctrl-C is heard, and will be by whoever comes next: what has heard it ignores it from there on."""
+    before = {number: signal.getsignal(number) for number in STOPPING}
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+def ctrl_c(*_: object, **__: object) -> None:
+    """What comes instead of what was to be done next."""
+    signal.raise_signal(signal.SIGINT)
+
+
+def stopped_in(folder: Path, *words: str) -> str:
+    """What is said of a call that Ctrl-C ended; nothing lies beside what was asked for."""
+    told: Result = CliRunner().invoke(command, ["sim", *words])
+    assert told.exit_code == 130, told.output
+    assert not list(folder.glob(".gossamer-*"))
+    return told.stderr.splitlines()[-1]
+
+
+@pytest.mark.usefixtures("hearing")
+@pytest.mark.parametrize(
+    ("at", "said"),
+    [
+        ("sim.heap.Play.run", "no file was written"),
+        ("sim.replay.record", "no file was written"),
+        ("sim.report.write_report", "x.tape was written"),
+        ("sim.outcome.Outcome.to_json", "x.tape and x.html were written"),
+    ],
+)
+def test_a_run_that_is_stopped_names_the_files_that_it_has_written(
+    at: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(at, ctrl_c)
+
+    told = stopped_in(tmp_path, "run", "silence", "--save", "x.tape", "--report", "x.html", "--json")
+
+    assert told == f"gossamer sim: stopped; {said}."
+    assert {each.name for each in tmp_path.iterdir()} == {"x.tape", "x.html"} & set(said.split())
+
+
+@pytest.mark.usefixtures("hearing")
+@pytest.mark.parametrize(
+    ("at", "said"),
+    [("sim.scenario.writing.write", "no file was written"), ("sim.cli.again._save", "small.toml was written")],
+)
+def test_a_shrinker_that_is_stopped_names_the_files_that_it_has_written(
+    at: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tape = tmp_path / "broken.tape"
+    CliRunner().invoke(command, ["sim", "run", "halves", "--without", "repair", "--save", str(tape)])
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(at, ctrl_c)
+
+    told = stopped_in(tmp_path, "shrink", "broken.tape", "--runs", "3", "--out", "small.toml", "--save", "small.tape")
+
+    assert told == f"gossamer sim: stopped; what was given is as it was, and {said}."
+    assert {each.name for each in tmp_path.iterdir()} - {"broken.tape"} == {"small.toml"} & set(said.split())
+
+
+@pytest.mark.usefixtures("hearing")
+@pytest.mark.parametrize("comes_before", [True, False])
+def test_a_file_that_is_being_put_in_its_place_is_there_before_ctrl_c_is_heard(
+    comes_before: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put, path = Path.replace, tmp_path / "x.tape"
+
+    def replace(one: Path, other: Path) -> None:
+        if comes_before:
+            ctrl_c()
+        put(one, other)
+        if not comes_before:
+            ctrl_c()
+
+    monkeypatch.setattr(Path, "replace", replace)
+
+    told = stopped_in(tmp_path, "run", "silence", "--save", str(path))
+
+    assert told == f"gossamer sim: stopped; {path} was written."
+    assert path.read_text().endswith("}")
+
+
+@pytest.mark.usefixtures("hearing")
+def test_what_is_written_where_it_is_may_be_there_in_part() -> None:
+    with pytest.raises(KeyboardInterrupt), heard_once(), writing(Path("/dev/null")):
+        ctrl_c()
+
+    assert kept("replay") == (
+        "the tape is as it was, and no file was written, and /dev/null may hold a part of what was to be written"
+    )
