@@ -35,6 +35,7 @@ from sim.safeguards import off
 from sim.scenario.building import with_round_trips
 from sim.scenario.model import Scenario
 from sim.seeds import Seeds, listed, seeds_among, together
+from sim.stops import undisturbed
 from sim.twice import play_twice
 
 T = TypeVar("T")
@@ -115,7 +116,7 @@ class Tally:
     """... and its figures, -1 where there is none."""
     interrupted: bool = False
     missing: Seeds = field(default_factory=lambda: Seeds(()))
-    """What was asked for, and is in none of the journals that were merged."""
+    """What was asked for, and is in none of the journals that were merged, or was not played before Ctrl-C."""
 
     def add(self, result: Result) -> None:
         """Count one seed."""
@@ -147,15 +148,20 @@ class Tally:
 
     @property
     def is_kept(self) -> bool:
-        """Whether every seed kept every promise."""
-        return not self.failed
+        """Whether every seed that was asked for was played, and kept every promise."""
+        return not (self.failed or self.interrupted or self.missing)
+
+    @property
+    def asked(self) -> int:
+        """How many seeds it should have been."""
+        return self.seeds + len(self.missing)
 
     def to_json(self, *, gates: bool = True) -> dict[str, Any]:
         """Plain values; none of gates where nobody asked for them."""
         return {
             "title": self.scenario.title,
             "seeds": self.seeds,
-            "kept": self.is_kept and not self.missing,
+            "kept": self.is_kept,
             "failed": [asdict(result) for result in self.failed[:100]],
             "failed_count": len(self.failed),
             "gates_shut": self.shut() if gates else [],
@@ -289,14 +295,17 @@ def sweep(
     try:
         with closing(_played(executor, with_round_trips(scenario), left, tuple(without))) as results:
             for result in results:
-                tally.add(result)
+                with undisturbed():  # it counts, and is kept, or neither
+                    tally.add(result)
+                    if written is not None and kept is not None:
+                        written.write(kept, result)
                 told(result)
-                if written is not None and kept is not None:
-                    written.write(kept, result)
                 if first_failure and tally.failed:
                     break
     except KeyboardInterrupt:
         tally.interrupted = True
+        played = set(tally.played)
+        tally.missing = listed(seed for seed in seeds_among(seeds) if seed not in played)
     finally:
         if kept is not None:
             kept.close()

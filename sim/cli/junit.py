@@ -85,12 +85,12 @@ def _played(tally: Tally, command: str) -> Iterator[Case]:
 def _not_whole(tally: Tally) -> Iterator[Case]:
     """What keeps a sweep from being whole."""
     title = tally.scenario.title
-    if tally.missing:
+    if tally.interrupted:
+        what = f"interrupted after {tally.seeds} of {tally.asked} seeds"
+        yield Case(title, "the sweep came to its end", 0.0, "error", "interrupted", what, what)
+    elif tally.missing:
         what = f"{len(tally.missing)} seeds that were asked for are in none of the journals: {tally.missing}"
         yield Case(title, "every seed that was asked for", 0.0, "error", "missing", what, what)
-    if tally.interrupted:
-        what = f"interrupted after {tally.seeds} seeds"
-        yield Case(title, "the sweep came to its end", 0.0, "error", "interrupted", what, what)
 
 
 def _write(xml: XMLGenerator, case: Case) -> None:

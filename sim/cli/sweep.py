@@ -217,10 +217,9 @@ def _say(tally: Tally, shut: list[str], command: str, journal: Path | None) -> N
     for gate in shut:
         click.secho("  gate shut: ", fg="red", nl=False)
         say(gate)
-    if tally.missing:
-        asked = tally.seeds + len(tally.missing)
+    if tally.missing and not tally.interrupted:
         click.secho("  missing: ", fg="red", nl=False)
-        click.echo(f"{len(tally.missing):,} of {asked:,} seeds that were asked for: {_short(str(tally.missing))}")
+        click.echo(f"{len(tally.missing):,} of {tally.asked:,} seeds that were asked for: {_short(str(tally.missing))}")
     if tally.busy_s:
         click.echo(
             f"  {tally.events:,} events, {tally.events / tally.busy_s:,.0f} a second and core; "
@@ -228,7 +227,7 @@ def _say(tally: Tally, shut: list[str], command: str, journal: Path | None) -> N
         )
     if tally.interrupted:
         click.echo(
-            "  interrupted; "
+            f"  interrupted after {tally.seeds:,} of {tally.asked:,} seeds; "
             + (f"the same command goes on from {journal}" if journal else "with --journal FILE it could go on")
         )
 

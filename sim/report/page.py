@@ -54,7 +54,7 @@ def tiles(values: list[tuple[str, str, str]]) -> Html:
     return tag("dl", *each, class_="tiles")
 
 
-def verdict(*, kept: bool, sentence: str) -> Html:
-    """Kept or broken, in a sentence."""
-    word = "✓ kept" if kept else "✗ broken"
-    return tag("p", tag("b", word), join(sentence), class_=f"verdict {'good' if kept else 'bad'}", role="status")
+def verdict(*, kept: bool | None, sentence: str) -> Html:
+    """Kept or broken, in a sentence; None: it is not known, for something is missing."""
+    word, look = {True: ("✓ kept", "good"), False: ("✗ broken", "bad"), None: ("○ not whole", "idle")}[kept]
+    return tag("p", tag("b", word), join(sentence), class_=f"verdict {look}", role="status")

@@ -50,23 +50,30 @@ def render(tally: Tally, command: str, *, gates: bool = True) -> str:
     )
 
 
-def _headline(tally: Tally, *, gates: bool) -> Html:
-    shut = tally.shut() if gates and not (tally.failed or tally.interrupted or tally.missing) else []
-    if tally.failed:
-        said = f"{len(tally.failed):,} of {tally.seeds:,} seeds broke a promise."
-    elif shut:
-        said = f"Every seed kept every promise, but {len(shut)} gates stay shut: what they wait for never happened."
-    else:
-        said = f"All {tally.seeds:,} seeds kept every promise."
+def _sentence(tally: Tally, shut: list[str]) -> str:
+    """The verdict, and what it is of."""
+    whole = ""
     if tally.interrupted:
-        said += " The sweep was interrupted."
-    if tally.missing:
-        said = f"{len(tally.missing):,} of {tally.seeds + len(tally.missing):,} seeds are missing. {said}"
+        whole = f"The sweep was interrupted after {tally.seeds:,} of {tally.asked:,} seeds. "
+    elif tally.missing:
+        whole = f"{len(tally.missing):,} of {tally.asked:,} seeds are missing. "
+    if tally.failed:
+        return f"{whole}{len(tally.failed):,} of {tally.seeds:,} seeds broke a promise."
+    if shut:
+        return f"Every seed kept every promise, but {len(shut)} gates stay shut: what they wait for never happened."
+    if not tally.seeds:
+        return f"{whole}Nothing was played."
+    return f"{whole}{'The' if whole else 'All'} {tally.seeds:,} seeds {'that were played ' if whole else ''}kept every promise."
+
+
+def _headline(tally: Tally, *, gates: bool) -> Html:
+    shut = tally.shut() if gates and tally.is_kept else []
+    is_kept = False if tally.failed or shut else tally.is_kept or None
     rate = f"{tally.events / tally.busy_s:,.0f}" if tally.busy_s else "–"
     simulated = f"{tally.simulated_us / 1e6 / tally.busy_s:,.0f}" if tally.busy_s else "–"
     return join(
         tag("h1", tally.scenario.title),
-        verdict(kept=not (tally.failed or shut or tally.missing), sentence=said),
+        verdict(kept=is_kept, sentence=_sentence(tally, shut)),
         tag("p", "Promised: ", tag("strong", tally.scenario.promise)),
         tiles(
             [
@@ -147,9 +154,11 @@ def _gates(tally: Tally, *, judged: bool) -> Html:
                 meaning if label in shut else "",
             ]
         )
-    words = "What these seeds should have come to, each at least once." + (
-        "" if judged else " They were not asked for here."
-    )
+    words = "What these seeds should have come to, each at least once."
+    if not judged:
+        words += " They were not asked for here."
+    elif tally.interrupted or tally.missing:
+        words += " They are not judged: seeds are missing that could open them."
     return join(tag("p", words), table(["gate", "", "times", "what is missing"], rows, numbers=(2,)))
 
 

@@ -134,9 +134,9 @@ def test_ctrl_c_keeps_partial_results_and_the_same_command_goes_on(tmp_path: Pat
     out, err = process.communicate(timeout=40)
 
     assert process.returncode == 130, err
-    assert "interrupted; the same command goes on from j.jsonl" in out
     kept = journal.read_text().count("\n") - 2  # the heading, and what was asked for
     assert 4 <= kept < 40
+    assert f"interrupted after {kept} of 40 seeds; the same command goes on from j.jsonl" in out
     again = sim(
         "sweep", "rolling-isolation", "--seeds", f"0..{kept - 1}", "--journal", "j.jsonl", "--json", cwd=tmp_path
     )

@@ -49,7 +49,9 @@ def test_ctrl_c_is_told_and_loses_nothing(tmp_path: Path) -> None:
 
     tally = sweep(scenario(), range(20), Here(interrupted_at=2), journal=journal)
 
-    assert tally.interrupted
+    told = tally.to_json()
+    assert (tally.interrupted, tally.is_kept, tally.seeds, tally.asked) == (True, False, 0, 20)
+    assert (told["interrupted"], told["kept"], told["missing"], told["missing_count"]) == (True, False, "0..19", 20)
     assert sweep(scenario(), range(20), Here(), journal=journal).seeds == 20
 
 

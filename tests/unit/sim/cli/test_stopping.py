@@ -1,19 +1,27 @@
 """Ctrl-C is heard once, wherever it falls; what is said then is so."""
 
 import gc
+import json
 import signal
 import sys
 import time
 import weakref
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
 
 from gossamer.command import command
 from sim.cli.stopping import STOPPING, heard_once, kept, stopped
+from sim.journal import Journal
 from sim.outputs import writing
+from sim.sweep import Result as Played
+from sim.sweep import Tally, merge, sweep
+from tests.report_samples import Page
+from tests.sweep_samples import Here, scenario
 
 
 class Gone:
@@ -157,3 +165,54 @@ def test_what_is_written_where_it_is_may_be_there_in_part() -> None:
     assert kept("replay") == (
         "the tape is as it was, and no file was written, and /dev/null may hold a part of what was to be written"
     )
+
+
+@pytest.mark.usefixtures("hearing")
+@pytest.mark.parametrize("number", STOPPING)
+def test_an_interrupted_sweep_is_not_kept_whoever_is_asked(
+    number: signal.Signals, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add = Tally.add
+
+    def add_three(tally: Tally, result: Played) -> None:
+        add(tally, result)
+        if tally.seeds == 3:
+            signal.raise_signal(number)
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(Tally, "add", add_three)
+    monkeypatch.setattr("sim.sweep.pool", lambda _: nullcontext(Here()))
+    words = ["sim", "sweep", "silence", "--seeds", "0..30", "--junit", "out.xml", "--report", "out.html"]
+
+    in_json, in_text = [], []
+    for flags, told in ((["--json"], in_json), ([], in_text)):
+        for each, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGTERM, signal.SIG_DFL)):
+            signal.signal(each, handler)
+        said = CliRunner().invoke(command, [*words, *flags])
+        assert said.exit_code == 128 + number, said.output
+        told.append(said.stdout)
+
+    plain = json.loads(in_json[0])
+    assert (plain["seeds"], plain["kept"], plain["interrupted"], plain["missing"]) == (3, False, True, "3..30")
+    assert "  interrupted after 3 of 31 seeds; with --journal FILE it could go on\n" in in_text[0]
+    assert "missing" not in in_text[0]
+    assert "○ not whole | The sweep was interrupted after 3 of 31 seeds." in Page(Path("out.html").read_text()).rows("")
+    assert 'errors="1"' in Path("out.xml").read_text()
+    assert 'message="interrupted after 3 of 31 seeds"' in Path("out.xml").read_text()
+
+
+@pytest.mark.usefixtures("hearing")
+def test_a_seed_counts_and_is_kept_or_neither(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write, path = Journal.write, tmp_path / "j.jsonl"
+
+    def torn(*arguments: Any) -> None:
+        ctrl_c()
+        write(*arguments)
+
+    monkeypatch.setattr(Journal, "write", torn)
+
+    with heard_once():
+        tally = sweep(scenario(), range(4), Here(), journal=path)
+
+    assert (tally.seeds, str(tally.missing)) == (1, "1..3")
+    assert str(merge(scenario(), [path]).missing) == "1..3"

@@ -8,6 +8,7 @@ from sim.checkers import PROMISES
 from sim.errors import SimError
 from sim.report import write_sweep
 from sim.report.seeds import render
+from sim.seeds import seeds_of
 from sim.sweep import Result, Tally
 from tests.report_samples import HOSTILE, Page, scenario
 
@@ -67,11 +68,29 @@ def test_gate_that_stays_shut_fails_the_sweep_unless_gates_are_not_asked_for() -
     assert "They were not asked for here." in unasked.rows("gates")
 
 
-def test_interrupted_sweep_says_so() -> None:
-    swept = tally()
-    swept.interrupted = True
+@pytest.mark.parametrize(
+    ("results", "said"),
+    [
+        ([], "○ not whole | The sweep was interrupted after 0 of 31 seeds. Nothing was played."),
+        (
+            [result(0), result(1)],
+            "○ not whole | The sweep was interrupted after 2 of 31 seeds. The 2 seeds that were played kept every promise.",
+        ),
+        (
+            [result(0), result(1, "once")],
+            "✗ broken | The sweep was interrupted after 2 of 31 seeds. 1 of 2 seeds broke a promise.",
+        ),
+    ],
+)
+def test_interrupted_sweep_says_after_how_many_seeds_and_is_not_kept(results: list[Result], said: str) -> None:
+    swept = tally(*results)
+    swept.interrupted, swept.missing = True, seeds_of(f"{len(results)}..30")
 
-    assert "The sweep was interrupted." in Page(render(swept, COMMAND)).rows("")
+    page = Page(render(swept, COMMAND))
+
+    assert f"| {said} |" in page.rows("")
+    assert "✓ kept" not in page.rows("")
+    assert "They are not judged: seeds are missing that could open them." in page.rows("gates")
 
 
 def test_page_asks_for_nothing_and_hostile_words_stay_words() -> None:
