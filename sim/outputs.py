@@ -87,6 +87,19 @@ def _is_given(path: Path) -> bool:
     return named in ("/dev/stdout", "/dev/stderr") or named.startswith(("/dev/fd/", "/proc/"))
 
 
+def _is_printed_to(path: Path) -> bool:
+    """Whether standard output or error goes to that very file, by whatever name."""
+    try:
+        known = path.stat()
+    except FileNotFoundError:
+        return False
+    for number in (1, 2):
+        with suppress(OSError):  # it is closed
+            if os.path.samestat(known, os.fstat(number)):
+                return True
+    return False
+
+
 def _be_like(number: int, known: os.stat_result) -> None:
     """Give a new file the owner of the old one, where we may, and its mode."""
     with suppress(PermissionError):
@@ -103,7 +116,8 @@ def check_writable(path: Path, *, whole: bool = False) -> None:
     """Raise `OutputError` for a file that surely cannot be written, before somebody has waited for it.
 
     Beside files there may be `/dev/null`, terminals, and pipes that somebody has opened for us, as `/dev/stdout` and a
-    shell's `>(…)` are: a pipe of another would be waited for until there is a reader. With `whole` only files will do.
+    shell's `>(…)` are: a pipe of another would be waited for until there is a reader. With `whole` only files will do, and
+    none that this process was given open, or prints to: what is printed would be written over it.
     """
     try:
         path.stat()
@@ -116,6 +130,8 @@ def check_writable(path: Path, *, whole: bool = False) -> None:
     takes = path.is_file() or (not whole and (path.is_char_device() or (path.is_fifo() and _is_given(path))))
     if path.exists() and not takes:
         raise OutputError(str(path), 0, "it is no file", "a file, or none yet")
+    if whole and (_is_given(path) or _is_printed_to(path)):
+        raise OutputError(str(path), 0, "it is no file of its own: others write to it", "another file, or none yet")
     if not path.parent.is_dir():
         raise OutputError(str(path), 0, f"there is no folder {path.parent}", "a file in a folder that is there")
     if not os.access(path if path.exists() else path.parent, os.W_OK):

@@ -208,13 +208,17 @@ def _artefact(file: str, seed: int | None, without: tuple[str, ...], written: Ma
     from sim.heap import Play
     from sim.replay import is_tape, load, record
     from sim.safeguards import off
+    from sim.scenario.reading import find
 
-    of_none = seed is None and not file.endswith((".toml", ".py")) and Path(file).exists()  # `load` says what it is
+    of_none = (
+        seed is None and file and not file.endswith((".toml", ".py")) and Path(file).exists()
+    )  # `load` says what it is
     if of_none or is_tape(Path(file)):
         _check_tape_alone(file, seed, without)
         check_apart(written, [Path(file)])
         return load(Path(file))
     if seed is None:
+        find(file)  # which says so where there is none
         raise click.UsageError("A scenario is shrunk with --seed; a tape holds its own.")
     _, scenario, inputs = scenario_of(file)
     check_apart(written, inputs)

@@ -72,7 +72,7 @@ def check_apart(written: Mapping[str, Path | None], read: Sequence[Path] = ()) -
 
 @dataclass
 class Outputs:
-    """Files that are written before the verdict is printed. One that cannot be is told after it, and ends with 2."""
+    """Files of which each is tried. One that cannot be written is told after the verdict, and ends with 2."""
 
     failed: list[OutputError] = field(default_factory=list)
 

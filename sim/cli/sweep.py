@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 import click
+from click.core import ParameterSource
 
 from sim.cli.common import (
     BROKEN,
     JOURNAL,
     MISUSED,
     OUTPUT,
+    Outputs,
     as_json,
     check_apart,
     known_safeguards,
@@ -104,13 +106,16 @@ def sweep(
     check_apart({"--journal": journal, "--junit": junit, "--report": report}, [*inputs, *merge])
     without = known_safeguards(without)
     numbers = _numbers(SEEDS if seeds is None else seeds, shard)
+    by_hand = click.get_current_context().get_parameter_source("jobs") is ParameterSource.COMMANDLINE
     if merge:
-        if journal is not None or address is not None or (seeds is None and shard != "1/1"):
+        if journal is not None or address is not None or by_hand or (seeds is None and shard != "1/1"):
             raise click.UsageError(
-                "--merge plays nothing: it goes with --seeds, and not with --journal, --cluster or --shard alone."
+                "--merge plays nothing: it goes with --seeds, and not with --journal, --jobs, --cluster or --shard alone."
             )
         tally = judge(what, merge, None if seeds is None else numbers, without)
     else:
+        if address is not None and by_hand:
+            raise click.UsageError("--cluster plays on all workers that its scheduler has: it goes without --jobs.")
         workers: AbstractContextManager[Executor] = cluster(address) if address is not None else pool(jobs or cores())
         with workers as executor, _Progress(len(numbers), quiet=in_json) as progress:
             tally = play(what, numbers, executor, without=without, journal=journal, told=progress.told)
@@ -121,14 +126,18 @@ def sweep(
         as_json(tally.to_json(gates=not no_gates))
     else:
         _say(tally, shut, command, journal)
+    outputs = Outputs()
     if junit is not None:
         from sim.cli.junit import write_junit
 
-        write_junit(tally, junit, command, gates=is_judged)
+        with outputs.kept_back():
+            write_junit(tally, junit, command, gates=is_judged)
     if report is not None:
         from sim.report import write_sweep
 
-        write_sweep(tally, report, command, gates=not no_gates)
+        with outputs.kept_back():
+            write_sweep(tally, report, command, gates=not no_gates)
+    outputs.check()
     raise SystemExit(_status(tally, shut))
 
 

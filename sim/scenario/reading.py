@@ -44,6 +44,7 @@ TYPES = {
 SHIPPED = Path(__file__).resolve().parent.parent / "scenarios"
 """Where the scenarios lie that come with the product."""
 EXPECTED = "a scenario file"
+FILE_OR_NAME = "a file, or a name that `gossamer sim list` prints"
 _ADDED = re.compile(r"[\[(]|^(int|bool|str|constrained-int)$")
 
 
@@ -72,6 +73,8 @@ class Source:
 
 def find(name: str) -> Path:
     """The file that a person means: a path, or the name of a scenario that ships. Raises `ScenarioError`."""
+    if not name:
+        raise ScenarioError("''", 0, "no file is called so", FILE_OR_NAME)
     path = Path(name)
     shipped = SHIPPED / f"{name.removesuffix('.toml')}.toml"
     try:
@@ -82,7 +85,7 @@ def find(name: str) -> Path:
         problem = missing(path)
     except OSError as error:
         raise ScenarioError(name[:SHOWN_MAX], 0, error.strerror or str(error), EXPECTED) from error
-    raise ScenarioError(name, 0, problem, "a file, or a name that `gossamer sim list` prints")
+    raise ScenarioError(name, 0, problem, FILE_OR_NAME)
 
 
 def read(path: Path, engine: str = "") -> Scenario:

@@ -122,6 +122,44 @@ def test_the_help_names_all_profiles_that_ship() -> None:
 
 
 @pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (("--merge", "x.jsonl", "--jobs", "2"), "--merge plays nothing"),
+        (("--cluster", "tcp://nobody:1", "--jobs", "2"), "it goes without --jobs"),
+    ],
+)
+def test_jobs_are_refused_where_they_would_change_nothing(
+    flags: tuple[str, ...], said: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sim.sweep.cluster", None)
+    words = ("sweep", "s.toml", "--seeds", "0..1", "--no-gates")
+
+    status, told = called(*words, *flags)
+
+    assert (status, said in " ".join(told.split())) == (2, True), told
+    merged = CliRunner().invoke(command, ["sim", *words, "--merge", "x.jsonl"], env={"GOSSAMER_SIM_SWEEP_JOBS": "2"})
+    assert merged.exit_code == 0, "who has it in the environment means the sweeps that play"
+
+
+@pytest.mark.parametrize("verb", ["run", "sweep", "topology", "shrink"])
+def test_no_name_is_no_file(verb: str) -> None:
+    status, told = called(verb, "")
+
+    assert (status, told) == (
+        2, "gossamer sim: '': no file is called so; expected a file, or a name that `gossamer sim list` prints\n"
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("flags", [(), ("--seed", "1")])
+def test_a_tape_that_is_not_there_is_no_scenario_without_a_seed(flags: tuple[str, ...]) -> None:
+    status, told = called("shrink", "nosuch.tape", *flags)
+
+    assert (status, told) == (
+        2, "gossamer sim: nosuch.tape: there is no such file; expected a file, or a name that `gossamer sim list` prints\n"
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
     ("words", "said"),
     [
         ("--list --name repair", "--name would change nothing"),

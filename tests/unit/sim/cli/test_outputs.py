@@ -123,6 +123,62 @@ def test_devices_and_pipes_that_were_opened_for_us_are_written_to_but_no_journal
     os.close(writes)
 
 
+@pytest.mark.parametrize("name", ["/dev/stdout", "/dev/fd/1", "printed", "linked", "/dev/stderr"])
+def test_no_journal_is_kept_where_others_write(name: str, tmp_path: Path) -> None:
+    """What is printed would be written over its beginning."""
+    (tmp_path / "printed").touch()
+    (tmp_path / "linked").symlink_to("/dev/stdout")
+    words = ["sim", "sweep", "halves", "--seeds", "0", "--jobs", "1", "--no-gates", "--journal", name]
+    script = "from gossamer.command import main; main()"
+
+    with (tmp_path / "printed").open("w") as file, (tmp_path / "complained").open("w") as complained:
+        done = subprocess.run(
+            [sys.executable, "-c", script, *words],
+            cwd=tmp_path,
+            stdout=file,
+            stderr=complained,
+            timeout=55,
+            check=False,
+        )
+
+    assert (done.returncode, (tmp_path / "printed").read_text()) == (2, "")
+    assert (tmp_path / "complained").read_text() == (
+        f"gossamer sim: {Code.OUTPUT_UNWRITABLE} {name}: it is no file of its own: others write to it; "
+        "expected another file, or none yet\n"
+    )
+
+
+def test_a_journal_beside_a_standard_output_that_is_closed_is_one(tmp_path: Path) -> None:
+    (tmp_path / "j").touch()
+    script = "from pathlib import Path; from sim.outputs import check_writable; check_writable(Path('j'), whole=True)"
+
+    subprocess.run(["sh", "-c", f'exec "{sys.executable}" -c "{script}" >&-'], cwd=tmp_path, check=True, timeout=55)
+
+
+def test_a_report_of_a_sweep_is_written_though_its_junit_cannot_be(tmp_path: Path) -> None:
+    out = tmp_path / "out.html"
+    words = [
+        "sweep",
+        "halves",
+        "--seeds",
+        "0",
+        "--jobs",
+        "1",
+        "--no-gates",
+        "--junit",
+        "/dev/full",
+        "--report",
+        str(out),
+    ]
+
+    told = CliRunner().invoke(command, ["sim", *words])
+
+    assert told.exit_code == 2
+    assert told.stdout.startswith("Two halves")
+    assert told.stderr.endswith("/dev/full: No space left on device; expected a file that can be written\n")
+    assert out.read_text().startswith("<!doctype html>")
+
+
 def test_what_the_system_will_not_have_is_one_error(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="Is a directory; expected a file that can be written"):
         put(tmp_path, "x")
