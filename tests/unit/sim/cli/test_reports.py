@@ -1,5 +1,6 @@
 """`gossamer sim run`, `replay` and `sweep` write reports where they are asked to, and explain a message."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,15 @@ def test_run_writes_a_report_with_its_command_and_says_what_it_says_without(file
     page = Page(out.read_text(encoding="utf-8"))
     assert f"gossamer sim run '{file}' --seed 3" in page.rows("")
     assert "| messages | 3 |" in page.rows("figures")
+
+
+def test_run_tells_its_events_and_not_how_fast_the_machine_was(file: Path) -> None:
+    """Equal runs print the same; a sweep says how many events there were in a second."""
+    told, plain = said("run", file, "--seed", 3), json.loads(said("run", file, "--seed", 3, "--json"))
+
+    assert f"  {plain['events']:,} events in {plain['simulated_us'] / 1e6:,.1f} simulated seconds\n" in told
+    assert plain["events"] > 100
+    assert told == said("run", file, "--seed", 3)
 
 
 def test_replay_writes_a_report_with_its_command(file: Path, tmp_path: Path) -> None:
