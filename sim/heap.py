@@ -24,6 +24,7 @@ from mesh.crypto import Suite
 from mesh.errors import MeshError
 from mesh.operations import SlowPolicy
 from sim import proof
+from sim.assertions import demand_assertions
 from sim.calm import Calm, difference
 from sim.checkers import SAME_US, Watch, places_in
 from sim.contract import bound_us, budget, held_to_us, parts
@@ -103,7 +104,8 @@ class Play:
     """Messages that only nodes outside the core hold."""
 
     def __post_init__(self) -> None:
-        """Build the world; time stands at zero."""
+        """Build the world; time stands at zero. Raises `SimError` where no invariant would be held."""
+        demand_assertions()
         self.cast = cast = Cast(self.scenario)
         root = self.tape.stream(b"play/%d" % self.seed, "play")
         self.pairs = linked(cast, root.fork("topology"))

@@ -92,7 +92,7 @@ def topology(file: str, confirm: bool, seeds: int, picture: Path | None, in_json
 
 
 def _is_graph(path: Path) -> bool:
-    """Whether a file is a topology and no scenario: that would have a table `topology`, and a `promise`."""
+    """Whether a file is a topology and no scenario: that would have a table `topology`, and a `promise`, or include them."""
     from sim.regions.files import EXPECTED
     from sim.toml import parse, read_text
 
@@ -101,6 +101,6 @@ def _is_graph(path: Path) -> bool:
             return True
         case ".toml" if path.is_file():
             tables, _ = parse(read_text(path, EXPECTED), str(path))
-            return not {"promise", "topology"} & tables.keys()
+            return not {"promise", "topology", "include"} & tables.keys()
         case _:
             return False

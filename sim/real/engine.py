@@ -27,6 +27,7 @@ from mesh.errors import HostError
 from mesh.log.batch import OVERHEAD_BYTES
 from mesh.operations import SlowPolicy
 from mesh.rng import Rng
+from sim.assertions import demand_assertions
 from sim.checkers import Watch
 from sim.contract import budget, convergence_us
 from sim.errors import SimError
@@ -67,6 +68,7 @@ class StoppedError(Exception):
 
 def play_real(scenario: Scenario, seed: int, without: tuple[str, ...] = ()) -> Outcome:
     """Play a scenario with a seed on real processes. Raises `SimError` for what they cannot do, or will not start."""
+    demand_assertions()
     cast = Cast(scenario)
     root = Tape().stream(b"play/%d" % seed, "play")
     pairs = linked(cast, root.fork("topology"))

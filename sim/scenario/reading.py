@@ -78,7 +78,8 @@ def find(name: str) -> Path:
     path = Path(name)
     shipped = SHIPPED / f"{name.removesuffix('.toml')}.toml"
     try:
-        if not missing(path):
+        is_there = not missing(path)
+        if is_there and not (path.is_dir() and shipped.is_file()):
             return path
         if shipped.exists():
             return shipped

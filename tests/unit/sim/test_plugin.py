@@ -52,6 +52,18 @@ def test_each_seed_is_a_test_and_a_broken_promise_fails_with_its_witness(pyteste
     )
 
 
+def test_a_folder_beside_the_test_hides_no_scenario_that_ships(pytester: pytest.Pytester) -> None:
+    Path(pytester.path, "halves").mkdir()
+    pytester.makepyfile(
+        "from sim.plugin import simulation\n\n"
+        "@simulation('halves', seeds=1)\ndef test_it(outcome): assert outcome.scenario.number"
+    )
+
+    result = pytester.runpytest("-q", "-p", "no:cacheprovider")
+
+    result.assert_outcomes(passed=1)
+
+
 METHODS = """
 from sim.plugin import simulation
 

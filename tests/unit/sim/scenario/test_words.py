@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from sim.errors import ScenarioError
-from sim.scenario.reading import find, from_tables, read
+from sim.scenario.reading import SHIPPED, find, from_tables, read
 from tests.unit.sim.scenario.test_reading import GOOD, PARTITION, TITLE, written
 
 LINK_KEYS = "between, latency, jitter, shape, measured, extra, loss, burst, …"
@@ -92,6 +92,16 @@ def test_links_in_a_circle_are_told(tmp_path: Path) -> None:
         read(top)
     with pytest.raises(ScenarioError, match=rf"^{named}:5: topology\.matrix: '.*one\.toml': {CIRCLE}; expected a file"):
         read(named)
+
+
+def test_a_folder_hides_no_scenario_that_ships(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "halves").mkdir()
+    (tmp_path / "mine").mkdir()
+    monkeypatch.chdir(tmp_path)
+
+    assert find("halves") == SHIPPED / "halves.toml"
+    with pytest.raises(ScenarioError, match=r"^mine: it is no file; expected a scenario file$"):
+        read(find("mine"))
 
 
 @pytest.mark.parametrize("begins", [b"", b"\xef\xbb\xbf"], ids=["plain", "marked"])

@@ -62,6 +62,15 @@ def test_the_command_takes_a_matrix_and_a_preset_for_what_they_are(tmp_path: Pat
         assert json.loads(found.stdout)["nodes"] == len(preset("gcp").names if name == "b.toml" else ("eu", "us"))
 
 
+def test_the_command_takes_a_file_that_includes_a_scenario_for_one(tmp_path: Path) -> None:
+    (tmp_path / "a.toml").write_text('include = ["halves.toml"]\ntitle = "H"\n')
+
+    found = CliRunner().invoke(sim, ["topology", str(tmp_path / "a.toml"), "--json"])
+
+    assert found.exit_code == 0, found.output
+    assert json.loads(found.stdout)["nodes"] == 3
+
+
 def test_a_graph_in_gml_has_regions_and_rates(tmp_path: Path) -> None:
     text = """graph [
   node [ id 0 label "ana" region "eu" ]
