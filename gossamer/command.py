@@ -187,6 +187,9 @@ def _print_version(ctx: click.Context, _param: click.Parameter, wanted: bool) ->
 )
 def command() -> None:
     """Messages between regions, without a central data centre."""
+    for name in ("COLUMNS", "LINES"):
+        if set(os.environ.get(name, "")) == {"0"}:
+            del os.environ[name]  # rich would take it at its word, and print nothing; as 0 it says that nobody knows
 
 
 def main() -> NoReturn:

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import redirect_stdout
 from functools import partial
+from inspect import iscoroutine
 from pathlib import Path
 from traceback import extract_tb
 from types import CodeType
@@ -200,6 +201,8 @@ def _made_by(path: Path) -> Scenario | dict[str, Any]:
         ):  # `--json` is one document: what we print is ours alone
             found = runpy.run_path(str(path)).get("scenario")
             made = found() if callable(found) and not isinstance(found, Scenario) else found
+            if iscoroutine(made):
+                made.close()  # else Python says that nobody awaited it, beside what we say
     except SyntaxError as error:
         if error.filename != str(path):  # of another, which it imports
             raise _raised(path, error) from error
@@ -212,7 +215,15 @@ def _made_by(path: Path) -> Scenario | dict[str, Any]:
 
 
 def _as_made(made: Scenario, path: Path, engine: str) -> Scenario:
-    """A `Scenario` that a Python file made, its matrix named from where we are. Raises `ScenarioError`."""
+    """A `Scenario` that a Python file made, its matrix named from where we are. Raises `ScenarioError`.
+
+    Whatever way it was made, with `model_construct` or `model_copy`, it is one that can be.
+    """
+    try:
+        made = Scenario.model_validate(_said_of(made), by_name=True)
+    except ValidationError as error:
+        loc, problem, expected = _first(error)
+        raise ScenarioError(str(path), 0, f"{_dotted(loc)}: {problem}", expected) from error
     matrix = made.topology.matrix
     if isinstance(matrix, str) and matrix not in PRESETS:
         topology = made.topology.model_copy(update={"matrix": str(path.parent / matrix)})
@@ -221,6 +232,15 @@ def _as_made(made: Scenario, path: Path, engine: str) -> Scenario:
     if engine:
         _engine(scenario, engine, lambda problem, expected: ScenarioError(str(path), 0, problem, expected))
     return scenario
+
+
+def _said_of(value: Any) -> Any:
+    """The tables of what is made already, with what was set in it, so that it can be held to the schema."""
+    if isinstance(value, Part):
+        return {name: _said_of(getattr(value, name, None)) for name in value.model_fields_set}
+    if isinstance(value, list | tuple):
+        return [_said_of(each) for each in value]
+    return value
 
 
 def _raised(path: Path, error: BaseException, function: CodeType | None = None) -> ScenarioError:
@@ -424,6 +444,8 @@ def short(value: Any) -> str:
     """A value as an error shows it."""
     try:
         said = repr(value)
-    except ValueError:  # an integer of thousands of digits
-        return "a number of too many digits"
+    except Exception as error:  # noqa: BLE001  # a Python file may hold what raises anything, or is nested without end
+        is_number = isinstance(value, int) and isinstance(error, ValueError)  # of thousands of digits
+        kind = f"a value of the type {type(value).__name__}"
+        return "a number of too many digits" if is_number else f"{kind} that cannot be shown"
     return said if len(said) <= SHOWN_MAX else f"{said[: SHOWN_MAX - 1]}…"

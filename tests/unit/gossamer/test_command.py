@@ -116,6 +116,16 @@ def test_help_loads_neither_nodes_nor_a_network_stack() -> None:
     assert done.stderr == "[]\n"
 
 
+@pytest.mark.parametrize("none", [{"COLUMNS": "0"}, {"COLUMNS": "00", "LINES": "0"}], ids=str)
+def test_a_terminal_without_a_width_is_one_that_nobody_knows(none: dict[str, str]) -> None:
+    known = CliRunner(env={"COLUMNS": "80"}).invoke(command, ["sim", "topology", "halves"])
+
+    found = CliRunner(env=none).invoke(command, ["sim", "topology", "halves"])
+
+    assert (found.exit_code, found.output) == (0, known.output)
+    assert "3 nodes in 3 regions" in found.output
+
+
 def test_importing_gossamer_never_fails_and_loads_nothing() -> None:
     code = "import gossamer, sys; print('nodes' in sys.modules)"
 

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from gc import collect
 from pathlib import Path
 from textwrap import dedent
 
@@ -11,7 +12,7 @@ from click.testing import CliRunner
 from sim.cli import sim
 from sim.errors import ScenarioError
 from sim.scenario.model import Scenario
-from sim.scenario.reading import read, read_with_files
+from sim.scenario.reading import SHIPPED, read, read_with_files
 from tests.unit.sim.scenario.test_reading import written
 
 NODES = '{"node": [{"name": "ana"}]}'
@@ -200,3 +201,74 @@ def test_modules_of_a_folder_that_is_on_the_path_anyhow_stay(tmp_path: Path, mon
 
     stayed = [sys.modules.pop(name, None) for name in ("layout", "shapes", "shapes.small")]
     assert None not in stayed
+
+
+# --- what cannot be shown, or was never held to the schema -----------------------------------------------------------------
+
+MADE = "from sim.scenario.model import Group, Scenario, Topology\n"
+WHOLE = f"{MADE}made = Scenario(title='t', promise='p', topology=Topology(node=(Group(name='ana'),)))\n"
+NODES_ARE = "a table of name, region, count, profile"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            f"""
+            class Shy:
+                def __repr__(self): raise RuntimeError("no")
+            scenario = {{"title": Shy(), "promise": "p", "topology": {NODES}}}
+            """,
+            "title: a value of the type Shy that cannot be shown; expected a text",
+        ),
+        (
+            """
+            deep = []
+            for _ in range(100_000): deep = [deep]
+            scenario = {"title": "t", "promise": "p", "topology": {"node": deep}}
+            """,
+            f"topology.node.0: a value of the type list that cannot be shown; expected {NODES_ARE}",
+        ),
+        (
+            f"{MADE}scenario = Scenario.model_construct(title='t', promise='p', topology=None)",
+            "topology: None; expected a table of node, link, latency, local-latency, jitter, shape, measured, loss, …",
+        ),
+        (
+            f"{MADE}scenario = Scenario.model_construct(title='t', promise='p')",
+            "topology: it is missing; expected a value",
+        ),
+        (
+            f"""{WHOLE}bad = made.topology.model_copy(update={{'node': (None,)}})
+scenario = made.model_copy(update={{'topology': bad}})""",
+            f"topology.node.0: None; expected {NODES_ARE}",
+        ),
+        (f"{WHOLE}scenario = made.model_copy(update={{'duration': 'long'}})", f"duration: 'long'; expected {TIME}"),
+    ],
+    ids=["shy", "deep", "none", "missing", "within", "copied"],
+)
+def test_what_no_file_could_say_is_told_as_what_it_is(tmp_path: Path, text: str, said: str) -> None:
+    path = python(tmp_path, text)
+
+    assert refused(path) == f"{path}: {said}"
+
+
+@pytest.mark.parametrize("path", sorted(SHIPPED.glob("*.toml")), ids=lambda path: path.stem)
+def test_what_is_made_already_is_the_same_once_it_was_held_to_the_schema(path: Path, tmp_path: Path) -> None:
+    made = python(
+        tmp_path,
+        f"from pathlib import Path\nfrom sim.scenario.reading import read\nscenario = read(Path({str(path)!r}))",
+    )
+
+    assert read(made) == read(path)
+
+
+def test_an_async_function_makes_no_scenario_and_nobody_is_warned(
+    tmp_path: Path, recwarn: pytest.WarningsRecorder
+) -> None:
+    path = python(tmp_path, "async def scenario():\n    return {}")
+
+    said = refused(path)
+    collect()
+
+    assert said == f"{path}: it defines no `scenario`; expected `scenario`, a Scenario or a function that makes one"
+    assert recwarn.list == []
