@@ -18,6 +18,7 @@ from sim.scenario.quantities import (
     MessageSize,
     Names,
     Offset,
+    OneWayTime,
     PageSize,
     Part,
     Patterns,
@@ -30,7 +31,7 @@ from sim.scenario.quantities import (
 from sim.units import say_us
 
 Shape = Literal["constant", "uniform", "exponential", "log-normal", "pareto", "empirical"]
-Measured = Annotated[tuple[Time, ...], Field(max_length=10_000)]
+Measured = Annotated[tuple[OneWayTime, ...], Field(max_length=10_000)]
 """One-way delays that somebody measured, each as likely as another."""
 
 
@@ -76,14 +77,14 @@ class LinkChange(Part):
     """What the paths between two sides are like."""
 
     between: Between
-    latency: Time | None = None
-    """A new one-way delay."""
-    jitter: Time = 0
+    latency: OneWayTime | None = None
+    """A new one-way delay; at most an hour, as all delays."""
+    jitter: OneWayTime = 0
     """Of the new delay, as is its shape."""
     shape: Shape = "uniform"
     measured: Measured = ()
     """For the shape `empirical`, instead of `latency` and `jitter`: one-way delays, each as likely as another."""
-    extra: Time = 0
+    extra: OneWayTime = 0
     """So much more, one way."""
     loss: Share = 0
     burst: BurstLoss | None = None

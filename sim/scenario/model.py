@@ -25,6 +25,7 @@ from sim.scenario.quantities import (
     MessageSize,
     Names,
     NamesOrNone,
+    OneWayTime,
     PageSize,
     Part,
     PatternsOfMany,
@@ -72,8 +73,8 @@ class LinkSpec(Part):
     """What the paths between two sides are like from the beginning."""
 
     between: tuple[Names, Names]
-    latency: Time | None = None
-    jitter: Time = 0
+    latency: OneWayTime | None = None
+    jitter: OneWayTime = 0
     shape: Shape = "uniform"
     measured: Measured = ()
     """For the shape `empirical`, instead of `latency` and `jitter`: one-way delays, each as likely as another."""
@@ -90,11 +91,11 @@ class Topology(Part):
 
     node: tuple[Group, ...] = Field(min_length=1)
     link: tuple[LinkSpec, ...] = ()
-    latency: Time = 20_000
-    """One way, between regions where no matrix says otherwise."""
-    local_latency: Time = 500
+    latency: OneWayTime = 20_000
+    """One way, between regions where no matrix says otherwise; at most an hour, as all delays."""
+    local_latency: OneWayTime = 500
     """One way, within a region."""
-    jitter: Time = 2_000
+    jitter: OneWayTime = 2_000
     """By how much the delay between two nodes varies: at most by a quarter of it, so that what is near stays near."""
     shape: Shape = "uniform"
     measured: Measured = ()

@@ -22,6 +22,7 @@ from sim.units import (
     MILLION,
     RATE_MAX,
     TIME_MAX_US,
+    TIMES_US,
     WORDS_MAX,
     duration_us,
     rate_bps,
@@ -88,6 +89,10 @@ def at_most(most_us: int) -> AfterValidator:
     return AfterValidator(checked)
 
 
+DELAY_MAX_US = TIMES_US["h"]
+"""As of a region matrix: longer is a slip of the pen, and would be waited for, with heartbeats all the while."""
+OneWayTime = Annotated[Time, at_most(DELAY_MAX_US)]
+"""How long something takes from one node to another."""
 Lasting = Annotated[
     int,
     _in_words(lambda text: _time_us(text, "longer than 0s")),

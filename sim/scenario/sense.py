@@ -7,13 +7,14 @@ that is not connected, a word that nothing in a run is ever called, messages by 
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
+from itertools import combinations
 from pathlib import Path
 
 from sim.errors import ScenarioError
 from sim.labels import SAFEGUARDS
 from sim.regions import PRESETS, named_matrix
-from sim.scenario.building import config_of, linked
+from sim.scenario.building import Pair, config_of, linked, network_of, round_trips_of
 from sim.scenario.cast import Cast, CastError, Loc
 from sim.scenario.events import AT_ONCE, READINGS_MAX
 from sim.scenario.labels import happenings, meant_by
@@ -46,6 +47,7 @@ def check(cast: Cast) -> None:
     _words(cast.scenario)
     _links(cast)
     _regions(cast)
+    _greetings(cast)
     _core(cast)
     _times(cast.scenario)
     _images(cast)
@@ -146,6 +148,50 @@ def _regions(cast: Cast) -> None:
         if group.region not in regions:
             place = ("topology", "node", index, "region")
             raise CastError(place, f"{said} has no {group.region!r}", f"one of {_some(regions)}")
+
+
+def _greetings(cast: Cast) -> None:
+    """Some link may come up: nodes wait no longer than so for each other's greeting, which takes a round trip."""
+    scenario, topology = cast.scenario, cast.scenario.topology
+    base = config_of(scenario.config)
+    waits_us = MS_US * max(config_of(group.profile, base).links.greeting_timeout_ms for group in topology.node)
+    changes = (event.link for event in scenario.timeline if event.link is not None)
+    trips = round_trips_of(scenario)
+    said = [topology.latency, topology.local_latency, *topology.measured, *(us // 2 for us in trips.values())]
+    said += [us for link in topology.link for us in (link.latency or 0, *link.measured)]
+    if 2 * max(said) < waits_us or any(change.latency is not None or change.measured for change in changes):
+        return
+    if topology.links in ("random", "sparse"):  # any may be drawn
+        pairs = list(combinations(cast.nodes, 2))
+    else:
+        pairs = linked(cast, Tape().stream(b"", "none"))
+    network, fastest = network_of(cast, trips, pairs), None
+    for pair in pairs:
+        ways = network.path(*pair).delay, network.path(*pair[::-1]).delay
+        us = sum(way.measured_us[0] if way.measured_us else way.base_us for way in ways)
+        if us < waits_us:
+            return
+        fastest = min(fastest or (us, pair), (us, pair))
+    if fastest is not None:
+        problem = f"no link ever comes up: the fastest takes {say_us(fastest[0])!r} there and back"
+        limit = f"less than links.greeting-timeout-ms, {say_us(waits_us)}, of one link at least"
+        raise CastError(("topology", *_delay_of(cast, *fastest[1], trips)), problem, limit)
+
+
+def _delay_of(cast: Cast, one: str, other: str, trips: Mapping[Pair, int]) -> Loc:
+    """Which key of a topology says how long a link takes."""
+    topology, regions = cast.scenario.topology, [cast.nodes[name].region for name in (one, other)]
+    for index, link in reversed([*enumerate(topology.link)]):
+        sides = [cast.nodes_of(side) for side in link.between]
+        if (link.latency is not None or link.measured) and any(
+            a in sides[0] and b in sides[1] for a, b in ((one, other), (other, one))
+        ):
+            return "link", index, "measured" if link.measured else "latency"
+    if regions[0] == regions[1]:
+        return ("local-latency",)
+    if topology.measured:
+        return ("measured",)
+    return ("matrix",) if trips.get((regions[0], regions[1])) or trips.get((regions[1], regions[0])) else ("latency",)
 
 
 def _no_file(name: str) -> str:

@@ -69,7 +69,13 @@ LEVELS = [
     LINE,
     {"links": "star", "node": [{"name": "n", "count": 7}]},
     {"links": "full", "node": [{"name": "a", "count": 2, "region": "eu"}, {"name": "b", "count": 5, "region": "us"}]},
-    {"links": "line", "latency": "3s", "node": [{"name": name, "region": name} for name in ("eu", "us", "ap")]},
+    {
+        "links": "line",
+        "latency": "3s",
+        "node": [
+            {"name": name, "region": region} for name, region in (("a", "eu"), ("b", "eu"), ("c", "us"), ("d", "ap"))
+        ],
+    },
 ]
 
 
