@@ -17,6 +17,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from sim.heap import Play
+from sim.scenario.quantities import DELAY_MAX_US
 from sim.scenario.reading import from_tables
 from sim.topology import Graph, Report
 from sim.topology.analysis import say
@@ -149,7 +150,10 @@ class _Stage:
     def _play(self, title: str, left: list[str], timeline: list[dict[str, Any]], lasts_us: int, seed: int) -> Play:
         """A run in which there is an application at each of the nodes that are left, and a loss lasts so long."""
         links = [
-            {"between": [self.nodes[end] for end in each.pair], "latency": each.rtt_us // 2}
+            {
+                "between": [self.nodes[end] for end in each.pair],
+                "latency": min(each.rtt_us // 2, DELAY_MAX_US),
+            }  # more than any node waits for
             | ({"rate": each.rate_bps} if each.rate_bps else {})
             for each in self.graph.links
         ]

@@ -21,6 +21,7 @@ from sim.scenario.cast import Cast, CastError
 from sim.scenario.events import Event
 from sim.scenario.model import Group, Scenario
 from sim.scenario.plan import Say, Step
+from sim.scenario.sense import greetings
 from sim.tape import Tape
 from sim.units import MILLION
 
@@ -83,6 +84,8 @@ class Shrinker:
     def _fails(self, scenario: Scenario, steps: Sequence[Step], tape: Tape | None = None) -> bool:
         """Whether a smaller run breaks the same promise."""
         if self.runs + self._reserved >= self.runs_max or (self._is_plain and _restores_nothing(steps)):
+            return False
+        if not _greets(scenario, steps):
             return False
         self.runs += 1
         tape = tape or Tape()
@@ -238,6 +241,16 @@ def with_images(events: Sequence[Event]) -> list[Event]:
 def _restores_nothing(steps: Sequence[Step]) -> bool:
     events = [step for step in steps if isinstance(step, Event)]
     return len(with_images(events)) < len(events)
+
+
+def _greets(scenario: Scenario, steps: Sequence[Step]) -> bool:
+    """Whether some link may come up, as in every file: in what is left, too."""
+    events = tuple(step for step in steps if isinstance(step, Event))
+    try:
+        greetings(Cast(scenario.model_copy(update={"timeline": events})))
+    except CastError:
+        return False
+    return True
 
 
 def _is_castable(scenario: Scenario, event: Event) -> bool:

@@ -47,7 +47,7 @@ def check(cast: Cast) -> None:
     _words(cast.scenario)
     _links(cast)
     _regions(cast)
-    _greetings(cast)
+    greetings(cast)
     _core(cast)
     _times(cast.scenario)
     _images(cast)
@@ -150,8 +150,11 @@ def _regions(cast: Cast) -> None:
             raise CastError(place, f"{said} has no {group.region!r}", f"one of {_some(regions)}")
 
 
-def _greetings(cast: Cast) -> None:
-    """Some link may come up: nodes wait no longer than so for each other's greeting, which takes a round trip."""
+def greetings(cast: Cast) -> None:
+    """Some link may come up: nodes wait no longer than so for each other's greeting, which takes a round trip.
+
+    Raises `CastError`.
+    """
     scenario, topology = cast.scenario, cast.scenario.topology
     base = config_of(scenario.config)
     waits_us = MS_US * max(config_of(group.profile, base).links.greeting_timeout_ms for group in topology.node)

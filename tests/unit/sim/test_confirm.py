@@ -119,6 +119,14 @@ def test_losses_and_levels_have_the_time_that_the_slowest_link_takes(slow: Repor
     assert {each.what for each in found} >= {"n3", "n2 – n3", "copies:3", "regions:3"}
 
 
+def test_links_that_never_come_up_are_played_however_slow_they_are() -> None:
+    three = Graph(LINE.regions, (*LINE.links, link("New York", "new york", 3 * 3_600_000_000)))
+
+    found = played(three, analyse(three))
+
+    assert [each.line() for each in found if not each.is_true] == []
+
+
 def test_a_loss_that_splits_nothing_and_is_said_to_is_refuted_over_slow_links_too(slow: Report) -> None:
     (loss,) = [each for each in slow.losses if each.kind is Kind.LINK and each.what == ("n0 – n6",)]
     split = replace(loss, parts=(loss.parts[0][:3], loss.parts[0][3:]))
