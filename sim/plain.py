@@ -24,3 +24,8 @@ def _unicode(c: str, long: str) -> str:
         return long % ord(c)
     high, low = divmod(ord(c) - 0x10000, 0x400)
     return f"\\u{0xD800 + high:04x}\\u{0xDC00 + low:04x}"
+
+
+def many(count: int, what: str) -> str:
+    """So many of something, as one says it."""
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"

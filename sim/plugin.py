@@ -22,6 +22,7 @@ from typing import Any
 
 import pytest
 
+from sim.errors import SimError
 from sim.heap import Play
 from sim.outcome import Outcome
 from sim.scenario.reading import find, read
@@ -105,7 +106,10 @@ def _beside(test: Test, scenario: str | Path) -> Path:
 def kept(path: Path, seed: int) -> Outcome:
     """Play a seed. Raises `PromiseBrokenError` with the witness where a promise is broken."""
     __tracebackhide__ = True
-    outcome = Play(read(path, "heap"), seed).run()
+    try:
+        outcome = Play(read(path, "heap"), seed).run()
+    except SimError as error:  # where in our code a file was found to make no sense says nothing to anybody
+        raise pytest.fail.Exception(str(error), pytrace=False) from None
     if outcome.breaches:
         first = outcome.breaches[0]
         lines = [f"{first.promise}: {first.about}", *(f"    {line}" for line in first.witness)]

@@ -10,8 +10,8 @@ SEED_MAX = (1 << 63) - 1
 SEEDS_MAX = 10_000_000
 """What one sweep is asked for at most: two cores play so many of a swarm in about a month."""
 
-_PART = re.compile(r"(\d{1,19})(?:\.\.(\d{1,19}))?")
-_SHARD = re.compile(r"(\d{1,7})/(\d{1,7})")
+_PART = re.compile(r"(\d{1,19})(?:\.\.(\d{1,19}))?", re.ASCII)
+_SHARD = re.compile(r"(\d{1,7})/(\d{1,7})", re.ASCII)
 
 
 @dataclass(frozen=True)

@@ -16,15 +16,16 @@ MILLION = 1_000_000
 TIME_MAX_US = 3_650 * TIMES_US["d"]
 """Ten years: no run is longer, and no clock more wrong."""
 SIZE_MAX, RATE_MAX = 1 << 50, 1_000 * RATES["Gbit/s"]
+A_TIME = 'a time such as "250ms", "10s" or "5m"'
 WORDS_MAX = 40
 """Characters of what people write so; what is longer is a slip."""
 
-_QUANTITY = re.compile(r"([+-]?\d+(?:\.\d+)?)\s*([A-Za-z/%]+)")
+_QUANTITY = re.compile(r"(-?[0-9]+(?:\.[0-9]+)?)\s*([A-Za-z/%]+)")
 
 
 def _quantity(text: object, units: dict[str, int], example: str) -> int:
     short = isinstance(text, str) and len(text) <= WORDS_MAX
-    match = _QUANTITY.fullmatch(text.strip()) if isinstance(text, str) and short else None
+    match = _QUANTITY.fullmatch(text) if isinstance(text, str) and short else None
     if match is None or match[2] not in units:
         raise ValueError(f"{_shown(text)} is not {example}")
     return int(Decimal(match[1]) * units[match[2]])
@@ -39,14 +40,20 @@ def _shown(text: object) -> str:
 
 def time_us(text: object) -> int:
     """Microseconds of a time such as "250ms", "10s", "5m", "3h", "30d"; it may be negative. Raises `ValueError`."""
-    us = _quantity(text, TIMES_US, 'a time such as "250ms", "10s" or "5m"')
+    us = _quantity(text, TIMES_US, A_TIME)
     if abs(us) > TIME_MAX_US:
         raise ValueError(f"{text!r} is not within {say_us(TIME_MAX_US)}")
     return us
 
 
+def offset_us(text: object) -> int:
+    """The same, which may also say that it is not negative: "+4s"."""
+    has_sign = isinstance(text, str) and text[:1] == "+" and text[1:2] != "-"
+    return time_us(text[1:] if isinstance(text, str) and has_sign else text)
+
+
 def duration_us(text: object) -> int:
-    """The same, refused where it is negative."""
+    """Microseconds of a time that is not negative. Raises `ValueError`."""
     us = time_us(text)
     if us < 0:
         raise ValueError(f"{text!r} is negative")

@@ -1,6 +1,8 @@
 """Region matrices in files: CSV (a matrix, or a list of pairs), TOML and GML. An error names file, line and what was expected.
 
 A number without a unit is milliseconds, as people and tables write them; "250us", "90ms" and "1.5s" say their unit.
+Half of a matrix is enough: a cell that is empty, or misses at the end of a row, is that of the other direction. In GML an edge
+of a region to itself is the round trip within regions, as the diagonal of a matrix is.
 
 ```text
 region,eu,us,ap        from,to,rtt        [rtt]                               graph [ node [ id 0 label "eu" ]
@@ -29,6 +31,7 @@ LIST_HEADS = ("from", "source", "sending_region", "a")
 """What the first cell of a list of pairs may be; any other begins a matrix."""
 _BLOCK = re.compile(r"\b(node|edge)\s*\[([^\[\]]*)")
 _FIELD = re.compile(r'\b(id|label|source|target)\s+("[^"]*"|\S+)')
+_NO_TABLE = re.compile(r"\b(graph|node|edge)\s+([^\s\[\]]+)")
 _NESTING = re.compile(r'"[^"]*"|#[^\n]*|[][\n]')
 DEPTH_MAX = 100
 """So deep may a GML file be nested; a graph is nested two deep, and what else is said of it little more."""
@@ -55,6 +58,7 @@ def read_matrix(path: Path) -> RegionMatrix:
 
 def time_of(value: object, path: str, line: int) -> int:
     """Microseconds of milliseconds, or of a time with its unit. Raises `ScenarioError`."""
+    value = value.strip() if isinstance(value, str) else value
     text = f"{value}ms" if _is_number(value) else value
     try:
         return duration_us(text)
@@ -70,7 +74,7 @@ def told(error: Exception) -> str:
 
 def _is_number(value: object) -> bool:
     if isinstance(value, str):
-        return re.fullmatch(r"[+-]?\d+(\.\d+)?", value.strip()) is not None
+        return re.fullmatch(r"[+-]?[0-9]+(\.[0-9]+)?", value) is not None
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
@@ -232,10 +236,21 @@ class Gml:
                 self._lines.setdefault((2, ends), line)
         try:
             self.net: Any = nx.parse_gml(text.splitlines(), label="label")
+        except AttributeError as error:  # it takes for a table what is none
+            line, bare = self._bare(text)
+            raise ScenarioError(path, line, f"no graph: {bare}", "brackets, with what is said of it") from error
         except (nx.NetworkXException, *NO_GML) as error:
             raise ScenarioError(
                 path, self._line_of(str(error)), f"no graph: {told(error)}", "a graph in GML, with labels"
             ) from None
+
+    @staticmethod
+    def _bare(text: str) -> tuple[int, str]:
+        """The line of a graph, a node or an edge that has no brackets, and what stands there."""
+        found = _NO_TABLE.search(text)
+        if found is None:
+            return 0, "what should be in brackets is not"
+        return text.count("\n", 0, found.start()) + 1, f"{found[1]} {told(ValueError(found[2]))}"
 
     def _line_of(self, problem: str) -> int:
         """Where that is of which the parser says something; 0 where it does not say of what."""

@@ -9,6 +9,7 @@ from sim.checkers import PROMISES
 from sim.labels import looked_at
 from sim.outcome import COUNTED
 from sim.outputs import put
+from sim.plain import many
 from sim.report.charts import Axis, bar_chart, cumulative, decades, line_chart, matrix
 from sim.report.html import Html, join, table, tag
 from sim.report.lanes import draw
@@ -295,5 +296,6 @@ def _topology(play: Play) -> Html:
     links = {each.pair: each for each in (link(a, b, play.world.network.round_trip_us(a, b)) for a, b in pairs)}
     graph = Graph({name: member.region for name, member in nodes.items()}, tuple(links.values()))
     report = analyse(graph)
-    words = f"{len(nodes)} nodes in {len(play.cast.regions)} regions, {len(links)} links; what splits the mesh is red."
+    there = f"{many(len(nodes), 'node')} in {many(len(play.cast.regions), 'region')}, {many(len(links), 'link')}"
+    words = f"{there}; what splits the mesh is red."
     return join(tag("p", words), tag("div", Html(svg(graph, report)), class_="topology"))

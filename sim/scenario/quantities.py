@@ -25,6 +25,7 @@ from sim.units import (
     TIMES_US,
     WORDS_MAX,
     duration_us,
+    offset_us,
     rate_bps,
     say_bytes,
     say_ppm,
@@ -38,7 +39,7 @@ from sim.units import (
 MESSAGE_BYTES_MAX = RECORD_BYTES_MAX - (4 << 10)
 """What any node takes, whatever names stand beside it."""
 NUMBER_MAX = (1 << 31) - 1
-NUMBER = r"\d+(\.\d+)?"
+NUMBER = r"[0-9]+(\.[0-9]+)?"
 
 
 IN_WORDS = {"in-words": True}
@@ -122,7 +123,7 @@ Since = Annotated[Literal["beginning", "now"] | Lasting, BeforeValidator(_beginn
 """Where a subscription begins: so long before the moment of asking, where it is neither."""
 Offset = Annotated[
     int,
-    _in_words(time_us),
+    _in_words(offset_us),
     Field(ge=-TIME_MAX_US, le=TIME_MAX_US),
     PlainSerializer(say_us),
     WithJsonSchema({"type": "string", "pattern": rf"^[+-]?{NUMBER}\s*(us|ms|s|m|h|d)$", "examples": ["-1h", "10m"]}),
@@ -150,7 +151,9 @@ Share = Annotated[
     _in_words(share_ppm),
     Field(ge=0, le=MILLION),
     PlainSerializer(say_ppm),
-    WithJsonSchema({"type": "string", "pattern": r"^0*(100(\.0+)?|\d{1,2}(\.\d+)?)\s*%$", "examples": ["30%", "0.5%"]}),
+    WithJsonSchema(
+        {"type": "string", "pattern": r"^0*(100(\.0+)?|[0-9]{1,2}(\.[0-9]+)?)\s*%$", "examples": ["30%", "0.5%"]}
+    ),
 ]
 """Parts per million."""
 

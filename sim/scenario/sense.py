@@ -16,7 +16,7 @@ from sim.labels import SAFEGUARDS
 from sim.regions import PRESETS, named_matrix
 from sim.scenario.building import Pair, config_of, linked, network_of, round_trips_of
 from sim.scenario.cast import Cast, CastError, Loc
-from sim.scenario.events import AT_ONCE, READINGS_MAX
+from sim.scenario.events import AT_ONCE, READINGS_MAX, Event
 from sim.scenario.labels import happenings, meant_by
 from sim.scenario.model import Scenario, Workload
 from sim.scenario.plan import PUBLISHED_BYTES_MAX, STEPS_MAX
@@ -103,8 +103,29 @@ def _idle(scenario: Scenario) -> None:
             for key in ("jitter", "shape"):
                 if key in event.link.model_fields_set:
                     raise CastError((*place, "link", key), "it changes nothing", "a latency beside it")
+        lacks = _lacks(event)
+        if lacks:
+            raise CastError((*place, event.verb), "it changes nothing", lacks)
     if faults is not None and faults.deeds and "hostile" not in faults.faults:
         raise CastError(("random", "deeds"), "it changes nothing", "`hostile` among the faults")
+
+
+def _lacks(event: Event) -> str:
+    """What would have to stand in an event that changes nothing as it is; empty where it changes something."""
+    what = event.what
+    match event.verb:
+        case "clock" if not (what.offset // MS_US or what.drift_ppm or what.freeze):
+            return "an offset of 1ms at least, a drift-ppm, or freeze = true"
+        case "link" if (
+            not any(value for key, value in what if key not in ("between", "shape")) and what.latency is None
+        ):
+            return "a latency, a loss, or whatever else a path can be like"
+        case "hostile" if not what.share:
+            return "a share of more than 0%"
+        case "flap" if not what.up + what.down:
+            return "a time for which it is up, or down"
+        case _:
+            return ""
 
 
 def _links(cast: Cast) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from html import escape
 from math import cos, pi, sin
 
+from sim.plain import many
 from sim.topology.analysis import say
 from sim.topology.graph import Graph
 from sim.topology.report import Report
@@ -27,7 +28,7 @@ def svg(graph: Graph, report: Report) -> str:
     colours = {region: COLOURS[index % len(COLOURS)] for index, region in enumerate(report.regions)}
     lines = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {SIZE} {SIZE}" role="img" {FONT}>',
-        f"<title>{len(graph.regions)} nodes, {len(graph.links)} links</title>",
+        f"<title>{many(len(graph.regions), 'node')}, {many(len(graph.links), 'link')}</title>",
     ]
     for link in sorted(graph.links):
         (x1, y1), (x2, y2) = at[link.one], at[link.other]

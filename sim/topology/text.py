@@ -7,7 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mesh.types import US_PER_MS, US_PER_S
-from sim.plain import plain
+from sim.plain import many, plain
 from sim.topology.report import Loss, Report, Span
 from sim.units import say_rate
 
@@ -16,7 +16,9 @@ LOSSES_SHOWN_MAX = 20
 
 def render(report: Report, console: Console) -> None:
     """Print it."""
-    console.print(_line(f"{report.nodes} nodes in {len(report.regions)} regions, {report.links} links"))
+    console.print(
+        _line(f"{many(report.nodes, 'node')} in {many(len(report.regions), 'region')}, {many(report.links, 'link')}")
+    )
     if report.never:
         late = f"Too slow for a greeting, so that they never come up: {', '.join(report.never)}"
         console.print(_line(late, style="red"))
@@ -80,7 +82,7 @@ def _parts(parts: tuple[tuple[str, ...], ...]) -> str:
     if not parts:
         return "nothing"
     if len(parts) == 1:
-        return f"{len(parts[0])} nodes in one part"
+        return f"{many(len(parts[0]), 'node')} in one part"
     return " | ".join(", ".join(part) if len(part) <= 4 else f"{len(part)} nodes" for part in parts)
 
 
@@ -91,7 +93,7 @@ def _names(names: tuple[str, ...]) -> str:
 def _distance(span: Span) -> str:
     if span.hops is None or span.round_trip_us is None:
         return "nodes that cannot reach one another"
-    return f"{span.hops} hops, {span.round_trip_us / US_PER_MS:g} ms round trip"
+    return f"{many(span.hops, 'hop')}, {span.round_trip_us / US_PER_MS:g} ms round trip"
 
 
 def _bounds(span: Span) -> str:

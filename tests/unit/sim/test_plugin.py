@@ -52,6 +52,18 @@ def test_each_seed_is_a_test_and_a_broken_promise_fails_with_its_witness(pyteste
     )
 
 
+def test_a_file_that_makes_no_sense_fails_in_a_line(pytester: pytest.Pytester) -> None:
+    Path(pytester.path, "two.toml").write_text(SCENARIO.replace('"3s"', "3"))
+    pytester.makepyfile("from sim.plugin import simulation\n\n@simulation('two.toml', seeds=1)\ndef test_it(): pass\n")
+
+    result = pytester.runpytest("-q", "-p", "no:cacheprovider")
+
+    result.assert_outcomes(failed=1)
+    said = next(line for line in result.outlines if "expected a time" in line)
+    assert said.endswith('two.toml:4: duration: 3; expected a time such as "250ms", "10s" or "5m"')
+    assert len(result.outlines) < 12, "no frame of ours"
+
+
 def test_a_folder_beside_the_test_hides_no_scenario_that_ships(pytester: pytest.Pytester) -> None:
     Path(pytester.path, "halves").mkdir()
     pytester.makepyfile(

@@ -44,6 +44,7 @@ def test_shards_share_all_seeds_among_them(text: str, of: int) -> None:
     [
         ("9..3", "1/1"), ("x", "1/1"), ("-3", "1/1"), ("", "1/1"), ("1,", "1/1"), ("1..", "1/1"), ("1..2..3", "1/1"),
         ("1" * 5_000, "1/1"), (str(1 << 63), "1/1"), ("0..9", "5/4"), ("0..9", "0/4"), ("0..9", "1"), ("0..9", "a/b"),
+        ("٣", "1/1"), ("0..9", "١/٤"),
     ],
 )  # fmt: skip
 def test_what_is_no_range_and_no_shard_is_refused(seeds: str, shard: str) -> None:

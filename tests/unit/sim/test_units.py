@@ -22,10 +22,17 @@ def test_times_are_microseconds(text: str, us: int) -> None:
     assert units.time_us(text) == us
 
 
-@pytest.mark.parametrize("text", ["", "10", "10 parsecs", "s", 10, None, "1e3s", "10s20"])
+@pytest.mark.parametrize("text", ["", "10", "10 parsecs", "s", 10, None, "1e3s", "10s20", "+4s", "٤s", " 4s", "4s\n"])
 def test_what_is_no_time_is_refused(text: object) -> None:
     with pytest.raises(ValueError, match="is not a time"):
         units.time_us(text)
+
+
+def test_an_offset_may_say_that_it_is_none_back() -> None:
+    assert (units.offset_us("+4s"), units.offset_us("4s"), units.offset_us("-4s")) == (4_000_000, 4_000_000, -4_000_000)
+    for text in ("+-4s", "++4s", "+", "+٤s"):
+        with pytest.raises(ValueError, match="is not a time"):
+            units.offset_us(text)
 
 
 def test_sizes_rates_and_shares() -> None:

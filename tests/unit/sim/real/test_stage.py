@@ -140,7 +140,7 @@ CRASH = {"crash": ["ben"]}
         ([{**CRASH, "for": "10ms"}, {"io-error": ["ben"]}], {"fault/crash": 1, "fault/io-error": 1}),
         ([{"partition": [["ana"], ["ben"]]}, {"isolate": ["ben"]}], {"fault/partition": 1}),
         ([{"partition": [["cy"], ["ben"]]}], {}),
-        ([{"link": {"between": [["ana"], ["ben"]]}}], {}),
+        ([{"link": {"between": [["ana"], ["ben"]], "latency": "20ms", "jitter": "2ms"}}], {}),
     ],
 )
 def test_a_fault_counts_if_somebody_felt_it(events: list[dict[str, Any]], counts: dict[str, int]) -> None:

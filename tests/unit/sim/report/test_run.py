@@ -59,7 +59,7 @@ def test_figures_are_those_of_the_outcome() -> None:
     assert "| eu → us | 3 |" in page.rows("delivery")
     assert f"| Push | {outcome.coverage['frame/Push']:,}" in page.rows("figures")
     assert "| messages | 3 | acknowledged | 3 | deliveries | 6 |" in page.rows("figures")
-    assert "2 nodes in 2 regions, 1 links" in page.rows("topology")
+    assert "2 nodes in 2 regions, 1 link" in page.rows("topology")
     assert "The core had the same" in page.rows("convergence")
 
 

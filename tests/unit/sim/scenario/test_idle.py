@@ -56,6 +56,37 @@ def test_more_readings_of_a_client_at_one_moment_than_there_may_be_are_refused(t
     assert len(read(tmp_path / "s.toml").timeline) == 32
 
 
+@pytest.mark.parametrize(
+    ("verb", "nothing", "something"),
+    [
+        ("clock", '{ nodes = "ana" }', '{ nodes = "ana", drift-ppm = -5 }'),
+        ("clock", '{ nodes = "ana", offset = "0s", freeze = false }', '{ nodes = "ana", freeze = true }'),
+        ("clock", '{ nodes = "ana", offset = "999us" }', '{ nodes = "ana", offset = "-1ms" }'),
+        ("link", '{ between = ["ana", "ben"] }', '{ between = ["ana", "ben"], latency = "0s" }'),
+        ("link", '{ between = ["ana", "ben"], loss = "0%", mtu = 0 }', '{ between = ["ana", "ben"], mtu = 1 }'),
+        ("link", '{ between = ["ana", "ben"], extra = "0s" }', '{ between = ["ana", "ben"], burst = {} }'),
+        (
+            "hostile",
+            '{ node = "ana", does = "garble", share = "0%" }',
+            '{ node = "ana", does = "garble", share = "0.1%" }',
+        ),
+        (
+            "flap",
+            '{ between = ["ana", "ben"], up = "0s", down = "0s" }',
+            '{ between = ["ana", "ben"], up = "1us", down = "0s" }',
+        ),
+    ],
+)
+def test_an_event_changes_something(verb: str, nothing: str, something: str, tmp_path: Path) -> None:
+    text = HEAD + NODES + '[[timeline]]\nat = "1s"\n' + verb + " = {}\n"
+
+    found = refusal(tmp_path, text.format(nothing))
+
+    assert (found.line, found.problem) == (10, f"timeline.0.{verb}: it changes nothing")
+    (tmp_path / "s.toml").write_text(text.format(something))
+    assert read(tmp_path / "s.toml").timeline[0].verb == verb
+
+
 @pytest.mark.parametrize("verb", sorted(AT_ONCE))
 def test_what_is_over_at_once_lasts_for_nothing(verb: str, tmp_path: Path) -> None:
     image = '[[timeline]]\nat = "1s"\nsnapshot = { node = "ana" }\n'

@@ -117,6 +117,24 @@ def test_it_takes_the_shares_that_a_file_may_have(share: str) -> None:
     assert (refused(text) == []) == is_taken(text)
 
 
+@pytest.mark.parametrize("number", ["4", "4.5", "+4", "-4", "٤", "4.٤", " 4", "4 ", "4.", ".4", "1e3", ""])
+@pytest.mark.parametrize(
+    "said",
+    [
+        'topology = {{ latency = "{}ms", node = [{{ name = "ana" }}] }}',
+        'topology = {{ rate = "{}kbit/s", node = [{{ name = "ana" }}] }}',
+        'topology = {{ loss = "{}%", node = [{{ name = "ana" }}] }}',
+        'duration = "{}s"\ntopology = {{ node = [{{ name = "ana" }}] }}',
+        'topology = {{ node = [{{ name = "ana" }}] }}\n[[timeline]]\nat = "1s"\nclock = {{ nodes = "*", offset = "{}s" }}',
+    ],
+    ids=["time", "rate", "share", "lasting", "offset"],
+)
+def test_it_takes_the_numbers_that_a_file_may_have(said: str, number: str) -> None:
+    text = f'title = "t"\npromise = "p"\n{said.format(number)}\n'
+
+    assert (refused(text) == []) == is_taken(text)
+
+
 @pytest.mark.parametrize(
     "to", ["#", "+", "a/#", "+/b/#", "room/{n}/+", "{client}", "$a/b", "ä b", "a//b", "/a", "a/", "a#", "a/b+", "#/a"]
 )

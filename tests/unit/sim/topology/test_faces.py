@@ -60,6 +60,12 @@ def test_the_text_says_what_a_backlog_adds_where_a_link_has_a_rate() -> None:
     assert analyse(Graph(regions, links)).to_json()["narrowest_bps"] == 4_000_000
 
 
+def test_the_text_counts_one_as_one() -> None:
+    text = text_of(Graph({"ana": "eu", "ben": "eu"}, (link("ana", "ben", 1_000),)))
+
+    assert "2 nodes in 1 region, 1 link\n" in text and "1 hop, 1 ms round trip" in text and "1 node in one part" in text
+
+
 def test_the_text_of_a_mesh_in_parts_says_so() -> None:
     text = text_of(Graph({"ana": "eu", "ben": "us"}, ()))
 

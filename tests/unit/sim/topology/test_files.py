@@ -102,6 +102,8 @@ def test_a_graph_in_gml_has_regions_and_rates(tmp_path: Path) -> None:
         ("a.gml", "graph [\n" + " a [\n" * 3_000 + "]" * 3_001, 101, "it is nested too deep"),
         ("a.gml", 'graph [\n node [ id 0 label "a" region [ b 1 ] ]\n]', 2, "a: a region that is {'b': 1}"),
         ("a.gml", "graph [\n" * 50_000, 101, "it is nested too deep"),
+        ("a.gml", "# mine\ngraph 3\n", 2, "no graph: graph 3"),
+        ("a.gml", f"graph [\n{AB} edge 7\n]", 4, "no graph: edge 7"),
         ("a.toml", f'{NODES}[[link]]\nbetween = ["ana", "dan"]\n', 4, "no node 'dan'"),
         ("a.toml", f'{NODES}[[link]]\nbetween = ["ana", "ben"]\n', 4, "a link without a round trip"),
         ("a.toml", f'{NODES}[[link]]\nbetween = ["ana", "ben"]\nrtt = "soon"\n', 4, "'soon' is not a time"),
