@@ -39,10 +39,19 @@ def taken() -> Iterator[None]:
             told = unwritable(Path("standard output"), error)
             line = f"{told.code} {told}"
         else:
-            line = f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}"
+            line = f"{error.strerror or error}{f': {error.filename}' if error.filename else _of_what()}"
         with suppress(OSError):  # it may have been standard error that found no room
             say(f"gossamer sim: {line}", err=True)
         raise SystemExit(MISUSED) from error
+
+
+def _of_what() -> str:
+    """Of what the system speaks without its name: of the folder that we are in, where it is there no more."""
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        return ": the folder in which this was called is gone"
+    return ""
 
 
 def _print_no_more() -> None:

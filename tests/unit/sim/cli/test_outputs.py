@@ -279,3 +279,18 @@ def test_what_is_shrunk_or_replayed_is_told_before_the_file_that_cannot_be_writt
     assert "Shrunk from" in shrunk.stderr
     for told in (replayed, shrunk):
         assert told.stderr.endswith("/dev/full: No space left on device; expected a file that can be written\n")
+
+
+def test_a_folder_that_is_gone_is_told_as_that(tmp_path: Path) -> None:
+    script = (
+        "import os, sys\nfrom gossamer.command import main\nos.rmdir(os.getcwd())\n"
+        "sys.argv = ['gossamer', 'sim', 'run', 'halves', '--save', 'x.tape']\nmain()"
+    )
+
+    told = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=tmp_path, capture_output=True, text=True, check=False, timeout=55,
+    )  # fmt: skip
+
+    assert (told.returncode, told.stdout) == (2, "")
+    assert told.stderr == "gossamer sim: No such file or directory: the folder in which this was called is gone\n"
