@@ -92,16 +92,14 @@ def convergence_us(
 
 def backlog_bytes(world: World, names: list[str]) -> int:
     """The most that one of some nodes has to fetch: what others of them have on disk, with its body, and it has not."""
-    images = [world.machines[name].disk.image.rows for name in names]
-    rows: dict[tuple[LogId, int], Row] = {}
-    for image in images:
-        for log, held in image.items():
-            rows.update(((log, first), row) for first, row in held.items() if not row.stripped)
-    most = 0
-    for image in images:
-        lacked = (row for (log, first), row in rows.items() if first not in image.get(log, ()))
-        most = max(most, sum(len(row.packed) for row in lacked))
-    return most
+    held = [_sound(world.machines[name].disk.image.rows) for name in names]
+    rows = {place: row for each in held for place, row in each.items() if not row.stripped}
+    return max((sum(len(rows[place].packed) for place in rows.keys() - each.keys()) for each in held), default=0)
+
+
+def _sound(image: dict[LogId, dict[int, Row]]) -> dict[tuple[LogId, int], Row]:
+    """The rows of a disk that it can give: what is damaged has to come again."""
+    return {(log, first): row for log, rows in image.items() for first, row in rows.items() if not row.damaged}
 
 
 def held_to_us(cast: Cast, world: World, pairs: list[tuple[str, str]], config: NodeConfig, names: list[str]) -> int:

@@ -228,6 +228,8 @@ class Play:
         self._heal()
         healed_us = world.now_us + world.links.held_up_us(self.core)
         figures.bound_us = self.calm.bound_us_of(self.core)
+        cast, pairs, config, cut_off = self.cast, self.pairs, self.config, self._cut_off_together()
+        others = [(part, held_to_us(cast, world, pairs, config, part)) for part in cut_off]  # by what they lack now
         limit_us, equal_us = healed_us + figures.bound_us + CLIENTS_US, -1
         while world.now_us < limit_us:
             world.run_to(world.now_us + LOOK_US)
@@ -235,12 +237,13 @@ class Play:
                 self.calm.finish()
                 equal_us = world.now_us
                 since_heal = max(world.now_us - healed_us, 0), figures.bound_us
-                figures.converged_us, figures.bound_us = max(since_heal, (self.calm.took_us, self.calm.bound_us))
+                of_calm = self.calm.took_us, self.calm.bound_us
+                figures.converged_us, figures.bound_us = max(since_heal, of_calm, key=lambda us: (us[0] > us[1], us[0]))
             if figures.converged_us >= 0 and not any(self._unfinished()):
                 break
         self.watch.look("converges")
         self._judge(outcome)
-        self._judge_others(healed_us)
+        self._judge_others(others, healed_us)
         if figures.converged_us >= 0:
             self.historian.judge(self.core, self._is_owed, equal_us)
         self._be_quiet(outcome)
@@ -440,15 +443,14 @@ class Play:
         outcome.pending += [f"{say_name(name)} lies only outside the core" for name in sorted(self.outside)]
         figures.excused = sum(entry.is_excused for entry in watch.ledger.values())
 
-    def _judge_others(self, healed_us: int) -> None:
+    def _judge_others(self, others: list[tuple[list[str], int]], healed_us: int) -> None:
         """Nodes outside the core that run, and are cut off together, become equal as the core does."""
-        for part in self._cut_off_together():
-            bound_us = held_to_us(self.cast, self.world, self.pairs, self.config, part)
-            while not self.world.converged(part) and self.world.now_us < healed_us + bound_us:
+        for part, within_us in others:
+            while not self.world.converged(part) and self.world.now_us < healed_us + within_us:
                 self.world.run_to(self.world.now_us + LOOK_US)
             self.watch.look("converges")
             if not self.world.converged(part):
-                group, within = " ".join(part), f"the bound is {bound_us / 1e6:.2f} s"
+                group, within = " ".join(part), f"the bound is {within_us / 1e6:.2f} s"
                 what = f"{group}, cut off together, never had equal digests; {within}"
                 self.watch.broken("converges", what, *self.stage.story[-4:], *difference(self.world, part))
 

@@ -74,7 +74,7 @@ def told(error: Exception) -> str:
 
 def _is_number(value: object) -> bool:
     if isinstance(value, str):
-        return re.fullmatch(r"[+-]?[0-9]+(\.[0-9]+)?", value) is not None
+        return re.fullmatch(r"-?[0-9]+(\.[0-9]+)?", value) is not None
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 

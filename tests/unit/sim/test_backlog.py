@@ -1,5 +1,7 @@
 """What has gathered during a cut, and the time that it may take over a narrow link."""
 
+import pytest
+
 from sim.contract import backlog_bytes
 from sim.heap import Play
 from sim.network import Network
@@ -9,12 +11,12 @@ from sim.workload import App
 from sim.world import World
 
 
-def narrow(guarantees: dict[str, object]) -> Play:
+def narrow(guarantees: dict[str, object], duration: str = "8s") -> Play:
     """Ana's publisher goes on for 4 s during a cut: 4 s of five times what the link carries."""
     tables = {
         "title": "A backlog",
         "promise": "It comes as fast as the link carries it.",
-        "duration": "8s",
+        "duration": duration,
         "topology": {
             "latency": "40ms",
             "rate": "64kbit/s",
@@ -48,6 +50,14 @@ def test_a_backlog_is_the_most_that_one_node_lacks_of_what_others_have() -> None
     world.run(20)
 
     assert apart == len(row.packed)
+    for rows in world.machines["ben"].disk.image.rows.values():
+        for first in rows:
+            rows[first].damaged = True
+    assert backlog_bytes(world, ["ana"]) == 0
+    assert backlog_bytes(world, ["ana", "ben"]) > apart, "what is damaged has to come again"
+    for rows in world.machines["ben"].disk.image.rows.values():
+        for first in rows:
+            rows[first].damaged = False
     assert backlog_bytes(world, ["ana"]) == backlog_bytes(world, ["ana", "ben"]) == 0
 
 
@@ -68,3 +78,60 @@ def test_a_bound_of_its_own_holds_a_scenario_to_less() -> None:
 
     assert [breach.promise for breach in outcome.breaches if breach.promise != "nothing lost"] == ["converges"] * 2
     assert "the bound is 5.00 s" in outcome.breaches[0].about
+
+
+def test_what_took_longer_under_a_longer_bound_does_not_hide_what_took_too_long(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The cut's backlog had its time, and took it; from the heal on the mesh has only what a mesh without one has."""
+    play = narrow({}, duration="60s")
+    heal = play._heal
+
+    def and_differ() -> None:
+        heal()
+        healed_us, converged = play.world.now_us, play.world.converged
+        monkeypatch.setattr(
+            play.world, "converged", lambda names: play.world.now_us > healed_us + 18 * MILLION and converged(names)
+        )
+
+    monkeypatch.setattr(play, "_heal", and_differ)
+    outcome = play.run()
+
+    assert 0 < play.calm.took_us <= play.calm.bound_us
+    assert outcome.figures.converged_us > outcome.figures.bound_us < play.calm.bound_us
+    assert [breach.promise for breach in outcome.breaches] == ["converges"]
+
+
+def test_nodes_that_are_cut_off_together_are_held_to_what_they_lacked_at_the_heal() -> None:
+    """The core needs as long as they do, so that nothing of theirs is left when it is their turn to be judged."""
+    nodes = ["a", "b", "c", "d"]
+    flows = [
+        {
+            "clients": f"at-{at}",
+            "channels": f"{at}/{{n}}",
+            "rate": rate,
+            "bytes": [900, 1000],
+            "from": "5s",
+            "until": "58s",
+        }
+        for at, rate in (("a", 7), ("c", 8))
+    ]
+    tables = {
+        "title": "Two and two",
+        "promise": "Each two become equal.",
+        "duration": "60s",
+        "core": ["a", "b"],
+        "topology": {
+            "latency": "20ms",
+            "rate": "64kbit/s",
+            "links": [["a", "b"], ["b", "c"], ["c", "d"]],
+            "node": [{"name": name} for name in nodes],
+        },
+        "client": [{"name": f"at-{at}", "at": at, "gateways": at} for at in ("a", "c")],
+        "workload": flows,
+        "timeline": [{"at": "2s", "for": "57s", "partition": [[name] for name in nodes]}],
+    }
+    outcome = Play(from_tables(tables), 3).run()
+
+    assert outcome.breaches == []
+    assert outcome.figures.converged_us > 60 * MILLION
