@@ -98,6 +98,8 @@ def sweep(
     A sweep also fails where a gate stays shut: a fault that was never done, a frame that was never sent, a situation
     that never came about. Ctrl-C keeps what there is; with --journal the next call goes on from there.
     """
+    from sim.cli.junit import write_junit
+    from sim.report import write_sweep
     from sim.sweep import cluster, cores, pool
     from sim.sweep import merge as judge
     from sim.sweep import sweep as play
@@ -128,13 +130,9 @@ def sweep(
         _say(tally, shut, command, journal)
     outputs = Outputs()
     if junit is not None:
-        from sim.cli.junit import write_junit
-
         with outputs.kept_back():
             write_junit(tally, junit, command, gates=is_judged)
     if report is not None:
-        from sim.report import write_sweep
-
         with outputs.kept_back():
             write_sweep(tally, report, command, gates=not no_gates)
     outputs.check()

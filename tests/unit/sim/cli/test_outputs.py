@@ -152,7 +152,10 @@ def test_a_journal_beside_a_standard_output_that_is_closed_is_one(tmp_path: Path
     (tmp_path / "j").touch()
     script = "from pathlib import Path; from sim.outputs import check_writable; check_writable(Path('j'), whole=True)"
 
-    subprocess.run(["sh", "-c", f'exec "{sys.executable}" -c "{script}" >&-'], cwd=tmp_path, check=True, timeout=55)
+    words = ["sh", "-c", f'exec "{sys.executable}" -c "{script}" >&-']
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, check=False, timeout=55)
+
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
 
 
 def test_a_report_of_a_sweep_is_written_though_its_junit_cannot_be(tmp_path: Path) -> None:
