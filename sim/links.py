@@ -90,7 +90,8 @@ class Pipe:
 
 HUNG_UP_MAX = 3
 SUPERSEDED_US = 2 * MILLION
-"""When a second link stands for so long the first is gone: both ends have said HELLO and heard it, and one has hung up."""
+"""When a second link stands for so long, and two round trips, the first is gone: both ends have said HELLO and heard it, and
+one has hung up."""
 MISDATED = f"{Code.CERTIFICATE_INVALID.value} by a wrong clock"
 
 
@@ -143,11 +144,14 @@ class Links:
 
         A seed that nobody has answered at yet is dialled beside a link that its node began itself.
         """
-        old_us = self.world.now_us - SUPERSEDED_US
-        old = (
-            pipe for pipe in machine.links.values() if pipe.began_us < old_us and pipe.target_link in pipe.target.links
+        old_us, round_trip_us = self.world.now_us - SUPERSEDED_US, self.network.round_trip_us
+        counts = Counter(
+            pipe.target.name
+            for pipe in machine.links.values()
+            if pipe.target.name in others
+            and pipe.target_link in pipe.target.links
+            and pipe.began_us < old_us - 2 * round_trip_us(machine.name, pipe.target.name)
         )
-        counts = Counter(pipe.target.name for pipe in old if pipe.target.name in others)
         return sorted(name for name, count in counts.items() if count > 1)
 
     def dial(self, machine: Machine, address: Address) -> None:

@@ -12,6 +12,8 @@ from tests.live.programs import mesh_of, play, until
 
 pytestmark = [pytest.mark.live, pytest.mark.timeout(240)]
 KILLS = 50
+AHEAD_MAX = 512
+"""Messages that may wait for their receipts: else the slower the machine, the more is written while a node is away."""
 
 
 def test_fifty_kills_lose_nothing_and_double_nothing(tmp_path: Path) -> None:
@@ -41,7 +43,7 @@ def test_fifty_kills_lose_nothing_and_double_nothing(tmp_path: Path) -> None:
                     begun = len(acknowledged)
                     deadline = asyncio.get_running_loop().time() + rng.below(120) / 1000
                     while asyncio.get_running_loop().time() < deadline or len(acknowledged) == begun:
-                        for _ in range(8):
+                        for _ in range(8 if published - len(acknowledged) < AHEAD_MAX else 0):
                             future = client.post("kill/1", str(published).encode())
                             future.add_done_callback(lambda future, number=published: settled(number, future))
                             published += 1
@@ -49,7 +51,7 @@ def test_fifty_kills_lose_nothing_and_double_nothing(tmp_path: Path) -> None:
                     await victim.kill()
                     await victim.restart()
                 await client.flushed()
-                await until(lambda: _are(shown, acknowledged))
+                await until(lambda: _are_shown(reading, shown, acknowledged))
                 await asyncio.sleep(0.5)
                 reading.cancel()
 
@@ -60,5 +62,7 @@ def test_fifty_kills_lose_nothing_and_double_nothing(tmp_path: Path) -> None:
     play(work, 230)
 
 
-async def _are(shown: list[int], acknowledged: set[int]) -> bool:
+async def _are_shown(reading: asyncio.Task[None], shown: list[int], acknowledged: set[int]) -> bool:
+    if reading.done():  # it met what is no message, and says so
+        await reading
     return len(shown) >= len(acknowledged)

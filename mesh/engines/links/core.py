@@ -60,7 +60,9 @@ class LinkConfig:
     """HELLO, dialling, credit, silence."""
 
     greeting_timeout_ms: int = 5_000
-    """A connection that has not said HELLO by then is dropped. Guess: far above any handshake, far below a nuisance."""
+    """A connection that has not said HELLO by then is dropped. Guess: far above any handshake, far below a nuisance.
+
+    Who answered with HELLO hears the next frame a round trip later, too, and calls nobody silent before."""
     alive_ms: int = 1_000
     """Say `Alive` after so long without another frame (protocol.md, 4: a healed cut is noticed within 1.4 s)."""
     silent_ms: int = 3_000
@@ -368,8 +370,13 @@ class Links:
             if link.greeted:
                 due.append(self._alive_due_us(link))
             silent = link.peer is not None and link.peer.silent
-            due.append(link.heard_us + (config.dead_ms if silent or not link.greeted else config.silent_ms) * US_PER_MS)
+            wait_ms = config.dead_ms if silent or not link.greeted else self._silent_ms(link)
+            due.append(link.heard_us + wait_ms * US_PER_MS)
         return [SetTimer(Timer(ALIVE), max(min(due), now.mono_us + 1))]
+
+    def _silent_ms(self, link: Link) -> int:
+        config = self.config
+        return config.silent_ms if link.carried else max(config.silent_ms, config.greeting_timeout_ms)
 
     def _alive_due_us(self, link: Link) -> int:
         alive_us = self.config.alive_ms * US_PER_MS
@@ -387,7 +394,7 @@ class Links:
                 outcomes += [Hangup(link.link, Code.LINK_SILENT), *self._forget(link.link, now)]
                 continue
             peer = link.peer
-            if peer is not None and silence_ms >= config.silent_ms:
+            if peer is not None and silence_ms >= self._silent_ms(link):
                 if not peer.silent:
                     peer.silent = True
                     outcomes += [PeerSilent(link.link), *self.book.on_silent(peer.node, peer.near, now)]

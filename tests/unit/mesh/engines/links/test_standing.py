@@ -233,6 +233,7 @@ def test_over_a_busy_link_we_say_what_our_clock_shows_every_ten_seconds() -> Non
 
 def test_a_peer_that_says_nothing_for_three_seconds_is_silent_until_it_speaks() -> None:
     one = greeted()
+    one.links.links[TO_BEN].carried = True
     one.links.on_sent((TO_BEN,), at(3_000))
     peer = one.peers.get(TO_BEN)
     assert peer is not None
@@ -240,7 +241,6 @@ def test_a_peer_that_says_nothing_for_three_seconds_is_silent_until_it_speaks() 
     silent = one.links.on_alive_timer(at(3_000))
     one.links.on_sent((TO_BEN,), at(3_500))
     still = one.links.on_alive_timer(at(3_500))
-    one.links.links[TO_BEN].carried = True
     back = one.links.on_frame(TO_BEN, FRAME, 0, at(3_600))
 
     assert silent == [PeerSilent(TO_BEN), no_timer(DIAL), alive(4_000)]
@@ -249,13 +249,23 @@ def test_a_peer_that_says_nothing_for_three_seconds_is_silent_until_it_speaks() 
     assert not peer.silent
 
 
+def test_who_was_answered_with_hello_is_not_silent_before_a_greeting_would_be_late() -> None:
+    one = greeted()
+    one.links.on_sent((TO_BEN,), at(4_500))
+
+    waits = one.links.on_alive_timer(at(4_999))
+    silent = one.links.on_alive_timer(at(5_000))
+
+    assert (waits, silent[0]) == ([alive(5_000)], PeerSilent(TO_BEN))
+
+
 def test_a_peer_that_speaks_again_without_credit_stays_behind() -> None:
     one = greeted()
+    one.links.links[TO_BEN].carried = True
     one.links.on_alive_timer(at(3_000))
     peer = one.peers.get(TO_BEN)
     assert peer is not None
     peer.starved = True
-    one.links.links[TO_BEN].carried = True
 
     assert one.links.on_frame(TO_BEN, FRAME, 0, at(3_600)) == [alive(4_000)]
 
@@ -271,6 +281,7 @@ def test_a_link_that_is_silent_for_a_minute_is_closed() -> None:
 
 def test_a_silent_link_is_closed_once_its_node_speaks_in_another_life() -> None:
     one = greeted()
+    one.links.links[TO_BEN].carried = True
     one.links.on_alive_timer(at(3_000))
     one.links.on_link_up(up(SECOND), at(4_000))
     one.links.on_hello(SECOND, hello(life=LIFE + 1), at(4_000))
