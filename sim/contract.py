@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from mesh.clocks.vector import VersionVector
 from mesh.config import NodeConfig
+from mesh.engines.serving import RANGES_MAX
 from sim.scenario.building import config_of
 from sim.scenario.cast import Cast
 from sim.topology.durability import levels
@@ -13,6 +16,7 @@ from sim.topology.played import graph_between
 from sim.topology.report import Level
 
 if TYPE_CHECKING:
+    from mesh.engines.repair import RepairConfig
     from mesh.types import LogId
     from sim.disk import Row
     from sim.network import Network
@@ -22,6 +26,15 @@ if TYPE_CHECKING:
 US_PER_MS = 1_000
 SETTLE_US = 1_000_000
 """The second that the contract allows for each hop beside grafts and round trips."""
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """What one node has to fetch once it can: bytes as they lie on disk, positions of logs, and in how many ranges they lie."""
+
+    size: int = 0
+    positions: int = 0
+    ranges: int = 0
 
 
 def _near(names: list[str], pairs: list[tuple[str, str]]) -> dict[str, list[str]]:
@@ -75,7 +88,7 @@ def convergence_us(
     pairs: list[tuple[str, str]],
     core: list[str],
     config: NodeConfig,
-    backlog_bytes: int = 0,
+    backlog: Backlog = Backlog(),
 ) -> int:
     """The bound of *converges* (docs/concepts/contract.md), for nodes that have to dial one another again."""
     linked = [(a, b) for a, b in pairs if a in core and b in core]
@@ -86,15 +99,40 @@ def convergence_us(
     graft_us = (spread.graft_ms if far else spread.graft_near_ms) * US_PER_MS
     round_trip_us = max((network.round_trip_us(a, b) for a, b in linked), default=0)
     rates = [rate for rate in (network.path(a, b).rate_bps for a, b in linked) if rate]
-    backlog_us = 2 * backlog_bytes * 8 * 1_000_000 // min(rates) if rates else 0
-    return redial_us + hops(core, linked) * (SETTLE_US + 2 * graft_us + 2 * round_trip_us) + backlog_us
+    backlog_us = 2 * backlog.size * 8 * 1_000_000 // min(rates) if rates else 0
+    steps_us = hops(core, linked) * (SETTLE_US + 2 * graft_us + 2 * round_trip_us)
+    return redial_us + steps_us + _in_turns_us(backlog, config.repair, round_trip_us) + backlog_us
 
 
-def backlog_bytes(world: World, names: list[str]) -> int:
+def _in_turns_us(backlog: Backlog, repair: RepairConfig, round_trip_us: int) -> int:
+    """How much longer it takes to ask for what cannot be asked for at once, and again for what a peer was too busy for."""
+    requests = max(_more(backlog.positions, repair.want_positions_max), _more(backlog.ranges, RANGES_MAX))
+    refusals = _more(backlog.ranges, repair.ranges_waiting_max)
+    return requests * round_trip_us + refusals * (round_trip_us + repair.busy_retry_ms * US_PER_MS)
+
+
+def _more(count: int, at_once: int) -> int:
+    """How many times more than once it takes."""
+    return max(0, count - 1) // at_once
+
+
+def backlog_of(world: World, names: list[str]) -> Backlog:
     """The most that one of some nodes has to fetch: what others of them have on disk, with its body, and it has not."""
     held = [_sound(world.machines[name].disk.image.rows) for name in names]
     rows = {place: row for each in held for place, row in each.items() if not row.stripped}
-    return max((sum(len(rows[place].packed) for place in rows.keys() - each.keys()) for each in held), default=0)
+    most = Backlog()
+    for each in held:
+        lacks = rows.keys() - each.keys()
+        vector = VersionVector()
+        for log, first in lacks:
+            vector.add(log, first, rows[log, first].last)
+        sets = [runs for _, runs in vector.items()]
+        most = Backlog(
+            max(most.size, sum(len(rows[place].packed) for place in lacks)),
+            max(most.positions, sum(runs.count for runs in sets)),
+            max(most.ranges, sum(map(len, sets))),
+        )
+    return most
 
 
 def _sound(image: dict[LogId, dict[int, Row]]) -> dict[tuple[LogId, int], Row]:
@@ -104,8 +142,7 @@ def _sound(image: dict[LogId, dict[int, Row]]) -> dict[tuple[LogId, int], Row]:
 
 def held_to_us(cast: Cast, world: World, pairs: list[tuple[str, str]], config: NodeConfig, names: list[str]) -> int:
     """Within how long nodes have to have the same by the contract, as they stand."""
-    is_narrow = any(world.network.path(a, b).rate_bps for a, b in pairs)
-    return convergence_us(cast, world.network, pairs, names, config, backlog_bytes(world, names) if is_narrow else 0)
+    return convergence_us(cast, world.network, pairs, names, config, backlog_of(world, names))
 
 
 def bound_us(

@@ -29,7 +29,7 @@ from mesh.operations import SlowPolicy
 from mesh.rng import Rng
 from sim.assertions import demand_assertions
 from sim.checkers import Watch
-from sim.contract import budget, convergence_us
+from sim.contract import Backlog, budget, convergence_us
 from sim.errors import SimError
 from sim.heap import CLIENTS_US
 from sim.outcome import Outcome
@@ -259,10 +259,11 @@ class _Play:
         stage.heal()
         healed_us = self.now_us()
         stage.say(f"healed for good: {' '.join(names)}")
-        published = sum(
-            len(entry.payload) + OVERHEAD_BYTES for entry in self.watch.ledger.values()
-        )  # more than any lacks
-        bound_us = convergence_us(self.cast, self.network, self.pairs, names, NodeConfig(), published)
+        ledger = self.watch.ledger.values()
+        published = Backlog(sum(len(entry.payload) + OVERHEAD_BYTES for entry in ledger), len(ledger), len(ledger))
+        bound_us = convergence_us(
+            self.cast, self.network, self.pairs, names, NodeConfig(), published
+        )  # none lacks more
         figures.bound_us = self.scenario.guarantees.converge_within(bound_us)
         converge_by_us = healed_us + slack_us(figures.bound_us)
         while figures.converged_us < 0 and self.now_us() < converge_by_us:

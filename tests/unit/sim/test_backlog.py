@@ -1,8 +1,11 @@
 """What has gathered during a cut, and the time that it may take over a narrow link."""
 
+from dataclasses import replace
+
 import pytest
 
-from sim.contract import backlog_bytes
+from mesh.config import NodeConfig
+from sim.contract import Backlog, backlog_of, convergence_us
 from sim.heap import Play
 from sim.network import Network
 from sim.scenario.reading import from_tables
@@ -42,23 +45,51 @@ def test_a_backlog_is_the_most_that_one_node_lacks_of_what_others_have() -> None
     for name, size in (("ana", 5_000), ("ben", 1_000)):
         App(world, f"at-{name}", [name]).publish("room/1", bytes(range(200)) * (size // 200))
     world.run(1)
-    apart = backlog_bytes(world, ["ana", "ben"])
+    apart = backlog_of(world, ["ana", "ben"])
     (row,) = next(iter(world.machines["ana"].disk.image.rows.values())).values()
 
     for condition in list(world.network.conditions):
         world.lift(condition)
     world.run(20)
 
-    assert apart == len(row.packed)
+    assert apart == Backlog(len(row.packed), 1, 1)
     for rows in world.machines["ben"].disk.image.rows.values():
         for first in rows:
             rows[first].damaged = True
-    assert backlog_bytes(world, ["ana"]) == 0
-    assert backlog_bytes(world, ["ana", "ben"]) > apart, "what is damaged has to come again"
+    assert backlog_of(world, ["ana"]) == Backlog()
+    again = backlog_of(world, ["ana", "ben"])
+    assert (again.positions, again.ranges, again.size > apart.size) == (2, 2, True), "what is damaged has to come again"
     for rows in world.machines["ben"].disk.image.rows.values():
         for first in rows:
             rows[first].damaged = False
-    assert backlog_bytes(world, ["ana"]) == backlog_bytes(world, ["ana", "ben"]) == 0
+    assert backlog_of(world, ["ana"]) == backlog_of(world, ["ana", "ben"]) == Backlog()
+
+
+def test_what_cannot_be_asked_for_at_once_takes_a_round_trip_more_each_time() -> None:
+    play = narrow({})
+    names, usual = ["ana", "ben"], play.config
+
+    def beyond_us(positions: int, ranges: int, config: NodeConfig = usual) -> int:
+        least, found = (
+            convergence_us(play.cast, play.world.network, play.pairs, names, config, backlog)
+            for backlog in (Backlog(), Backlog(0, positions, ranges))
+        )
+        return found - least
+
+    few = replace(usual, repair=replace(usual.repair, want_positions_max=16))
+    busy = replace(usual, repair=replace(usual.repair, ranges_waiting_max=2, busy_retry_ms=700))
+    round_trip_us = 80_000
+    assert [beyond_us(count, 1) for count in (0, 1, 65_536, 65_537, 131_073)] == [
+        0,
+        0,
+        0,
+        round_trip_us,
+        2 * round_trip_us,
+    ]
+    assert [beyond_us(1, count) for count in (1, 1_024, 1_025, 2_049)] == [0, 0, round_trip_us, 2 * round_trip_us]
+    assert beyond_us(65_537, 2_049) == 2 * round_trip_us, "one request asks for both"
+    assert [beyond_us(count, 1, few) for count in (16, 17, 33)] == [0, round_trip_us, 2 * round_trip_us]
+    assert [beyond_us(9, count, busy) for count in (2, 3, 5)] == [0, 780_000, 2 * 780_000]
 
 
 def test_a_narrow_link_is_given_the_time_that_a_backlog_takes_at_half_of_what_it_carries() -> None:
