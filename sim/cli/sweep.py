@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from sim.seeds import Seeds
     from sim.sweep import Tally
 
-PROFILES = "swarm, hostile, hostile-sparse, clocks, mortal, reading-on"
+PROFILES = "swarm, hostile, hostile-sparse, clocks, mortal, reading-on, far-apart, narrow"
 SEEDS = "0..99"
 SHOWN_MAX = 10
 SEEDS_SHOWN_MAX = 400
