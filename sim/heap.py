@@ -38,7 +38,7 @@ from sim.links import IDLE_US
 from sim.memory import take_apart, uncollected
 from sim.network import Condition, Delay
 from sim.outcome import Outcome
-from sim.pending import reaches, receipts, waits
+from sim.pending import CLIENTS_US, Patience, heard, reaches, receipts, waits
 from sim.recorder import Recorder
 from sim.scenario.building import config_of, linked, network_of, round_trips_of
 from sim.scenario.cast import Cast
@@ -55,8 +55,6 @@ from sim.world import SUITE, WALL_MS, World
 
 CLOCKS_LIE = "clock", "hostile"
 """After these somebody may doubt what the time is: a bad host says what it likes of its own."""
-CLIENTS_US = 30 * MILLION
-"""What clients may take beyond the mesh's convergence: a back-off of 10 s, an attach, and what waited for a missing log."""
 PAGE_US = 10 * MILLION
 """A page of history comes within so long; a reading may go on for longer, page after page."""
 LOOK_US = 250_000
@@ -230,8 +228,8 @@ class Play:
         figures.bound_us = self.calm.bound_us_of(self.core)
         cast, pairs, config, cut_off = self.cast, self.pairs, self.config, self._cut_off_together()
         others = [(part, held_to_us(cast, world, pairs, config, part)) for part in cut_off]  # by what they lack now
-        limit_us, equal_us = healed_us + figures.bound_us + CLIENTS_US, -1
-        while world.now_us < limit_us:
+        patience, equal_us = Patience(healed_us + figures.bound_us + CLIENTS_US), -1
+        while world.now_us < patience.until_us:
             world.run_to(world.now_us + LOOK_US)
             if figures.converged_us < 0 and world.converged(self.core):
                 self.calm.finish()
@@ -239,8 +237,10 @@ class Play:
                 since_heal = max(world.now_us - healed_us, 0), figures.bound_us
                 of_calm = self.calm.took_us, self.calm.bound_us
                 figures.converged_us, figures.bound_us = max(since_heal, of_calm, key=lambda us: (us[0] > us[1], us[0]))
-            if figures.converged_us >= 0 and not any(self._unfinished()):
-                break
+            if figures.converged_us >= 0:
+                if not any(self._unfinished()):
+                    break
+                patience.renew(heard(self.apps.values(), self.watch.ledger), world.now_us)
         self.watch.look("converges")
         self._judge(outcome)
         self._judge_others(others, healed_us)

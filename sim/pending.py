@@ -6,20 +6,52 @@ It is told in one line for each client, level and reason, however many messages 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
 
 from sim.contract import counted_by
 from sim.diary import say_name
+from sim.units import MILLION
 
 if TYPE_CHECKING:
     from mesh.client.outbox import Held
+    from sim.diary import Diary, Ledger
     from sim.heap import Play
     from sim.workload import App
 
 NAMES_MAX = 4
 """A line names so many nodes or regions that are counted."""
 AWAY = "it cannot reach the core"
+CLIENTS_US = 30 * MILLION
+"""What clients may take beyond the mesh's convergence: a back-off of 10 s, an attach, and what waited for a missing log."""
+
+
+@dataclass
+class Patience:
+    """Until when clients are waited for: `CLIENTS_US` after the last that came to one; a slow one has its time."""
+
+    until_us: int
+    _heard: int = 0
+
+    def renew(self, heard: int, now_us: int) -> None:
+        """So much came to all of them by now."""
+        if heard > self._heard:
+            self._heard, self.until_us = heard, max(self.until_us, now_us + CLIENTS_US)
+
+
+class Audience(Protocol):
+    """A client, of either engine."""
+
+    @property
+    def books(self) -> list[Diary]:
+        """What its subscriptions were shown."""
+
+
+def heard(apps: Iterable[Audience], ledger: Ledger) -> int:
+    """How much came to clients: what subscriptions were shown, each once, and receipts of the levels that were asked for."""
+    shown = sum(len(diary.seen) for app in apps for diary in app.books)
+    return shown + sum(entry.reached_us >= 0 for entry in ledger.values())
 
 
 def reaches(play: Play, app: App) -> bool:

@@ -210,6 +210,11 @@ class App:
         except GossamerError as error:
             self.cover(f"rejected/{error.code}")
 
+    @property
+    def books(self) -> list[Diary]:
+        """What its subscriptions were shown."""
+        return self.diaries
+
     def _take(self, diary: Diary, item: Message | Gap) -> None:
         self.news += 1
         if isinstance(item, Gap):

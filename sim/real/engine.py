@@ -31,8 +31,8 @@ from sim.assertions import demand_assertions
 from sim.checkers import Watch
 from sim.contract import Backlog, budget, convergence_us
 from sim.errors import SimError
-from sim.heap import CLIENTS_US
 from sim.outcome import Outcome
+from sim.pending import CLIENTS_US, Patience, heard
 from sim.proxy import TcpProxy
 from sim.proxy.child import launcher
 from sim.proxy.nodes import ProxiedNodes, leave
@@ -280,12 +280,13 @@ class _Play:
 
     async def _finish(self) -> None:
         """Nodes are equal: let clients take what is owed to them, until nothing moves any more."""
-        limit_us = self.now_us() + CLIENTS_US
-        heard, still_since_us = -1, self.now_us()
-        while unfinished(self.watch, self.apps) and self.now_us() < limit_us:
+        patience = Patience(self.now_us() + CLIENTS_US)
+        newest, still_since_us = -1, self.now_us()
+        while unfinished(self.watch, self.apps) and self.now_us() < patience.until_us:
             news = sum(app.news for app in self.apps.values())
-            if news != heard or not all(app.client.is_attached for app in self.apps.values()):
-                heard, still_since_us = news, self.now_us()
+            patience.renew(heard(self.apps.values(), self.watch.ledger), self.now_us())
+            if news != newest or not all(app.client.is_attached for app in self.apps.values()):
+                newest, still_since_us = news, self.now_us()
             if self.now_us() - still_since_us > STILL_US:
                 break
             await asyncio.sleep(LOOK_S)

@@ -11,8 +11,10 @@ from gossamer.command import command
 from sim.diary import say_name
 from sim.heap import Play
 from sim.outcome import PENDING_MAX, Outcome
+from sim.pending import CLIENTS_US, Patience
 from sim.scenario.model import Scenario
 from sim.scenario.reading import from_tables, read
+from sim.units import MILLION
 
 HOSTILE = "a\x1b[31m\u202e"
 
@@ -126,3 +128,49 @@ def test_much_that_is_pending_is_counted_and_hostile_names_are_written_out(
     assert "  … and 195 more pending (--json has the first 100)\n" in in_text
     assert "\x1b" not in in_text + in_json and "\u202e" not in in_text + in_json
     assert len(json.loads(in_json)["pending"]) == PENDING_MAX
+
+
+def test_a_slow_reader_is_waited_for_as_long_as_something_comes_to_it() -> None:
+    """Two messages may be on their way to it, so that it takes more than the half minute that others get."""
+    play = Play(
+        from_tables(
+            {
+                "title": "t", "promise": "p", "duration": "10s", "topology": {"node": [{"name": "ana"}]},
+                "client": [
+                    {"name": "app"},
+                    {"name": "slow", "uplink": "cafe", "credit": 2, "subscribe": [{"to": "#"}]},
+                ],
+                "workload": [{"clients": "app", "rate": 100}],
+            }
+        ),
+        1,
+    )  # fmt: skip
+
+    outcome = play.run()
+
+    published = len(play.watch.ledger)
+    assert outcome.breaches == []
+    assert published > 900
+    assert outcome.figures.deliveries == published
+    assert outcome.figures.slowest_us > outcome.figures.bound_us + CLIENTS_US + 10 * MILLION
+
+
+def test_a_reader_to_whom_nothing_comes_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    play = Play(scenario(), 1)
+    monkeypatch.setattr(play.watch, "on_shown", lambda *_: None)
+
+    outcome = play.run()
+
+    assert [breach.promise for breach in outcome.breaches] == ["nothing lost", "honest about gaps"]
+    assert outcome.simulated_us < (5 + 20 + 30 + 10 + 10) * MILLION
+
+
+def test_patience_is_renewed_by_what_is_new_alone() -> None:
+    patience = Patience(50 * MILLION)
+
+    ends = []
+    for heard, at_s in ((3, 10), (4, 30), (4, 55), (5, 58), (4, 70), (6, 71)):
+        patience.renew(heard, at_s * MILLION)
+        ends.append(patience.until_us // MILLION)
+
+    assert ends == [50, 60, 60, 88, 88, 101]
