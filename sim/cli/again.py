@@ -129,7 +129,7 @@ def shrink(
     without = known_safeguards(without)
     artefact = _artefact(file, seed, without, {"--out": out, "--save": save})
     if not artefact.broken:
-        say(f"{file} breaks no promise with seed {artefact.seed}: there is nothing to shrink.", err=True)
+        say(f"gossamer sim: {file} breaks no promise with seed {artefact.seed}: there is nothing to shrink", err=True)
         raise SystemExit(MISUSED)
     promise = artefact.broken[0]
     shrinker = Shrinker(artefact.scenario, artefact.seed, promise, artefact.without, runs)

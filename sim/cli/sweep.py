@@ -212,7 +212,7 @@ class _Progress:
 
 
 def _say(tally: Tally, shut: list[str], command: str, journal: Path | None) -> None:
-    say(f"{tally.scenario.title}: {tally.seeds:,} seeds, {len(tally.failed):,} broken")
+    say(f"{tally.scenario.title}: {_seeds(tally.seeds)}, {len(tally.failed):,} broken")
     for result in tally.failed[:SHOWN_MAX]:
         say(f"  seed {result.seed}: {', '.join(result.broken)}", fg="red", nl=False)
         say(f" – {result.about}")
@@ -226,7 +226,7 @@ def _say(tally: Tally, shut: list[str], command: str, journal: Path | None) -> N
         say(gate)
     if tally.missing and not tally.interrupted:
         click.secho("  missing: ", fg="red", nl=False)
-        click.echo(f"{len(tally.missing):,} of {tally.asked:,} seeds that were asked for: {_short(str(tally.missing))}")
+        click.echo(f"{len(tally.missing):,} of {_seeds(tally.asked)} that were asked for: {_short(str(tally.missing))}")
     if tally.busy_s:
         click.echo(
             f"  {tally.events:,} events, {tally.events / tally.busy_s:,.0f} a second and core; "
@@ -234,9 +234,13 @@ def _say(tally: Tally, shut: list[str], command: str, journal: Path | None) -> N
         )
     if tally.interrupted:
         click.echo(
-            f"  interrupted after {tally.seeds:,} of {tally.asked:,} seeds; "
+            f"  interrupted after {tally.seeds:,} of {_seeds(tally.asked)}; "
             + (f"the same command goes on from {journal}" if journal else "with --journal FILE it could go on")
         )
+
+
+def _seeds(count: int) -> str:
+    return f"{count:,} seed" if count == 1 else f"{count:,} seeds"
 
 
 def _short(seeds: str) -> str:

@@ -5,6 +5,7 @@ Read `Scenario` first: it is the file. All times are microseconds, sizes bytes, 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 from typing import Annotated, Any, Literal, Self
 
@@ -340,10 +341,22 @@ class Scenario(Part):
 
 
 @cache
-def keys() -> frozenset[str]:
-    """Every key of every table."""
-    made = Scenario.model_json_schema(by_alias=True)
-    return frozenset(key for table in (made, *made["$defs"].values()) for key in table.get("properties", ()))
+def _schema() -> dict[str, Any]:
+    return Scenario.model_json_schema(by_alias=True)
+
+
+def keys_at(place: Sequence[str | int]) -> list[str]:
+    """The keys of the table that stands at a place of a scenario, in their order; none where no table does."""
+    made = _schema()
+    here = [made]
+    for part in place:
+        inner = [
+            each.get("items", {}) if isinstance(part, int) else each.get("properties", {}).get(part, {})
+            for each in here
+        ]
+        kinds = [kind for each in inner for kind in (each, *each.get("anyOf", ()))]
+        here = [made["$defs"][kind["$ref"].rpartition("/")[2]] if "$ref" in kind else kind for kind in kinds]
+    return [key for each in here for key in each.get("properties", ())]
 
 
 def tables() -> dict[str, Any]:

@@ -7,6 +7,7 @@ import runpy
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import redirect_stdout
+from difflib import get_close_matches
 from functools import partial
 from inspect import iscoroutine
 from pathlib import Path
@@ -21,7 +22,7 @@ from sim.regions import PRESETS
 from sim.scenario.beside import importable
 from sim.scenario.building import config_of
 from sim.scenario.cast import Cast, CastError
-from sim.scenario.model import FORMAT, Scenario, keys
+from sim.scenario.model import FORMAT, Scenario, keys_at
 from sim.scenario.quantities import IN_WORDS, Part
 from sim.scenario.sense import check
 from sim.toml import Place, line_of, missing, nearest_line, parse, read_text
@@ -32,6 +33,8 @@ INCLUDE_DEPTH_MAX = 16
 """... and how deep they include each other."""
 SHOWN_MAX = 80
 """Characters of a value that an error shows."""
+NEAR = 0.78
+"""So alike (`difflib`) is a key to what was meant by it."""
 KEYS_SHOWN_MAX = 8
 """Keys of a table that an error names."""
 TYPES = {
@@ -385,9 +388,12 @@ def _dotted(place: tuple[str | int, ...]) -> str:
 def _first(error: ValidationError) -> tuple[Place, str, str]:
     """Where something is wrong, what, and what was expected. Of what may be one thing or another, the other says more."""
     errors = error.errors(include_url=False)
-    if errors[0]["type"] == "extra_forbidden":
-        return (errors[0]["loc"], *_said(errors[0]))
-    field = _plain(errors[0]["loc"])
+    first, table = errors[0], _plain(errors[0]["loc"][:-1])
+    if first["type"] in ("missing", "extra_forbidden"):  # what is missing may stand there under a name that is misspelt
+        unknown = (each for each in errors if each["type"] == "extra_forbidden" and _plain(each["loc"][:-1]) == table)
+        told = next(unknown, first)
+        return (told["loc"], *_said(told))
+    field = _plain(first["loc"])
     told = next(
         (each for each in errors if each["type"] != "literal_error" and _plain(each["loc"]) == field), errors[0]
     )
@@ -409,7 +415,8 @@ def _said(error: Any) -> tuple[str, str]:
     match error["type"]:
         case "extra_forbidden":
             hyphened = str(error["loc"][-1]).rstrip("_").replace("_", "-")
-            meant = f"{hyphened!r}, or another " if hyphened in keys() and hyphened != error["loc"][-1] else "a "
+            near = get_close_matches(hyphened, keys_at(_plain(error["loc"][:-1])), 1, NEAR)
+            meant = f"{near[0]!r}, or another " if near else "a "
             return (
                 "nobody knows this key",
                 f"{meant}key of the schema (gossamer sim schema, docs/reference/scenario.md)",
@@ -422,6 +429,8 @@ def _said(error: Any) -> tuple[str, str]:
             return short(error["input"]), f"a table of {_keys_of(error['ctx']['class_name'])}"
         case kind if kind in TYPES:
             return short(error["input"]), TYPES[kind]
+        case _ if error["input"] != error["input"]:
+            return short(error["input"]), "a number"
         case "too_short":
             return short(error["input"] or []), f"at least {error['ctx']['min_length']}"
         case "value_error":

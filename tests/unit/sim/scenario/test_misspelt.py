@@ -1,0 +1,36 @@
+"""Keys that are misspelt: which, where, and what may be meant."""
+
+from pathlib import Path
+
+import pytest
+
+from sim.errors import ScenarioError
+from sim.scenario.reading import read
+from tests.unit.sim.scenario.test_reading import GOOD, TITLE, written
+
+
+@pytest.mark.parametrize(
+    ("was", "becomes", "line", "told"),
+    [
+        (TITLE, 'titel = "Two nodes"', 1, "titel: nobody knows this key; expected 'title', or another key"),
+        (
+            'name = "ben"',
+            'names = "ben"',
+            11,
+            "topology.node.1.names: nobody knows this key; expected 'name', or another key",
+        ),
+        ('at = "1s"', 'att = "1s"', 23, "timeline.0.att: nobody knows this key; expected 'at', or another key"),
+        ("rate = 5", "seeds = 5", 20, "workload.0.seeds: nobody knows this key; expected a key"),
+        ("rate = 5", "rate = nan", 20, "workload.0.rate: nan; expected a number"),
+    ],
+)
+def test_a_key_that_is_misspelt_is_told_and_what_may_be_meant(
+    tmp_path: Path, was: str, becomes: str, line: int, told: str
+) -> None:
+    assert was in GOOD
+    path = written(tmp_path, GOOD.replace(was, becomes))
+
+    with pytest.raises(ScenarioError) as caught:
+        read(path)
+
+    assert str(caught.value).startswith(f"{path}:{line}: {told}")
