@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -87,21 +88,26 @@ def convergence_us(
     network: Network,
     pairs: list[tuple[str, str]],
     core: list[str],
-    config: NodeConfig,
+    configs: Sequence[NodeConfig],
     backlog: Backlog = Backlog(),
 ) -> int:
-    """The bound of *converges* (docs/concepts/contract.md), for nodes that have to dial one another again."""
+    """The bound of *converges* (docs/concepts/contract.md), for nodes that have to dial one another again.
+
+    Of each setting that of the node counts which is slowest by it.
+    """
     linked = [(a, b) for a, b in pairs if a in core and b in core]
     regions = {cast.nodes[name].region for name in core}
     far = len(regions) > 1
-    addresses, spread = config.addresses, config.dissemination
-    redial_us = (addresses.backoff_known_far_ms if far else addresses.backoff_known_ms) * US_PER_MS
-    graft_us = (spread.graft_ms if far else spread.graft_near_ms) * US_PER_MS
+    redial_ms = max(each.addresses.backoff_known_far_ms if far else each.addresses.backoff_known_ms for each in configs)
+    graft_ms = max(each.dissemination.graft_ms if far else each.dissemination.graft_near_ms for each in configs)
     round_trip_us = max((network.round_trip_us(a, b) for a, b in linked), default=0)
     rates = [rate for rate in (network.path(a, b).rate_bps for a, b in linked) if rate]
-    backlog_us = 2 * backlog.size * 8 * 1_000_000 // min(rates) if rates else 0
-    steps_us = hops(core, linked) * (SETTLE_US + 2 * graft_us + 2 * round_trip_us)
-    return redial_us + steps_us + _in_turns_us(backlog, config.repair, round_trip_us) + backlog_us
+    narrow_us = 2 * backlog.size * 8 * 1_000_000 // min(rates) if rates else 0
+    credit = min(each.links.credit_ahead_bytes for each in configs)  # so much is under way at a time
+    backlog_us = max(narrow_us, 2 * backlog.size * round_trip_us // credit)
+    steps_us = hops(core, linked) * (SETTLE_US + 2 * graft_ms * US_PER_MS + 2 * round_trip_us)
+    turns_us = max(_in_turns_us(backlog, each.repair, round_trip_us) for each in configs)
+    return redial_ms * US_PER_MS + steps_us + turns_us + backlog_us
 
 
 def _in_turns_us(backlog: Backlog, repair: RepairConfig, round_trip_us: int) -> int:
@@ -140,16 +146,26 @@ def _sound(image: dict[LogId, dict[int, Row]]) -> dict[tuple[LogId, int], Row]:
     return {(log, first): row for log, rows in image.items() for first, row in rows.items() if not row.damaged}
 
 
-def held_to_us(cast: Cast, world: World, pairs: list[tuple[str, str]], config: NodeConfig, names: list[str]) -> int:
-    """Within how long nodes have to have the same by the contract, as they stand."""
-    return convergence_us(cast, world.network, pairs, names, config, backlog_of(world, names))
+def held_to_us(
+    cast: Cast, world: World, pairs: list[tuple[str, str]], names: list[str], coming: Backlog = Backlog()
+) -> int:
+    """Within how long nodes have to have the same by the contract, as they stand, and with what clients still bring."""
+    configs = [world.machines[name].config for name in names]
+    lacks = backlog_of(world, names)
+    backlog = Backlog(lacks.size + coming.size, lacks.positions + coming.positions, lacks.ranges + coming.ranges)
+    return convergence_us(cast, world.network, pairs, names, configs, backlog)
 
 
 def bound_us(
-    scenario: Scenario, cast: Cast, world: World, pairs: list[tuple[str, str]], config: NodeConfig, names: list[str]
+    scenario: Scenario,
+    cast: Cast,
+    world: World,
+    pairs: list[tuple[str, str]],
+    names: list[str],
+    coming: Backlog = Backlog(),
 ) -> int:
     """Within how long nodes have to have the same, by the contract or by the scenario's own bound."""
-    return scenario.guarantees.converge_within(held_to_us(cast, world, pairs, config, names))
+    return scenario.guarantees.converge_within(held_to_us(cast, world, pairs, names, coming))
 
 
 def budget(cast: Cast, network: Network, pairs: list[tuple[str, str]]) -> dict[str, str]:

@@ -24,6 +24,7 @@ from mesh.crypto import Suite
 from mesh.errors import MeshError
 from mesh.operations import SlowPolicy
 from sim import proof
+from sim.apart import Apart
 from sim.assertions import demand_assertions
 from sim.calm import Calm, difference
 from sim.checkers import SAME_US, Watch, places_in
@@ -38,7 +39,7 @@ from sim.links import IDLE_US
 from sim.memory import take_apart, uncollected
 from sim.network import Condition, Delay
 from sim.outcome import Outcome
-from sim.pending import CLIENTS_US, Patience, heard, reaches, receipts, waits
+from sim.pending import CLIENTS_US, Patience, heard, reaches, receipts, unsent, waits
 from sim.recorder import Recorder
 from sim.scenario.building import config_of, linked, network_of, round_trips_of
 from sim.scenario.cast import Cast
@@ -132,7 +133,7 @@ class Play:
         for step in self.steps:
             world.at(self.scenario.settle + step.at, self.stage.do, step)
         self.core: list[str] = []
-        bound_us_of = partial(bound_us, self.scenario, cast, world, self.pairs, self.config)
+        bound_us_of = partial(bound_us, self.scenario, cast, world, self.pairs)
         self.calm = Calm(world, self.watch, self.stage.under_way, self.stage.story, self.pairs, bound_us_of)
         self.stage.on_change = self.calm.on_change
         self.limits = Limits(world, self.watch, self.stage.story)
@@ -225,12 +226,14 @@ class Play:
         world, figures = self.world, outcome.figures
         self._heal()
         healed_us = world.now_us + world.links.held_up_us(self.core)
-        figures.bound_us = self.calm.bound_us_of(self.core)
-        cast, pairs, config, cut_off = self.cast, self.pairs, self.config, self._cut_off_together()
-        others = [(part, held_to_us(cast, world, pairs, config, part)) for part in cut_off]  # by what they lack now
+        cast, pairs, coming = self.cast, self.pairs, unsent(self.watch.ledger)
+        figures.bound_us = bound_us(self.scenario, cast, world, pairs, self.core, coming)
+        others = Apart(world, self.watch)
+        others.begin(self._cut_off_together(), partial(held_to_us, cast, world, pairs, coming=coming))
         patience, equal_us = Patience(healed_us + figures.bound_us + CLIENTS_US), -1
         while world.now_us < patience.until_us:
             world.run_to(world.now_us + LOOK_US)
+            others.look()
             if figures.converged_us < 0 and world.converged(self.core):
                 self.calm.finish()
                 equal_us = world.now_us
@@ -240,10 +243,10 @@ class Play:
             if figures.converged_us >= 0:
                 if not any(self._unfinished()):
                     break
-                patience.renew(heard(self.apps.values(), self.watch.ledger), world.now_us)
+                patience.renew(heard(self._members(), self.watch.ledger), world.now_us)
         self.watch.look("converges")
         self._judge(outcome)
-        self._judge_others(others, healed_us)
+        others.judge(self.stage.story)
         if figures.converged_us >= 0:
             self.historian.judge(self.core, self._is_owed, equal_us)
         self._be_quiet(outcome)
@@ -442,17 +445,6 @@ class Play:
         outcome.pending = [line for app in self.apps.values() for line in waits(self, app)]
         outcome.pending += [f"{say_name(name)} lies only outside the core" for name in sorted(self.outside)]
         figures.excused = sum(entry.is_excused for entry in watch.ledger.values())
-
-    def _judge_others(self, others: list[tuple[list[str], int]], healed_us: int) -> None:
-        """Nodes outside the core that run, and are cut off together, become equal as the core does."""
-        for part, within_us in others:
-            while not self.world.converged(part) and self.world.now_us < healed_us + within_us:
-                self.world.run_to(self.world.now_us + LOOK_US)
-            self.watch.look("converges")
-            if not self.world.converged(part):
-                group, within = " ".join(part), f"the bound is {within_us / 1e6:.2f} s"
-                what = f"{group}, cut off together, never had equal digests; {within}"
-                self.watch.broken("converges", what, *self.stage.story[-4:], *difference(self.world, part))
 
     def _cut_off_together(self) -> list[list[str]]:
         """The nodes outside the core that run, by who can reach whom, where there is anybody to reach."""

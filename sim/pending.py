@@ -10,7 +10,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from sim.contract import counted_by
+from mesh.log.batch import OVERHEAD_BYTES
+from sim.contract import Backlog, counted_by
 from sim.diary import say_name
 from sim.units import MILLION
 
@@ -27,9 +28,13 @@ CLIENTS_US = 30 * MILLION
 """What clients may take beyond the mesh's convergence: a back-off of 10 s, an attach, and what waited for a missing log."""
 
 
+STILL_US = 6 * MILLION
+"""And beyond that, as long as no more than so much passes without anything that is new: a slow reader has its time."""
+
+
 @dataclass
 class Patience:
-    """Until when clients are waited for: `CLIENTS_US` after the last that came to one; a slow one has its time."""
+    """Until when clients are waited for."""
 
     until_us: int
     _heard: int = 0
@@ -37,7 +42,13 @@ class Patience:
     def renew(self, heard: int, now_us: int) -> None:
         """So much came to all of them by now."""
         if heard > self._heard:
-            self._heard, self.until_us = heard, max(self.until_us, now_us + CLIENTS_US)
+            self._heard, self.until_us = heard, max(self.until_us, now_us + STILL_US)
+
+
+def unsent(ledger: Ledger) -> Backlog:
+    """What clients have published and no node has acknowledged: it comes to nodes once they can be reached."""
+    waiting = [entry for entry in ledger.values() if entry.first_told_us < 0 and not entry.refused]
+    return Backlog(sum(len(entry.payload) + OVERHEAD_BYTES for entry in waiting), len(waiting), len(waiting))
 
 
 class Audience(Protocol):

@@ -32,7 +32,7 @@ from sim.checkers import Watch
 from sim.contract import Backlog, budget, convergence_us
 from sim.errors import SimError
 from sim.outcome import Outcome
-from sim.pending import CLIENTS_US, Patience, heard
+from sim.pending import CLIENTS_US, STILL_US, Patience, heard
 from sim.proxy import TcpProxy
 from sim.proxy.child import launcher
 from sim.proxy.nodes import ProxiedNodes, leave
@@ -51,9 +51,6 @@ from sim.units import MILLION
 
 LOOK_S = 0.25
 BEGIN_S = 15.0
-STILL_US = 6 * MILLION
-"""Once nodes are equal and clients attached, what was not shown after so long without anything new never will be."""
-
 STOPPING = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -261,9 +258,8 @@ class _Play:
         stage.say(f"healed for good: {' '.join(names)}")
         ledger = self.watch.ledger.values()
         published = Backlog(sum(len(entry.payload) + OVERHEAD_BYTES for entry in ledger), len(ledger), len(ledger))
-        bound_us = convergence_us(
-            self.cast, self.network, self.pairs, names, NodeConfig(), published
-        )  # none lacks more
+        # none lacks more
+        bound_us = convergence_us(self.cast, self.network, self.pairs, names, [NodeConfig()], published)
         figures.bound_us = self.scenario.guarantees.converge_within(bound_us)
         converge_by_us = healed_us + slack_us(figures.bound_us)
         while figures.converged_us < 0 and self.now_us() < converge_by_us:

@@ -1,7 +1,9 @@
 """The analysis: which losses split a mesh, how far apart its nodes are, and by when it converges.
 
 The bound is the contract's: *redial + diameter × (1 s + 2 graft time-outs + 2 round trips) + backlog ÷ half the bottleneck's
-bandwidth*, with the times of the node's own configuration, the diameter in hops, and the longest round trip of any link.
+bandwidth*, with the times of the node's own configuration, the diameter in hops, and the longest round trip of any link. A link
+carries no more than what a node grants its peer in a round trip. What the contract counts beside, requests beside the first,
+depends on how many messages are missing: here all can be asked for at once.
 It holds for every pair of nodes that can reach one another. A link whose round trip is no shorter than what a node waits for
 the greeting of another never comes up: it is told, and counts for nothing.
 """
@@ -143,9 +145,11 @@ class _Survey:
         redial_ms = config.addresses.backoff_known_far_ms if between else config.addresses.backoff_known_ms
         longest_us = next(left(self._slowest)).rtt_us
         bound_us = hops * ((config.links.alive_ms + 2 * graft_ms) * US_PER_MS + 2 * longest_us)
-        narrowest = next(left(self._narrowest), None)
+        backlog, narrowest = 2 * self.question.backlog_bytes, next(left(self._narrowest), None)
+        late_us = backlog * longest_us // config.links.credit_ahead_bytes
         if narrowest is not None and narrowest.rate_bps is not None:
-            bound_us += -(-self.question.backlog_bytes * 8 * US_PER_S * 2 // narrowest.rate_bps)
+            late_us = max(late_us, -(-backlog * 8 * US_PER_S // narrowest.rate_bps))
+        bound_us += late_us
         return Span(hops, round_trip_us, bound_us, bound_us + redial_ms * US_PER_MS)
 
 

@@ -71,7 +71,7 @@ def test_what_cannot_be_asked_for_at_once_takes_a_round_trip_more_each_time() ->
 
     def beyond_us(positions: int, ranges: int, config: NodeConfig = usual) -> int:
         least, found = (
-            convergence_us(play.cast, play.world.network, play.pairs, names, config, backlog)
+            convergence_us(play.cast, play.world.network, play.pairs, names, [usual, config], backlog)
             for backlog in (Backlog(), Backlog(0, positions, ranges))
         )
         return found - least
@@ -90,6 +90,56 @@ def test_what_cannot_be_asked_for_at_once_takes_a_round_trip_more_each_time() ->
     assert beyond_us(65_537, 2_049) == 2 * round_trip_us, "one request asks for both"
     assert [beyond_us(count, 1, few) for count in (16, 17, 33)] == [0, round_trip_us, 2 * round_trip_us]
     assert [beyond_us(9, count, busy) for count in (2, 3, 5)] == [0, 780_000, 2 * 780_000]
+
+
+def test_what_crosses_a_far_link_is_bounded_by_what_may_be_under_way() -> None:
+    play = narrow({})
+    names, usual = ["ana", "ben"], play.config
+
+    def bound_us(size: int, *configs: NodeConfig) -> int:
+        return convergence_us(play.cast, Network.even(delay_us=500_000), play.pairs, names, configs, Backlog(size))
+
+    credit = usual.links.credit_ahead_bytes
+    more = replace(usual, links=replace(usual.links, credit_ahead_bytes=2 * credit))
+    assert bound_us(10 * credit, usual) - bound_us(0, usual) == 20 * MILLION, "half the credit each round trip of 1 s"
+    assert bound_us(10 * credit, more) - bound_us(0, more) == 10 * MILLION
+    assert bound_us(10 * credit, more, usual) == bound_us(10 * credit, usual)
+
+
+def test_the_slowest_node_sets_the_bound() -> None:
+    play = narrow({})
+    usual = play.config
+    slow = replace(
+        usual,
+        addresses=replace(usual.addresses, backoff_known_far_ms=40_000),
+        dissemination=replace(usual.dissemination, graft_ms=2_000),
+    )
+
+    few, many = (
+        convergence_us(play.cast, play.world.network, play.pairs, ["ana", "ben"], configs)
+        for configs in ([usual], [usual, slow, usual])
+    )
+
+    dissemination = usual.dissemination
+    assert many - few == (40_000 - usual.addresses.backoff_known_far_ms + 2 * (2_000 - dissemination.graft_ms)) * 1_000
+
+
+def test_what_clients_bring_after_the_heal_has_its_time_too() -> None:
+    """Half a megabyte waits in an outbox until the heal, and takes more than the bound of what lies on disks."""
+    tables = {
+        "title": "An outbox", "promise": "It comes as fast as the link carries it.", "duration": "40s",
+        "topology": {
+            "latency": "40ms", "rate": "64kbit/s",
+            "node": [{"name": "ana"}, {"name": "ben", "profile": {"repair.want-positions-max": 100}}],
+        },
+        "client": [{"name": "app", "at": "ana", "gateways": "ana"}],
+        "workload": [{"clients": "app", "rate": 10, "bytes": [1_200, 1_200]}],
+        "timeline": [{"at": "1s", "for": "38s", "offline": "app"}],
+    }  # fmt: skip
+    outcome = Play(from_tables(tables), 0).run()
+
+    assert outcome.breaches == []
+    assert outcome.figures.converged_us > 40 * MILLION
 
 
 def test_a_narrow_link_is_given_the_time_that_a_backlog_takes_at_half_of_what_it_carries() -> None:

@@ -3,13 +3,20 @@
 import re
 from collections.abc import Callable
 
+import pytest
+
 from mesh.effects import Outcome, Send
 from mesh.frames import Graft, NotFound, Want
 from mesh.node import Node
 from mesh.types import LinkId, Now
+from sim.apart import Apart
+from sim.checkers import Watch
 from sim.contract import counted_by, parts
 from sim.heap import Play
+from sim.network import Network
 from sim.scenario.reading import from_tables
+from sim.units import MILLION
+from sim.world import World
 
 CORE, NAMES = ["ana", "ben", "cy"], ["ana", "ben", "cy", "dan", "eve"]
 REGIONS = ["eu", "us", "ap", "sa", "af"]
@@ -88,6 +95,35 @@ def test_a_storm_between_nodes_that_are_cut_off_together_is_seen() -> None:
     assert converges == "converges: dan eve, cut off together, never had equal digests; the bound is 17.00 s"
     said = r"quiet: a converged mesh with nothing to do sent 1\d\d NotFound, 1\d\d Want within 10 s"
     assert re.fullmatch(said, quiet), quiet
+
+
+@pytest.mark.parametrize(
+    ("equal_s", "said"),
+    [
+        ((range(3, 99),), ""),
+        ((range(3, 20), range(25, 99)), ""),
+        ((range(6, 99),), "ana ben, cut off together, had equal digests too late; the bound is 4.00 s"),
+        ((range(3, 20), range(60, 99)), "ana ben, cut off together, never had equal digests; the bound is 4.00 s"),
+        ((), "ana ben, cut off together, never had equal digests; the bound is 4.00 s"),
+    ],
+)
+def test_a_part_has_its_own_time_however_long_the_clients_of_the_core_take(
+    equal_s: tuple[range, ...], said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = World(5, Network.even())
+    watch = Watch(lambda: world.now_us)
+    for name in ("ana", "ben"):
+        world.add(name, "eu")
+    monkeypatch.setattr(world, "converged", lambda _: any(world.now_us // MILLION in each for each in equal_s))
+    apart = Apart(world, watch)
+    apart.begin([["ana", "ben"]], lambda _: 4 * MILLION)
+    for _ in range(20):
+        world.run(1)
+        apart.look()
+
+    apart.judge([])
+
+    assert [breach.about for breach in watch.breaches] == ([said] if said else [])
 
 
 def test_the_core_has_to_be_quiet_also_while_others_differ() -> None:

@@ -159,9 +159,13 @@ def test_a_link_that_is_slower_than_a_greeting_is_waited_for_counts_for_nothing_
 def test_a_backlog_takes_its_time_at_half_the_bottleneck() -> None:
     without = analyse(graph("ab", rate_bps=8_000_000)).span
     one_mb = analyse(graph("ab", rate_bps=8_000_000), Question(NodeConfig(), backlog_bytes=1_000_000)).span
-    unbounded = analyse(graph("ab"), Question(NodeConfig(), backlog_bytes=1_000_000)).span
+    unbounded, credited = (
+        analyse(graph("ab"), Question(NodeConfig(), backlog_bytes=count)).span.bound_us for count in (0, 40 << 20)
+    )
 
-    assert without.bound_us == unbounded.bound_us is not None
+    round_trip_us = graph("ab").links[0].rtt_us
+    assert without.bound_us == unbounded is not None
+    assert credited == unbounded + 20 * round_trip_us, "4 MiB may be under way, and half of that is counted on"
     assert one_mb.bound_us == without.bound_us + 2_000_000
 
 

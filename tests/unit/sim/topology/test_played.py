@@ -45,7 +45,9 @@ def test_the_bound_is_the_one_that_the_engine_holds_the_mesh_to(topology: dict[s
 
     found = analyse(graph_of(played.scenario, 7), question_of(played.scenario, 50_000)).span
 
-    held_to = convergence_us(played.cast, played.world.network, played.pairs, everyone, played.config, Backlog(50_000))
+    held_to = convergence_us(
+        played.cast, played.world.network, played.pairs, everyone, [played.config], Backlog(50_000)
+    )
     assert found.redial_bound_us == held_to
 
 
