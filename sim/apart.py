@@ -6,14 +6,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from sim.calm import difference
+from sim.calm import LOOK_US, difference
 from sim.pending import CLIENTS_US
 
 if TYPE_CHECKING:
     from sim.checkers import Watch
     from sim.world import World
-
-STEP_US = 250_000
 
 
 @dataclass
@@ -50,7 +48,7 @@ class Apart:
         for part in self.parts:
             still_us = max(part.by_us, self.world.now_us + CLIENTS_US if part.is_equal else 0)
             while not self.world.converged(part.names) and self.world.now_us < still_us:
-                self.world.run_to(self.world.now_us + STEP_US)
+                self.world.run_to(self.world.now_us + LOOK_US)
                 self.look()
             self.look()
             self.watch.look("converges")

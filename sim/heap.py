@@ -26,7 +26,7 @@ from mesh.operations import SlowPolicy
 from sim import proof
 from sim.apart import Apart
 from sim.assertions import demand_assertions
-from sim.calm import Calm, difference
+from sim.calm import LOOK_US, Calm, difference
 from sim.checkers import SAME_US, Watch, places_in
 from sim.contract import bound_us, budget, held_to_us, parts
 from sim.diary import Diary, Matching, Name, say_name
@@ -58,7 +58,6 @@ CLOCKS_LIE = "clock", "hostile"
 """After these somebody may doubt what the time is: a bad host says what it likes of its own."""
 PAGE_US = 10 * MILLION
 """A page of history comes within so long; a reading may go on for longer, page after page."""
-LOOK_US = 250_000
 COLLECT_EVENTS = 500_000
 CALM_US = 5 * MILLION
 DYING_US = 150 * MILLION
@@ -226,10 +225,10 @@ class Play:
         world, figures = self.world, outcome.figures
         self._heal()
         healed_us = world.now_us + world.links.held_up_us(self.core)
-        cast, pairs, coming = self.cast, self.pairs, unsent(self.watch.ledger)
-        figures.bound_us = bound_us(self.scenario, cast, world, pairs, self.core, coming)
+        cast, pairs, coming = self.cast, self.pairs, partial(unsent, self.watch.ledger, self.cast)
+        figures.bound_us = bound_us(self.scenario, cast, world, pairs, self.core, coming(self.core))
         others = Apart(world, self.watch)
-        others.begin(self._cut_off_together(), partial(held_to_us, cast, world, pairs, coming=coming))
+        others.begin(self._cut_off_together(), lambda part: held_to_us(cast, world, pairs, part, coming(part)))
         patience, equal_us = Patience(healed_us + figures.bound_us + CLIENTS_US), -1
         while world.now_us < patience.until_us:
             world.run_to(world.now_us + LOOK_US)

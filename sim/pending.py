@@ -6,7 +6,7 @@ It is told in one line for each client, level and reason, however many messages 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from mesh.client.outbox import Held
     from sim.diary import Diary, Ledger
     from sim.heap import Play
+    from sim.scenario.cast import Cast
     from sim.workload import App
 
 NAMES_MAX = 4
@@ -45,10 +46,19 @@ class Patience:
             self._heard, self.until_us = heard, max(self.until_us, now_us + STILL_US)
 
 
-def unsent(ledger: Ledger) -> Backlog:
-    """What clients have published and no node has acknowledged: it comes to nodes once they can be reached."""
-    waiting = [entry for entry in ledger.values() if entry.first_told_us < 0 and not entry.refused]
-    return Backlog(sum(len(entry.payload) + OVERHEAD_BYTES for entry in waiting), len(waiting), len(waiting))
+def unsent(ledger: Ledger, cast: Cast, nodes: Collection[str]) -> Backlog:
+    """What clients have published and no node has acknowledged, where some nodes can be reached: it comes to them.
+
+    What one client brings stands together in a log; what a forger made up is nobody's.
+    """
+    near = {name for name, client in cast.clients.items() if not set(nodes).isdisjoint(client.gateways)}
+    waiting = {
+        name: entry
+        for name, entry in ledger.items()
+        if name[0] in near and entry.first_told_us < 0 and not entry.refused
+    }
+    size = sum(len(entry.payload) + OVERHEAD_BYTES for entry in waiting.values())
+    return Backlog(size, len(waiting), len({name[:2] for name in waiting}))
 
 
 class Audience(Protocol):

@@ -16,6 +16,7 @@ from sim.diary import Entry, say_name
 from sim.heap import Play
 from sim.outcome import PENDING_MAX, Outcome
 from sim.pending import CLIENTS_US, Patience, unsent
+from sim.scenario.cast import Cast
 from sim.scenario.model import Scenario
 from sim.scenario.reading import from_tables, read
 from sim.units import MILLION
@@ -209,11 +210,16 @@ def test_patience_is_renewed_by_what_is_new_alone() -> None:
     assert ends == [50, 53, 53, 58, 58, 63]
 
 
-def test_what_no_node_has_acknowledged_is_still_to_come() -> None:
+def test_what_no_node_has_acknowledged_is_still_to_come_to_those_that_it_can_reach() -> None:
+    groups = [{"name": "app", "gateways": "ana"}, {"name": "other", "gateways": "cy"}]
+    cast = Cast(scenario(client=groups, timeline=[]))
     entries = [Entry("x", bytes(size)) for size in (10, 20, 40, 80)]
     entries[1].rise(1, 1, 5)
     entries[2].refused = Code.CHANNEL_INVALID
+    ledger = {("app", 1, sequence): entry for sequence, entry in enumerate(entries)}
+    ledger["other", 1, 1] = Entry("x", bytes(160))
+    ledger["a-forger", 1, 1] = Entry("x", bytes(320))
 
-    found = unsent({("app", 1, sequence): entry for sequence, entry in enumerate(entries)})
+    found = [unsent(ledger, cast, nodes) for nodes in (["ana", "ben"], ["cy"], ["ben"])]
 
-    assert found == Backlog(10 + 80 + 2 * OVERHEAD_BYTES, 2, 2)
+    assert found == [Backlog(10 + 80 + 2 * OVERHEAD_BYTES, 2, 1), Backlog(160 + OVERHEAD_BYTES, 1, 1), Backlog()]

@@ -4,9 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from sim.errors import ScenarioError
-from sim.scenario.reading import read
-from tests.unit.sim.scenario.test_reading import GOOD, TITLE, written
+from tests.unit.sim.scenario.test_idle import refusal
+from tests.unit.sim.scenario.test_reading import GOOD, TITLE
 
 
 @pytest.mark.parametrize(
@@ -28,9 +27,7 @@ def test_a_key_that_is_misspelt_is_told_and_what_may_be_meant(
     tmp_path: Path, was: str, becomes: str, line: int, told: str
 ) -> None:
     assert was in GOOD
-    path = written(tmp_path, GOOD.replace(was, becomes))
 
-    with pytest.raises(ScenarioError) as caught:
-        read(path)
+    found = refusal(tmp_path, GOOD.replace(was, becomes))
 
-    assert str(caught.value).startswith(f"{path}:{line}: {told}")
+    assert (found.line, f"{found.problem}; expected {found.expected}"[: len(told)]) == (line, told)
