@@ -43,8 +43,12 @@ class Apart:
         for part in self.parts:
             part.is_equal = part.is_equal or (self.world.now_us <= part.by_us and self.world.converged(part.names))
 
-    def judge(self, story: Sequence[str]) -> None:
-        """Each was equal within its time, and is, or is again soon: what clients bring meanwhile goes on."""
+    def judge(self, story: Sequence[str]) -> list[list[str]]:
+        """Each was equal within its time, and is, or is again soon: what clients bring meanwhile goes on.
+
+        Returns those of which that holds.
+        """
+        well: list[list[str]] = []
         for part in self.parts:
             still_us = max(part.by_us, self.world.now_us + CLIENTS_US if part.is_equal else 0)
             while not self.world.converged(part.names) and self.world.now_us < still_us:
@@ -53,8 +57,11 @@ class Apart:
             self.look()
             self.watch.look("converges")
             is_now = self.world.converged(part.names)
-            if not (part.is_equal and is_now):
+            if part.is_equal and is_now:
+                well.append(part.names)
+            else:
                 group, within = " ".join(part.names), f"the bound is {part.within_us / 1e6:.2f} s"
                 when = "equal digests too late" if is_now else "never had equal digests"
                 what = f"{group}, cut off together, {'had ' if is_now else ''}{when}; {within}"
                 self.watch.broken("converges", what, *story[-4:], *difference(self.world, part.names))
+        return well

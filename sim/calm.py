@@ -15,7 +15,7 @@ from mesh.clocks.vector import VersionVector
 from mesh.types import LogId
 from sim.checkers import SKEW_US, Watch
 from sim.clock import WALL_MS
-from sim.contract import parts
+from sim.contract import Backlog, backlog_of, parts, stored_since
 from sim.diary import name_of, say_name
 from sim.machine import Machine
 from sim.units import MILLION
@@ -36,15 +36,16 @@ class Calm:
     story: Sequence[str]
     """What was done, with its time."""
     pairs: list[tuple[str, str]]
-    bound_us_of: Callable[[list[str]], int]
-    """Within how long these nodes have to have the same."""
+    bound_us_of: Callable[[list[str], Backlog], int]
+    """Within how long these nodes have to have the same, where so much is on its way."""
     took_us: int = -1
     """How long it took after the last fault; -1: some node still misses something, or a fault is under way."""
     bound_us: int = 0
-    """Within how long they had to, when the last fault had ended."""
+    """Within how long they have to, by what is on its way since the last fault ended."""
     _names: list[str] = field(default_factory=list)
     _began_us: int = 0
     _owed: VersionVector = field(default_factory=VersionVector)
+    _lacked: Backlog = field(default_factory=Backlog)
     _number: int = 0
 
     def on_change(self, among: Sequence[str] = ()) -> None:
@@ -65,18 +66,19 @@ class Calm:
             node = machines[name].node
             assert node is not None
             self._owed.merge(node.holdings.stored_vector())
-        self.bound_us = self.bound_us_of(names)
+        self._lacked = backlog_of(self.world, names)
+        self.bound_us = self.bound_us_of(names, self._lacked)
         self.world.after(LOOK_US, self._look, self._number)
 
     def finish(self) -> None:
         """The run goes on without a workload, and its nodes are equal: so is what they had before."""
         if self.took_us < 0 and self._names and not self._missing():
-            self.took_us = max(0, self.world.now_us - self._began_us)
+            self.took_us = self._count()
 
     def _look(self, number: int) -> None:
         if number != self._number or self.took_us >= 0:
             return
-        missing, took_us = self._missing(), max(0, self.world.now_us - self._began_us)
+        missing, took_us = self._missing(), self._count()
         if missing and took_us <= self.bound_us:
             self.world.after(LOOK_US, self._look, number)
             return
@@ -93,6 +95,14 @@ class Calm:
         line = f"{self.world.now_us / 1e6:.6f} s: {name} has not got {log.node.hex()[:8]}:{first}..{last}"
         within = f"the bound is {self.bound_us / MILLION:.2f} s"
         self.watch.broken("converges", f"{about}; {within}", *faults[-2:], line, kind="calm")
+
+    def _count(self) -> int:
+        """How long it took until now; if that is too long, what came since has its share of the links, and of the bound."""
+        took_us = max(0, self.world.now_us - self._began_us)
+        if took_us > self.bound_us:
+            since = stored_since(self.world, self._names, self._owed)
+            self.bound_us = max(self.bound_us, self.bound_us_of(self._names, self._lacked + since))
+        return took_us
 
     def _missing(self) -> tuple[str, LogId, int, int] | None:
         """What a node misses of what some node had and has, and lives."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from sim.scenario.model import Scenario
     from sim.world import World
 
+    Place = tuple[LogId, int]
+    """Where a row lies: its log, and its first position."""
+
 US_PER_MS = 1_000
 SETTLE_US = 1_000_000
 """The second that the contract allows for each hop beside grafts and round trips."""
@@ -36,6 +39,10 @@ class Backlog:
     size: int = 0
     positions: int = 0
     ranges: int = 0
+
+    def __add__(self, other: Backlog) -> Backlog:
+        """Both of them, one after the other."""
+        return Backlog(self.size + other.size, self.positions + other.positions, self.ranges + other.ranges)
 
 
 def _near(names: list[str], pairs: list[tuple[str, str]]) -> dict[str, list[str]]:
@@ -125,47 +132,50 @@ def _more(count: int, at_once: int) -> int:
 def backlog_of(world: World, names: list[str]) -> Backlog:
     """The most that one of some nodes has to fetch: what others of them have on disk, with its body, and it has not."""
     held = [_sound(world.machines[name].disk.image.rows) for name in names]
-    rows = {place: row for each in held for place, row in each.items() if not row.stripped}
+    rows = _whole(held)
     most = Backlog()
     for each in held:
-        lacks = rows.keys() - each.keys()
-        vector = VersionVector()
-        for log, first in lacks:
-            vector.add(log, first, rows[log, first].last)
-        sets = [runs for _, runs in vector.items()]
-        most = Backlog(
-            max(most.size, sum(len(rows[place].packed) for place in lacks)),
-            max(most.positions, sum(runs.count for runs in sets)),
-            max(most.ranges, sum(map(len, sets))),
-        )
+        lacks = _count({place: row for place, row in rows.items() if place not in each})
+        most = Backlog(max(most.size, lacks.size), max(most.positions, lacks.positions), max(most.ranges, lacks.ranges))
     return most
 
 
-def _sound(image: dict[LogId, dict[int, Row]]) -> dict[tuple[LogId, int], Row]:
+def stored_since(world: World, names: list[str], before: VersionVector) -> Backlog:
+    """What some nodes have on disk that they had not before: it takes its part of what links carry."""
+    rows = _whole([_sound(world.machines[name].disk.image.rows) for name in names])
+    return _count({(log, first): row for (log, first), row in rows.items() if not before.covers(log, first, first)})
+
+
+def _whole(held: Iterable[dict[Place, Row]]) -> dict[Place, Row]:
+    """What some disks have with its body, each row once."""
+    return {place: row for each in held for place, row in each.items() if not row.stripped}
+
+
+def _count(rows: Mapping[Place, Row]) -> Backlog:
+    vector = VersionVector()
+    for (log, first), row in rows.items():
+        vector.add(log, first, row.last)
+    sets = [runs for _, runs in vector.items()]
+    size = sum(len(row.packed) for row in rows.values())
+    return Backlog(size, sum(runs.count for runs in sets), sum(map(len, sets)))
+
+
+def _sound(image: dict[LogId, dict[int, Row]]) -> dict[Place, Row]:
     """The rows of a disk that it can give: what is damaged has to come again."""
     return {(log, first): row for log, rows in image.items() for first, row in rows.items() if not row.damaged}
 
 
-def held_to_us(
-    cast: Cast, world: World, pairs: list[tuple[str, str]], names: list[str], coming: Backlog = Backlog()
-) -> int:
-    """Within how long nodes have to have the same by the contract, as they stand, and with what clients still bring."""
+def held_to_us(cast: Cast, world: World, pairs: list[tuple[str, str]], names: list[str], backlog: Backlog) -> int:
+    """Within how long nodes have to have the same by the contract, as their network stands."""
     configs = [world.machines[name].config for name in names]
-    lacks = backlog_of(world, names)
-    backlog = Backlog(lacks.size + coming.size, lacks.positions + coming.positions, lacks.ranges + coming.ranges)
     return convergence_us(cast, world.network, pairs, names, configs, backlog)
 
 
 def bound_us(
-    scenario: Scenario,
-    cast: Cast,
-    world: World,
-    pairs: list[tuple[str, str]],
-    names: list[str],
-    coming: Backlog = Backlog(),
+    scenario: Scenario, cast: Cast, world: World, pairs: list[tuple[str, str]], names: list[str], backlog: Backlog
 ) -> int:
     """Within how long nodes have to have the same, by the contract or by the scenario's own bound."""
-    return scenario.guarantees.converge_within(held_to_us(cast, world, pairs, names, coming))
+    return scenario.guarantees.converge_within(held_to_us(cast, world, pairs, names, backlog))
 
 
 def budget(cast: Cast, network: Network, pairs: list[tuple[str, str]]) -> dict[str, str]:

@@ -18,8 +18,6 @@ from pathlib import PurePath as Path
 from traceback import extract_tb
 
 from mesh.client import ClientConfig
-from mesh.clocks.hybrid import stamp_ms
-from mesh.codes import Code
 from mesh.crypto import Suite
 from mesh.errors import MeshError
 from mesh.operations import SlowPolicy
@@ -28,11 +26,11 @@ from sim.apart import Apart
 from sim.assertions import demand_assertions
 from sim.calm import LOOK_US, Calm, difference
 from sim.checkers import SAME_US, Watch, places_in
-from sim.contract import bound_us, budget, held_to_us, parts
+from sim.contract import backlog_of, bound_us, budget, held_to_us, parts
 from sim.diary import Diary, Matching, Name, say_name
-from sim.figures import BUSY, judge, measure
+from sim.figures import judge, measure
 from sim.historian import Historian
-from sim.isolation import Books, hold, right_clocks, without_faults
+from sim.isolation import Books, hold, without_faults
 from sim.labels import of_history
 from sim.limits import Limits
 from sim.links import IDLE_US
@@ -40,6 +38,7 @@ from sim.memory import take_apart, uncollected
 from sim.network import Condition, Delay
 from sim.outcome import Outcome
 from sim.pending import CLIENTS_US, Patience, heard, reaches, receipts, unsent, waits
+from sim.quiet import judge_quiet
 from sim.recorder import Recorder
 from sim.scenario.building import config_of, linked, network_of, round_trips_of
 from sim.scenario.cast import Cast
@@ -52,28 +51,13 @@ from sim.telling import DROPS, newest_unseen, owed_of
 from sim.tripwire import TripwireError, tripwires
 from sim.units import MILLION
 from sim.workload import App
-from sim.world import SUITE, WALL_MS, World
+from sim.world import SUITE, World
 
 CLOCKS_LIE = "clock", "hostile"
 """After these somebody may doubt what the time is: a bad host says what it likes of its own."""
 PAGE_US = 10 * MILLION
 """A page of history comes within so long; a reading may go on for longer, page after page."""
 COLLECT_EVENTS = 500_000
-CALM_US = 5 * MILLION
-DYING_US = 150 * MILLION
-"""What is dead is forgotten within so long: the skew of clocks, the minute between two looks for it, and some more."""
-QUIET_US = 10 * MILLION
-FAULTS_OF_PEERS = (
-    Code.FRAME_UNDECODABLE,
-    Code.BATCH_INVALID,
-    Code.HELLO_FORGED,
-    Code.HELLO_MISSING,
-    Code.CERTIFICATE_INVALID,
-    Code.CREDIT_EXCEEDED,
-    Code.FRAME_TOO_LARGE,
-    Code.CONTROL_FLOOD,
-)
-"""What a node hangs up for that an honest peer never does."""
 UPLINKS = {
     "beside": Delay(500, 0),
     "fibre": Delay(5_000, 2_000),
@@ -225,10 +209,9 @@ class Play:
         world, figures = self.world, outcome.figures
         self._heal()
         healed_us = world.now_us + world.links.held_up_us(self.core)
-        cast, pairs, coming = self.cast, self.pairs, partial(unsent, self.watch.ledger, self.cast)
-        figures.bound_us = bound_us(self.scenario, cast, world, pairs, self.core, coming(self.core))
+        figures.bound_us = self.scenario.guarantees.converge_within(self.held_to_us(self.core))
         others = Apart(world, self.watch)
-        others.begin(self._cut_off_together(), lambda part: held_to_us(cast, world, pairs, part, coming(part)))
+        others.begin(self._cut_off_together(), self.held_to_us)
         patience, equal_us = Patience(healed_us + figures.bound_us + CLIENTS_US), -1
         while world.now_us < patience.until_us:
             world.run_to(world.now_us + LOOK_US)
@@ -240,15 +223,15 @@ class Play:
                 of_calm = self.calm.took_us, self.calm.bound_us
                 figures.converged_us, figures.bound_us = max(since_heal, of_calm, key=lambda us: (us[0] > us[1], us[0]))
             if figures.converged_us >= 0:
-                if not any(self._unfinished()):
+                if not any(self.unfinished()):
                     break
                 patience.renew(heard(self._members(), self.watch.ledger), world.now_us)
         self.watch.look("converges")
         self._judge(outcome)
-        others.judge(self.stage.story)
+        well = others.judge(self.stage.story)
         if figures.converged_us >= 0:
             self.historian.judge(self.core, self._is_owed, equal_us)
-        self._be_quiet(outcome)
+        judge_quiet(self, outcome, well)
         measure(self, figures)
         judge(self.scenario.guarantees, outcome, self)
 
@@ -282,6 +265,11 @@ class Play:
                 app.limit_to(allowed)
             elif allowed:
                 app.move(*allowed)
+
+    def held_to_us(self, names: list[str]) -> int:
+        """Within how long some nodes have to have the same by the contract: what they lack, and what clients still bring."""
+        backlog = backlog_of(self.world, names) + unsent(self.watch.ledger, self.cast, names)
+        return held_to_us(self.cast, self.world, self.pairs, names, backlog)
 
     def _choose_core(self) -> list[str]:
         wish, names = self.scenario.core, list(self.cast.nodes)
@@ -345,7 +333,7 @@ class Play:
         has_lost = any(self.world.machines[node].lost_us >= told_us >= 0 for node in self.core)
         return has_lost and not self._is_owed(name)
 
-    def _unfinished(self) -> Iterator[bool]:
+    def unfinished(self) -> Iterator[bool]:
         """Whether clients of the core still wait for what they could have: true of one thing after another."""
         yield bool(self._unserved())
         for diary, matching in self._whole():
@@ -399,31 +387,6 @@ class Play:
         unseen = newest_unseen(self.watch, diary, matching, max(1, min(room, kept)), room_bytes)
         return [(name, entry) for name, entry in unseen if self._is_owed_to(diary, name)]
 
-    def _no_clock_was_dragged(self) -> None:
-        """A stamp of the future moves nobody's clock whose own was right (lesson 21)."""
-        wall_ms = WALL_MS + self.world.now_us // 1_000
-        for name in right_clocks(self.cast, self.steps or [], self.world.now_us):
-            machine = self.world.machines[name]
-            if machine.node is not None and machine.node.clock.runs_ahead(wall_ms):
-                ahead_s = stamp_ms(machine.node.clock.high) / 1_000 - wall_ms / 1_000
-                what = f"{name}'s clock was dragged {ahead_s:.0f} s ahead by another's"
-                turned = [line for line in self.stage.story if "clock" in line.split()[1:]]
-                self.watch.broken("invariants", what, *turned[:4], f"{self.world.now_us / 1e6:.6f} s: {what}")
-
-    def _nobody_honest_is_hung_up_on(self) -> None:
-        """Where no member has gone bad, no node finds fault with what another says; and two nodes end with one link."""
-        coverage = self.world.coverage
-        if not any(label.startswith("hostile/") for label in coverage):
-            for code in FAULTS_OF_PEERS:
-                excused = self.world.links.misdated if code is Code.CERTIFICATE_INVALID else 0
-                if coverage.get(f"hangup/{code}", 0) > excused:
-                    what = f"an honest node was hung up on: {code} {code.name}"
-                    self.watch.broken("invariants", what, *self.world.links.hung_up.get(code, ()))
-        for name in self.core:
-            twice = self.world.links.doubled(self.world.machines[name], self.core)
-            if twice:
-                self.watch.broken("quiet", f"{name} still has several links to {' '.join(twice)}")
-
     def _judge(self, outcome: Outcome) -> None:
         watch, figures = self.watch, outcome.figures
         core = " ".join(self.core)
@@ -450,30 +413,6 @@ class Play:
         machines = self.world.machines
         left = [name for name in self.cast.nodes if name not in self.core and machines[name].node is not None]
         return [part for part in parts(left, self.pairs) if len(part) > 1]
-
-    def _be_quiet(self, outcome: Outcome) -> None:
-        world = self.world
-        core, by_us = [world.machines[name] for name in self.core], world.now_us + DYING_US
-        while len({each.node.holdings.digest for each in core if each.node}) > 1 and world.now_us < by_us:
-            world.run_to(world.now_us + MILLION)
-        world.run_to(world.now_us + CALM_US)
-        before = dict(world.coverage)
-        with proof.overheard(world, BUSY) as last:
-            world.run_to(world.now_us + QUIET_US)
-        sent = {
-            kind: count - before.get(kind, 0) for kind, count in world.coverage.items() if kind.startswith("frame/")
-        }
-        outcome.figures.idle_frames = sum(sent.values()) / len(self.core) / (QUIET_US / MILLION)
-        busy = {kind: count for kind, count in sent.items() if count and kind.removeprefix("frame/") in BUSY}
-        self._nobody_honest_is_hung_up_on()
-        self._no_clock_was_dragged()
-        if outcome.figures.converged_us < 0 or any(self._unfinished()):
-            return  # it has something to do
-        self.watch.look("quiet")
-        if busy:
-            said = ", ".join(f"{count} {kind.removeprefix('frame/')}" for kind, count in sorted(busy.items()))
-            what = f"a converged mesh with nothing to do sent {said} within {QUIET_US // MILLION} s"
-            self.watch.broken("quiet", what, *last)
 
 
 def suite_of(scenario: Scenario) -> Suite:

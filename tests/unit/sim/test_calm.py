@@ -2,6 +2,7 @@
 
 from sim.calm import LOOK_US, Calm, difference
 from sim.checkers import Watch
+from sim.contract import Backlog
 from sim.network import Condition, Network
 from sim.workload import App
 from sim.world import World
@@ -23,7 +24,7 @@ def apart() -> tuple[World, dict[int, object], Watch, Calm]:
         App(world, f"at-{name}", [name]).publish("room/1", b"x")
     world.run(1)
     faults, watch = dict[int, object](), Watch(lambda: world.now_us)
-    return world, faults, watch, Calm(world, watch, faults, STORY, [("ana", "ben")], lambda _: BOUND_US)
+    return world, faults, watch, Calm(world, watch, faults, STORY, [("ana", "ben")], lambda *_: BOUND_US)
 
 
 def heal(world: World) -> None:
@@ -124,3 +125,24 @@ def test_a_fault_has_ended_once_what_it_slowed_has_come() -> None:
     assert watch.breaches == []
     assert 0 <= calm.took_us <= BOUND_US
     assert world.links.held_up_us(["ana", "ben"]) == 0
+
+
+def test_what_comes_meanwhile_has_its_share_of_the_links_and_of_the_bound() -> None:
+    world, _, watch, calm = apart()
+    asked: list[Backlog] = []
+
+    def bound_us_of(_: list[str], backlog: Backlog) -> int:
+        asked.append(backlog)
+        return BOUND_US * backlog.positions
+
+    calm.bound_us_of = bound_us_of
+    calm.on_change()
+    for _ in range(3):
+        world.run(1)
+        App(world, f"later-{world.now_us}", ["ana"]).publish("room/1", b"y")
+    world.run(12)
+
+    (breach,) = watch.breaches
+    assert breach.about.endswith("; the bound is 8.00 s"), "two that were lacking lack one each; three came since"
+    assert [each.positions for each in asked] == [1, 3, 4, 4]
+    assert asked[-1].size > asked[0].size

@@ -1,0 +1,115 @@
+"""The end of a run: a converged mesh says nothing but heartbeats, and is still converged."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mesh.clocks.hybrid import stamp_ms
+from mesh.codes import Code
+from sim import proof
+from sim.calm import difference
+from sim.clock import WALL_MS
+from sim.figures import BUSY
+from sim.isolation import right_clocks
+from sim.pending import unsent
+from sim.units import MILLION
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sim.heap import Play
+    from sim.outcome import Outcome
+
+CALM_US = 5 * MILLION
+DYING_US = 150 * MILLION
+"""What is dead is forgotten within so long: the skew of clocks, the minute between two looks for it, and some more."""
+QUIET_US = 10 * MILLION
+FAULTS_OF_PEERS = (
+    Code.FRAME_UNDECODABLE,
+    Code.BATCH_INVALID,
+    Code.HELLO_FORGED,
+    Code.HELLO_MISSING,
+    Code.CERTIFICATE_INVALID,
+    Code.CREDIT_EXCEEDED,
+    Code.FRAME_TOO_LARGE,
+    Code.CONTROL_FLOOD,
+)
+"""What a node hangs up for that an honest peer never does."""
+
+
+def judge_quiet(play: Play, outcome: Outcome, others: Sequence[list[str]]) -> None:
+    """Let a mesh whose clients have what they wait for come to rest, and hear what it says then.
+
+    The *others* are cut off together, outside the core, and equal; those that are not are heard as they are.
+    """
+    world, figures = play.world, outcome.figures
+    _come_to_rest(play, others)
+    world.run_to(world.now_us + CALM_US)
+    before = dict(world.coverage)
+    with proof.overheard(world, BUSY) as last:
+        world.run_to(world.now_us + QUIET_US)
+    sent = {kind: count - before.get(kind, 0) for kind, count in world.coverage.items() if kind.startswith("frame/")}
+    figures.idle_frames = sum(sent.values()) / len(play.core) / (QUIET_US / MILLION)
+    busy = {kind: count for kind, count in sent.items() if count and kind.removeprefix("frame/") in BUSY}
+    _nobody_honest_is_hung_up_on(play)
+    _no_clock_was_dragged(play)
+    if (
+        figures.converged_us < 0
+        or any(play.unfinished())
+        or any(_brings(play, names) for names in [play.core, *others])
+    ):
+        return  # it has something to do
+    play.watch.look("converges")
+    if not world.converged(play.core):
+        what = f"{' '.join(play.core)} had equal digests, and have them no more"
+        play.watch.broken("converges", what, *play.stage.story[-4:], *difference(world, play.core))
+    play.watch.look("quiet")
+    if busy:
+        said = ", ".join(f"{count} {kind.removeprefix('frame/')}" for kind, count in sorted(busy.items()))
+        what = f"a converged mesh with nothing to do sent {said} within {QUIET_US // MILLION} s"
+        play.watch.broken("quiet", what, *last)
+
+
+def _come_to_rest(play: Play, others: Sequence[list[str]]) -> None:
+    """Wait, no longer than the contract and what dies may take, until what clients brought last is everywhere."""
+    world = play.world
+    core = [world.machines[name] for name in play.core]
+    by_us = world.now_us + max(DYING_US, *map(play.held_to_us, [play.core, *others]))
+    while world.now_us < by_us and (
+        len({each.node.holdings.digest for each in core if each.node}) > 1
+        or any(not world.converged(names) or _brings(play, names) for names in others)
+    ):
+        world.run_to(world.now_us + MILLION)
+
+
+def _brings(play: Play, names: list[str]) -> bool:
+    """Whether a client holds something that no node has acknowledged, and can reach one of these."""
+    return unsent(play.watch.ledger, play.cast, names).positions > 0
+
+
+def _no_clock_was_dragged(play: Play) -> None:
+    """A stamp of the future moves nobody's clock whose own was right (lesson 21)."""
+    now_us = play.world.now_us
+    wall_ms = WALL_MS + now_us // 1_000
+    for name in right_clocks(play.cast, play.steps or [], now_us):
+        machine = play.world.machines[name]
+        if machine.node is not None and machine.node.clock.runs_ahead(wall_ms):
+            ahead_s = stamp_ms(machine.node.clock.high) / 1_000 - wall_ms / 1_000
+            what = f"{name}'s clock was dragged {ahead_s:.0f} s ahead by another's"
+            turned = [line for line in play.stage.story if "clock" in line.split()[1:]]
+            play.watch.broken("invariants", what, *turned[:4], f"{now_us / 1e6:.6f} s: {what}")
+
+
+def _nobody_honest_is_hung_up_on(play: Play) -> None:
+    """Where no member has gone bad, no node finds fault with what another says; and two nodes end with one link."""
+    coverage, links = play.world.coverage, play.world.links
+    if not any(label.startswith("hostile/") for label in coverage):
+        for code in FAULTS_OF_PEERS:
+            excused = links.misdated if code is Code.CERTIFICATE_INVALID else 0
+            if coverage.get(f"hangup/{code}", 0) > excused:
+                what = f"an honest node was hung up on: {code} {code.name}"
+                play.watch.broken("invariants", what, *links.hung_up.get(code, ()))
+    for name in play.core:
+        twice = links.doubled(play.world.machines[name], play.core)
+        if twice:
+            play.watch.broken("quiet", f"{name} still has several links to {' '.join(twice)}")

@@ -1,0 +1,69 @@
+"""The end of a run: who is quiet, who may still be busy, and whether what was equal is so to the end."""
+
+import pytest
+
+from mesh.effects import Send
+from mesh.frames import IHave, NotFound, Push
+from mesh.wire.frames import decode_frame
+from sim.heap import Play
+from sim.scenario.reading import from_tables
+from sim.workload import App
+
+CORE, PART = ["ana", "ben"], ["cy", "dan"]
+
+
+def tables(gateway: str, **others: object) -> dict[str, object]:
+    """A client that comes back with half a minute of messages at the heal."""
+    return {
+        "title": "What is brought late",
+        "promise": "It has its time.",
+        "duration": "30s",
+        "topology": {
+            "latency": "40ms",
+            "jitter": "0s",
+            "node": [{"name": name, "region": "eu"} for name in [*CORE, *PART]],
+        },
+        "client": [{"name": "app", "at": gateway, "gateways": gateway}],
+        "workload": [{"clients": "app", "rate": 10, "bytes": [1_200, 1_200]}],
+        "timeline": [{"at": "1s", "offline": "app", "for": "29s"}],
+        **others,
+    }
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_part_that_is_cut_off_has_its_time_for_what_its_own_client_brings(seed: int) -> None:
+    found = tables("cy", core=CORE)
+    timeline = found["timeline"]
+    assert isinstance(timeline, list)
+    timeline += [
+        {"at": "0s", "for": "30s", "link": {"between": [["cy"], ["dan"]], "rate": "64kbit/s"}},
+        {"at": "0s", "for": "30s", "link": {"between": [CORE, PART], "loss": "100%"}},
+    ]
+    play = Play(from_tables(found), seed)
+
+    outcome = play.run()
+
+    assert outcome.breaches == []
+    assert outcome.evaluated["quiet"] == 1
+
+
+def _hide(play: Play) -> None:
+    """From now on ana says nothing of what she has, and gives nothing; and a message comes to her."""
+    ana = play.world.machines["ana"].node
+    assert ana is not None
+    ana.serving.ask = lambda link, frame, _: [Send((link,), NotFound(frame.ranges))]  # type: ignore[method-assign]
+    play.world.filter = lambda source, _, packed: source != "ana" or type(decode_frame(packed)) not in (Push, IHave)
+    App(play.world, "late", ["ana"]).publish("room/1", b"x")
+
+
+def test_who_was_equal_has_to_be_so_to_the_end() -> None:
+    found = tables("ana", core="all")
+    for what in ("timeline", "client", "workload"):
+        del found[what]
+    play = Play(from_tables(found), 0)
+    play.world.at(33_000_000, _hide, play)
+
+    converges = play.run().breaches[0]
+
+    assert converges.about == "ana ben cy dan had equal digests, and have them no more"
+    assert converges.witness[-1].endswith("and ana has")
