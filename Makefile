@@ -5,6 +5,7 @@ BIN   := $(VENV)/bin
 PY    := $(BIN)/python
 STAMP := $(VENV)/.installed
 LIVE  := $(VENV)/live-tests.log
+SIM   := $(VENV)/simulator-tests.log
 PLAYED := $(VENV)/scenarios.log
 CODE  := mesh nodes sim gossamer tests $(wildcard bench)
 
@@ -31,12 +32,14 @@ demo: $(STAMP) ## Run a mesh in three regions on this machine, cut it, and watch
 	$(BIN)/gossamer demo
 
 test: check ## Do all that CI does: check, tests with coverage, simulations, and a short demo
-# Live tests mostly wait, so they run beside the others; what they said comes last. Simulations are played without
-# coverage, which would take them three times as long: unit tests and properties alone reach every branch of the core.
-	@$(BIN)/pytest tests/live >$(LIVE) 2>&1 & live=$$!; trap 'kill $$live; exit 130' INT TERM; \
-	$(BIN)/pytest --ignore=tests/live --ignore=tests/scenarios --ignore=tests/swarm --cov --cov-report=term; rest=$$?; \
+# Live tests mostly wait, so they run beside the others, as do those of the simulator; what they said comes later. Whatever plays
+# does so without coverage, which would take it three times as long: unit tests and properties alone reach every branch of the core.
+	@$(BIN)/pytest tests/live >$(LIVE) 2>&1 & live=$$!; $(BIN)/pytest tests/unit/sim >$(SIM) 2>&1 & sim=$$!; \
+	trap 'kill $$live $$sim; exit 130' INT TERM; \
+	$(BIN)/pytest --ignore=tests/live --ignore=tests/scenarios --ignore=tests/swarm --ignore=tests/unit/sim --cov --cov-report=term; \
+	rest=$$?; wait $$sim; tested=$$?; cat $(SIM); \
 	$(MAKE) --no-print-directory sims; played=$$?; \
-	wait $$live; lived=$$?; cat $(LIVE); exit $$((rest || played || lived))
+	wait $$live; lived=$$?; cat $(LIVE); exit $$((rest || tested || played || lived))
 	$(BIN)/coverage report --include='mesh/*' --omit='mesh/io/*' --format=total --fail-under=$(CORE_COVERAGE) >/dev/null
 	$(BIN)/gossamer demo --seconds 15
 
