@@ -43,7 +43,7 @@ def judge_quiet(play: Play, outcome: Outcome, others: Sequence[list[str]]) -> No
     The *others* are cut off together, outside the core, and equal; those that are not are heard as they are.
     """
     world, figures = play.world, outcome.figures
-    _come_to_rest(play, others)
+    _come_to_rest(play, outcome, others)
     world.run_to(world.now_us + CALM_US)
     before = dict(world.coverage)
     with proof.overheard(world, BUSY) as last:
@@ -70,11 +70,12 @@ def judge_quiet(play: Play, outcome: Outcome, others: Sequence[list[str]]) -> No
         play.watch.broken("quiet", what, *last)
 
 
-def _come_to_rest(play: Play, others: Sequence[list[str]]) -> None:
+def _come_to_rest(play: Play, outcome: Outcome, others: Sequence[list[str]]) -> None:
     """Wait, no longer than the contract and what dies may take, until what clients brought last is everywhere."""
     world = play.world
     core = [world.machines[name] for name in play.core]
-    by_us = world.now_us + max(DYING_US, *map(play.held_to_us, [play.core, *others]))
+    within_us = max(map(play.held_to_us, [play.core, *others])) if outcome.figures.converged_us >= 0 else 0
+    by_us = world.now_us + max(DYING_US, within_us)
     while world.now_us < by_us and (
         len({each.node.holdings.digest for each in core if each.node}) > 1
         or any(not world.converged(names) or _brings(play, names) for names in others)

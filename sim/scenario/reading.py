@@ -415,12 +415,10 @@ def _said(error: Any) -> tuple[str, str]:
     match error["type"]:
         case "extra_forbidden":
             hyphened = str(error["loc"][-1]).rstrip("_").replace("_", "-")
-            near = get_close_matches(hyphened, keys_at(_plain(error["loc"][:-1])), 1, NEAR)
-            meant = f"{near[0]!r}, or another " if near else "a "
-            return (
-                "nobody knows this key",
-                f"{meant}key of the schema (gossamer sim schema, docs/reference/scenario.md)",
-            )
+            keys = keys_at(_plain(error["loc"][:-1]))
+            near = get_close_matches(hyphened, keys, 1, NEAR)
+            meant = f"{near[0]!r}, or another key of the schema" if near else _shown(keys) or "a key of the schema"
+            return "nobody knows this key", f"{meant} (gossamer sim schema, docs/reference/scenario.md)"
         case "missing":
             return "it is missing", "a value"
         case "tuple_type":
@@ -446,7 +444,11 @@ def _keys_of(name: str) -> str:
     """The keys of a table of the model, as files write them."""
     model = next(each for each in Part.__subclasses__() if each.__name__ == name)
     named = [field.alias or key for key, field in model.model_fields.items()]
-    return ", ".join(named[:KEYS_SHOWN_MAX]) + (", …" if len(named) > KEYS_SHOWN_MAX else "")
+    return _shown(named)
+
+
+def _shown(keys: list[str]) -> str:
+    return ", ".join(keys[:KEYS_SHOWN_MAX]) + (", …" if len(keys) > KEYS_SHOWN_MAX else "")
 
 
 def short(value: Any) -> str:

@@ -19,7 +19,18 @@ from tests.unit.sim.scenario.test_reading import GOOD, TITLE
             "topology.node.1.names: nobody knows this key; expected 'name', or another key",
         ),
         ('at = "1s"', 'att = "1s"', 23, "timeline.0.att: nobody knows this key; expected 'at', or another key"),
-        ("rate = 5", "seeds = 5", 20, "workload.0.seeds: nobody knows this key; expected a key"),
+        (
+            "rate = 5",
+            "seeds = 5",
+            20,
+            "workload.0.seeds: nobody knows this key; expected audience, clients, channels, ",
+        ),
+        (
+            TITLE,
+            f"{TITLE}\nnodes = 3",
+            2,
+            "nodes: nobody knows this key; expected format, include, title, promise, ",
+        ),
         ("rate = 5", "rate = nan", 20, "workload.0.rate: nan; expected a number"),
     ],
 )
