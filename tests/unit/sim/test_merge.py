@@ -1,7 +1,9 @@
 """Journals that are merged: each seed counts once, what is missing is told, and one seed has one result."""
 
 import json
+from contextlib import chdir
 from pathlib import Path
+from shutil import copy, copytree
 from typing import Any
 
 import pytest
@@ -16,12 +18,18 @@ from tests.report_samples import Page
 from tests.sweep_samples import Here, scenario
 
 
+@pytest.fixture(scope="module")
+def swept_shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two journals, made once."""
+    made = tmp_path_factory.mktemp("shards")
+    for number in (1, 2):
+        sweep(scenario(), seeds_of("0..7", f"{number}/2"), Here(), journal=made / f"{number}.jsonl")
+    return made
+
+
 @pytest.fixture
-def shards(tmp_path: Path) -> list[Path]:
-    paths = [tmp_path / "1.jsonl", tmp_path / "2.jsonl"]
-    for number, path in enumerate(paths, 1):
-        sweep(scenario(), seeds_of("0..7", f"{number}/2"), Here(), journal=path)
-    return paths
+def shards(swept_shards: Path, tmp_path: Path) -> list[Path]:
+    return [copy(swept_shards / name, tmp_path / name) for name in ("1.jsonl", "2.jsonl")]
 
 
 def changed(path: Path, line: int, **fields: Any) -> None:
@@ -136,12 +144,22 @@ def test_what_was_asked_for_is_checked_as_well(shards: list[Path], line: str) ->
 FILE = 'title = "t"\npromise = "p"\nduration = "1s"\n[topology]\nnode = [{ name = "ana" }, { name = "ben" }]\n'
 
 
+@pytest.fixture(scope="module")
+def swept_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file and the journals of its two shards, made once."""
+    made = tmp_path_factory.mktemp("swept")
+    with chdir(made):
+        Path("mine.toml").write_text(FILE)
+        for number in (1, 2):
+            done = said("--seeds", "0..3", "--shard", f"{number}/2", "--jobs", "1", "--journal", f"{number}")
+            assert done.exit_code == 0
+    return made
+
+
 @pytest.fixture
-def swept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def swept(swept_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    copytree(swept_folder, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
-    Path("mine.toml").write_text(FILE)
-    for number in (1, 2):
-        assert said("--seeds", "0..3", "--shard", f"{number}/2", "--jobs", "1", "--journal", f"{number}").exit_code == 0
     return tmp_path
 
 

@@ -2,7 +2,9 @@
 
 import json
 import os
+from contextlib import chdir
 from pathlib import Path
+from shutil import copytree
 
 import pytest
 from click.testing import CliRunner
@@ -24,16 +26,25 @@ topology.matrix = "rtt.csv"
 """
 
 
+@pytest.fixture(scope="module")
+def played(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Files to play, a tape and a journal: made once, for they take seconds."""
+    made = tmp_path_factory.mktemp("played")
+    (made / "part.toml").write_text(PART)
+    (made / "s.toml").write_text(FILE)
+    (made / "rtt.csv").write_text("region,eu,us\neu,,90\nus,90,\n")
+    (made / "bounded.toml").write_text(FILE + 'guarantees.see = ["fault/crash"]\n')
+    with chdir(made):
+        called("run", "bounded.toml", "--save", "x.tape")
+        called("sweep", "s.toml", "--seeds", "0..1", "--jobs", "1", "--no-gates", "--journal", "x.jsonl")
+    return made
+
+
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    (tmp_path / "part.toml").write_text(PART)
-    (tmp_path / "s.toml").write_text(FILE)
-    (tmp_path / "rtt.csv").write_text("region,eu,us\neu,,90\nus,90,\n")
-    (tmp_path / "bounded.toml").write_text(FILE + 'guarantees.see = ["fault/crash"]\n')
+def folder(played: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    copytree(played, tmp_path, dirs_exist_ok=True)
+    (tmp_path / "linked.tape").hardlink_to(tmp_path / "x.tape")
     monkeypatch.chdir(tmp_path)
-    called("run", "bounded.toml", "--save", "x.tape")
-    called("sweep", "s.toml", "--seeds", "0..1", "--jobs", "1", "--no-gates", "--journal", "x.jsonl")
-    (tmp_path / "linked.tape").hardlink_to("x.tape")
     return tmp_path
 
 
