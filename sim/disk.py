@@ -94,6 +94,8 @@ class Disk:
     clean: bool = False
     forget_intervals: bool = False
     """A safeguard turned off: rows are kept, intervals are not (for tests that must fail)."""
+    _found: dict[tuple[LogId, tuple[str, int, int]], int] = field(default_factory=dict)
+    """Where messages were when somebody asked: judges ask again and again. It is looked at first, and believed of nothing."""
 
     @property
     def fault(self) -> str:
@@ -220,7 +222,11 @@ class Disk:
 
     def has(self, log: LogId, first: int, last: int, name: tuple[str, int, int]) -> bool:
         """Whether an undamaged row between two positions holds a message of this name."""
-        return self.find(log, first, last, name) > 0
+        before = self._found.get((log, name), 0)
+        if first <= before <= last and self.find(log, before, before, name):
+            return True
+        self._found[log, name] = found = self.find(log, first, last, name)
+        return found > 0
 
     def find(self, log: LogId, first: int, last: int, name: tuple[str, int, int]) -> int:
         """Where between two positions an undamaged row holds a message of this name; 0 if none does.
