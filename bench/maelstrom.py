@@ -9,7 +9,8 @@ from dataclasses import asdict
 from pathlib import Path
 
 from bench.__main__ import machine
-from sim.maelstrom.runner import Bench, Trial
+from sim.maelstrom.runner import Bench
+from sim.maelstrom.trial import Trial
 
 RESULTS = Path(__file__).parent / "maelstrom.json"
 TRIALS = {

@@ -35,6 +35,8 @@ TOLD_S, WIPED_S, LEFT_S = 1, 9, 10
 """The same where a level is played: then disks are lost, and so long after that the others are linked again ..."""
 TOLD_TRIPS = 4
 """... but not before the message was pushed, or announced and asked for, and a receipt has come back."""
+PAIRS_MAX = 50
+"""Of pairs of links that split a mesh so many are played: a ring of 60 nodes has 1,770."""
 PROBE = "probe/1"
 
 
@@ -113,9 +115,17 @@ Verdict = LossVerdict | LevelVerdict
 
 
 def predicted(report: Report) -> list[Loss | Level]:
-    """What can be played: every single loss of a node, a link or a region, and every level that can be reached."""
-    losses = [loss for loss in report.losses if loss.kind is not Kind.LINKS and loss.parts]
-    return [*losses, *(level for level in report.levels if level.reachable)]
+    """What is played: single losses of nodes, links and regions, pairs of links that split, and levels that can be reached."""
+    single = [loss for loss in report.losses if loss.kind is not Kind.LINKS and loss.parts]
+    pairs = report.pairs
+    some = [pairs[index * len(pairs) // PAIRS_MAX] for index in range(PAIRS_MAX)] if len(pairs) > PAIRS_MAX else pairs
+    return [*single, *some, *(level for level in report.levels if level.reachable)]
+
+
+def not_played(report: Report) -> str:
+    """What of the predictions is not, in words; empty if all are."""
+    count = len(report.pairs)
+    return f"{count - PAIRS_MAX:,} of {count:,} pairs of links were not played" if count > PAIRS_MAX else ""
 
 
 def confirm(
@@ -183,24 +193,25 @@ class _Stage:
         span = self.report.span if loss.splits else loss.span
         lasts_us = SAID_S * MILLION + max(CROSSES_S * MILLION, span.bound_us or 0)
         if loss.kind is Kind.NODE:
-            event: dict[str, Any] = {"crash": [self.nodes[node] for node in loss.what]}
+            events: list[dict[str, Any]] = [{"crash": [self.nodes[node] for node in loss.what]}]
         elif loss.kind is Kind.REGION:
-            event = {"crash": [f"@{self.regions[region]}" for region in loss.what]}
+            events = [{"crash": [f"@{self.regions[region]}" for region in loss.what]}]
         else:
-            pair = next(each.pair for each in self.graph.links if " – ".join(each.pair) == loss.what[0])
-            event = {"partition": [[self.nodes[end]] for end in pair]}
+            lost = [each.pair for each in self.graph.links if say(each.pair) in loss.what]
+            events = [{"partition": [[self.nodes[end]] for end in pair]} for pair in lost]
         timeline = [
-            {"at": LOSS_S * MILLION, "for": lasts_us, **event},
+            *({"at": LOSS_S * MILLION, "for": lasts_us, **event} for event in events),
             {
                 "at": (LOSS_S + SAID_S) * MILLION,
                 "publish": {"client": f"at-{self.nodes[left[0]]}", "channel": PROBE},
             },
         ]
-        play = self._play(f"loss of {' '.join(loss.what)}", left, timeline, lasts_us, seed)
+        what = " and ".join(loss.what)
+        play = self._play(f"loss of {what}", left, timeline, lasts_us, seed)
         outcome = play.run()
         crossed = _shown_everywhere(play, play.scenario.settle + LOSS_S * MILLION + lasts_us)
         converged_us, bound_us = outcome.figures.converged_us, self.report.span.redial_bound_us or 0
-        return LossVerdict(" ".join(loss.what), seed, loss.splits, crossed, converged_us, bound_us, outcome.broken)
+        return LossVerdict(what, seed, loss.splits, crossed, converged_us, bound_us, outcome.broken)
 
     def level(self, level: Level, seed: int) -> LevelVerdict:
         """Publish where the level can just be reached, lose all that it should survive, and see what comes of it."""

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @click.option(
     "--confirm",
     is_flag=True,
-    help="Play every single loss and every level, and see whether what was predicted comes true.",
+    help="Play every loss and every level, and see whether what was predicted comes true.",
 )
 @click.option(
     "--seeds",
@@ -39,7 +39,7 @@ def topology(file: str, confirm: bool, seeds: int, picture: Path | None, in_json
     """
     from sim.cli.printer import Printer
     from sim.confirm import confirm as play
-    from sim.confirm import predicted
+    from sim.confirm import not_played, predicted
     from sim.outputs import put
     from sim.topology import analyse, read_graph, svg
     from sim.topology.played import graph_of, question_of
@@ -83,7 +83,8 @@ def topology(file: str, confirm: bool, seeds: int, picture: Path | None, in_json
         for each in wrong:
             say(f"  refuted: {each.line()}", fg="red")
         if confirm:
-            click.echo(f"  confirmed by simulation: {len(found) - len(wrong)} of {len(found)} predictions")
+            left = f"; {not_played(report)}" if not_played(report) else ""
+            click.echo(f"  confirmed by simulation: {len(found) - len(wrong)} of {len(found)} predictions{left}")
     if cut_short:
         click.echo(f"  interrupted: {len(found)} of {asked} were played", err=in_json)
         raise SystemExit(stopped())

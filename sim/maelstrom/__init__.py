@@ -5,5 +5,3 @@ partitions, and holds what clients saw against what was promised. `gossamer sim 
 `mesh.node.Node` in a host that speaks Maelstrom's protocol over stdin and stdout (`adapter`). `runner` is a small bench of
 our own that speaks the same protocol, for machines without Maelstrom.
 """
-
-from sim.maelstrom.process import main as main

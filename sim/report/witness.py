@@ -87,4 +87,5 @@ def _picture(promise: str, events: list[tuple[str, str]]) -> Html:
         said.append(tag("text", index + 1, x=f"{x:.0f}", y=y + 4, text_anchor="middle", class_="num"))
         if time:
             said.append(tag("text", time, x=f"{x:.0f}", y=y - 15, text_anchor="middle", class_="label"))
-    return tag("svg", *said, viewBox=f"0 0 {WIDTH} {height}", role="img", class_="witness")
+    drawn = tag("svg", *said, viewBox=f"0 0 {WIDTH} {height}", role="img", class_="witness")
+    return tag("div", drawn, class_="wide", tabindex="0")

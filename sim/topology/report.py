@@ -103,6 +103,11 @@ class Report:
         """The losses that split the mesh: what a sweep has to confirm."""
         return [loss for loss in self.losses if loss.splits]
 
+    @property
+    def pairs(self) -> list[Loss]:
+        """The losses of two links: each splits the mesh, and neither of its links alone does."""
+        return [loss for loss in self.losses if loss.kind is Kind.LINKS]
+
     def to_json(self) -> dict[str, Any]:
         """Maps, lists, text and numbers alone."""
         found = asdict(self)

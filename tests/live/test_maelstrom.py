@@ -3,12 +3,16 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-from sim.maelstrom.runner import Bench, Trial
+from sim.maelstrom.runner import Bench
+from sim.maelstrom.trial import Trial
 
 pytestmark = pytest.mark.live
+
+GOSSAMER = str(Path(sys.executable).parent / "gossamer")
 
 LIAR = """
 import json, sys
@@ -67,17 +71,13 @@ def test_the_bench_says_which_node_ended(program: str) -> None:
 def test_the_command_prints_its_figures_as_json() -> None:
     words = ["--nodes", "2", "--rate", "20", "--seconds", "1", "--latency-ms", "10", "--settle-s", "1"]
 
-    done = subprocess.run(
-        [sys.executable, "-m", "sim.maelstrom", "--test", *words], capture_output=True, timeout=50, check=True
-    )
+    done = subprocess.run([GOSSAMER, "sim", "maelstrom", "--test", *words], capture_output=True, timeout=50, check=True)
 
     assert json.loads(done.stdout)["operations"] == 22
     assert b"stable latencies" in done.stderr
 
 
 def test_a_node_ends_when_its_input_ends() -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "sim.maelstrom"], input=b"\n", capture_output=True, timeout=50, check=True
-    )
+    done = subprocess.run([GOSSAMER, "sim", "maelstrom"], input=b"\n", capture_output=True, timeout=50, check=True)
 
     assert (done.stdout, done.stderr) == (b"", b"")

@@ -1,13 +1,14 @@
 """What is predicted of a topology is played; what is predicted wrongly is refuted."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 
-from sim.confirm import LevelVerdict, LossVerdict, Verdict, confirm, predicted
+from sim.confirm import PAIRS_MAX, LevelVerdict, LossVerdict, Verdict, confirm, not_played, predicted
 from sim.topology import Graph, Report, analyse
 from sim.topology.graph import link
-from sim.topology.report import Kind, Level
+from sim.topology.report import Kind, Level, Loss
 
 HOP_US = 20_000
 LINE = Graph(
@@ -146,3 +147,41 @@ def test_who_is_linked_by_a_link_that_never_comes_up_holds_no_copy() -> None:
     found = played(graph, report, seeds=3)
 
     assert [each.line() for each in found if not each.is_true] == []
+
+
+def ring(size: int) -> Graph:
+    names = [f"n{index}" for index in range(size)]
+    links = tuple(link(one, other, HOP_US) for one, other in pairwise([*names, names[0]]))
+    return Graph(dict.fromkeys(names, "eu"), links)
+
+
+def test_two_links_that_split_where_neither_does_are_played() -> None:
+    graph = ring(4)
+    found = analyse(graph)
+
+    verdicts = played(graph, only(found, losses=tuple(found.pairs)))
+
+    assert len(verdicts) == 6
+    assert all(isinstance(each, LossVerdict) and each.splits and not each.crossed for each in verdicts)
+    assert [each.line() for each in verdicts if not each.is_true] == []
+    assert {each.what for each in verdicts} >= {"n0 – n1 and n0 – n3", "n0 – n1 and n2 – n3"}
+
+
+def test_two_links_that_do_not_split_are_refuted() -> None:
+    graph = ring(3)
+    wrong = Loss(Kind.LINKS, ("n0 – n1",), (("n0",), ("n1", "n2")))
+
+    (verdict,) = played(graph, only(analyse(graph), losses=(wrong,)))
+
+    assert isinstance(verdict, LossVerdict)
+    assert (verdict.crossed, verdict.is_true) == (True, False)
+
+
+def test_of_very_many_pairs_some_are_played_and_that_is_said() -> None:
+    found = analyse(ring(12))
+    asked = [each for each in predicted(found) if isinstance(each, Loss) and each.kind is Kind.LINKS]
+
+    assert (len(found.pairs), len(asked), len({each.what for each in asked})) == (66, PAIRS_MAX, PAIRS_MAX)
+    assert (asked[0], asked[-1]) == (found.pairs[0], found.pairs[64])
+    assert not_played(found) == "16 of 66 pairs of links were not played"
+    assert not_played(analyse(ring(4))) == ""
