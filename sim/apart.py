@@ -41,7 +41,9 @@ class Apart:
     def look(self) -> None:
         """See who is equal."""
         for part in self.parts:
-            part.is_equal = part.is_equal or (self.world.now_us <= part.by_us and self.world.converged(part.names))
+            part.is_equal = part.is_equal or (
+                self.world.now_us <= part.by_us + LOOK_US and self.world.converged(part.names)
+            )
 
     def judge(self, story: Sequence[str]) -> list[list[str]]:
         """Each was equal within its time, and is, or is again soon: what clients bring meanwhile goes on.

@@ -12,6 +12,7 @@ from mesh.config import NodeConfig
 from mesh.engines.serving import RANGES_MAX
 from sim.scenario.building import config_of
 from sim.scenario.cast import Cast
+from sim.topology.analysis import SETTLE_MS
 from sim.topology.durability import levels
 from sim.topology.played import graph_between
 from sim.topology.report import Level
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
     """Where a row lies: its log, and its first position."""
 
 US_PER_MS = 1_000
-SETTLE_US = 1_000_000
-"""The second that the contract allows for each hop beside grafts and round trips."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,21 +106,23 @@ def convergence_us(
     far = len(regions) > 1
     redial_ms = max(each.addresses.backoff_known_far_ms if far else each.addresses.backoff_known_ms for each in configs)
     graft_ms = max(each.dissemination.graft_ms if far else each.dissemination.graft_near_ms for each in configs)
-    round_trip_us = max((network.round_trip_us(a, b) for a, b in linked), default=0)
+    round_trip_us = max((network.longest_us(a, b) for a, b in linked), default=0)
+    window_us = max((network.window_us(a, b) for a, b in linked), default=0)
     rates = [rate for rate in (network.path(a, b).rate_bps for a, b in linked) if rate]
     narrow_us = 2 * backlog.size * 8 * 1_000_000 // min(rates) if rates else 0
     credit = min(each.links.credit_ahead_bytes for each in configs)  # so much is under way at a time
-    backlog_us = max(narrow_us, 2 * backlog.size * round_trip_us // credit)
-    steps_us = hops(core, linked) * (SETTLE_US + 2 * graft_ms * US_PER_MS + 2 * round_trip_us)
-    turns_us = max(_in_turns_us(backlog, each.repair, round_trip_us) for each in configs)
+    backlog_us = max(narrow_us, 2 * backlog.size * window_us // credit)
+    settle_ms = max(SETTLE_MS, *(each.links.alive_ms for each in configs))
+    steps_us = hops(core, linked) * ((settle_ms + 2 * graft_ms) * US_PER_MS + 2 * round_trip_us)
+    turns_us = max(_in_turns_us(backlog, each.repair, window_us) for each in configs)
     return redial_ms * US_PER_MS + steps_us + turns_us + backlog_us
 
 
 def _in_turns_us(backlog: Backlog, repair: RepairConfig, round_trip_us: int) -> int:
     """How much longer it takes to ask for what cannot be asked for at once, and again for what a peer was too busy for."""
-    requests = max(_more(backlog.positions, repair.want_positions_max), _more(backlog.ranges, RANGES_MAX))
+    requests = _more(backlog.positions, repair.want_positions_max) + _more(backlog.ranges, RANGES_MAX)
     refusals = _more(backlog.ranges, repair.ranges_waiting_max)
-    return requests * round_trip_us + refusals * (round_trip_us + repair.busy_retry_ms * US_PER_MS)
+    return requests * round_trip_us + refusals * (round_trip_us + repair.stall_ms * US_PER_MS)
 
 
 def _more(count: int, at_once: int) -> int:

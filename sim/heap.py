@@ -82,6 +82,8 @@ class Play:
     """Stop when this promise was seen to be broken (for shrinking)."""
     recorded: bool = False
     _collected: int = 0
+    _patient: set[str] = field(default_factory=set)
+    """Who has time left when another's ran out, which is told; it is asked for nothing."""
     outside: set[Name] = field(default_factory=set)
     """Messages that only nodes outside the core hold."""
 
@@ -213,7 +215,7 @@ class Play:
         others = Apart(world, self.watch)
         others.begin(self._cut_off_together(), self.held_to_us)
         patience, equal_us = Patience(healed_us + figures.bound_us + CLIENTS_US), -1
-        while world.now_us < patience.until_us:
+        while world.now_us < patience.last_us:
             world.run_to(world.now_us + LOOK_US)
             others.look()
             if figures.converged_us < 0 and world.converged(self.core):
@@ -223,9 +225,13 @@ class Play:
                 of_calm = self.calm.took_us, self.calm.bound_us
                 figures.converged_us, figures.bound_us = max(since_heal, of_calm, key=lambda us: (us[0] > us[1], us[0]))
             if figures.converged_us >= 0:
-                if not any(self.unfinished()):
+                if not self.is_unfinished:
                     break
                 patience.renew(heard(self._members(), self.watch.ledger), world.now_us)
+                late = patience.ran_out(world.now_us)
+                if late and not late.isdisjoint(self._behind()):
+                    self._patient = {app.name for app in self._members()} - patience.asked
+                    break
         self.watch.look("converges")
         self._judge(outcome)
         well = others.judge(self.stage.story)
@@ -268,7 +274,7 @@ class Play:
 
     def held_to_us(self, names: list[str]) -> int:
         """Within how long some nodes have to have the same by the contract: what they lack, and what clients still bring."""
-        backlog = backlog_of(self.world, names) + unsent(self.watch.ledger, self.cast, names)
+        backlog = backlog_of(self.world, names) + unsent(self, names)
         return held_to_us(self.cast, self.world, self.pairs, names, backlog)
 
     def _choose_core(self) -> list[str]:
@@ -294,20 +300,14 @@ class Play:
     # --- what the core owes ------------------------------------------------------------------------------------------
 
     def _members(self) -> list[App]:
-        """The clients that can reach the core."""
-        return [app for app in self.apps.values() if reaches(self, app)]
+        """The clients that can reach the core, and whose time is over where somebody's was before the others had all."""
+        return [app for app in self.apps.values() if reaches(self, app) and app.name not in self._patient]
 
     def _is_reachable(self, name: Name) -> bool:
         """Whether the core can be asked for a message: it holds it, or nobody else does either."""
 
         def holds(machine_name: str) -> bool:
-            machine = self.world.machines[machine_name]
-            if machine.node is not None:
-                runs = machine.node.holdings.names.find(*name)
-            else:
-                known = machine.disk.image.names.values()
-                runs = [r for r in known if (r.publisher, r.incarnation) == name[:2] and r.first <= name[2] <= r.last]
-            return any(machine.disk.has(run.log, run.from_position, run.to_position, name) for run in runs)
+            return self.world.machines[machine_name].has(name)
 
         return any(map(holds, self.core)) or not any(holds(n) for n in self.cast.nodes if n not in self.core)
 
@@ -333,30 +333,39 @@ class Play:
         has_lost = any(self.world.machines[node].lost_us >= told_us >= 0 for node in self.core)
         return has_lost and not self._is_owed(name)
 
-    def unfinished(self) -> Iterator[bool]:
-        """Whether clients of the core still wait for what they could have: true of one thing after another."""
-        yield bool(self._unserved())
+    @property
+    def is_unfinished(self) -> bool:
+        """Whether clients of the core still wait for what they could have."""
+        return next(self._behind(), None) is not None
+
+    def _behind(self) -> Iterator[str]:
+        """Who of them does, once for each thing."""
+        yield from (who for who, _, _ in self._unserved())
         for diary, matching in self._whole():
-            if diary.policy is SlowPolicy.ALL:
-                yield any(self._unseen(diary, matching))
-            yield bool(self._newest_unseen(diary, matching))
+            if diary.policy is SlowPolicy.ALL and any(self._unseen(diary, matching)):
+                yield diary.owner
+            if self._newest_unseen(diary, matching):
+                yield diary.owner
             # a gap is told once nobody who can be reached can fill it, and not before
             scratch = Watch(self.watch.now_us, self.watch.ledger)
             scratch.honest_about_gaps(diary, places_in(self.world), self._is_owed, matching)
-            yield bool(scratch.breaches)
+            if scratch.breaches:
+                yield diary.owner
 
-    def _unserved(self, patience_us: int = 0) -> list[tuple[str, Callable[[], list[str]]]]:
-        """Receipts, beginnings and pages that clients of the core wait for, though it could give them; and what proves each."""
-        waiting: list[tuple[str, Callable[[], list[str]]]] = []
+    def _unserved(self, patience_us: int = 0) -> list[tuple[str, str, Callable[[], list[str]]]]:
+        """Receipts, beginnings and pages that the core could give and clients wait for: who, what, and what proves it."""
+        waiting: list[tuple[str, str, Callable[[], list[str]]]] = []
         for app in self._members():
             for sequence, _, why in receipts(self, app):
                 if not why:
                     line = f"{app.name} waits for the receipt of {sequence}"
-                    waiting.append((line, partial(proof.of_receipt, app, sequence, self.watch)))
+                    waiting.append((app.name, line, partial(proof.of_receipt, app, sequence, self.watch)))
             late = [diary for diary in app.diaries.values() if not diary.began]
-            waiting += [(f"{app.name} has not begun", partial(proof.of_beginning, app, diary)) for diary in late]
+            line = f"{app.name} has not begun"
+            waiting += [(app.name, line, partial(proof.of_beginning, app, diary)) for diary in late]
             pages = self.stage.readers.waiting(app, self.world.now_us - patience_us)
-            waiting += [(f"{app.name} waits for history", partial(proof.of_page, app, past)) for past in pages]
+            line = f"{app.name} waits for history"
+            waiting += [(app.name, line, partial(proof.of_page, app, past)) for past in pages]
         return waiting
 
     def _whole(self) -> list[tuple[Diary, Matching]]:
@@ -395,7 +404,7 @@ class Play:
             after = "never" if figures.converged_us < 0 else f"only after {figures.converged_us / 1e6:.2f} s"
             what = f"{core} had equal digests {after}; the bound is {figures.bound_us / 1e6:.2f} s"
             watch.broken("converges", what, *self.stage.story[-4:], *difference(self.world, self.core))
-        for line, prove in self._unserved(PAGE_US):
+        for _, line, prove in self._unserved(PAGE_US):
             what = f"{line}, though the core has been well for {CLIENTS_US // MILLION} s and more"
             watch.broken("available", what, *prove())
         for diary, matching in self._whole():

@@ -90,6 +90,15 @@ class Machine:
     is_bad: bool = False
     """Its host does, or has done, what no honest one does."""
 
+    def has(self, name: tuple[str, int, int]) -> bool:
+        """Whether its disk holds a message, as far as its node, or the disk while it is down, knows where to look."""
+        if self.node is not None:
+            runs = self.node.holdings.names.find(*name)
+        else:
+            known = self.disk.image.names.values()
+            runs = [r for r in known if (r.publisher, r.incarnation) == name[:2] and r.first <= name[2] <= r.last]
+        return any(self.disk.has(run.log, run.from_position, run.to_position, name) for run in runs)
+
     def vouches(self, since_us: int, to: Machine, now_us: int, *, mortal: bool) -> bool:
         """Whether what it has told another since a moment to have stored has to be there, if it is alive by the world's clock.
 

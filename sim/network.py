@@ -18,6 +18,7 @@ from functools import lru_cache
 from statistics import NormalDist
 from typing import TYPE_CHECKING
 
+from mesh.log.batch import BATCH_BYTES_MAX
 from sim.units import MILLION
 
 if TYPE_CHECKING:
@@ -279,3 +280,19 @@ class Network:
     def round_trip_us(self, one: str, other: str) -> int:
         """A round trip between two nodes, without what varies."""
         return self.path(one, other).delay.base_us + self.path(other, one).delay.base_us
+
+    def longest_us(self, one: str, other: str) -> int:
+        """The longest that a round trip between two nodes takes, if nothing is lost: a stream waits for its slowest frame."""
+        return sum(max(path.delay.draws, default=path.delay.base_us) for path in self._ways(one, other))
+
+    def window_us(self, one: str, other: str) -> int:
+        """The same of much that is under way at once, with what is lost and comes again.
+
+        Of a frame as large as any, so many packets as are lost on the average and three standard deviations more.
+        """
+        lost = max(path.loss_ppm for path in self._ways(one, other)) * BATCH_BYTES_MAX / PACKET_BYTES / MILLION
+        again = math.ceil(lost + 3 * math.sqrt(lost)) * (self.round_trip_us(one, other) + RETRANSMIT_US)
+        return self.longest_us(one, other) + again
+
+    def _ways(self, one: str, other: str) -> tuple[Path, Path]:
+        return self.path(one, other), self.path(other, one)

@@ -6,8 +6,8 @@ It is told in one line for each client, level and reason, however many messages 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from mesh.log.batch import OVERHEAD_BYTES
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from mesh.client.outbox import Held
     from sim.diary import Diary, Ledger
     from sim.heap import Play
-    from sim.scenario.cast import Cast
     from sim.workload import App
 
 NAMES_MAX = 4
@@ -27,52 +26,84 @@ NAMES_MAX = 4
 AWAY = "it cannot reach the core"
 CLIENTS_US = 30 * MILLION
 """What clients may take beyond the mesh's convergence: a back-off of 10 s, an attach, and what waited for a missing log."""
-
-
 STILL_US = 6 * MILLION
-"""And beyond that, as long as no more than so much passes without anything that is new: a slow reader has its time."""
+"""And beyond that, as long as no more than so much passes without anything that is new: a slow reader has its time ..."""
+EACH_US = MILLION
+"""... and each thing that is new lengthens it by no more than this: a node that drips is not waited for."""
 
 
 @dataclass
 class Patience:
-    """Until when clients are waited for."""
+    """Until when each client is waited for."""
 
     until_us: int
-    _heard: int = 0
+    """For who hears nothing that is new."""
+    _until: dict[str, int] = field(default_factory=dict)
+    _heard: dict[str, int] = field(default_factory=dict)
+    _asked: set[str] = field(default_factory=set)
 
-    def renew(self, heard: int, now_us: int) -> None:
-        """So much came to all of them by now."""
-        if heard > self._heard:
-            self._heard, self.until_us = heard, max(self.until_us, now_us + STILL_US)
+    def renew(self, heard: Mapping[str, int], now_us: int) -> None:
+        """So much came to each of them by now."""
+        for who, count in heard.items():
+            more = count - self._heard.get(who, 0)
+            until_us = self._until.get(who, self.until_us)
+            self._heard[who] = count
+            self._until[who] = max(until_us, min(until_us + more * EACH_US, now_us + STILL_US))
+
+    def ran_out(self, now_us: int) -> set[str]:
+        """Whose time is over, each of them once."""
+        over = {who for who, until_us in self._until.items() if until_us <= now_us} - self._asked
+        self._asked |= over
+        return over
+
+    @property
+    def asked(self) -> set[str]:
+        """Whose time was over by then."""
+        return set(self._asked)
+
+    @property
+    def last_us(self) -> int:
+        """When nobody is waited for any more."""
+        return max(self.until_us, *self._until.values(), 0)
 
 
-def unsent(ledger: Ledger, cast: Cast, nodes: Collection[str]) -> Backlog:
-    """What clients have published and no node has acknowledged, where some nodes can be reached: it comes to them.
+def unsent(play: Play, nodes: Collection[str]) -> Backlog:
+    """What clients hold that some nodes have nowhere, where they can be reached: it comes to them.
 
-    What one client brings stands together in a log; what a forger made up is nobody's.
+    What one client brings stands together in a log.
     """
-    near = {name for name, client in cast.clients.items() if not set(nodes).isdisjoint(client.gateways)}
-    waiting = {
-        name: entry
-        for name, entry in ledger.items()
-        if name[0] in near and entry.first_told_us < 0 and not entry.refused
-    }
-    size = sum(len(entry.payload) + OVERHEAD_BYTES for entry in waiting.values())
-    return Backlog(size, len(waiting), len({name[:2] for name in waiting}))
+    machines = [play.world.machines[name] for name in nodes]
+    size, ranges, positions = 0, 0, 0
+    for app in play.apps.values():
+        if set(nodes).isdisjoint(play.cast.clients[app.name].gateways):
+            continue
+        names = [(app.name, app.client.incarnation, sequence) for sequence, _ in app.waiting()]
+        brought = [name for name in names if not any(machine.has(name) for machine in machines)]
+        size += sum(len(app.ledger[name].payload) + OVERHEAD_BYTES for name in brought)
+        positions += len(brought)
+        ranges += bool(brought)
+    return Backlog(size, positions, ranges)
 
 
 class Audience(Protocol):
     """A client, of either engine."""
 
     @property
+    def name(self) -> str:
+        """Its name."""
+
+    @property
     def books(self) -> list[Diary]:
         """What its subscriptions were shown."""
 
 
-def heard(apps: Iterable[Audience], ledger: Ledger) -> int:
-    """How much came to clients: what subscriptions were shown, each once, and receipts of the levels that were asked for."""
-    shown = sum(len(diary.seen) for app in apps for diary in app.books)
-    return shown + sum(entry.reached_us >= 0 for entry in ledger.values())
+def heard(apps: Iterable[Audience], ledger: Ledger) -> dict[str, int]:
+    """How much came to each client: what it was shown, each once, and receipts of the levels that it asked for."""
+    found = {app.name: sum(len(diary.seen) for diary in app.books) for app in apps}
+    for name, entry in ledger.items():
+        if name[0] in found and entry.reached_us >= 0:
+            found[name[0]] += 1
+    return found
 
 
 def reaches(play: Play, app: App) -> bool:

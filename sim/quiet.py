@@ -53,11 +53,7 @@ def judge_quiet(play: Play, outcome: Outcome, others: Sequence[list[str]]) -> No
     busy = {kind: count for kind, count in sent.items() if count and kind.removeprefix("frame/") in BUSY}
     _nobody_honest_is_hung_up_on(play)
     _no_clock_was_dragged(play)
-    if (
-        figures.converged_us < 0
-        or any(play.unfinished())
-        or any(_brings(play, names) for names in [play.core, *others])
-    ):
+    if figures.converged_us < 0 or play.is_unfinished or any(_brings(play, names) for names in [play.core, *others]):
         return  # it has something to do
     play.watch.look("converges")
     if not world.converged(play.core):
@@ -84,8 +80,8 @@ def _come_to_rest(play: Play, outcome: Outcome, others: Sequence[list[str]]) -> 
 
 
 def _brings(play: Play, names: list[str]) -> bool:
-    """Whether a client holds something that no node has acknowledged, and can reach one of these."""
-    return unsent(play.watch.ledger, play.cast, names).positions > 0
+    """Whether a client holds something that none of these has, and can reach one of them."""
+    return unsent(play, names).positions > 0
 
 
 def _no_clock_was_dragged(play: Play) -> None:

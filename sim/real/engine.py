@@ -257,8 +257,8 @@ class _Play:
         healed_us = self.now_us()
         stage.say(f"healed for good: {' '.join(names)}")
         ledger = self.watch.ledger.values()
+        # None lacks more than all that was published.
         published = Backlog(sum(len(entry.payload) + OVERHEAD_BYTES for entry in ledger), len(ledger), len(ledger))
-        # none lacks more
         bound_us = convergence_us(self.cast, self.network, self.pairs, names, [NodeConfig()], published)
         figures.bound_us = self.scenario.guarantees.converge_within(bound_us)
         converge_by_us = healed_us + slack_us(figures.bound_us)
@@ -278,7 +278,7 @@ class _Play:
         """Nodes are equal: let clients take what is owed to them, until nothing moves any more."""
         patience = Patience(self.now_us() + CLIENTS_US)
         newest, still_since_us = -1, self.now_us()
-        while unfinished(self.watch, self.apps) and self.now_us() < patience.until_us:
+        while unfinished(self.watch, self.apps) and self.now_us() < patience.last_us:
             news = sum(app.news for app in self.apps.values())
             patience.renew(heard(self.apps.values(), self.watch.ledger), self.now_us())
             if news != newest or not all(app.client.is_attached for app in self.apps.values()):

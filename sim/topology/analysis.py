@@ -1,9 +1,10 @@
 """The analysis: which losses split a mesh, how far apart its nodes are, and by when it converges.
 
 The bound is the contract's: *redial + diameter × (1 s + 2 graft time-outs + 2 round trips) + backlog ÷ half the bottleneck's
-bandwidth*, with the times of the node's own configuration, the diameter in hops, and the longest round trip of any link. A link
-carries no more than what a node grants its peer in a round trip. What the contract counts beside, requests beside the first,
-depends on how many messages are missing: here all can be asked for at once.
+bandwidth*, with the times of the node's own configuration, the diameter in hops, and the longest round trip of any link, what
+varies included. The second is `alive_ms` where that is more. A link carries no more than what a node grants its peer in a round
+trip, and what is lost of that comes again. What the contract counts beside, requests beside the first, depends on how many
+messages are missing: here all can be asked for at once.
 It holds for every pair of nodes that can reach one another. A link whose round trip is no shorter than what a node waits for
 the greeting of another never comes up: it is told, and counts for nothing.
 """
@@ -21,6 +22,9 @@ from sim.topology.distances import Distances, Near
 from sim.topology.durability import levels
 from sim.topology.graph import Graph, Link
 from sim.topology.report import Kind, Loss, Report, Span
+
+SETTLE_MS = 1_000
+"""The second that the contract allows for each hop beside grafts and round trips; `alive_ms` where that is more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +95,8 @@ class _Survey:
         self._bridges = _bridges(net)
         self._joints = set(nx.articulation_points(net))
         self._numbers = {node: number for number, node in enumerate(graph.nodes)}
-        self._slowest = sorted(graph.links, key=lambda each: -each.rtt_us)
+        self._slowest = sorted(graph.links, key=lambda each: -each.longest_us)
+        self._stalling = sorted(graph.links, key=lambda each: -each.window_us)
         self._narrowest = sorted(
             (each for each in graph.links if each.rate_bps is not None), key=lambda each: each.rate_bps or 0
         )
@@ -143,10 +148,11 @@ class _Survey:
         between = any(regions[each.one] != regions[each.other] for each in left(self._slowest))
         graft_ms = config.dissemination.graft_ms if between else config.dissemination.graft_near_ms
         redial_ms = config.addresses.backoff_known_far_ms if between else config.addresses.backoff_known_ms
-        longest_us = next(left(self._slowest)).rtt_us
-        bound_us = hops * ((config.links.alive_ms + 2 * graft_ms) * US_PER_MS + 2 * longest_us)
+        longest_us = next(left(self._slowest)).longest_us
+        settle_ms = max(SETTLE_MS, config.links.alive_ms)
+        bound_us = hops * ((settle_ms + 2 * graft_ms) * US_PER_MS + 2 * longest_us)
         backlog, narrowest = 2 * self.question.backlog_bytes, next(left(self._narrowest), None)
-        late_us = backlog * longest_us // config.links.credit_ahead_bytes
+        late_us = backlog * next(left(self._stalling)).window_us // config.links.credit_ahead_bytes
         if narrowest is not None and narrowest.rate_bps is not None:
             late_us = max(late_us, -(-backlog * 8 * US_PER_S // narrowest.rate_bps))
         bound_us += late_us

@@ -18,6 +18,20 @@ class Link:
     other: str
     rtt_us: int
     rate_bps: int | None = None
+    varies_us: int = 0
+    """So much longer a round trip is at the most ..."""
+    comes_again_us: int = 0
+    """... and that of much that is under way at once, for what is lost of it."""
+
+    @property
+    def longest_us(self) -> int:
+        """The longest that a round trip takes."""
+        return self.rtt_us + self.varies_us
+
+    @property
+    def window_us(self) -> int:
+        """The same of much that is under way at once."""
+        return self.longest_us + self.comes_again_us
 
     @property
     def pair(self) -> Pair:
@@ -25,9 +39,11 @@ class Link:
         return self.one, self.other
 
 
-def link(one: str, other: str, rtt_us: int, rate_bps: int | None = None) -> Link:
+def link(
+    one: str, other: str, rtt_us: int, rate_bps: int | None = None, varies_us: int = 0, comes_again_us: int = 0
+) -> Link:
     """A link, whichever way round its ends are given."""
-    return Link(*pair(one, other), rtt_us, rate_bps)
+    return Link(*pair(one, other), rtt_us, rate_bps, varies_us, comes_again_us)
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,10 @@ def graph_between(cast: Cast, network: Network, pairs: Iterable[Pair]) -> Graph:
     links: dict[Pair, Link] = {}
     for one, other in pairs:
         rates = [network.path(*way).rate_bps for way in ((one, other), (other, one))]
-        made = link(one, other, network.round_trip_us(one, other), min((rate for rate in rates if rate), default=None))
+        rtt_us, longest_us = network.round_trip_us(one, other), network.longest_us(one, other)
+        again_us = network.window_us(one, other) - longest_us
+        rate_bps = min((rate for rate in rates if rate), default=None)
+        made = link(one, other, rtt_us, rate_bps, longest_us - rtt_us, again_us)
         links[made.pair] = made
     return Graph({name: member.region for name, member in cast.nodes.items()}, tuple(links.values()))
 

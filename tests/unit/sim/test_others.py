@@ -92,7 +92,7 @@ def test_who_is_cut_off_together_becomes_equal_and_quiet() -> None:
 def test_a_storm_between_nodes_that_are_cut_off_together_is_seen() -> None:
     converges, quiet = told(played(dan_gives_nothing, eve_asks_again_at_once))
 
-    assert converges == "converges: dan eve, cut off together, never had equal digests; the bound is 17.00 s"
+    assert converges == "converges: dan eve, cut off together, never had equal digests; the bound is 17.01 s"
     said = r"quiet: a converged mesh with nothing to do sent 1\d\d NotFound, 1\d\d Want within 10 s"
     assert re.fullmatch(said, quiet), quiet
 

@@ -8,15 +8,13 @@ import pytest
 from click.testing import CliRunner
 
 from gossamer.command import command
-from mesh.codes import Code
 from mesh.log.batch import OVERHEAD_BYTES
 from mesh.operations import CreditGrant
 from sim.contract import Backlog
-from sim.diary import Entry, say_name
+from sim.diary import say_name
 from sim.heap import Play
 from sim.outcome import PENDING_MAX, Outcome
 from sim.pending import CLIENTS_US, Patience, unsent
-from sim.scenario.cast import Cast
 from sim.scenario.model import Scenario
 from sim.scenario.reading import from_tables, read
 from sim.units import MILLION
@@ -171,14 +169,17 @@ def test_a_reader_to_whom_nothing_comes_is_not_waited_for(monkeypatch: pytest.Mo
     assert outcome.simulated_us < (5 + 20 + 30 + 10 + 10) * MILLION
 
 
-def test_a_node_that_drips_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each grant of four comes half a minute late, so that something new comes for minutes."""
+@pytest.mark.parametrize("late_s", [5, 25])
+def test_a_node_that_drips_is_not_waited_for(late_s: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each grant of four comes late, so that something new comes for minutes; a slow reader has its time meanwhile."""
+    slow = {"name": "slow", "uplink": "cafe", "credit": 2, "subscribe": [{"to": "#"}]}
+    reader = {"name": "reader", "credit": 4, "subscribe": [{"to": "#"}]}
     play = Play(
         from_tables(
             {
                 "title": "t", "promise": "p", "duration": "10s", "topology": {"node": [{"name": "ana"}]},
-                "client": [{"name": "app"}, {"name": "reader", "credit": 4, "subscribe": [{"to": "#"}]}],
-                "workload": [{"clients": "app", "rate": 4}],
+                "client": [{"name": "app"}, reader, slow],
+                "workload": [{"clients": "app", "rate": 60}],
             }
         ),
         1,
@@ -186,8 +187,8 @@ def test_a_node_that_drips_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) ->
     transmit = App._transmit
 
     def late(app: App, home: Any, session: Any, operation: Any) -> None:
-        if isinstance(operation, CreditGrant):
-            app.world.after(25 * MILLION, app._request, home, session, operation)
+        if isinstance(operation, CreditGrant) and app.name == "reader":
+            app.world.after(late_s * MILLION, app._request, home, session, operation)
         else:
             transmit(app, home, session, operation)
 
@@ -196,30 +197,48 @@ def test_a_node_that_drips_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) ->
     outcome = play.run()
 
     assert {breach.promise for breach in outcome.breaches} == {"nothing lost", "honest about gaps"}
-    assert outcome.figures.deliveries < len(play.watch.ledger)
+    assert all("reader" in breach.about and "slow" not in breach.about for breach in outcome.breaches)
 
 
 def test_patience_is_renewed_by_what_is_new_alone() -> None:
     patience = Patience(50 * MILLION)
 
     ends = []
-    for heard, at_s in ((3, 10), (4, 47), (4, 49), (5, 52), (4, 55), (6, 57)):
-        patience.renew(heard, at_s * MILLION)
-        ends.append(patience.until_us // MILLION)
+    for count, at_s in ((3, 10), (4, 47), (4, 49), (8, 49), (9, 52), (9, 53), (29, 54)):
+        patience.renew({"ana": count, "ben": 1}, at_s * MILLION)
+        ends.append(patience.last_us // MILLION)
 
-    assert ends == [50, 53, 53, 58, 58, 63]
+    assert ends == [50, 51, 51, 55, 56, 56, 60], "a second for each, and never more than six from now"
+    assert patience.ran_out(49 * MILLION) == set()
+    assert [patience.ran_out(at_s * MILLION) for at_s in (54, 55, 60)] == [{"ben"}, set(), {"ana"}]
+    assert patience.asked == {"ana", "ben"}
 
 
-def test_what_no_node_has_acknowledged_is_still_to_come_to_those_that_it_can_reach() -> None:
-    groups = [{"name": "app", "gateways": "ana"}, {"name": "other", "gateways": "cy"}]
-    cast = Cast(scenario(client=groups, timeline=[]))
-    entries = [Entry("x", bytes(size)) for size in (10, 20, 40, 80)]
-    entries[1].rise(1, 1, 5)
-    entries[2].refused = Code.CHANNEL_INVALID
-    ledger = {("app", 1, sequence): entry for sequence, entry in enumerate(entries)}
-    ledger["other", 1, 1] = Entry("x", bytes(160))
-    ledger["a-forger", 1, 1] = Entry("x", bytes(320))
+def test_what_clients_hold_and_no_node_that_they_can_reach_has_is_still_to_come() -> None:
+    """Whatever they were told: who was told that ana has it brings it again where ana is lost."""
+    nodes = [{"name": name} for name in ("ana", "ben", "cy")]
+    clients = [
+        {"name": "app", "at": "ana", "gateways": ["ana", "ben"]},
+        {"name": "other", "at": "cy", "gateways": "cy"},
+    ]
+    play = Play(scenario(topology={"node": nodes}, client=clients, workload=[], timeline=[], duration="1s"), 0)
+    world, app, other = play.world, play.apps["app"], play.apps["other"]
+    world.run(1)
+    world.cut(["ana"], ["ben", "cy"])
+    for size in (10, 20):
+        app.publish("x", bytes(size), copies=3)
+    world.run(1)
+    told = [entry.first_told_us >= 0 for entry in app.ledger.values()]
+    app.offline = other.offline = True
+    app.publish("x", bytes(40))
+    other.publish("x", bytes(160))
 
-    found = [unsent(ledger, cast, nodes) for nodes in (["ana", "ben"], ["cy"], ["ben"])]
+    found = [unsent(play, nodes) for nodes in (["ana", "ben"], ["ben"], ["cy"], [])]
 
-    assert found == [Backlog(10 + 80 + 2 * OVERHEAD_BYTES, 2, 1), Backlog(160 + OVERHEAD_BYTES, 1, 1), Backlog()]
+    assert told == [True, True]
+    assert found == [
+        Backlog(40 + OVERHEAD_BYTES, 1, 1),
+        Backlog(70 + 3 * OVERHEAD_BYTES, 3, 1),
+        Backlog(160 + OVERHEAD_BYTES, 1, 1),
+        Backlog(),
+    ]
