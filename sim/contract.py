@@ -12,7 +12,7 @@ from mesh.config import NodeConfig
 from mesh.engines.serving import RANGES_MAX
 from sim.scenario.building import config_of
 from sim.scenario.cast import Cast
-from sim.topology.analysis import SETTLE_MS
+from sim.topology.analysis import SETTLE_MS, counted_on
 from sim.topology.durability import levels
 from sim.topology.played import graph_between
 from sim.topology.report import Level
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from mesh.engines.repair import RepairConfig
     from mesh.types import LogId
     from sim.disk import Row
+    from sim.machine import Machine
     from sim.network import Network
     from sim.scenario.model import Scenario
     from sim.world import World
@@ -96,22 +97,24 @@ def convergence_us(
     core: list[str],
     configs: Sequence[NodeConfig],
     backlog: Backlog = Backlog(),
+    redial_ms: int = 0,
 ) -> int:
     """The bound of *converges* (docs/concepts/contract.md), for nodes that have to dial one another again.
 
-    Of each setting that of the node counts which is slowest by it.
+    Of each setting that of the node counts which is slowest by it; of waits before a dial the longest, `redial_ms` included.
     """
     linked = [(a, b) for a, b in pairs if a in core and b in core]
     regions = {cast.nodes[name].region for name in core}
     far = len(regions) > 1
-    redial_ms = max(each.addresses.backoff_known_far_ms if far else each.addresses.backoff_known_ms for each in configs)
+    known = (each.addresses.backoff_known_far_ms if far else each.addresses.backoff_known_ms for each in configs)
+    redial_ms = max(redial_ms, *known)
     graft_ms = max(each.dissemination.graft_ms if far else each.dissemination.graft_near_ms for each in configs)
     round_trip_us = max((network.longest_us(a, b) for a, b in linked), default=0)
     window_us = max((network.window_us(a, b) for a, b in linked), default=0)
     rates = [rate for rate in (network.path(a, b).rate_bps for a, b in linked) if rate]
     narrow_us = 2 * backlog.size * 8 * 1_000_000 // min(rates) if rates else 0
-    credit = min(each.links.credit_ahead_bytes for each in configs)  # so much is under way at a time
-    backlog_us = max(narrow_us, 2 * backlog.size * window_us // credit)
+    at_once = min(counted_on(each.links) for each in configs)
+    backlog_us = max(narrow_us, backlog.size * window_us // at_once)
     settle_ms = max(SETTLE_MS, *(each.links.alive_ms for each in configs))
     steps_us = hops(core, linked) * ((settle_ms + 2 * graft_ms) * US_PER_MS + 2 * round_trip_us)
     turns_us = max(_in_turns_us(backlog, each.repair, window_us) for each in configs)
@@ -169,7 +172,26 @@ def _sound(image: dict[LogId, dict[int, Row]]) -> dict[Place, Row]:
 def held_to_us(cast: Cast, world: World, pairs: list[tuple[str, str]], names: list[str], backlog: Backlog) -> int:
     """Within how long nodes have to have the same by the contract, as their network stands."""
     configs = [world.machines[name].config for name in names]
-    return convergence_us(cast, world.network, pairs, names, configs, backlog)
+    linked = [(world.machines[a], world.machines[b]) for a, b in pairs if a in names and b in names]
+    redial_ms = max((_strangers_ms(world, one, other) for one, other in linked), default=0)
+    return convergence_us(cast, world.network, pairs, names, configs, backlog, redial_ms)
+
+
+def _strangers_ms(world: World, one: Machine, other: Machine) -> int:
+    """How long two nodes may wait before one dials the other, if neither remembers that they were linked; else 0."""
+    waits = []
+    for here, there in ((one, other), (other, one)):
+        if here.node is None or not here.node.started:
+            return 0  # it begins anew, and dials at once
+        if any(pipe.target is there for pipe in here.links.values()):
+            return 0
+        place = here.node.links.book.places.get(there.address)
+        if place is not None:
+            if place.known_until_us > here.clock.mono_us(world.now_us):
+                return 0
+            config = here.config.addresses
+            waits.append(min(config.backoff_max_ms, config.backoff_first_ms << min(place.failures + 1, 20)))
+    return min(waits, default=0)
 
 
 def bound_us(

@@ -2,9 +2,9 @@
 
 The bound is the contract's: *redial + diameter × (1 s + 2 graft time-outs + 2 round trips) + backlog ÷ half the bottleneck's
 bandwidth*, with the times of the node's own configuration, the diameter in hops, and the longest round trip of any link, what
-varies included. The second is `alive_ms` where that is more. A link carries no more than what a node grants its peer in a round
-trip, and what is lost of that comes again. What the contract counts beside, requests beside the first, depends on how many
-messages are missing: here all can be asked for at once.
+varies included. The second is `alive_ms` where that is more. A link carries no more than what a node is sure to grant its
+peer in a round trip, and what is lost of that comes again. What the contract counts beside, requests beside the first, depends
+on how many messages are missing: here all can be asked for at once.
 It holds for every pair of nodes that can reach one another. A link whose round trip is no shorter than what a node waits for
 the greeting of another never comes up: it is told, and counts for nothing.
 """
@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from mesh.config import NodeConfig
+from mesh.engines.links.core import LinkConfig, reserve_of
+from mesh.log.batch import BATCH_BYTES_MAX, BODY_BYTES_MAX, OVERHEAD_BYTES
 from mesh.types import US_PER_MS, US_PER_S
 from sim.regions.matrix import Pair
 from sim.topology.distances import Distances, Near
@@ -25,6 +27,16 @@ from sim.topology.report import Kind, Loss, Report, Span
 
 SETTLE_MS = 1_000
 """The second that the contract allows for each hop beside grafts and round trips; `alive_ms` where that is more."""
+
+
+def counted_on(links: LinkConfig) -> int:
+    """So many bytes of a backlog are under way to a peer in each round trip, whatever their batches.
+
+    Of the credit a part is left to what is new; what is read has to find room for the largest batch; and what the peer has
+    stored it tells in steps.
+    """
+    ahead, largest = links.credit_ahead_bytes, BODY_BYTES_MAX + OVERHEAD_BYTES
+    return max(ahead - reserve_of(ahead) - largest - links.credit_step_bytes, BATCH_BYTES_MAX)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,10 +163,10 @@ class _Survey:
         longest_us = next(left(self._slowest)).longest_us
         settle_ms = max(SETTLE_MS, config.links.alive_ms)
         bound_us = hops * ((settle_ms + 2 * graft_ms) * US_PER_MS + 2 * longest_us)
-        backlog, narrowest = 2 * self.question.backlog_bytes, next(left(self._narrowest), None)
-        late_us = backlog * next(left(self._stalling)).window_us // config.links.credit_ahead_bytes
+        backlog, narrowest = self.question.backlog_bytes, next(left(self._narrowest), None)
+        late_us = backlog * next(left(self._stalling)).window_us // counted_on(config.links)
         if narrowest is not None and narrowest.rate_bps is not None:
-            late_us = max(late_us, -(-backlog * 8 * US_PER_S // narrowest.rate_bps))
+            late_us = max(late_us, -(-2 * backlog * 8 * US_PER_S // narrowest.rate_bps))
         bound_us += late_us
         return Span(hops, round_trip_us, bound_us, bound_us + redial_ms * US_PER_MS)
 

@@ -55,6 +55,11 @@ ALIVE_BUSY = 10
 """`Alive` goes over a busy link after so many times `alive_ms`, too: it says what our clock shows, and that may be set."""
 
 
+def reserve_of(ahead_bytes: int) -> int:
+    """Of a peer's credit repair leaves so much to what is new. Half may be granted at a time, and has to hold any batch."""
+    return max(0, min(ahead_bytes // 4, ahead_bytes // 2 - BODY_BYTES_MAX - OVERHEAD_BYTES))
+
+
 @dataclass(frozen=True, slots=True)
 class LinkConfig:
     """HELLO, dialling, credit, silence."""
@@ -319,8 +324,8 @@ class Links:
         peer = self.links[link_id].peer
         if peer is None or frame.until_bytes <= peer.credit_until:
             return []
-        if not peer.credit_until:  # the first tells how much it ever takes; half of that may be granted at a time
-            peer.reserve = max(0, min(frame.until_bytes // 4, frame.until_bytes // 2 - BODY_BYTES_MAX - OVERHEAD_BYTES))
+        if not peer.credit_until:  # the first tells how much it ever takes
+            peer.reserve = reserve_of(frame.until_bytes)
         peer.credit_until = frame.until_bytes
         starved, peer.starved = peer.starved, False
         if link_id not in self.peers:  # should it be written to again, that begins with a repair

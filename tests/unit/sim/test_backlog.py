@@ -5,10 +5,12 @@ from dataclasses import replace
 import pytest
 
 from mesh.config import NodeConfig
+from mesh.log.batch import BATCH_BYTES_MAX, BODY_BYTES_MAX, OVERHEAD_BYTES
 from sim.contract import Backlog, backlog_of, convergence_us
 from sim.heap import Play
 from sim.network import RETRANSMIT_US, Network
 from sim.scenario.reading import from_tables
+from sim.topology.analysis import counted_on
 from sim.units import MILLION
 from sim.workload import App
 from sim.world import World
@@ -104,11 +106,17 @@ def test_what_crosses_a_far_link_is_bounded_by_what_may_be_under_way() -> None:
     def bound_us(size: int, *configs: NodeConfig) -> int:
         return convergence_us(play.cast, Network.even(500_000, 0), play.pairs, names, configs, Backlog(size))
 
-    credit = usual.links.credit_ahead_bytes
-    more = replace(usual, links=replace(usual.links, credit_ahead_bytes=2 * credit))
-    assert bound_us(10 * credit, usual) - bound_us(0, usual) == 20 * MILLION, "half the credit each round trip of 1 s"
-    assert bound_us(10 * credit, more) - bound_us(0, more) == 10 * MILLION
-    assert bound_us(10 * credit, more, usual) == bound_us(10 * credit, usual)
+    sure, more = counted_on(usual.links), replace(usual, links=replace(usual.links, credit_ahead_bytes=8 << 20))
+    largest = BODY_BYTES_MAX + OVERHEAD_BYTES
+    least = replace(usual.links, credit_ahead_bytes=2 * largest, credit_step_bytes=largest)
+    assert sure == usual.links.credit_ahead_bytes // 4, (
+        "some is for what is new, some for what is large, some is told late"
+    )
+    assert counted_on(more.links) == 5 * sure - largest
+    assert counted_on(least) == BATCH_BYTES_MAX, "a batch at least"
+    assert bound_us(10 * sure, usual) - bound_us(0, usual) == 10 * MILLION, "so much each round trip of 1 s"
+    assert bound_us(10 * counted_on(more.links), more) - bound_us(0, more) == 10 * MILLION
+    assert bound_us(10 * sure, more, usual) == bound_us(10 * sure, usual)
 
 
 def test_what_varies_and_what_is_lost_make_a_round_trip_longer() -> None:
@@ -119,15 +127,15 @@ def test_what_varies_and_what_is_lost_make_a_round_trip_longer() -> None:
         return convergence_us(play.cast, network, play.pairs, names, [usual], Backlog(size))
 
     still, varies, loses = Network.even(500_000, 0), Network.even(500_000, 250_000), Network.even(500_000, 0, 10_000)
-    credit = usual.links.credit_ahead_bytes
+    sure = counted_on(usual.links)
     longest_us = varies.longest_us("ana", "ben")
 
     assert 1_499_000 < longest_us <= 1_500_000
     assert bound_us(0, varies) - bound_us(0, still) == 2 * (longest_us - 1_000_000)
-    assert bound_us(credit, varies) - bound_us(0, varies) == 2 * longest_us
+    assert bound_us(2 * sure, varies) - bound_us(0, varies) == 2 * longest_us
     assert bound_us(0, loses) == bound_us(0, still)
     again_us = 3 * (1_000_000 + RETRANSMIT_US)  # of 54.6 packets a half is lost on the average, and three at the most
-    assert bound_us(credit, loses) - bound_us(0, loses) == 2 * (1_000_000 + again_us)
+    assert bound_us(2 * sure, loses) - bound_us(0, loses) == 2 * (1_000_000 + again_us)
 
 
 def test_a_hop_has_a_second_or_as_long_as_nodes_may_say_nothing() -> None:
@@ -280,3 +288,28 @@ def test_what_a_node_that_is_lost_was_told_is_brought_again_and_counts() -> None
         assert outcome.breaches == []
         assert outcome.figures.converged_us > 5 * MILLION
         assert outcome.figures.bound_us > 20 * MILLION
+
+
+def test_nodes_that_never_were_linked_dial_each_other_as_strangers() -> None:
+    """Cut before their first greeting: after a minute and a half they wait for up to a minute."""
+    tables = {
+        "title": "Strangers",
+        "promise": "They have their time.",
+        "duration": "94s",
+        "topology": {
+            "latency": "1s",
+            "jitter": "0s",
+            "node": [{"name": "ana", "region": "eu"}, {"name": "ben", "region": "us"}],
+        },
+        "client": [{"name": "app", "at": "ana", "gateways": "ana"}],
+        "workload": [{"rate": 1}],
+        "timeline": [{"at": "0s", "for": "93s", "partition": [["ana"], ["ben"]]}],
+    }
+
+    found = [Play(from_tables(tables), seed).run() for seed in range(4)]
+
+    assert [outcome.breaches for outcome in found] == [[]] * 4
+    assert max(outcome.figures.converged_us for outcome in found) > 25 * MILLION
+    assert {outcome.figures.bound_us // MILLION for outcome in found} == {65}
+    tables["timeline"] = [{"at": "20s", "for": "73s", "partition": [["ana"], ["ben"]]}]
+    assert Play(from_tables(tables), 0).run().figures.bound_us // MILLION == 20, "who was linked is known"

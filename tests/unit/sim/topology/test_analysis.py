@@ -165,7 +165,7 @@ def test_a_backlog_takes_its_time_at_half_the_bottleneck() -> None:
 
     round_trip_us = graph("ab").links[0].rtt_us
     assert without.bound_us == unbounded is not None
-    assert credited == unbounded + 20 * round_trip_us, "4 MiB may be under way, and half of that is counted on"
+    assert credited == unbounded + 40 * round_trip_us, "4 MiB may be under way, and a quarter of that is counted on"
     assert one_mb.bound_us == without.bound_us + 2_000_000
 
 
