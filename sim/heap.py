@@ -229,7 +229,7 @@ class Play:
                     break
                 patience.renew(heard(self._members(), self.watch.ledger), world.now_us)
                 late = patience.ran_out(world.now_us)
-                if late and not late.isdisjoint(self._behind()):
+                if late and not late.isdisjoint(self._behind(PAGE_US)):
                     self._patient = {app.name for app in self._members()} - patience.asked
                     break
         self.watch.look("converges")
@@ -338,9 +338,9 @@ class Play:
         """Whether clients of the core still wait for what they could have."""
         return next(self._behind(), None) is not None
 
-    def _behind(self) -> Iterator[str]:
-        """Who of them does, once for each thing."""
-        yield from (who for who, _, _ in self._unserved())
+    def _behind(self, patience_us: int = 0) -> Iterator[str]:
+        """Who of them does, once for each thing; for a page of history that was asked for so long ago."""
+        yield from (who for who, _, _ in self._unserved(patience_us))
         for diary, matching in self._whole():
             if diary.policy is SlowPolicy.ALL and any(self._unseen(diary, matching)):
                 yield diary.owner

@@ -75,7 +75,7 @@ def unsent(play: Play, nodes: Collection[str]) -> Backlog:
     machines = [play.world.machines[name] for name in nodes]
     size, ranges, positions = 0, 0, 0
     for app in play.apps.values():
-        if set(nodes).isdisjoint(play.cast.clients[app.name].gateways):
+        if set(nodes).isdisjoint(app.gateways):  # those of now: at the end a client of the core is limited to the core
             continue
         names = [(app.name, app.client.incarnation, sequence) for sequence, _ in app.waiting()]
         brought = [name for name in names if not any(machine.has(name) for machine in machines)]

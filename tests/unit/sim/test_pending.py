@@ -171,15 +171,19 @@ def test_a_reader_to_whom_nothing_comes_is_not_waited_for(monkeypatch: pytest.Mo
 
 @pytest.mark.parametrize("late_s", [5, 25])
 def test_a_node_that_drips_is_not_waited_for(late_s: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each grant of four comes late, so that something new comes for minutes; a slow reader has its time meanwhile."""
+    """Each grant of four comes late, so that something new comes for minutes; a slow reader has its time meanwhile.
+
+    Who reads history page after page waits for one at each moment, and ends nobody's time.
+    """
     slow = {"name": "slow", "uplink": "cafe", "credit": 2, "subscribe": [{"to": "#"}]}
     reader = {"name": "reader", "credit": 4, "subscribe": [{"to": "#"}]}
     play = Play(
         from_tables(
             {
                 "title": "t", "promise": "p", "duration": "10s", "topology": {"node": [{"name": "ana"}]},
-                "client": [{"name": "app"}, reader, slow],
+                "client": [{"name": "app"}, reader, slow, {"name": "past", "uplink": "sleeping-phone"}],
                 "workload": [{"clients": "app", "rate": 60}],
+                "timeline": [{"at": "9s", "read-history": {"client": "past", "page": 1}}],
             }
         ),
         1,
@@ -196,6 +200,7 @@ def test_a_node_that_drips_is_not_waited_for(late_s: int, monkeypatch: pytest.Mo
 
     outcome = play.run()
 
+    assert play.stage.readers.waiting(play.apps["past"])
     assert {breach.promise for breach in outcome.breaches} == {"nothing lost", "honest about gaps"}
     assert all("reader" in breach.about and "slow" not in breach.about for breach in outcome.breaches)
 
@@ -242,3 +247,5 @@ def test_what_clients_hold_and_no_node_that_they_can_reach_has_is_still_to_come(
         Backlog(160 + OVERHEAD_BYTES, 1, 1),
         Backlog(),
     ]
+    app.limit_to(["ben"])
+    assert [unsent(play, nodes).positions for nodes in (["ana"], ["ben"])] == [0, 3]
