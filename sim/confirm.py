@@ -124,8 +124,8 @@ def predicted(report: Report) -> list[Loss | Level]:
 
 def not_played(report: Report) -> str:
     """What of the predictions is not, in words; empty if all are."""
-    count = len(report.pairs)
-    return f"{count - PAIRS_MAX:,} of {count:,} pairs of links were not played" if count > PAIRS_MAX else ""
+    count, played = report.pair_count, min(len(report.pairs), PAIRS_MAX)
+    return f"{count - played:,} of {count:,} pairs of links were not played" if count > played else ""
 
 
 def confirm(

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 from mesh.clocks.vector import VersionVector
 from mesh.config import NodeConfig
 from mesh.engines.serving import RANGES_MAX
-from sim.scenario.building import config_of
+from sim.greeting import failures
+from sim.scenario.building import greeting_within_us
 from sim.scenario.cast import Cast
-from sim.topology.analysis import SETTLE_MS, counted_on
+from sim.topology.analysis import DIAL_TRIPS, SETTLE_MS, counted_on, redial_of, slowest
 from sim.topology.durability import levels
 from sim.topology.played import graph_between
 from sim.topology.report import Level
@@ -104,21 +105,24 @@ def convergence_us(
     Of each setting that of the node counts which is slowest by it; of waits before a dial the longest, `redial_ms` included.
     """
     linked = [(a, b) for a, b in pairs if a in core and b in core]
+    config = slowest(configs)
     regions = {cast.nodes[name].region for name in core}
     far = len(regions) > 1
-    known = (each.addresses.backoff_known_far_ms if far else each.addresses.backoff_known_ms for each in configs)
-    redial_ms = max(redial_ms, *known)
-    graft_ms = max(each.dissemination.graft_ms if far else each.dissemination.graft_near_ms for each in configs)
+    redial_ms = max(redial_ms, redial_of(config, far))
+    within_us = min(each.links.greeting_timeout_ms for each in configs) * US_PER_MS
+    fail = max((failures(network, a, b, within_us) for a, b in linked), default=0)
+    redial_ms += fail * (redial_ms + config.links.greeting_timeout_ms)
+    graft_ms = config.dissemination.graft_ms if far else config.dissemination.graft_near_ms
     round_trip_us = max((network.longest_us(a, b) for a, b in linked), default=0)
     window_us = max((network.window_us(a, b) for a, b in linked), default=0)
     rates = [rate for rate in (network.path(a, b).rate_bps for a, b in linked) if rate]
     narrow_us = 2 * backlog.size * 8 * 1_000_000 // min(rates) if rates else 0
-    at_once = min(counted_on(each.links) for each in configs)
-    backlog_us = max(narrow_us, backlog.size * window_us // at_once)
-    settle_ms = max(SETTLE_MS, *(each.links.alive_ms for each in configs))
+    backlog_us = max(narrow_us, backlog.size * window_us // counted_on(config.links))
+    settle_ms = max(SETTLE_MS, config.links.alive_ms)
     steps_us = hops(core, linked) * ((settle_ms + 2 * graft_ms) * US_PER_MS + 2 * round_trip_us)
     turns_us = max(_in_turns_us(backlog, each.repair, window_us) for each in configs)
-    return redial_ms * US_PER_MS + steps_us + turns_us + backlog_us
+    dial_us = redial_ms * US_PER_MS + (1 + fail) * DIAL_TRIPS * round_trip_us
+    return dial_us + steps_us + turns_us + backlog_us
 
 
 def _in_turns_us(backlog: Backlog, repair: RepairConfig, round_trip_us: int) -> int:
@@ -206,8 +210,7 @@ def budget(cast: Cast, network: Network, pairs: list[tuple[str, str]]) -> dict[s
 
     What `gossamer sim topology` says of them; of a network before anything lies upon its paths.
     """
-    greeting_us = config_of(cast.scenario.config).links.greeting_timeout_ms * US_PER_MS
-    found = levels(graph_between(cast, network, pairs).faster_than(greeting_us), [])
+    found = levels(graph_between(cast, network, pairs).faster_than(greeting_within_us(cast)), [])
     return {level.name: _survives(level, len(cast.nodes), len(cast.regions)) for level in found}
 
 

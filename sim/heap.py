@@ -26,9 +26,10 @@ from sim.apart import Apart
 from sim.assertions import demand_assertions
 from sim.calm import LOOK_US, Calm, difference
 from sim.checkers import SAME_US, Watch, places_in
-from sim.contract import backlog_of, bound_us, budget, held_to_us, parts
+from sim.contract import backlog_of, bound_us, budget, parts
 from sim.diary import Diary, Matching, Name, say_name
 from sim.figures import judge, measure
+from sim.greeting import coming_up
 from sim.historian import Historian
 from sim.isolation import Books, hold, without_faults
 from sim.labels import of_history
@@ -40,7 +41,7 @@ from sim.outcome import Outcome
 from sim.pending import CLIENTS_US, Patience, heard, reaches, receipts, unsent, waits
 from sim.quiet import judge_quiet
 from sim.recorder import Recorder
-from sim.scenario.building import config_of, linked, network_of, round_trips_of
+from sim.scenario.building import config_of, greeting_within_us, linked, network_of, round_trips_of
 from sim.scenario.cast import Cast
 from sim.scenario.events import Event
 from sim.scenario.model import Guarantees, Scenario
@@ -92,8 +93,9 @@ class Play:
         demand_assertions()
         self.cast = cast = Cast(self.scenario)
         root = self.tape.stream(b"play/%d" % self.seed, "play")
-        self.pairs = linked(cast, root.fork("topology"))
-        network = network_of(cast, round_trips_of(self.scenario), self.pairs)
+        dialled = linked(cast, root.fork("topology"))
+        network = network_of(cast, round_trips_of(self.scenario), dialled)
+        self.pairs = coming_up(network, dialled, greeting_within_us(cast))
         self.world = world = World(self.seed, network, tape=self.tape, suite=suite_of(self.scenario))
         weakref.finalize(self, take_apart, world).atexit = False  # else it lives until somebody looks for cycles
         world.links.idle_us = max(IDLE_US, self._alive_us())
@@ -104,7 +106,7 @@ class Play:
             base, addresses=replace(base.addresses, learns_addresses=self.scenario.topology.links == "full")
         )
         for name, member in cast.nodes.items():
-            seeds = tuple(a for a, b in self.pairs if b == name)
+            seeds = tuple(a for a, b in dialled if b == name)
             world.add(name, member.region, seeds, config_of(member.group.profile, self.config))
         self.apps: dict[str, App] = {}
         self.stage = Stage(world, cast, self.apps, self.watch)
@@ -211,9 +213,9 @@ class Play:
         world, figures = self.world, outcome.figures
         self._heal()
         healed_us = world.now_us + world.links.held_up_us(self.core)
-        figures.bound_us = self.scenario.guarantees.converge_within(self.held_to_us(self.core))
+        figures.bound_us = self.within_us(self.core)
         others = Apart(world, self.watch)
-        others.begin(self._cut_off_together(), self.held_to_us)
+        others.begin(self._cut_off_together(), self.within_us)
         patience, equal_us = Patience(healed_us + figures.bound_us + CLIENTS_US), -1
         while world.now_us < patience.last_us:
             world.run_to(world.now_us + LOOK_US)
@@ -230,7 +232,7 @@ class Play:
                 patience.renew(heard(self._members(), self.watch.ledger), world.now_us)
                 late = patience.ran_out(world.now_us)
                 if late and not late.isdisjoint(self._behind(PAGE_US)):
-                    self._patient = {app.name for app in self._members()} - patience.asked
+                    self._patient = set(self._behind()) - patience.asked
                     break
         self.watch.look("converges")
         self._judge(outcome)
@@ -272,10 +274,13 @@ class Play:
             elif allowed:
                 app.move(*allowed)
 
-    def held_to_us(self, names: list[str]) -> int:
-        """Within how long some nodes have to have the same by the contract: what they lack, and what clients still bring."""
+    def within_us(self, names: list[str]) -> int:
+        """Within how long some nodes have to have the same, by what they lack and what clients still bring.
+
+        By the contract, or by the scenario's own bound.
+        """
         backlog = backlog_of(self.world, names) + unsent(self, names)
-        return held_to_us(self.cast, self.world, self.pairs, names, backlog)
+        return bound_us(self.scenario, self.cast, self.world, self.pairs, names, backlog)
 
     def _choose_core(self) -> list[str]:
         wish, names = self.scenario.core, list(self.cast.nodes)
@@ -414,6 +419,9 @@ class Play:
                 watch.never_shown(diary, name, entry, f"the newest of {entry.channel}")
             watch.honest_about_gaps(diary, places_in(self.world), self._is_owed, matching)
         outcome.pending = [line for app in self.apps.values() for line in waits(self, app)]
+        outcome.pending += [
+            f"{who} still gets what it waits for, and another's time is over" for who in sorted(self._patient)
+        ]
         outcome.pending += [f"{say_name(name)} lies only outside the core" for name in sorted(self.outside)]
         figures.excused = sum(entry.is_excused for entry in watch.ledger.values())
 

@@ -144,13 +144,13 @@ class Links:
 
         A seed that nobody has answered at yet is dialled beside a link that its node began itself.
         """
-        old_us, round_trip_us = self.world.now_us - SUPERSEDED_US, self.network.round_trip_us
+        old_us, longest_us = self.world.now_us - SUPERSEDED_US, self.network.longest_us
         counts = Counter(
             pipe.target.name
             for pipe in machine.links.values()
             if pipe.target.name in others
             and pipe.target_link in pipe.target.links
-            and pipe.began_us < old_us - 2 * round_trip_us(machine.name, pipe.target.name)
+            and pipe.began_us < old_us - 2 * longest_us(machine.name, pipe.target.name)
         )
         return sorted(name for name, count in counts.items() if count > 1)
 

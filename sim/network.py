@@ -18,7 +18,7 @@ from functools import lru_cache
 from statistics import NormalDist
 from typing import TYPE_CHECKING
 
-from mesh.log.batch import BATCH_BYTES_MAX
+from mesh.log.batch import BODY_BYTES_MAX
 from sim.units import MILLION
 
 if TYPE_CHECKING:
@@ -28,6 +28,10 @@ RETRANSMIT_US = 50_000
 """What a lost packet costs beyond a round trip."""
 PACKET_BYTES = 1_200
 """What a packet of a QUIC connection carries at least; a frame crosses in so many."""
+ROUNDS_MAX = 100
+"""A probe passes then, whatever is lost."""
+RARE_PPM = 1_000
+"""What takes longer than is said of a round trip: one in a thousand."""
 QUEUE_US = 200_000
 """What would wait longer than this for a bottleneck is dropped there, and sent again."""
 REORDER_US = 20_000
@@ -161,11 +165,13 @@ class Path:
             self.free_us = start_us + size * 8 * MILLION // self.rate_bps
             waited_us = self.free_us - now_us
             delay_us += waited_us + (2 * delay_us + RETRANSMIT_US if start_us - now_us > QUEUE_US else 0)
-        for _ in range(1 + size // PACKET_BYTES):
+        again_us, rounds = 2 * self.delay.base_us + RETRANSMIT_US, 0
+        for _ in range(1 + size // PACKET_BYTES):  # what a round lost of a frame is sent again together (RFC 9002)
             repeats = 0
-            while self._loses(now_us + delay_us, rng) and repeats < 100:  # a probe passes each second, whatever is lost
-                delay_us += 2 * self.delay.base_us + RETRANSMIT_US
+            while repeats < ROUNDS_MAX and self._loses(now_us + delay_us + repeats * again_us, rng):
                 repeats += 1
+            rounds = max(rounds, repeats)
+        delay_us += rounds * again_us
         if rng.chance(self.reorder_ppm):
             delay_us += rng.below(REORDER_US)
         return delay_us
@@ -282,17 +288,19 @@ class Network:
         return self.path(one, other).delay.base_us + self.path(other, one).delay.base_us
 
     def longest_us(self, one: str, other: str) -> int:
-        """The longest that a round trip between two nodes takes, if nothing is lost: a stream waits for its slowest frame."""
-        return sum(max(path.delay.draws, default=path.delay.base_us) for path in self._ways(one, other))
+        """The longest that a round trip between two nodes takes: a stream waits for its slowest frame, and for what is lost."""
+        return self._longest_us(one, other, 1)
 
     def window_us(self, one: str, other: str) -> int:
-        """The same of much that is under way at once, with what is lost and comes again.
+        """The same of a frame as large as any, of which each packet has to come."""
+        return self._longest_us(one, other, 1 + BODY_BYTES_MAX // PACKET_BYTES)
 
-        Of a frame as large as any, so many packets as are lost on the average and three standard deviations more.
-        """
-        lost = max(path.loss_ppm for path in self._ways(one, other)) * BATCH_BYTES_MAX / PACKET_BYTES / MILLION
-        again = math.ceil(lost + 3 * math.sqrt(lost)) * (self.round_trip_us(one, other) + RETRANSMIT_US)
-        return self.longest_us(one, other) + again
-
-    def _ways(self, one: str, other: str) -> tuple[Path, Path]:
-        return self.path(one, other), self.path(other, one)
+    def _longest_us(self, one: str, other: str, packets: int) -> int:
+        ways = self.path(one, other), self.path(other, one)
+        loss_ppm = max(path.loss_ppm for path in ways)
+        rounds, left_ppm = 0, packets * MILLION if loss_ppm else 0
+        while left_ppm > RARE_PPM and rounds < ROUNDS_MAX:
+            left_ppm = left_ppm * loss_ppm // MILLION
+            rounds += 1
+        again_us = max(0, rounds - 1) * (self.round_trip_us(one, other) + RETRANSMIT_US)
+        return sum(max(path.delay.draws, default=path.delay.base_us) for path in ways) + again_us

@@ -70,7 +70,7 @@ def _come_to_rest(play: Play, outcome: Outcome, others: Sequence[list[str]]) -> 
     """Wait, no longer than the contract and what dies may take, until what clients brought last is everywhere."""
     world = play.world
     core = [world.machines[name] for name in play.core]
-    within_us = max(map(play.held_to_us, [play.core, *others])) if outcome.figures.converged_us >= 0 else 0
+    within_us = max(map(play.within_us, [play.core, *others])) if outcome.figures.converged_us >= 0 else 0
     by_us = world.now_us + max(DYING_US, within_us)
     while world.now_us < by_us and (
         len({each.node.holdings.digest for each in core if each.node}) > 1

@@ -56,8 +56,6 @@ def topology(file: str, confirm: bool, seeds: int, picture: Path | None, in_json
         graph, question, config = graph_of(scenario), question_of(scenario), scenario.config
     with bar("losses", quiet=in_json) as told:
         report = analyse(graph, question, told)
-    if picture is not None:
-        put(picture, svg(graph, report))
     if confirm and not report.connected:
         slow = (
             f" Links that never come up, being too slow for a greeting: {', '.join(report.never)}."
@@ -77,14 +75,18 @@ def topology(file: str, confirm: bool, seeds: int, picture: Path | None, in_json
         cut_short = True
     wrong = [each for each in found if not each.is_true]
     if in_json:
-        as_json({**report.to_json(), "confirmed": [each.to_json() for each in found], "interrupted": cut_short})
+        confirmed = [each.to_json() for each in found]
+        left_out = not_played(report) if confirm else ""
+        as_json({**report.to_json(), "confirmed": confirmed, "not_played": left_out, "interrupted": cut_short})
     else:
         render(report, Printer())
         for each in wrong:
             say(f"  refuted: {each.line()}", fg="red")
         if confirm:
-            left = f"; {not_played(report)}" if not_played(report) else ""
+            left = f"; {not_played(report)}" if not_played(report) and not cut_short else ""
             click.echo(f"  confirmed by simulation: {len(found) - len(wrong)} of {len(found)} predictions{left}")
+    if picture is not None:  # last, so that a full disk costs nothing but the picture
+        put(picture, svg(graph, report))
     if cut_short:
         click.echo(f"  interrupted: {len(found)} of {asked} were played", err=in_json)
         raise SystemExit(stopped())

@@ -10,6 +10,7 @@ from typing import Any
 from mesh.config import NodeConfig
 from mesh.config import sim as sim_config
 from mesh.errors import ConfigError
+from mesh.types import US_PER_MS
 from sim.errors import ScenarioError
 from sim.network import Delay, Network
 from sim.regions import load_matrix, named_matrix
@@ -117,6 +118,13 @@ def with_round_trips(scenario: Scenario) -> Scenario:
 def round_trips_of(scenario: Scenario) -> Mapping[Pair, int]:
     """Round-trips between regions in µs, from the matrix that the scenario names."""
     return {} if scenario.topology.matrix is None else load_matrix(scenario.topology.matrix)
+
+
+def greeting_within_us(cast: Cast) -> int:
+    """How long nodes of a scenario wait for each other's greeting, the most patient of them."""
+    base = config_of(cast.scenario.config)
+    groups = cast.scenario.topology.node
+    return US_PER_MS * max(config_of(group.profile, base).links.greeting_timeout_ms for group in groups)
 
 
 def network_of(cast: Cast, round_trips: Mapping[Pair, int], pairs: list[Pair]) -> Network:

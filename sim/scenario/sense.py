@@ -10,20 +10,26 @@ import os
 from collections.abc import Collection, Iterable, Mapping
 from itertools import combinations
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sim.errors import ScenarioError
+from sim.greeting import FAILURES_MAX, failures, greeting_us, least_us
 from sim.labels import SAFEGUARDS
+from sim.network import QUANTILES
 from sim.regions import PRESETS, named_matrix
-from sim.scenario.building import Pair, config_of, linked, network_of, round_trips_of
+from sim.scenario.building import Pair, config_of, greeting_within_us, linked, network_of, round_trips_of
 from sim.scenario.cast import Cast, CastError, Loc
 from sim.scenario.events import AT_ONCE, READINGS_MAX, Event
 from sim.scenario.labels import happenings, meant_by
-from sim.scenario.model import Scenario, Workload
+from sim.scenario.model import Scenario, Topology, Workload
 from sim.scenario.plan import PUBLISHED_BYTES_MAX, STEPS_MAX
 from sim.scenario.quantities import PLACE
 from sim.tape import Tape
 from sim.toml import missing
 from sim.units import MILLION, say_us
+
+if TYPE_CHECKING:
+    from sim.network import Network
 
 MS_US = 1_000
 FAULTS_MAX = 100_000
@@ -35,6 +41,10 @@ BOTHERS_MAX = 500_000
 MORE = 10
 """Beyond what is expected: a tenth, since arrivals are drawn."""
 SLACK = 1_000
+WIDEST = 1 + max(quantiles[-1] for quantiles in QUANTILES.values()) // MILLION
+"""No delay has more than so many of its spreads."""
+SURE_LOSS_PPM = MILLION // 10
+"""Where less is lost, a greeting comes in time if it does where nothing is."""
 LABEL = "a word of coverage (docs/reference/scenario.md)"
 PEAKS = {"bursts": 0.95, "flash-crowd": 1.9, "chat-room": 1.2}
 """How many messages an audience publishes for each that its rate says, where that differs."""
@@ -172,45 +182,60 @@ def _regions(cast: Cast) -> None:
 
 
 def greetings(cast: Cast) -> None:
-    """Some link may come up: nodes wait no longer than so for each other's greeting, which takes a round trip.
+    """Links may come up, and join the core: nodes wait no longer than so for each other's greeting, which takes a round trip.
 
     Raises `CastError`.
     """
     scenario, topology = cast.scenario, cast.scenario.topology
-    base = config_of(scenario.config)
-    waits_us = MS_US * max(config_of(group.profile, base).links.greeting_timeout_ms for group in topology.node)
+    waits_us = greeting_within_us(cast)
     changes = (event.link for event in scenario.timeline if event.link is not None)
     trips = round_trips_of(scenario)
+    if _is_near(topology, trips, waits_us) or any(change.latency is not None or change.measured for change in changes):
+        return
+    are_drawn = topology.links in ("random", "sparse")  # any may be drawn
+    pairs = list(combinations(cast.nodes, 2)) if are_drawn else linked(cast, Tape().stream(b"", "none"))
+    network = network_of(cast, trips, pairs)
+    slow = [(least_us(network, *pair), pair) for pair in pairs if failures(network, *pair, waits_us) >= FAILURES_MAX]
+    if not slow:
+        return
+    us, fastest = min(slow)
+    names, problem = _core_of(cast), ""
+    if len(slow) == len(pairs):
+        problem = "no link ever comes up"
+    elif not are_drawn and scenario.core != "random":
+        apart = _apart(names, [pair for pair in pairs if pair not in {slow_pair for _, slow_pair in slow}])
+        problem = f"no links that ever come up lead from {names[0]!r} to {apart[0]!r}" if apart else ""
+    if problem:
+        is_varying = us < waits_us
+        why = "what varies and is lost holds nearly every greeting up" if is_varying else "the fastest takes"
+        takes = f"{problem}: {why}" + ("" if is_varying else f" {say_us(us)!r} there and back")
+        limit = f"less than links.greeting-timeout-ms, {say_us(waits_us)}, of one link at least"
+        place = ("loss",) if is_varying and topology.loss else _delay_of(cast, network, *fastest, trips)
+        raise CastError(("topology", *place), takes, limit)
+
+
+def _is_near(topology: Topology, trips: Mapping[Pair, int], waits_us: int) -> bool:
+    """Whether all greetings come in time for certain, so that nobody has to look at each link."""
     said = [topology.latency, topology.local_latency, *topology.measured, *(us // 2 for us in trips.values())]
     said += [us for link in topology.link for us in (link.latency or 0, *link.measured)]
-    if 2 * max(said) < waits_us or any(change.latency is not None or change.measured for change in changes):
-        return
-    if topology.links in ("random", "sparse"):  # any may be drawn
-        pairs = list(combinations(cast.nodes, 2))
-    else:
-        pairs = linked(cast, Tape().stream(b"", "none"))
-    network, fastest = network_of(cast, trips, pairs), None
-    for pair in pairs:
-        ways = network.path(*pair).delay, network.path(*pair[::-1]).delay
-        us = sum(way.measured_us[0] if way.measured_us else way.base_us for way in ways)
-        if us < waits_us:
-            return
-        fastest = min(fastest or (us, pair), (us, pair))
-    if fastest is not None:
-        problem = f"no link ever comes up: the fastest takes {say_us(fastest[0])!r} there and back"
-        limit = f"less than links.greeting-timeout-ms, {say_us(waits_us)}, of one link at least"
-        raise CastError(("topology", *_delay_of(cast, *fastest[1], trips)), problem, limit)
+    varies_us = WIDEST * max(topology.jitter, *(link.jitter for link in topology.link), 0)
+    rate = min((each for each in (topology.rate, *(link.rate for link in topology.link)) if each), default=None)
+    return topology.loss < SURE_LOSS_PPM and greeting_us(2 * (max(said) + varies_us), (rate, rate)) < waits_us
 
 
-def _delay_of(cast: Cast, one: str, other: str, trips: Mapping[Pair, int]) -> Loc:
+def _delay_of(cast: Cast, network: Network, one: str, other: str, trips: Mapping[Pair, int]) -> Loc:
     """Which key of a topology says how long a link takes."""
     topology, regions = cast.scenario.topology, [cast.nodes[name].region for name in (one, other)]
+    is_narrow = least_us(network, one, other) >= 2 * network.round_trip_us(one, other)
     for index, link in reversed([*enumerate(topology.link)]):
         sides = [cast.nodes_of(side) for side in link.between]
-        if (link.latency is not None or link.measured) and any(
-            a in sides[0] and b in sides[1] for a, b in ((one, other), (other, one))
-        ):
-            return "link", index, "measured" if link.measured else "latency"
+        if any(a in sides[0] and b in sides[1] for a, b in ((one, other), (other, one))):
+            if is_narrow and link.rate is not None:
+                return "link", index, "rate"
+            if not is_narrow and (link.latency is not None or link.measured):
+                return "link", index, "measured" if link.measured else "latency"
+    if is_narrow:
+        return ("rate",)
     if regions[0] == regions[1]:
         return ("local-latency",)
     if topology.measured:
@@ -235,17 +260,29 @@ def _core(cast: Cast) -> None:
         raise CastError(("topology", "loss"), "'100%'", "a network on which something arrives")
     if scenario.core == "random":
         return
-    names = cast.nodes_of(scenario.core) if not isinstance(scenario.core, str) else list(cast.nodes)
+    names = _core_of(cast)
     if scenario.topology.links == "full" or (scenario.topology.links == "sparse" and len(names) == len(cast.nodes)):
         return
-    near: dict[str, list[str]] = {name: [] for name in names}
     if scenario.topology.links == "random":
         order = list(cast.nodes)
         pairs = list(zip(order, order[1:] + order[:1], strict=True))
-    elif scenario.topology.links == "sparse":
-        pairs = []
     else:
-        pairs = linked(cast, Tape().stream(b"", "none"))
+        pairs = [] if scenario.topology.links == "sparse" else linked(cast, Tape().stream(b"", "none"))
+    apart = _apart(names, pairs)
+    if apart:
+        place = ("core",) if not isinstance(scenario.core, str) else ("topology", "links")
+        raise CastError(place, f"no links lead from {names[0]!r} to {apart[0]!r}", "a core that is connected")
+
+
+def _core_of(cast: Cast) -> list[str]:
+    """Who is healed at the end, if that is not drawn."""
+    core = cast.scenario.core
+    return list(cast.nodes) if isinstance(core, str) else cast.nodes_of(core)
+
+
+def _apart(names: list[str], pairs: Iterable[Pair]) -> list[str]:
+    """Those of some nodes that the first of them does not reach over links between them."""
+    near: dict[str, list[str]] = {name: [] for name in names}
     for one, other in pairs:
         if one in near and other in near:
             near[one].append(other)
@@ -255,10 +292,7 @@ def _core(cast: Cast) -> None:
         fresh = [name for name in near[todo.pop()] if name not in reached]
         reached.update(fresh)
         todo += fresh
-    apart = [name for name in names if name not in reached]
-    if apart:
-        place = ("core",) if not isinstance(scenario.core, str) else ("topology", "links")
-        raise CastError(place, f"no links lead from {names[0]!r} to {apart[0]!r}", "a core that is connected")
+    return [name for name in names if name not in reached]
 
 
 def _times(scenario: Scenario) -> None:

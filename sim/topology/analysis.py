@@ -1,23 +1,26 @@
 """The analysis: which losses split a mesh, how far apart its nodes are, and by when it converges.
 
-The bound is the contract's: *redial + diameter × (1 s + 2 graft time-outs + 2 round trips) + backlog ÷ half the bottleneck's
-bandwidth*, with the times of the node's own configuration, the diameter in hops, and the longest round trip of any link, what
-varies included. The second is `alive_ms` where that is more. A link carries no more than what a node is sure to grant its
-peer in a round trip, and what is lost of that comes again. What the contract counts beside, requests beside the first, depends
-on how many messages are missing: here all can be asked for at once.
+The bound is the contract's: *redial + 3 round trips + diameter × (1 s + 2 graft time-outs + 2 round trips) + backlog ÷ half the
+bottleneck's bandwidth*, with the times of the node's own configuration, the diameter in hops, and the longest round trip of any
+link, what varies and what is lost included. The second is `alive_ms` where that is more. A link carries no more than what a
+node is sure to grant its peer in a round trip. What the contract counts beside, requests beside the first, depends on how many
+messages are missing: here all can be asked for at once.
 It holds for every pair of nodes that can reach one another. A link whose round trip is no shorter than what a node waits for
-the greeting of another never comes up: it is told, and counts for nothing.
+the greeting of another never comes up: it is told, and counts for nothing. One whose round trip may be longer, for it varies or
+loses what it carries, is dialled again, and each dial of those that may fail in a row takes its time.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass
+import json
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations, islice
 from typing import Any
 
 from mesh.config import NodeConfig
 from mesh.engines.links.core import LinkConfig, reserve_of
-from mesh.log.batch import BATCH_BYTES_MAX, BODY_BYTES_MAX, OVERHEAD_BYTES
+from mesh.log.batch import BODY_BYTES_MAX, OVERHEAD_BYTES
 from mesh.types import US_PER_MS, US_PER_S
 from sim.regions.matrix import Pair
 from sim.topology.distances import Distances, Near
@@ -25,18 +28,63 @@ from sim.topology.durability import levels
 from sim.topology.graph import Graph, Link
 from sim.topology.report import Kind, Loss, Report, Span
 
+MB = 1_000_000
+PAIRS_TOLD_MAX = 1_000
+"""Of pairs of links so many are told: a ring of a thousand nodes has half a million, each with all nodes in two parts."""
 SETTLE_MS = 1_000
 """The second that the contract allows for each hop beside grafts and round trips; `alive_ms` where that is more."""
+
+
+DIAL_TRIPS = 3
+"""A dial takes so many round trips: two of a handshake, and one with both greetings. Who is silent is dialled beside its link,
+so that they count where links outlive a cut, too."""
 
 
 def counted_on(links: LinkConfig) -> int:
     """So many bytes of a backlog are under way to a peer in each round trip, whatever their batches.
 
-    Of the credit a part is left to what is new; what is read has to find room for the largest batch; and what the peer has
-    stored it tells in steps.
+    Of the credit a part is left to what is new, and what is read has to find room for the largest batch. What the peer has
+    stored it tells in steps: so much less is counted on, or half, for a peer that has no room left is told of a step.
     """
-    ahead, largest = links.credit_ahead_bytes, BODY_BYTES_MAX + OVERHEAD_BYTES
-    return max(ahead - reserve_of(ahead) - largest - links.credit_step_bytes, BATCH_BYTES_MAX)
+    ahead = links.credit_ahead_bytes
+    room = ahead - reserve_of(ahead) - BODY_BYTES_MAX - OVERHEAD_BYTES
+    return max(room - links.credit_step_bytes, room // 2)
+
+
+def redial_of(config: NodeConfig, far: bool) -> int:
+    """How many ms nodes that know each other may wait to dial, or not know yet that they have to, for one died silently."""
+    known = config.addresses.backoff_known_far_ms if far else config.addresses.backoff_known_ms
+    return max(known, config.links.silent_ms)
+
+
+def slowest(configs: Sequence[NodeConfig]) -> NodeConfig:
+    """Of each setting that the bound counts that of the node which is slowest by it."""
+    last = configs[-1]
+    least = min((each.links for each in configs), key=counted_on)
+
+    def most(of: Callable[[NodeConfig], int]) -> int:
+        return max(map(of, configs))
+
+    return replace(
+        last,
+        links=replace(
+            least,
+            greeting_timeout_ms=most(lambda each: each.links.greeting_timeout_ms),
+            alive_ms=most(lambda each: each.links.alive_ms),
+            silent_ms=most(lambda each: each.links.silent_ms),
+            dead_ms=most(lambda each: each.links.dead_ms),
+        ),
+        dissemination=replace(
+            last.dissemination,
+            graft_ms=most(lambda each: each.dissemination.graft_ms),
+            graft_near_ms=most(lambda each: each.dissemination.graft_near_ms),
+        ),
+        addresses=replace(
+            last.addresses,
+            backoff_known_ms=most(lambda each: each.addresses.backoff_known_ms),
+            backoff_known_far_ms=most(lambda each: each.addresses.backoff_known_far_ms),
+        ),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +102,9 @@ Told = Callable[[int, int], None]
 def analyse(graph: Graph, question: Question | None = None, told: Told | None = None) -> Report:
     """Find out all that a report says."""
     question = question or Question(NodeConfig())
-    greeting_us = question.config.links.greeting_timeout_ms * US_PER_MS
-    never = sorted(each.pair for each in graph.links if each.rtt_us >= greeting_us)
-    graph = graph.faster_than(greeting_us)
+    within_us = question.config.links.greeting_timeout_ms * US_PER_MS
+    never = sorted(each.pair for each in graph.links if not each.comes_up(within_us))
+    graph = graph.faster_than(within_us)
     survey = _Survey(graph, question)
     names = sorted(set(graph.regions.values()))
     wanted: list[tuple[Kind, str, Collection[str], tuple[Pair, ...]]] = [
@@ -71,7 +119,7 @@ def analyse(graph: Graph, question: Question | None = None, told: Told | None = 
             told(len(losses), len(wanted))
     parts = survey.parts
     least_nodes, least_links = _least(graph) if len(parts) == 1 else (None, None)
-    two = _two_links(graph) if least_links is not None and len(least_links) <= 2 else []
+    two, count = _two_links(graph) if least_links is not None and len(least_links) <= 2 else ([], 0)
     cuts = [loss for loss in losses if len(loss.parts) > len(parts)]
     return Report(
         nodes=len(graph.regions),
@@ -82,17 +130,23 @@ def analyse(graph: Graph, question: Question | None = None, told: Told | None = 
         cut_nodes=tuple(loss.what[0] for loss in cuts if loss.kind is Kind.NODE),
         cut_links=tuple(loss.what[0] for loss in cuts if loss.kind is Kind.LINK),
         losses=(*losses, *two),
+        pair_count=count,
         least_nodes=least_nodes,
         least_links=least_links,
         levels=tuple(levels(graph, losses)),
         never=tuple(map(say, never)),
+        failing=tuple((say(each.pair), each.failures) for each in sorted(graph.links) if each.failures),
         narrowest_bps=min((each.rate_bps for each in graph.links if each.rate_bps), default=None),
+        sure_bytes=counted_on(question.config.links),
+        us_per_mb=survey.backlog_us(MB),
     )
 
 
 def say(pair: Pair) -> str:
-    """A link as it is written."""
-    return f"{pair[0]} – {pair[1]}"
+    """A link as it is written, each by another text."""
+    return " – ".join(
+        json.dumps(name, ensure_ascii=False) if " – " in name or name[:1] == '"' else name for name in pair
+    )
 
 
 class _Survey:
@@ -109,6 +163,7 @@ class _Survey:
         self._numbers = {node: number for number, node in enumerate(graph.nodes)}
         self._slowest = sorted(graph.links, key=lambda each: -each.longest_us)
         self._stalling = sorted(graph.links, key=lambda each: -each.window_us)
+        self._failing = sorted(graph.links, key=lambda each: -(each.failures or 0))
         self._narrowest = sorted(
             (each for each in graph.links if each.rate_bps is not None), key=lambda each: each.rate_bps or 0
         )
@@ -159,32 +214,48 @@ class _Survey:
         regions, config = self.graph.regions, self.question.config
         between = any(regions[each.one] != regions[each.other] for each in left(self._slowest))
         graft_ms = config.dissemination.graft_ms if between else config.dissemination.graft_near_ms
-        redial_ms = config.addresses.backoff_known_far_ms if between else config.addresses.backoff_known_ms
+        redial_ms = redial_of(config, between)
         longest_us = next(left(self._slowest)).longest_us
         settle_ms = max(SETTLE_MS, config.links.alive_ms)
-        bound_us = hops * ((settle_ms + 2 * graft_ms) * US_PER_MS + 2 * longest_us)
-        backlog, narrowest = self.question.backlog_bytes, next(left(self._narrowest), None)
-        late_us = backlog * next(left(self._stalling)).window_us // counted_on(config.links)
+        bound_us = hops * ((settle_ms + 2 * graft_ms) * US_PER_MS + 2 * longest_us) + DIAL_TRIPS * longest_us
+        bound_us += self.backlog_us(self.question.backlog_bytes, left)
+        failures = next(left(self._failing)).failures or 0
+        redial_ms += failures * (redial_ms + config.links.greeting_timeout_ms)
+        redial_us = redial_ms * US_PER_MS + failures * DIAL_TRIPS * longest_us
+        return Span(hops, round_trip_us, bound_us, bound_us + redial_us)
+
+    def backlog_us(self, size: int, left: Callable[[list[Link]], Iterator[Link]] = iter) -> int:
+        """How long what has gathered takes over the links that are left, by the slowest of them."""
+        narrowest, stalling = next(left(self._narrowest), None), next(left(self._stalling), None)
+        late_us = 0 if stalling is None else size * stalling.window_us // counted_on(self.question.config.links)
         if narrowest is not None and narrowest.rate_bps is not None:
-            late_us = max(late_us, -(-2 * backlog * 8 * US_PER_S // narrowest.rate_bps))
-        bound_us += late_us
-        return Span(hops, round_trip_us, bound_us, bound_us + redial_ms * US_PER_MS)
+            late_us = max(late_us, -(-2 * size * 8 * US_PER_S // narrowest.rate_bps))
+        return late_us
 
 
-def _two_links(graph: Graph) -> list[Loss]:
-    """Pairs of links that split the mesh together, though neither does alone: what is a bridge once the other is gone."""
+def _two_links(graph: Graph) -> tuple[list[Loss], int]:
+    """Pairs of links that split the mesh, though neither does alone: `PAIRS_TOLD_MAX`, spread evenly, and how many there are.
+
+    Whatever is a bridge once a link is gone splits with that link, and any two of these together (the relation is an
+    equivalence: Even and Tarjan 1975), so that one look tells of all of them.
+    """
     import networkx as nx
 
     net = graph.networkx()
     alone = _bridges(net)
-    pairs: set[tuple[Pair, Pair]] = set()
+    seen: set[Pair] = set()
+    together: list[list[Pair]] = []
     for each in sorted(graph.links):
-        if each.pair not in alone:
+        if each.pair not in alone and each.pair not in seen:
             net.remove_edge(*each.pair)
-            pairs.update((min(each.pair, other), max(each.pair, other)) for other in _bridges(net) - alone)
+            together.append(sorted({each.pair, *(_bridges(net) - alone)}))
             net.add_edge(*each.pair)
+            seen.update(together[-1])
     assert nx.is_connected(net)
-    return [_lose_links(graph, pair) for pair in sorted(pairs)]
+    count = sum(len(some) * (len(some) - 1) // 2 for some in together)
+    pairs = (pair for some in together for pair in combinations(some, 2))
+    told = sorted(islice(pairs, 0, None, -(-count // PAIRS_TOLD_MAX)) if count > PAIRS_TOLD_MAX else pairs)
+    return [_lose_links(graph, pair) for pair in told], count
 
 
 def _bridges(net: Any) -> set[Pair]:

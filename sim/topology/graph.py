@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mesh.errors import require
+from sim.greeting import FAILURES_MAX, greeting_us
 from sim.regions.matrix import Pair, RegionMatrix, pair
 
 
@@ -22,6 +23,8 @@ class Link:
     """So much longer a round trip is at the most ..."""
     comes_again_us: int = 0
     """... and that of much that is under way at once, for what is lost of it."""
+    failures: int | None = None
+    """So many dials in a row may fail, for a greeting comes too late; None where nothing varies and nothing is lost."""
 
     @property
     def longest_us(self) -> int:
@@ -38,12 +41,24 @@ class Link:
         """The two nodes."""
         return self.one, self.other
 
+    def comes_up(self, within_us: int) -> bool:
+        """Whether two nodes that wait so long for each other's greeting may hear it."""
+        if self.failures is not None:
+            return self.failures < FAILURES_MAX
+        return greeting_us(self.rtt_us, (self.rate_bps, self.rate_bps)) < within_us
+
 
 def link(
-    one: str, other: str, rtt_us: int, rate_bps: int | None = None, varies_us: int = 0, comes_again_us: int = 0
+    one: str,
+    other: str,
+    rtt_us: int,
+    rate_bps: int | None = None,
+    varies_us: int = 0,
+    comes_again_us: int = 0,
+    failures: int | None = None,
 ) -> Link:
     """A link, whichever way round its ends are given."""
-    return Link(*pair(one, other), rtt_us, rate_bps, varies_us, comes_again_us)
+    return Link(*pair(one, other), rtt_us, rate_bps, varies_us, comes_again_us, failures)
 
 
 @dataclass(frozen=True)
@@ -81,9 +96,9 @@ class Graph:
         )
         return Graph(regions, tuple(kept)) if regions else None
 
-    def faster_than(self, greeting_us: int) -> Graph:
+    def faster_than(self, within_us: int) -> Graph:
         """The same without links that never come up: nodes wait no longer for each other's greeting."""
-        return Graph(self.regions, tuple(each for each in self.links if each.rtt_us < greeting_us))
+        return Graph(self.regions, tuple(each for each in self.links if each.comes_up(within_us)))
 
     def near(self) -> dict[str, list[tuple[str, int]]]:
         """For each node those that it is linked to, with the round trip."""

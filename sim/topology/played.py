@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from sim.greeting import failures
 from sim.network import Network
 from sim.regions.matrix import Pair
 from sim.regions.presets import load_matrix
-from sim.scenario.building import config_of, linked, network_of
+from sim.scenario.building import config_of, greeting_within_us, linked, network_of
 from sim.scenario.cast import Cast
 from sim.scenario.model import Scenario
 from sim.tape import Tape
-from sim.topology.analysis import Question
+from sim.topology.analysis import Question, slowest
 from sim.topology.graph import Graph, Link, link
 
 
@@ -29,16 +30,21 @@ def graph_of(scenario: Scenario, seed: int = 1) -> Graph:
 def graph_between(cast: Cast, network: Network, pairs: Iterable[Pair]) -> Graph:
     """The same of nodes that stand already, before anything lies upon their paths."""
     links: dict[Pair, Link] = {}
+    within_us = greeting_within_us(cast)
     for one, other in pairs:
         rates = [network.path(*way).rate_bps for way in ((one, other), (other, one))]
         rtt_us, longest_us = network.round_trip_us(one, other), network.longest_us(one, other)
         again_us = network.window_us(one, other) - longest_us
         rate_bps = min((rate for rate in rates if rate), default=None)
-        made = link(one, other, rtt_us, rate_bps, longest_us - rtt_us, again_us)
+        made = link(
+            one, other, rtt_us, rate_bps, longest_us - rtt_us, again_us, failures(network, one, other, within_us)
+        )
         links[made.pair] = made
     return Graph({name: member.region for name, member in cast.nodes.items()}, tuple(links.values()))
 
 
 def question_of(scenario: Scenario, backlog_bytes: int = 0) -> Question:
-    """The bounds are those of the scenario's own settings of a node."""
-    return Question(config_of(scenario.config), backlog_bytes)
+    """The bounds are those of the scenario's own settings of nodes: of each the slowest."""
+    base = config_of(scenario.config)
+    configs = [config_of(group.profile, base) for group in scenario.topology.node]
+    return Question(slowest(configs), backlog_bytes)

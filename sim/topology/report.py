@@ -88,10 +88,18 @@ class Report:
     """A smallest set of nodes whose loss splits the mesh; None where every two are linked, or it is in parts already."""
     least_links: tuple[str, ...] | None
     levels: tuple[Level, ...]
+    pair_count: int = 0
+    """How many pairs of links split; `losses` has no more than a thousand of them, spread evenly."""
     never: tuple[str, ...] = ()
     """Links that never come up, for their round trip is longer than nodes wait for a greeting; they count for nothing."""
+    failing: tuple[tuple[str, int], ...] = ()
+    """Links of which dials may fail, for a greeting may come too late, and how many in a row at the most."""
     narrowest_bps: int | None = None
     """What the slowest link carries, where that is said of any: at half of it, what has gathered adds to the bounds."""
+    sure_bytes: int = 0
+    """What of a backlog is sure to be under way over each link in a round trip: that bounds it where links have no rate."""
+    us_per_mb: int = 0
+    """So much each megabyte adds that has gathered, for the one or the other."""
 
     @property
     def connected(self) -> bool:

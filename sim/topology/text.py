@@ -8,10 +8,14 @@ from rich.text import Text
 
 from mesh.types import US_PER_MS, US_PER_S
 from sim.plain import many, plain
+from sim.topology.analysis import MB
 from sim.topology.report import Loss, Report, Span
 from sim.units import say_rate
 
 LOSSES_SHOWN_MAX = 20
+FAILING_SHOWN_MAX = 5
+MB_SAID_US = 10_000
+"""What each megabyte adds is worth a line from here on."""
 
 
 def render(report: Report, console: Console) -> None:
@@ -22,13 +26,20 @@ def render(report: Report, console: Console) -> None:
     if report.never:
         late = f"Too slow for a greeting, so that they never come up: {', '.join(report.never)}"
         console.print(_line(late, style="red"))
+    if report.failing:
+        some = ", ".join(f"{what} ({many(count, 'time')})" for what, count in report.failing[:FAILING_SHOWN_MAX])
+        more = ", …" if len(report.failing) > FAILING_SHOWN_MAX else ""
+        console.print(_line(f"A greeting may come too late, so that a dial fails, at most in a row: {some}{more}"))
     if not report.connected:
         console.print(_line(f"It is in {len(report.parts)} parts: {_parts(report.parts)}", style="red"))
     console.print(_line(f"Farthest apart: {_distance(report.span)}"))
     console.print(_line(f"Converges after a heal within {_bounds(report.span)}"))
-    if report.narrowest_bps is not None:
-        each_s, rate = 2 * 8_000_000 / report.narrowest_bps, say_rate(report.narrowest_bps)
-        console.print(_line(f"and {each_s:.2f} s more for each MB that has gathered on a side, at half of {rate}"))
+    if report.us_per_mb >= MB_SAID_US and report.connected:
+        rate_bps = report.narrowest_bps or 0
+        is_narrow = rate_bps and report.us_per_mb <= -(-2 * MB * 8 * US_PER_S // rate_bps)
+        why = f"half of {say_rate(rate_bps)}" if is_narrow else f"{report.sure_bytes / (1 << 20):.3g} MiB a round trip"
+        each = f"{report.us_per_mb / US_PER_S:.2f} s more for each MB that has gathered on a side, at {why}"
+        console.print(_line(f"and {each}"))
     console.print(_line(f"Cut nodes: {_names(report.cut_nodes)}. Cut links: {_names(report.cut_links)}"))
     if report.least_nodes is not None:
         console.print(
@@ -60,8 +71,10 @@ def _losses(report: Report, console: Console) -> None:
         table.add_row(_line(_what(loss), style), _line(_parts(loss.parts), style), _seconds(loss.span.redial_bound_us))
     console.print(table)
     more = len(report.losses) - len(shown)
-    if more:
-        console.print(_line(f"{more} more losses are in --json"))
+    untold = report.pair_count - len(report.pairs)
+    if more or untold:
+        beside = f"; {untold:,} more pairs of links split it as well, and are not listed" if untold else ""
+        console.print(_line(f"{more:,} more losses are in --json{beside}"))
 
 
 def _levels(report: Report, console: Console) -> None:

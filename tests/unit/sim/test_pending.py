@@ -203,6 +203,7 @@ def test_a_node_that_drips_is_not_waited_for(late_s: int, monkeypatch: pytest.Mo
     assert play.stage.readers.waiting(play.apps["past"])
     assert {breach.promise for breach in outcome.breaches} == {"nothing lost", "honest about gaps"}
     assert all("reader" in breach.about and "slow" not in breach.about for breach in outcome.breaches)
+    assert outcome.pending == ["slow still gets what it waits for, and another's time is over"]
 
 
 def test_patience_is_renewed_by_what_is_new_alone() -> None:

@@ -13,6 +13,8 @@ NODES = '[[topology.node]]\nname = "ana"\n[[topology.node]]\nname = "ben"\n'
 APART = f'{NODES}region = "us"\n'
 LINK = '[[topology.link]]\nbetween = ["ana", "ben"]\n'
 EVENT = '[[timeline]]\nat = "1s"\nlink = { between = ["ana", "ben"], '
+VARIES = "what varies and is lost holds nearly every greeting up"
+TAKES_12S = "the fastest takes '12s' there and back"
 FEWER = "less than links.greeting-timeout-ms, 5s, of one link at least"
 
 
@@ -38,8 +40,22 @@ def never(us: str) -> str:
             f"11: topology.link.0.measured: {never('8s')}",
         ),
         (f'topology.local-latency = "3s"\n{NODES}{LINK}jitter = "1s"\n', f"4: topology.local-latency: {never('6s')}"),
+        (f'topology.rate = "1 kbit/s"\n{NODES}', f"4: topology.rate: {never('8001ms')}"),
+        (f'{NODES}{LINK}rate = "1 kbit/s"\n', f"10: topology.link.0.rate: {never('8001ms')}"),
+        (
+            f'topology.local-latency = "2400ms"\n{NODES}{LINK}jitter = "1h"\n',
+            f"4: topology.local-latency: no link ever comes up: {VARIES}; expected {FEWER}",
+        ),
+        (f'topology.loss = "99.9%"\n{NODES}', f"4: topology.loss: no link ever comes up: {VARIES}; expected {FEWER}"),
+        (
+            f'topology.latency = "6s"\n{APART}[[topology.node]]\nname = "cy"\n',
+            f"4: topology.latency: no links that ever come up lead from 'ana' to 'ben': {TAKES_12S}; expected {FEWER}",
+        ),
     ],
-    ids=["local", "just", "between", "drawn", "measured", "matrix", "link", "link-measured", "link-jitter"],
+    ids=[
+        *("local", "just", "between", "drawn", "measured", "matrix", "link", "link-measured", "link-jitter"),
+        *("rate", "link-rate", "varies", "loses", "core-in-parts"),
+    ],
 )
 def test_a_topology_of_which_no_link_ever_comes_up_is_refused(tmp_path: Path, text: str, said: str) -> None:
     path = written(tmp_path, HEAD + text)
@@ -54,7 +70,10 @@ def test_a_topology_of_which_no_link_ever_comes_up_is_refused(tmp_path: Path, te
     "text",
     [
         f'topology.local-latency = "2499ms"\n{NODES}',
-        f'topology.latency = "6s"\n{APART}\n[[topology.node]]\nname = "cy"\n',
+        f'core = ["ana", "cy"]\ntopology.latency = "6s"\n{APART}\n[[topology.node]]\nname = "cy"\n',
+        f'core = "random"\ntopology.latency = "6s"\n{APART}\n[[topology.node]]\nname = "cy"\n',
+        f'topology.rate = "2 kbit/s"\n{NODES}',
+        f'topology.loss = "40%"\n{NODES}',
         f'topology.latency = "6s"\n{APART}{LINK}latency = "1ms"\n',
         f'topology.shape = "empirical"\ntopology.measured = ["9s", "2s"]\n{APART}',
         f'topology.local-latency = "6s"\nconfig = {{ "links.greeting-timeout-ms" = 13000 }}\n{NODES}',
@@ -62,7 +81,19 @@ def test_a_topology_of_which_no_link_ever_comes_up_is_refused(tmp_path: Path, te
         f'topology.local-latency = "6s"\n{NODES}{EVENT}latency = "1ms" }}\n',
         'topology.local-latency = "6s"\n[[topology.node]]\nname = "ana"\n',
     ],
-    ids=["just", "one-is-fast", "one-is-made-fast", "at-best", "patient", "one-is-patient", "made-fast-later", "alone"],
+    ids=[
+        "just",
+        "core-is-fast",
+        "core-is-drawn",
+        "slow",
+        "loses",
+        "one-is-made-fast",
+        "at-best",
+        "patient",
+        "one-is-patient",
+        "made-fast-later",
+        "alone",
+    ],
 )
 def test_one_that_may_come_up_is_enough(tmp_path: Path, text: str) -> None:
     assert read(written(tmp_path, HEAD + text)).duration == 4_000_000

@@ -134,10 +134,23 @@ def test_the_bound_is_that_of_the_contract() -> None:
     )
 
     hop_ms = config.links.alive_ms + 2 * RTT_US // 1_000
-    assert near.bound_us == 3 * (hop_ms + 2 * config.dissemination.graft_near_ms) * 1_000
-    assert far.bound_us == 3 * (hop_ms + 2 * config.dissemination.graft_ms) * 1_000
+    assert near.bound_us == 3 * (hop_ms + 2 * config.dissemination.graft_near_ms) * 1_000 + 3 * RTT_US
+    assert far.bound_us == 3 * (hop_ms + 2 * config.dissemination.graft_ms) * 1_000 + 3 * RTT_US
     assert near.redial_bound_us == near.bound_us + config.addresses.backoff_known_ms * 1_000
     assert far.redial_bound_us == far.bound_us + config.addresses.backoff_known_far_ms * 1_000
+
+
+def test_each_dial_that_may_fail_has_its_time_after_a_redial() -> None:
+    config = NodeConfig()
+    sure, may_fail = (
+        analyse(Graph(LINE.regions, (*LINE.links[:2], link("c", "d", RTT_US, failures=count)))) for count in (0, 2)
+    )
+
+    assert (sure.failing, may_fail.failing) == ((), (("c – d", 2),))
+    assert (sure.span, may_fail.span.bound_us) == (analyse(LINE).span, sure.span.bound_us)
+    assert sure.span.redial_bound_us is not None
+    each_ms = config.addresses.backoff_known_ms + config.links.greeting_timeout_ms
+    assert may_fail.span.redial_bound_us == sure.span.redial_bound_us + 2 * (each_ms * 1_000 + 3 * RTT_US)
 
 
 def test_a_link_that_is_slower_than_a_greeting_is_waited_for_counts_for_nothing_and_is_told() -> None:

@@ -27,13 +27,13 @@ def test_a_report_is_json_and_says_what_splits() -> None:
 
     assert (found["connected"], found["cut_nodes"]) == (True, ["ben"])
     assert [loss["what"] for loss in found["losses"] if loss["splits"] and loss["kind"] == "node"] == [["ben"]]
-    assert found["span"]["bound_us"] == 2 * (1_000_000 + 2 * 300_000 + 2 * 90_000)
+    assert found["span"]["bound_us"] == 2 * (1_000_000 + 2 * 300_000 + 2 * 90_000) + 3 * 90_000
 
 
 def test_the_text_names_cuts_bounds_and_levels() -> None:
     text = text_of(BRIDGED)
 
-    assert "Cut nodes: ben." in text and "3.56 s where links outlived the cut, 18.56 s where they did not" in text
+    assert "Cut nodes: ben." in text and "3.83 s where links outlived the cut, 18.83 s where they did not" in text
     assert "regions:3" in text and HOSTILE in text
 
 
@@ -56,8 +56,11 @@ def test_the_text_says_what_a_backlog_adds_where_a_link_has_a_rate() -> None:
     assert "and 4.00 s more for each MB that has gathered on a side, at half of 4Mbit/s" in text_of(
         Graph(regions, links)
     )
-    assert "MB" not in text_of(BRIDGED)
     assert analyse(Graph(regions, links)).to_json()["narrowest_bps"] == 4_000_000
+    assert "0.09 s more for each MB that has gathered on a side, at 1 MiB a round trip" in text_of(BRIDGED)
+    far = Graph(regions, (link("ana", "ben", 4_000_000, 4_000_000_000), link("ben", "cy", 1_000)))
+    assert "and 3.81 s more for each MB that has gathered on a side, at 1 MiB a round trip" in text_of(far)
+    assert "MB" not in text_of(Graph(regions, (link("ana", "ben", 1_000), link("ben", "cy", 1_000))))
 
 
 def test_the_text_counts_one_as_one() -> None:
@@ -76,6 +79,18 @@ def test_the_text_names_links_that_never_come_up() -> None:
     text = text_of(Graph({"ana": "eu", "ben": "us"}, (link("ana", "ben", 5_000_000),)))
 
     assert "they never come up: ana – ben" in text and "It is in 2 parts" in text
+
+
+def test_the_text_names_links_whose_dials_may_fail() -> None:
+    nodes = [f"n{number}" for number in range(8)]
+    some = [link("n0", other, 3_000_000, failures=count) for count, other in enumerate(nodes[1:])]
+
+    text = " ".join(text_of(Graph(dict.fromkeys(nodes, "eu"), tuple(some))).split())
+
+    assert (
+        "A greeting may come too late, so that a dial fails, at most in a row: n0 – n2 (1 time), n0 – n3 (2 times), "
+        "n0 – n4 (3 times), n0 – n5 (4 times), n0 – n6 (5 times), … " in text
+    )
 
 
 def test_the_text_of_a_large_mesh_says_how_much_it_leaves_out() -> None:

@@ -12,10 +12,12 @@ from sim.topology import analyse
 from sim.topology.played import graph_of, question_of
 
 
-def scenario(**topology: Any) -> Scenario:
+def scenario(core: str = "all", **topology: Any) -> Scenario:
     """Two nodes in each of two regions."""
     nodes = [{"name": "ana", "region": "eu-west-1", "count": 2}, {"name": "ben", "region": "us-east-1", "count": 2}]
-    return from_tables({"title": "T", "promise": "It converges.", "topology": {"node": nodes, **topology}})
+    return from_tables(
+        {"title": "T", "promise": "It converges.", "core": core, "topology": {"node": nodes, **topology}}
+    )
 
 
 SHAPES = [
@@ -51,6 +53,24 @@ def test_the_bound_is_the_one_that_the_engine_holds_the_mesh_to(topology: dict[s
     assert found.redial_bound_us == held_to
 
 
+def test_of_each_setting_that_of_the_slowest_node_counts() -> None:
+    profiles: list[dict[str, object]] = [
+        {"links.alive-ms": 20_000, "links.silent-ms": 30_000},
+        {"links.credit-ahead-bytes": 2_229_248, "links.greeting-timeout-ms": 9_000},
+        {"dissemination.graft-ms": 900, "addresses.backoff-known-far-ms": 40_000},
+    ]
+    nodes = [{"name": f"n{at}", "region": f"r{at}", "profile": each} for at, each in enumerate(profiles)]
+    played = Play(scenario(node=nodes), 7)
+    configs = [machine.config for machine in played.world.machines.values()]
+
+    found = analyse(graph_of(played.scenario, 7), question_of(played.scenario, 50_000_000)).span
+
+    held_to = convergence_us(
+        played.cast, played.world.network, played.pairs, [*played.world.machines], configs, Backlog(50_000_000)
+    )
+    assert found.redial_bound_us == held_to > (20_000 + 2 * 900 + 40_000) * 1_000
+
+
 def test_round_trips_come_from_the_matrix() -> None:
     found = {each.rtt_us for each in graph_of(scenario(links="line", matrix="aws", **{"local-latency": "1ms"})).links}
 
@@ -83,7 +103,7 @@ LEVELS = [
 
 @pytest.mark.parametrize("topology", LEVELS, ids=("line", "star", "full", "too-slow"))
 def test_a_run_says_of_levels_what_its_topology_says(topology: dict[str, Any]) -> None:
-    played = Play(scenario(**topology), 7)
+    played = Play(scenario("random", **topology), 7)  # one of them is not connected
 
     told = budget(played.cast, played.world.network, played.pairs)
 
