@@ -16,7 +16,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from mesh.types import US_PER_MS
 from sim.heap import Play
+from sim.scenario.building import config_of
 from sim.scenario.quantities import DELAY_MAX_US
 from sim.scenario.reading import from_tables
 from sim.topology import Graph, Report
@@ -38,6 +40,8 @@ TOLD_TRIPS = 4
 PAIRS_MAX = 50
 """Of pairs of links that split a mesh so many are played: a ring of 60 nodes has 1,770."""
 PROBE = "probe/1"
+PROBE_TTL_MS = 3_600_000
+"""What is published lives longer than any play of it, or as long as nodes let it, whatever lives briefly by default."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,10 +133,18 @@ def not_played(report: Report) -> str:
 
 
 def confirm(
-    graph: Graph, report: Report, seeds: int, name: str = "topology", config: Mapping[str, object] | None = None
+    graph: Graph,
+    report: Report,
+    seeds: int,
+    name: str = "topology",
+    config: Mapping[str, int | bool | str] | None = None,
+    profiles: Mapping[str, Mapping[str, int | bool | str]] | None = None,
 ) -> Iterator[Verdict]:
-    """Play each of them with some seeds, and nodes with such settings. Raises `ScenarioError` for what cannot be played."""
-    stage = _Stage(graph, report, name, dict(config or {}))
+    """Play each of them with some seeds, and nodes with such settings, some of them with others of their own.
+
+    Raises `ScenarioError` for what cannot be played.
+    """
+    stage = _Stage(graph, report, name, dict(config or {}), profiles or {})
     for what in predicted(report):
         for seed in range(seeds):
             if isinstance(what, Level):
@@ -148,12 +160,16 @@ class _Stage:
     graph: Graph
     report: Report
     name: str
-    config: dict[str, object]
+    config: dict[str, int | bool | str]
+    profiles: Mapping[str, Mapping[str, int | bool | str]]
 
     def __post_init__(self) -> None:
         never = {each.pair for each in self.graph.links if say(each.pair) in self.report.never}
         self.standing = self.graph.without(links=never) or self.graph
         self.trip_us = max((each.rtt_us for each in self.standing.links), default=0)
+        base = config_of(self.config)
+        intakes = [base.intake, *(config_of(each, base).intake for each in self.profiles.values())]
+        self.ttl_us = US_PER_MS * min(PROBE_TTL_MS, *(each.ttl_max_ms for each in intakes))
         self.nodes = _plain_names(self.graph.regions)
         self.regions = _plain_names(dict.fromkeys(self.graph.regions.values()))
 
@@ -168,6 +184,9 @@ class _Stage:
             for each in self.graph.links
         ]
         at = {name: self.nodes[name] for name in left}
+        for event in timeline:
+            if "publish" in event:
+                event["publish"]["ttl"] = self.ttl_us
         tables = {
             "title": title,
             "promise": "what the graph predicts",
@@ -176,7 +195,7 @@ class _Stage:
             "config": self.config,
             "topology": {
                 "node": [
-                    {"name": self.nodes[node], "region": self.regions[region]}
+                    {"name": self.nodes[node], "region": self.regions[region], "profile": self.profiles.get(node, {})}
                     for node, region in self.graph.regions.items()
                 ],
                 "links": [[self.nodes[end] for end in each.pair] for each in self.graph.links],

@@ -41,12 +41,14 @@ def topology(file: str, confirm: bool, seeds: int, picture: Path | None, in_json
     from sim.confirm import confirm as play
     from sim.confirm import not_played, predicted
     from sim.outputs import put
+    from sim.scenario.cast import Cast
     from sim.topology import analyse, read_graph, svg
     from sim.topology.played import graph_of, question_of
     from sim.topology.text import render
 
     path = Path(file)
-    config: Mapping[str, object] = {}
+    config: Mapping[str, int | bool | str] = {}
+    profiles: Mapping[str, Mapping[str, int | bool | str]] = {}
     if _is_graph(path):
         check_apart({"--svg": picture}, [path])
         graph, question = read_graph(path), None
@@ -54,6 +56,7 @@ def topology(file: str, confirm: bool, seeds: int, picture: Path | None, in_json
         _, scenario, inputs = scenario_of(file, "heap" if confirm else "")
         check_apart({"--svg": picture}, inputs)
         graph, question, config = graph_of(scenario), question_of(scenario), scenario.config
+        profiles = {name: member.group.profile for name, member in Cast(scenario).nodes.items()}
     with bar("losses", quiet=in_json) as told:
         report = analyse(graph, question, told)
     if confirm and not report.connected:
@@ -68,7 +71,7 @@ def topology(file: str, confirm: bool, seeds: int, picture: Path | None, in_json
     asked = len(predicted(report)) * seeds
     try:
         with bar("predictions", quiet=in_json or not confirm) as told:
-            for verdict in play(graph, report, seeds, file, config) if confirm else ():
+            for verdict in play(graph, report, seeds, file, config, profiles) if confirm else ():
                 found.append(verdict)
                 told(len(found), asked)
     except KeyboardInterrupt:

@@ -2,12 +2,17 @@
 
 from dataclasses import replace
 from itertools import pairwise
+from typing import Any
 
 import pytest
 
+from mesh.engines.links import LinkConfig
 from sim.confirm import PAIRS_MAX, LevelVerdict, LossVerdict, Verdict, confirm, not_played, predicted
+from sim.heap import Play
+from sim.scenario.reading import from_tables
 from sim.topology import Graph, Report, analyse
 from sim.topology.graph import link
+from sim.topology.played import graph_of, question_of
 from sim.topology.report import Kind, Level, Loss
 
 HOP_US = 20_000
@@ -185,3 +190,32 @@ def test_of_very_many_pairs_some_are_played_and_that_is_said() -> None:
     assert (asked[0], asked[-1]) == (found.pairs[0], found.pairs[64])
     assert not_played(found) == "16 of 66 pairs of links were not played"
     assert not_played(analyse(ring(4))) == ""
+
+
+def test_what_is_played_has_the_settings_of_each_node_and_outlives_what_lives_briefly(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Ana's publishes are dead within 2 s by default, and nobody is missed for a minute."""
+    config: dict[str, int | bool | str] = {"intake.ttl-default-ms": 2_000}
+    profiles: dict[str, dict[str, int | bool | str]] = {
+        "ana": {"links.alive-ms": 2_000, "links.silent-ms": 60_000, "links.dead-ms": 90_000}
+    }
+    node = [{"name": name, "region": name, "profile": profiles.get(name, {})} for name in ("ana", "ben", "cy")]
+    scenario = from_tables({"title": "T", "promise": "p", "config": config, "topology": {"node": node}})
+    graph = graph_of(scenario)
+    found = analyse(graph, question_of(scenario))
+
+    seen: list[LinkConfig] = []
+
+    def seeing(*given: Any) -> Play:
+        play = Play(*given)
+        seen.extend(machine.config.links for machine in play.world.machines.values())
+        return play
+
+    monkeypatch.setattr("sim.confirm.Play", seeing)
+
+    verdicts = [*confirm(graph, found, 2, "t", config, profiles)]
+
+    assert found.span.redial_bound_us is not None and found.span.redial_bound_us > 60_000_000
+    assert [each.line() for each in verdicts if not each.is_true] == []
+    assert {links.silent_ms for links in seen} == {3_000, 60_000}
