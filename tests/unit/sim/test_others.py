@@ -22,7 +22,7 @@ CORE, NAMES = ["ana", "ben", "cy"], ["ana", "ben", "cy", "dan", "eve"]
 REGIONS = ["eu", "us", "ap", "sa", "af"]
 
 
-def played(*mutations: Callable[[Play], None], links: str = "full") -> Play:
+def played(*mutations: Callable[[Play], None], links: str = "full", **guarantees: str) -> Play:
     """Eve lacks what was published meanwhile when she is cut off together with dan, who has it; both go on running."""
     tables = {
         "title": "Two that are cut off together",
@@ -37,6 +37,7 @@ def played(*mutations: Callable[[Play], None], links: str = "full") -> Play:
         "client": [{"name": "app", "count": 3, "at": CORE, "gateways": CORE, "subscribe": [{}]}],
         "workload": [{"rate": 5}],
         "timeline": [{"at": "3s", "for": "5s", "partition": [["eve"], NAMES[:4]]}],
+        "guarantees": guarantees,
     }
     play = Play(from_tables(tables), 0)
     for mutation in mutations:
@@ -92,9 +93,15 @@ def test_who_is_cut_off_together_becomes_equal_and_quiet() -> None:
 def test_a_storm_between_nodes_that_are_cut_off_together_is_seen() -> None:
     converges, quiet = told(played(dan_gives_nothing, eve_asks_again_at_once))
 
-    assert converges == "converges: dan eve, cut off together, never had equal digests; the bound is 17.01 s"
+    assert converges == "converges: dan eve, cut off together, never had equal digests; the bound is 17.62 s"
     said = r"quiet: a converged mesh with nothing to do sent 1\d\d NotFound, 1\d\d Want within 10 s"
     assert re.fullmatch(said, quiet), quiet
+
+
+def test_a_bound_of_a_scenario_goes_for_who_is_cut_off_together_too() -> None:
+    converges, _ = told(played(dan_gives_nothing, eve_asks_again_at_once, **{"converge-late": "1m"}))
+
+    assert converges == "converges: dan eve, cut off together, never had equal digests; the bound is 60.00 s"
 
 
 @pytest.mark.parametrize(
