@@ -187,6 +187,8 @@ def greetings(cast: Cast) -> None:
     Raises `CastError`.
     """
     scenario, topology = cast.scenario, cast.scenario.topology
+    if len(cast.nodes) > 1 and topology.loss == MILLION:
+        raise CastError(("topology", "loss"), "'100%'", "a network on which something arrives")
     waits_us = greeting_within_us(cast)
     changes = (event.link for event in scenario.timeline if event.link is not None)
     trips = round_trips_of(scenario)
@@ -256,8 +258,6 @@ def _core(cast: Cast) -> None:
     Of drawn links only a ring is there with every seed; of few ones none, but all of them join all nodes together.
     """
     scenario = cast.scenario
-    if len(cast.nodes) > 1 and scenario.topology.loss == MILLION:
-        raise CastError(("topology", "loss"), "'100%'", "a network on which something arrives")
     if scenario.core == "random":
         return
     names = _core_of(cast)
