@@ -68,9 +68,14 @@ def line_chart(title: str, lines: Mapping[str, Points], x: Axis, y: Axis, *, ste
     for index, (name, points) in enumerate(lines.items()):
         path = _path([place(point) for point in _fewer(points)], steps=steps)
         tip = tag("title", name)
-        drawn.append(tag("path", tip, d=path, class_=f"line s{index % COLOURS}{' dash' if index >= COLOURS else ''}"))
+        drawn.append(tag("path", tip, d=path, class_=f"line {_look(index)}"))
     picture = _svg(title, join(_frame(x, y), *drawn))
     return tag("figure", tag("figcaption", title), picture, legend(list(lines)) if len(lines) > 1 else "")
+
+
+def _look(index: int) -> str:
+    """The classes of a line, and of its place in the legend: where the colours are used up, they come again with dashes."""
+    return f"s{index % COLOURS}{' dash' if index >= COLOURS else ''}"
 
 
 def _fewer(points: Points) -> Points:
@@ -119,8 +124,8 @@ def _frame(x: Axis, y: Axis) -> Html:
 
 
 def legend(names: Sequence[str]) -> Html:
-    """Which colour is whose."""
-    each = [tag("li", tag("i", class_=f"s{index % COLOURS}"), name) for index, name in enumerate(names)]
+    """Which colour is whose, and which dashes."""
+    each = [tag("li", tag("i", class_=_look(index)), name) for index, name in enumerate(names)]
     return tag("ul", *each, class_="legend")
 
 

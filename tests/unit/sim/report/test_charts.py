@@ -1,8 +1,21 @@
 """Charts: ticks are round, points are few, and what is empty is drawn, too."""
 
+import re
+
 import pytest
 
-from sim.report.charts import POINTS_MAX, Axis, bar_chart, cumulative, decades, line_chart, matrix, nice, spread
+from sim.report.charts import (
+    COLOURS,
+    POINTS_MAX,
+    Axis,
+    bar_chart,
+    cumulative,
+    decades,
+    line_chart,
+    matrix,
+    nice,
+    spread,
+)
 
 
 @pytest.mark.parametrize(("step", "expected"), [(0.7, 1), (1, 1), (1.1, 2), (3, 5), (6, 10), (0.012, 0.02), (0, 1)])
@@ -77,3 +90,13 @@ def test_matrix_shades_the_largest_most() -> None:
     shown = matrix("Bytes", ["a", "b"], ["a", "b"], lambda row, column: 6 if (row, column) == ("a", "b") else 0, str)
 
     assert '<tr><th scope="row">a</th><td class="n h0">–</td><td class="n h6">6</td></tr>' in shown
+
+
+def test_legend_shows_each_line_as_it_is_drawn_also_where_colours_come_again() -> None:
+    x, y = Axis("x", 0, 2, str), Axis("y", 0, 1, str)
+
+    chart = line_chart("Many", {str(number): [(0, 0)] for number in range(COLOURS + 1)}, x, y)
+
+    drawn, told = re.findall(r'class="line ([^"]+)"', chart), re.findall(r'<i class="([^"]+)">', chart)
+    assert drawn == told
+    assert len(set(told)) == COLOURS + 1

@@ -14,3 +14,9 @@ def test_a_kind_of_frame_has_a_color_and_a_switch(kind: str) -> None:
     assert f".k-{kind}{{--k:var(--{kind.lower()})}}" in style
     assert f"--{kind.lower()}:" in style
     assert f".trace:has(.t-{kind}:not(:checked)) g.k-{kind}" in style
+
+
+def test_legend_of_a_dashed_line_is_dashed() -> None:
+    style = files("sim.report").joinpath("page.css").read_text()
+
+    assert ".legend .dash{" in style
