@@ -15,7 +15,7 @@ from sim.recorder import PENDING, Crossing
 from sim.report.charts import COLOURS, nice
 from sim.report.html import Html, join, tag
 from sim.report.measures import recorder_of
-from sim.report.words import clock_unit, say_time
+from sim.report.words import clock_unit, say_time, shorten
 from sim.stage import LASTS, Band
 
 if TYPE_CHECKING:
@@ -31,6 +31,8 @@ ARROWS_MAX = 24_000
 SLICES = 240
 LETTER = 6.4
 """Width of a letter of a label."""
+NAME_MAX = 14
+"""Letters that the name of a lane has room for."""
 EXACT = re.compile(r"\b(\d{4,})us\b")
 """A time that was drawn, to the microsecond: its label needs less."""
 KINDS = (
@@ -315,16 +317,15 @@ def _names(lanes: Lanes) -> Html:
             region = lanes.play.cast.nodes[name].region
             line = tag("path", d=f"M{LEFT} {y:g}H{WIDTH - RIGHT}", class_=f"lane s{lanes.regions[region]}")
             dot = tag("circle", cx=8, cy=y, r=4, class_=f"s{lanes.regions[region]}")
-            label = tag("text", tag("title", f"{name} in {region}"), _short(name), x=18, y=f"{y + 4:g}", class_="who")
+            label = tag(
+                "text", tag("title", f"{name} in {region}"), shorten(name, NAME_MAX), x=18, y=f"{y + 4:g}", class_="who"
+            )
             said.append(tag("g", line, dot, label, class_="node", data_y=f"{y:g}", data_name=name))
         else:
             line = tag("path", d=f"M{LEFT} {y:g}H{WIDTH - RIGHT}", class_="lane client")
-            said.append(tag("g", line, tag("text", _short(name), x=18, y=f"{y + 4:g}", class_="who client")))
+            label = tag("text", tag("title", name), shorten(name, NAME_MAX), x=18, y=f"{y + 4:g}", class_="who client")
+            said.append(tag("g", line, label))
     return join(*said)
-
-
-def _short(name: str) -> str:
-    return name if len(name) <= 14 else name[:13] + "…"
 
 
 def _marks(lanes: Lanes) -> Html:

@@ -9,6 +9,7 @@ from sim.checkers import Breach
 from sim.diary import say_name
 from sim.explain import explain
 from sim.report.html import Html, join, tag
+from sim.report.words import shorten
 from sim.scenario.cast import Cast
 
 if TYPE_CHECKING:
@@ -18,6 +19,8 @@ BREACHES_MAX = 4
 STORIES_MAX = 2
 LINE = re.compile(r"^\s*([0-9]+\.[0-9]+)(?: s:)? (.*)$", re.DOTALL)
 WIDTH, LEFT, LANE, TOP = 760, 130, 34, 30
+NAME_MAX = 17
+"""Letters that the name of a lane has room for."""
 ELSEWHERE = "the mesh"
 
 
@@ -78,7 +81,7 @@ def _picture(promise: str, events: list[tuple[str, str]]) -> Html:
     said = [tag("title", f"The events that show that “{promise}” was broken")]
     for who, y in lanes.items():
         said.append(tag("path", d=f"M{LEFT} {y}H{WIDTH - 10}", class_="grid"))
-        said.append(tag("text", who if len(who) < 18 else who[:17] + "…", x=LEFT - 10, y=y + 4, text_anchor="end"))
+        said.append(tag("text", tag("title", who), shorten(who, NAME_MAX), x=LEFT - 10, y=y + 4, text_anchor="end"))
     path = "M" + "L".join(f"{x:.0f} {y}" for x, y in places)
     said.append(tag("path", d=path, class_="arrow"))
     for index, ((x, y), (time, _)) in enumerate(zip(places, events, strict=True)):

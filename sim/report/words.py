@@ -41,3 +41,11 @@ def say_ms(ms: float) -> str:
 def size_step(most: float) -> float:
     """The unit in which sizes up to the largest are told on an axis, so that its ticks are round."""
     return next((unit for unit in (1 << 30, 1 << 20, 1 << 10) if most >= unit), 1)
+
+
+def shorten(name: str, most: int) -> str:
+    """A name in so many letters at most. Its middle is left out: names of one kind differ at their ends."""
+    if len(name) <= most:
+        return name
+    tail = (most - 1) // 2
+    return f"{name[: most - 1 - tail]}…{name[-tail:]}"

@@ -158,3 +158,19 @@ def test_pages_of_history_are_marked_in_the_lane_of_who_reads_them() -> None:
     ]
     counts = [[found[1].count("M") if found else -1 for found in each] for each in marks]
     assert counts == [[0, 6], [2, 8]]
+
+
+def test_labels_of_long_names_that_differ_only_at_their_ends_differ() -> None:
+    nodes = [{"name": f"edge-gateway-frankfurt-{last}"} for last in "ab"]
+    readers = {"name": "dashboard-reader", "count": 2, "subscribe": [{"to": "#"}]}
+    play, _ = played(scenario(topology={"node": nodes}, client=[readers], timeline=[]))
+
+    picture = draw(play)
+
+    labels = re.findall(r'<text x="18" [^>]*class="who[^>]*><title>([^<]+)</title>([^<]+)</text>', picture)
+    assert labels == [
+        ("edge-gateway-frankfurt-a in eu", "edge-ga…furt-a"),
+        ("edge-gateway-frankfurt-b in eu", "edge-ga…furt-b"),
+        ("dashboard-reader-1", "dashboa…ader-1"),
+        ("dashboard-reader-2", "dashboa…ader-2"),
+    ]

@@ -81,6 +81,19 @@ def test_broken_promise_comes_with_its_witness_as_lines_and_as_a_picture() -> No
     assert [each for each in dots if each.startswith("dot")] == ["dot", "dot last"] * 4
 
 
+def test_lanes_of_a_witness_tell_long_names_apart() -> None:
+    nodes = [{"name": f"edge-gateway-frankfurt-{last}"} for last in "ab"]
+    play, outcome = played(scenario(topology={"node": nodes}))
+    lines = tuple(f"{at}.000000 s: {node['name']} stores it" for at, node in enumerate(nodes, 1))
+    outcome.breaches = [Breach("converges", "they differ", lines)]
+
+    page = render(play, outcome)
+
+    for last in "ab":
+        name = f"edge-gateway-frankfurt-{last}"
+        assert f'text-anchor="end"><title>{name}</title>edge-gat…nkfurt-{last}</text>' in page
+
+
 def test_story_of_the_message_is_told_where_it_broke_a_promise() -> None:
     play, outcome = played(scenario())
     name = say_name(next(iter(play.watch.ledger)))
