@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from html import escape
+from typing import Literal
 
 VOID = frozenset({"br", "col", "input", "meta"})
 CONTROLS = {
@@ -42,9 +43,18 @@ def tag(name: str, /, *inside: object, **attributes: object) -> Html:
 
 
 def table(
-    heads: Sequence[object], rows: Sequence[Sequence[object]], *, caption: str = "", numbers: tuple[int, ...] = ()
+    heads: Sequence[object],
+    rows: Sequence[Sequence[object]],
+    *,
+    caption: str = "",
+    numbers: tuple[int, ...] = (),
+    alone: Literal["", "first", "last"] = "",
 ) -> Html:
-    """A table; the columns whose numbers are named are figures, and stand at the right."""
+    """A table; the columns whose numbers are named are figures, and stand at the right.
+
+    On a narrow screen the first or the last cell of each row can have a line `alone`, and the others share one: what is long
+    neither pushes figures out of sight nor is pushed.
+    """
 
     def cell(kind: str, column: int, value: object) -> Html:
         scope = "col" if kind == "th" else None
@@ -53,4 +63,7 @@ def table(
     head = tag("tr", *(cell("th", column, value) for column, value in enumerate(heads)))
     body = [tag("tr", *(cell("td", column, value) for column, value in enumerate(row))) for row in rows]
     named = tag("caption", caption) if caption else ""
-    return tag("div", tag("table", named, tag("thead", head), tag("tbody", *body)), class_="wide", tabindex="0")
+    shown = tag("table", named, tag("thead", head), tag("tbody", *body))
+    if not alone:
+        return tag("div", shown, class_="wide", tabindex="0")
+    return tag("div", shown, class_=f"wide {alone}-alone", style=f"--beside:{len(heads) - 1}", tabindex="0")

@@ -128,7 +128,7 @@ def _contract(outcome: Outcome) -> Html:
         rows.append(
             [tag("strong", promise), tag("span", mark + word, class_=f"state {look}"), f"{looked:,}", about + more]
         )
-    parts: list[object] = [table(["promise", "", "looked at", "what broke it"], rows, numbers=(2,))]
+    parts: list[object] = [table(["promise", "", "looked at", "what broke it"], rows, numbers=(2,), alone="last")]
     budget: list[list[object]] = [[tag("code", level), words] for level, words in outcome.budget.items()]
     if budget:
         parts.append(tag("h3", "What each durability level survives here"))
@@ -178,7 +178,8 @@ def _delivery(play: Play) -> Html:
         [f"{here} → {there}", f"{len(us):,}", *(say_time(_nearest(us, share)) for share in (50, 90, 99, 100))]
         for (here, there), us in found.items()
     ]
-    shown = table(["from → to", "deliveries", "median", "p90", "p99", "slowest"], rows, numbers=(1, 2, 3, 4, 5))
+    heads = ["from → to", "deliveries", "median", "p90", "p99", "slowest"]
+    shown = table(heads, rows, numbers=(1, 2, 3, 4, 5), alone="first")
     return join(
         tag(
             "div",

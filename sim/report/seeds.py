@@ -116,7 +116,7 @@ def _contract(tally: Tally) -> Html:
         rows.append(
             [tag("strong", promise), tag("span", word, class_=f"state {look}"), shown, f"{count:,}" if count else ""]
         )
-    return table(["promise", "", "looked at", "seeds that broke it"], rows, numbers=(2, 3))
+    return table(["promise", "", "looked at", "seeds that broke it"], rows, numbers=(2, 3), alone="first")
 
 
 def _measures(tally: Tally) -> Html:
@@ -136,7 +136,7 @@ def _measures(tally: Tally) -> Html:
     if not charts:
         return Html("")
     heads: list[object] = ["measure", "seeds", "least", "median", "most", "seed of the most"]
-    return join(tag("div", *charts, class_="charts"), table(heads, rows, numbers=(1, 2, 3, 4, 5)))
+    return join(tag("div", *charts, class_="charts"), table(heads, rows, numbers=(1, 2, 3, 4, 5), alone="first"))
 
 
 def _gates(tally: Tally, *, judged: bool) -> Html:
@@ -159,7 +159,7 @@ def _gates(tally: Tally, *, judged: bool) -> Html:
         words += " They were not asked for here."
     elif tally.interrupted or tally.missing:
         words += " They are not judged: seeds are missing that could open them."
-    return join(tag("p", words), table(["gate", "", "times", "what is missing"], rows, numbers=(2,)))
+    return join(tag("p", words), table(["gate", "", "times", "what is missing"], rows, numbers=(2,), alone="last"))
 
 
 def _coverage(tally: Tally) -> Html:

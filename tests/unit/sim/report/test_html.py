@@ -1,5 +1,7 @@
 """Markup: what is no `Html` is escaped, wherever it is put."""
 
+from typing import Literal
+
 import pytest
 
 from sim.report.html import Html, join, table, tag, text
@@ -44,3 +46,10 @@ def test_table_says_which_columns_are_figures() -> None:
         '<div class="wide" tabindex="0"><table><thead><tr><th scope="col">who</th><th class="n" scope="col">how many</th></tr>'
         '</thead><tbody><tr><td>&lt;ana&gt;</td><td class="n">3</td></tr></tbody></table></div>'
     )
+
+
+@pytest.mark.parametrize("alone", ["first", "last"])
+def test_table_says_which_cell_has_a_line_alone_and_how_many_share_one(alone: Literal["first", "last"]) -> None:
+    made = table(["who", "how many", "why"], [], alone=alone)
+
+    assert made.startswith(f'<div class="wide {alone}-alone" style="--beside:2" tabindex="0"><table>')

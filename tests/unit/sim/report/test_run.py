@@ -94,6 +94,16 @@ def test_lanes_of_a_witness_tell_long_names_apart() -> None:
         assert f'text-anchor="end"><title>{name}</title>edge-gat…nkfurt-{last}</text>' in page
 
 
+def test_tables_with_long_words_give_them_a_line_alone_on_a_narrow_screen() -> None:
+    play, outcome = played(scenario())
+
+    page = render(play, outcome)
+
+    for alone, beside, head in (("last", 3, "promise"), ("first", 5, "from → to")):
+        opened = f'<div class="wide {alone}-alone" style="--beside:{beside}" tabindex="0"><table>'
+        assert page.count(f'{opened}<thead><tr><th scope="col">{head}</th>') == 1
+
+
 def test_story_of_the_message_is_told_where_it_broke_a_promise() -> None:
     play, outcome = played(scenario())
     name = say_name(next(iter(play.watch.ledger)))
