@@ -103,7 +103,7 @@ for (const svg of document.querySelectorAll("svg.lanes")) {
     tip.textContent = lost
       ? `${path.dataset.kind} of ${nameAt(y1)}, sent ${seconds(sent)}, never arrived`
       : `${path.dataset.kind} ${nameAt(y1)} → ${nameAt(y2)}, sent ${seconds(sent)}, arrived ${seconds(arrived)}`;
-    tip.style.left = `${Math.min(event.clientX + 14, innerWidth - 440)}px`;
+    tip.style.left = `${Math.max(4, Math.min(event.clientX + 14, innerWidth - 440))}px`;
     tip.style.top = `${event.clientY + 16}px`;
   });
   svg.addEventListener("pointerleave", () => { tip.style.display = "none"; });
