@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+SHOWN_MAX = 80
+"""Characters of a value that an error shows."""
+
 
 def plain(text: str) -> str:
     """The same in one line, control and format characters as their escapes."""
@@ -29,3 +34,14 @@ def _unicode(c: str, long: str) -> str:
 def many(count: int, what: str) -> str:
     """So many of something, as one says it."""
     return f"{count} {what}" if count == 1 else f"{count} {what}s"
+
+
+def short(value: Any) -> str:
+    """A value as an error shows it."""
+    try:
+        said = repr(value)
+    except Exception as error:  # noqa: BLE001  # a Python file may hold what raises anything, or is nested without end
+        is_number = isinstance(value, int) and isinstance(error, ValueError)  # of thousands of digits
+        kind = f"a value of the type {type(value).__name__}"
+        return "a number of too many digits" if is_number else f"{kind} that cannot be shown"
+    return said if len(said) <= SHOWN_MAX else f"{said[: SHOWN_MAX - 1]}…"

@@ -13,8 +13,10 @@ from mesh.errors import ConfigError
 from mesh.types import US_PER_MS
 from sim.errors import ScenarioError
 from sim.network import Delay, Network
+from sim.plain import short
 from sim.regions import load_matrix, named_matrix
 from sim.scenario.cast import Cast
+from sim.scenario.meant import expected_setting
 from sim.scenario.model import Scenario
 from sim.tape import Stream
 
@@ -29,13 +31,13 @@ def config_of(settings: Mapping[str, int | bool | str], base: NodeConfig | None 
         engine, _, key = name.replace("-", "_").rpartition(".")
         part = getattr(config, engine, None) if engine else config
         if part is None or not hasattr(part, key):
-            raise ScenarioError("scenario", 0, f"no node has a setting {name!r}", "engine.setting, as `links.alive-ms`")
+            raise ScenarioError("scenario", 0, f"no node has a setting {short(name)}", expected_setting(name, config))
         known = getattr(part, key)
         if type(value) is not type(known):
             kind = {bool: "true or false", int: "a whole number", str: "a text"}.get(
                 type(known), "nothing: it is not set here"
             )
-            raise ScenarioError("scenario", 0, f"{name} = {value!r}", kind)
+            raise ScenarioError("scenario", 0, f"{name} = {short(value)}", kind)
         parts.setdefault(engine, {})[key] = value
     for engine, values in parts.items():
         try:

@@ -7,7 +7,6 @@ import runpy
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import redirect_stdout
-from difflib import get_close_matches
 from functools import partial
 from inspect import iscoroutine
 from pathlib import Path
@@ -18,10 +17,12 @@ from typing import Any
 from pydantic import ValidationError
 
 from sim.errors import ScenarioError
+from sim.plain import SHOWN_MAX, short
 from sim.regions import PRESETS
 from sim.scenario.beside import importable
 from sim.scenario.building import config_of
 from sim.scenario.cast import Cast, CastError
+from sim.scenario.meant import listed, nearest
 from sim.scenario.model import FORMAT, Scenario, keys_at
 from sim.scenario.quantities import IN_WORDS, Part
 from sim.scenario.sense import check
@@ -31,12 +32,6 @@ INCLUDES_MAX = 64
 """Files that one scenario is made of ..."""
 INCLUDE_DEPTH_MAX = 16
 """... and how deep they include each other."""
-SHOWN_MAX = 80
-"""Characters of a value that an error shows."""
-NEAR = 0.78
-"""So alike (`difflib`) is a key to what was meant by it."""
-KEYS_SHOWN_MAX = 8
-"""Keys of a table that an error names."""
 TYPES = {
     "dict_type": "a table",
     "string_type": "a text",
@@ -416,8 +411,8 @@ def _said(error: Any) -> tuple[str, str]:
         case "extra_forbidden":
             hyphened = str(error["loc"][-1]).rstrip("_").replace("_", "-")
             keys = keys_at(_plain(error["loc"][:-1]))
-            near = get_close_matches(hyphened, keys, 1, NEAR)
-            meant = f"{near[0]!r}, or another key of the schema" if near else _shown(keys) or "a key of the schema"
+            near = nearest(hyphened, keys)
+            meant = f"{near!r}, or another key of the schema" if near else listed(keys) or "a key of the schema"
             return "nobody knows this key", f"{meant} (gossamer sim schema, docs/reference/scenario.md)"
         case "missing":
             return "it is missing", "a value"
@@ -444,19 +439,4 @@ def _keys_of(name: str) -> str:
     """The keys of a table of the model, as files write them."""
     model = next(each for each in Part.__subclasses__() if each.__name__ == name)
     named = [field.alias or key for key, field in model.model_fields.items()]
-    return _shown(named)
-
-
-def _shown(keys: list[str]) -> str:
-    return ", ".join(keys[:KEYS_SHOWN_MAX]) + (", …" if len(keys) > KEYS_SHOWN_MAX else "")
-
-
-def short(value: Any) -> str:
-    """A value as an error shows it."""
-    try:
-        said = repr(value)
-    except Exception as error:  # noqa: BLE001  # a Python file may hold what raises anything, or is nested without end
-        is_number = isinstance(value, int) and isinstance(error, ValueError)  # of thousands of digits
-        kind = f"a value of the type {type(value).__name__}"
-        return "a number of too many digits" if is_number else f"{kind} that cannot be shown"
-    return said if len(said) <= SHOWN_MAX else f"{said[: SHOWN_MAX - 1]}…"
+    return listed(named)

@@ -42,3 +42,26 @@ def test_a_key_that_is_misspelt_is_told_and_what_may_be_meant(
     found = refusal(tmp_path, GOOD.replace(was, becomes))
 
     assert (found.line, f"{found.problem}; expected {found.expected}"[: len(told)]) == (line, told)
+
+
+@pytest.mark.parametrize(
+    ("said", "meant"),
+    [
+        ("intake.ttl-defalt-ms", "'intake.ttl-default-ms', or another setting"),
+        ("intake.ttl_defalt_ms", "'intake.ttl-default-ms', or another setting"),
+        ("expire-evry-ms", "'expire-every-ms', or another setting"),
+        ("alive-ms", "'links.alive-ms', or another setting"),
+        ("node.fresh-ms", "'dissemination.fresh-ms' or 'repair.fresh-ms', or another setting"),
+        ("receipts.speed", "a setting of receipts: receipts.waiting-max, receipts.gather-ms, "),
+        ("speed", "engine.setting, as `links.alive-ms`; the engines are links, addresses, intake, "),
+    ],
+)
+def test_a_setting_that_is_misspelt_is_told_and_what_may_be_meant(tmp_path: Path, said: str, meant: str) -> None:
+    for was, becomes, line, place in (
+        (TITLE, f'{TITLE}\nconfig."{said}" = 3', 2, "config"),
+        ('name = "ben"', f'name = "ben"\nprofile = {{ "{said}" = 3 }}', 12, "topology.node.1.profile"),
+    ):
+        found = refusal(tmp_path, GOOD.replace(was, becomes))
+
+        assert (found.line, found.problem) == (line, f"{place}.{said}: no node has a setting {said!r}")
+        assert found.expected[: len(meant)] == meant
