@@ -11,10 +11,10 @@ from click.core import ParameterSource
 
 from mesh.errors import ConfigError
 from sim.cli.common import BROKEN
-from sim.maelstrom.trial import Trial
+from sim.maelstrom.trial import NODES_MAX, Trial
 
 TOLD = {
-    "nodes": "Processes.",
+    "nodes": f"Processes, at most {NODES_MAX}.",
     "rate": "Operations a second, half of them broadcasts, half reads.",
     "seconds": "How long they go on.",
     "latency_ms": "What a message between nodes takes.",

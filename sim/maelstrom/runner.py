@@ -23,6 +23,7 @@ from sim.maelstrom.adapter import nobody
 from sim.maelstrom.figures import Figures, Operation, figures
 from sim.maelstrom.protocol import line, parse
 from sim.maelstrom.trial import Trial
+from sim.plain import many
 
 START_S = 60
 """What all processes may take to answer `init` and `topology`, together."""
@@ -92,7 +93,7 @@ class Bench:
         near = {n: [other for other in names if other != n] for n in names}
         topologies = [self._request(n, {"type": "topology", "topology": near}) for n in names]
         self._until(lambda: self._acks.issuperset(topologies), START_S)
-        self.tell(f"{len(names)} nodes are up")
+        self.tell(f"{many(len(names), 'node')} {'is' if len(names) == 1 else 'are'} up")
         self.server_messages = 0  # as Maelstrom counts: operations and the messages that they cost
 
     def _load(self) -> None:

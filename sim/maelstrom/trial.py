@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from mesh.errors import require
+
+NODES_MAX = 256
+"""Each is a process of its own on this machine; the workload that Maelstrom is known for has 25."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +27,11 @@ class Trial:
 
     def __post_init__(self) -> None:
         """Refuse what makes no sense."""
-        require(self.nodes >= 1 and self.rate >= 1 and self.seconds >= 1, "nodes, rate and seconds: at least 1")
-        counts = self.latency_ms, self.settle_s, self.partitions, self.cut_s, self.seed
-        require(min(counts) >= 0, "no negative times or counts")
-        require(self.partitions * self.cut_s < self.seconds or not self.partitions, "the cuts fit into the run")
+        for name, value in asdict(self).items():
+            least = 1 if name in ("nodes", "rate", "seconds") else 0
+            require(value >= least, f"--{name.replace('_', '-')} {value}; expected at least {least}")
+        require(self.nodes <= NODES_MAX, f"--nodes {self.nodes:,}; expected at most {NODES_MAX}, each is a process")
+        cuts_s = self.partitions * self.cut_s
+        said = f"--partitions {self.partitions} of --cut-s {self.cut_s} take {cuts_s:,} s"
+        fits = f"less than the run, which is --seconds {self.seconds}"
+        require(cuts_s < self.seconds or not self.partitions, f"{said}; expected {fits}")

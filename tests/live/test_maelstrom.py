@@ -62,6 +62,14 @@ def test_the_bench_notices_nodes_that_tell_one_another_nothing_and_show_things_t
     assert found.doubled > 0 and found.server_messages == 0
 
 
+def test_one_node_is_told_as_one() -> None:
+    told: list[str] = []
+
+    Bench(Trial(nodes=1, rate=1, seconds=1, settle_s=0), tell=told.append).run()
+
+    assert told[:1] == ["1 node is up"]
+
+
 @pytest.mark.parametrize("program", ["", DEAF])
 def test_the_bench_says_which_node_ended(program: str) -> None:
     with pytest.raises(RuntimeError, match="n0 ended"):

@@ -6,19 +6,24 @@ import pytest
 from click.testing import CliRunner
 
 from gossamer.command import command
-from sim.maelstrom.trial import Trial
+from sim.maelstrom.trial import NODES_MAX, Trial
 
 
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (["--nodes", "0"], "nodes, rate and seconds: at least 1"),
-        (["--rate", "0"], "nodes, rate and seconds: at least 1"),
-        (["--seconds", "0"], "nodes, rate and seconds: at least 1"),
-        (["--latency-ms", "-1"], "no negative times or counts"),
-        (["--cut-s", "-4"], "no negative times or counts"),
-        (["--seed", "-1"], "no negative times or counts"),
-        (["--partitions", "9"], "the cuts fit into the run"),
+        (["--nodes", "0"], "--nodes 0; expected at least 1"),
+        (["--nodes", "257"], "--nodes 257; expected at most 256, each is a process"),
+        (["--nodes", "1000000"], "--nodes 1,000,000; expected at most 256, each is a process"),
+        (["--rate", "0"], "--rate 0; expected at least 1"),
+        (["--seconds", "0"], "--seconds 0; expected at least 1"),
+        (["--latency-ms", "-1"], "--latency-ms -1; expected at least 0"),
+        (["--cut-s", "-4"], "--cut-s -4; expected at least 0"),
+        (["--seed", "-1"], "--seed -1; expected at least 0"),
+        (
+            ["--partitions", "9"],
+            "--partitions 9 of --cut-s 4 take 36 s; expected less than the run, which is --seconds 20",
+        ),
         (["--nodes", "many"], "is not a valid integer"),
     ],
 )
@@ -26,6 +31,10 @@ def test_what_makes_no_sense_is_a_usage_error(words: list[str], told: str) -> No
     said = CliRunner().invoke(command, ["sim", "maelstrom", "--test", *words])
 
     assert (said.exit_code, told in said.stderr) == (2, True), said.stderr
+
+
+def test_so_many_nodes_as_there_may_be_are_a_trial() -> None:
+    assert Trial(nodes=NODES_MAX).nodes == 256
 
 
 def test_an_option_of_the_bench_alone_is_no_node() -> None:
