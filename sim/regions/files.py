@@ -29,7 +29,7 @@ from sim.units import duration_us
 
 LIST_HEADS = ("from", "source", "sending_region", "a")
 """What the first cell of a list of pairs may be; any other begins a matrix."""
-_BLOCK = re.compile(r"\b(node|edge)\s*\[([^\[\]]*)")
+_BLOCK = re.compile(r'\b(node|edge)\s*\[((?:"[^"]*"|[^][])*)')
 _FIELD = re.compile(r'\b(id|label|source|target)\s+("[^"]*"|\S+)')
 _NO_TABLE = re.compile(r"\b(graph|node|edge)\s+([^\s\[\]]+)")
 _NESTING = re.compile(r'"[^"]*"|#[^\n]*|[][\n]')
@@ -211,6 +211,7 @@ class Gml:
     def __init__(self, text: str, path: str) -> None:
         """Parse it. Raises `ScenarioError` with the line, where there is one."""
         import networkx as nx
+        from networkx.readwrite.gml import unescape
 
         self.path = path
         _check_depth(text, path)
@@ -219,16 +220,18 @@ class Gml:
         self._blocks: dict[str, list[int]] = {"node": [], "edge": []}
         """... all of them, in their order ..."""
         self._named: dict[tuple[str, str], list[int]] = {}
-        """... and nodes by their ids, and by their labels."""
+        """... and nodes by their ids, and by their labels, in quotes."""
         labels: dict[str, str] = {}
         at, line = 0, 1
         for found in _BLOCK.finditer(text):
             line, at = line + text.count("\n", at, found.start()), found.start()
-            said = {key: value.strip('"') for key, value in _FIELD.findall(found[2])}
+            said = {
+                key: unescape(value.strip('"')) for key, value in _FIELD.findall(found[2])
+            }  # as the parser has them
             self._blocks[found[1]].append(line)
             if found[1] == "node":
-                for named in said.items():
-                    self._named.setdefault(named, []).append(line)
+                for key, value in said.items():
+                    self._named.setdefault((key, repr(value)), []).append(line)
                 labels[said.get("id", "")] = said.get("label", "")
                 self._lines.setdefault((1, frozenset({said.get("label", "")})), line)
             else:
@@ -257,9 +260,10 @@ class Gml:
         numbered = re.match(r"(node|edge) #(\d{1,9}) ", problem)
         if numbered:
             return dict(enumerate(self._blocks[numbered[1]])).get(int(numbered[2]), 0)
-        twice = re.fullmatch(r"node (id|label) '?(.*?)'? is duplicated", problem)
+        twice = re.fullmatch(r"node (id|label) (.*) is duplicated", problem)
         if twice:
-            return next(iter(self._named.get((twice[1], twice[2]), [])[1:]), 0)
+            name = twice[2] if twice[2].startswith(("'", '"')) else repr(twice[2])
+            return next(iter(self._named.get((twice[1], name), [])[1:]), 0)
         place = re.search(r"\((\d+), \d+\)", problem)
         return int(place[1]) if place else 0
 

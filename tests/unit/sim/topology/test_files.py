@@ -125,6 +125,26 @@ def test_a_graph_in_gml_has_regions_and_rates(tmp_path: Path) -> None:
             4,
             "no rtt",
         ),
+        ("a.gml", 'graph [\n node [ id 0 label "&lt;x" region [ b 1 ] ]\n]', 2, "<x: a region that is {'b': 1}"),
+        ("a.gml", 'graph [\n node [ id 0 label "x[1]" region [ b 1 ] ]\n]', 2, "x[1]: a region that is {'b': 1}"),
+        (
+            "a.gml",
+            f'graph [\n{AB} node [ id 2 label "&#60;c" ]\n edge [ source 0 target 2 ]\n]',
+            5,
+            "and <c has no rtt",
+        ),
+        (
+            "a.gml",
+            f'graph [\n{AB} node [ id 2 label "&lt;" ] node [ id 3\n label "&#60;" ]\n]',
+            4,
+            "label '<' is duplicated",
+        ),
+        (
+            "a.gml",
+            f"graph [\n{AB}" + "".join(f' node [ id {n} label "o\'" ]\n' for n in (2, 3)) + "]",
+            5,
+            "is duplicated",
+        ),
         ("a.txt", "", 0, "the name ends in '.txt'"),
     ],
 )
