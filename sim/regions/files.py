@@ -23,6 +23,7 @@ from typing import Any
 
 from mesh.errors import ConfigError
 from sim.errors import ScenarioError
+from sim.plain import short
 from sim.regions.matrix import INSIDE_US, Pair, RegionMatrix, pair
 from sim.toml import Place, line_of, parse, read_text
 from sim.units import duration_us
@@ -190,7 +191,9 @@ def matrix_from_toml(text: str, path: str) -> RegionMatrix:
 def matrix_from_table(table: dict[str, Any], lines: dict[Place, int], path: str) -> RegionMatrix:
     """Read such tables where they are part of a larger file."""
     gathering = Gathering(path)
-    rtt, inside, about = table.get("rtt"), table.get("inside"), str(table.get("about", ""))
+    rtt, inside, about = table.get("rtt"), table.get("inside"), table.get("about", "")
+    if not isinstance(about, str):
+        raise ScenarioError(path, line_of(lines, ("about",)), f"about: {short(about)}", "a text")
     if not isinstance(rtt, dict):
         raise ScenarioError(path, line_of(lines, ("rtt",)), "no table rtt", "a table [rtt]")
     for one, others in rtt.items():

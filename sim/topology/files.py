@@ -26,6 +26,7 @@ from typing import Any
 
 from mesh.errors import ConfigError
 from sim.errors import ScenarioError, SimError
+from sim.plain import short
 from sim.regions.files import EXPECTED, Gml, matrix_from_csv, matrix_from_table, time_of, told
 from sim.regions.matrix import Pair, RegionMatrix
 from sim.regions.presets import preset
@@ -108,16 +109,11 @@ def graph_from_gml(text: str, path: str) -> Graph:
 def graph_from_toml(text: str, path: str) -> Graph:
     """Read a topology in TOML."""
     table, lines = parse(text, path)
-    for key in table:
-        if key not in KEYS:
-            raise ScenarioError(path, line_of(lines, (key,)), f"an unknown key {key!r}", ", ".join(KEYS))
+    _check_keys(table, lines, path)
     matrix = _matrix(table, lines, path)
     if matrix is not None and not {"nodes", "link", "links"} & table.keys():
         return _mesh(matrix, path)
-    nodes = table.get("nodes")
-    if not isinstance(nodes, dict) or not nodes or not all(isinstance(region, str) for region in nodes.values()):
-        expected = "a table [nodes], each with its region"
-        raise ScenarioError(path, line_of(lines, ("nodes",)), "no nodes", expected)
+    nodes = _nodes(table, lines, path)
     _bounded(nodes, path)
     if matrix is not None:
         for node, region in nodes.items():
@@ -138,6 +134,36 @@ def graph_from_toml(text: str, path: str) -> Graph:
     at = [line_of(lines, ("link", index)) for index in range(len(listed))]
     links = [(line, _link(each, nodes, matrix, path, line)) for line, each in zip(at, listed, strict=True)]
     return _graph(nodes, links, path)
+
+
+def _check_keys(table: dict[str, Any], lines: dict[Place, int], path: str) -> None:
+    """Every key is known, and says something beside the others."""
+    for key in table:
+        if key not in KEYS:
+            raise ScenarioError(path, line_of(lines, (key,)), f"an unknown key {key!r}", ", ".join(KEYS))
+    if not isinstance(table.get("about", ""), str):
+        raise ScenarioError(path, line_of(lines, ("about",)), f"about: {short(table['about'])}", "a text")
+    for key, other in (("rtt", "preset"), ("inside", "preset"), ("link", "links")):
+        if {key, other} <= table.keys():
+            line = line_of(lines, (key,)) or line_of(lines, (key, 0))
+            raise ScenarioError(path, line, f"{key} beside {other} would say nothing", f"{key} or {other}")
+    if "inside" in table and "rtt" not in table:
+        raise ScenarioError(
+            path, line_of(lines, ("inside",)), "inside without rtt would say nothing", "a table [rtt], too"
+        )
+
+
+def _nodes(table: dict[str, Any], lines: dict[Place, int], path: str) -> dict[str, str]:
+    nodes = table.get("nodes")
+    if not isinstance(nodes, dict) or not nodes:
+        raise ScenarioError(path, line_of(lines, ("nodes",)), "no nodes", "a table [nodes], each with its region")
+    for node, region in nodes.items():
+        if not isinstance(region, str) or not region:
+            line = line_of(lines, ("nodes", node))
+            raise ScenarioError(
+                path, line, f"{node}: a region that is {short(region)}", 'the name of a region, as "eu"'
+            )
+    return nodes
 
 
 def _matrix(table: dict[str, Any], lines: dict[Place, int], path: str) -> RegionMatrix | None:

@@ -94,6 +94,7 @@ def test_a_region_alone_needs_no_round_trip(tmp_path: Path) -> None:
         ("a.toml", "[rtt]\neu = { us = nan }\n", 2, "is not a time"),
         ("a.toml", "[rtt]\neu = { us = 90 }\n[loss]\n", 3, "an unknown key 'loss'"),
         ("a.toml", "[rtt]\neu = {\n", 2, ""),
+        ("a.toml", "about = 3\n[rtt]\neu = { us = 90 }\n", 1, "about: 3"),
         ("a.gml", "", 0, ""),
         ("a.gml", "graph [\n node [ id 0 label ? ]\n]\n", 2, "cannot tokenize"),
         (
