@@ -37,6 +37,7 @@ from sim.scenario.quantities import (
     Share,
     Since,
     Time,
+    Words,
     at_most,
 )
 from sim.units import TIMES_US, say_ppm, say_us
@@ -302,9 +303,9 @@ class Scenario(Part):
     format_: int = Field(default=FORMAT, ge=1, le=NUMBER_MAX, strict=True)
     include: tuple[str, ...] = ()
     """Files beside this one, or parts that ship, whose tables it takes over where it says nothing itself."""
-    title: str
+    title: Words
     """Its name in reports."""
-    promise: str
+    promise: Words
     """What it shows, in a sentence."""
     story: str = ""
     """What happens, for who reads it."""

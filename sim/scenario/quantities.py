@@ -228,6 +228,15 @@ PatternsOfOne = Annotated[
 ]
 """The same, in which `{client}` may stand."""
 
+
+def _not_empty(text: str) -> str:
+    if not text.strip():
+        raise ValueError(f"{text[:WORDS_MAX]!r} is not a text with something in it")
+    return text
+
+
+Words = Annotated[str, AfterValidator(_not_empty), WithJsonSchema({"type": "string", "minLength": 1, "pattern": r"\S"})]
+"""What a person reads, and has to be there."""
 Flag = Annotated[bool, Field(strict=True)]
 Count = Annotated[int, Field(strict=True, ge=1, le=NUMBER_MAX)]
 PageSize = Annotated[int, Field(strict=True, ge=1, le=1_000)]

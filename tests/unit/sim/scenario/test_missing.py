@@ -13,6 +13,8 @@ from sim.scenario.reading import read
     [
         ("", 1, "title: it is missing"),
         ('\n# a comment\ntitle = "a"\n', 1, "promise: it is missing"),
+        ('title = ""\npromise = "b"\n', 1, "title: ''; expected a text with something in it"),
+        ('title = "a"\npromise = " "\n', 2, "promise: ' '; expected a text with something in it"),
         ('title = "a"\npromise = "b"\n', 1, "topology: it is missing"),
         ('title = "a"\npromise = "b"\n\n[topology]\n', 4, "topology.node: it is missing"),
         ('title = "a"\npromise = "b"\ntopology.latency = "1ms"\n', 3, "topology.node: it is missing"),

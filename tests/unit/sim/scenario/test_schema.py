@@ -26,6 +26,7 @@ at = "1s"
 for = "2s"
 isolate = "ana-1"
 """
+TEXTS = {"title": "Two nodes", "promise": "They agree."}
 
 
 def refused(text: str) -> list[str]:
@@ -151,3 +152,11 @@ def test_it_takes_the_channels_that_a_file_may_have(channel: str) -> None:
     text = f'title = "t"\npromise = "p"\n[[topology.node]]\nname = "ana"\n{work}'
 
     assert (refused(text) == []) == is_taken(text)
+
+
+@pytest.mark.parametrize("text", ["T", " T ", "", " ", "\\n\\t"])
+@pytest.mark.parametrize("key", ["title", "promise"])
+def test_it_takes_the_titles_and_promises_that_a_file_may_have(key: str, text: str) -> None:
+    said = GOOD.replace(TEXTS[key], text)
+
+    assert (refused(said) == []) == is_taken(said) == ("T" in text)
