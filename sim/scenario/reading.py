@@ -191,13 +191,15 @@ def _made_by(path: Path) -> Scenario | dict[str, Any]:
     Raises `ScenarioError`.
     """
     read_text(path, EXPECTED)
+    module: dict[str, Any] = {}
     found: Any = None
     try:
         with (
             importable(path.parent),
             redirect_stdout(sys.stderr),
         ):  # `--json` is one document: what we print is ours alone
-            found = runpy.run_path(str(path)).get("scenario")
+            module = runpy.run_path(str(path))
+            found = module.get("scenario")
             made = found() if callable(found) and not isinstance(found, Scenario) else found
             if iscoroutine(made):
                 made.close()  # else Python says that nobody awaited it, beside what we say
@@ -209,7 +211,13 @@ def _made_by(path: Path) -> Scenario | dict[str, Any]:
         raise _raised(path, error, getattr(found, "__code__", None)) from error
     if isinstance(made, Scenario | dict):
         return made
-    raise ScenarioError(str(path), 0, "it defines no `scenario`", "`scenario`, a Scenario or a function that makes one")
+    expected = "a Scenario, a dict of its tables, or a function that makes one"
+    if "scenario" not in module:
+        raise ScenarioError(str(path), 0, "it defines no `scenario`", f"`scenario`: {expected}")
+    what = "an async function" if iscoroutine(made) else short(made)
+    does = "makes" if callable(found) and not iscoroutine(made) else "is"
+    code = getattr(found, "__code__", None)
+    raise ScenarioError(str(path), code.co_firstlineno if code else 0, f"`scenario` {does} {what}", expected)
 
 
 def _as_made(made: Scenario, path: Path, engine: str) -> Scenario:

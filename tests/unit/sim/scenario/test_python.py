@@ -17,6 +17,7 @@ from tests.unit.sim.scenario.test_reading import written
 
 NODES = '{"node": [{"name": "ana"}]}'
 BASE = 'duration = "4s"\nstory = "below"\n[topology]\nlatency = "7ms"\nnode = [{ name = "ana" }]\n'
+MAKES = "a Scenario, a dict of its tables, or a function that makes one"
 TIME = 'a time such as "250ms", "10s" or "5m"'
 
 
@@ -270,5 +271,22 @@ def test_an_async_function_makes_no_scenario_and_nobody_is_warned(
     said = refused(path)
     collect()
 
-    assert said == f"{path}: it defines no `scenario`; expected `scenario`, a Scenario or a function that makes one"
+    assert said == f"{path}:1: `scenario` is an async function; expected {MAKES}"
     assert recwarn.list == []
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("x = 1", f": it defines no `scenario`; expected `scenario`: {MAKES}"),
+        ("scenario = 3", f": `scenario` is 3; expected {MAKES}"),
+        ("scenario = None", f": `scenario` is None; expected {MAKES}"),
+        ("scenario = 'a' * 99", f": `scenario` is '{'a' * 78}…; expected {MAKES}"),
+        ("x = 1\ndef scenario():\n    pass", f":2: `scenario` makes None; expected {MAKES}"),
+        ("class scenario:\n    def __repr__(self): return 'mine'", f": `scenario` makes mine; expected {MAKES}"),
+    ],
+)
+def test_what_is_no_scenario_is_told_as_what_it_is(tmp_path: Path, text: str, said: str) -> None:
+    path = python(tmp_path, text)
+
+    assert refused(path) == f"{path}{said}"
