@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
+from sim.scenario.meant import listed
 from sim.scenario.quantities import (
     Channel,
     Count,
@@ -380,8 +381,8 @@ class Event(Part):
     def _one_verb(self) -> Self:
         verbs = self.verbs
         if len(verbs) != 1:
-            found = " and ".join(verbs) or "none"
-            raise ValueError(f"an event with {found} is not one with exactly one verb")
+            found = f"with {' and '.join(verbs)}" if verbs else "without a verb"
+            raise ValueError(f"an event {found}; expected exactly one of {listed(VERBS)} (docs/reference/faults.md)")
         return self
 
     @property

@@ -14,6 +14,7 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 from mesh.certificates import NAME_TEXT_MAX
 from sim.catalogue import LESSONS, ROWS
 from sim.scenario.events import VERBS, Event, HostileDeed, Measured, Shape, check_measured, check_times
+from sim.scenario.meant import listed
 from sim.scenario.quantities import (
     NUMBER_MAX,
     PLACE,
@@ -40,7 +41,7 @@ from sim.scenario.quantities import (
     Words,
     at_most,
 )
-from sim.units import TIMES_US, say_ppm, say_us
+from sim.units import A_TIME, TIMES_US, say_ppm, say_us
 
 FORMAT = 1
 """The version of what a scenario file may say."""
@@ -346,8 +347,8 @@ def _schema() -> dict[str, Any]:
     return Scenario.model_json_schema(by_alias=True)
 
 
-def keys_at(place: Sequence[str | int]) -> list[str]:
-    """The keys of the table that stands at a place of a scenario, in their order; none where no table does."""
+def _at(place: Sequence[str | int]) -> list[dict[str, Any]]:
+    """What the schema says of a place of a scenario, once for each kind of value that may stand there."""
     made = _schema()
     here = [made]
     for part in place:
@@ -357,7 +358,37 @@ def keys_at(place: Sequence[str | int]) -> list[str]:
         ]
         kinds = [kind for each in inner for kind in (each, *each.get("anyOf", ()))]
         here = [made["$defs"][kind["$ref"].rpartition("/")[2]] if "$ref" in kind else kind for kind in kinds]
-    return [key for each in here for key in each.get("properties", ())]
+    return here
+
+
+def keys_at(place: Sequence[str | int]) -> list[str]:
+    """The keys of the table that stands at a place of a scenario, in their order; none where no table does."""
+    return [key for each in _at(place) for key in each.get("properties", ())]
+
+
+def expected_at(place: Sequence[str | int]) -> str:
+    """What belongs at a place of a scenario, in words."""
+    return " or ".join(filter(None, map(_in_words, _at(place)))) or "a value"
+
+
+def _in_words(kind: dict[str, Any]) -> str:
+    match kind:
+        case {"properties": keys}:
+            return f"a table of {listed(list(keys))}"
+        case {"enum": values}:
+            return f"one of {listed(values)}"
+        case {"type": "string", "pattern": pattern} if pattern.endswith("(us|ms|s|m|h|d)$"):
+            return A_TIME
+        case {"type": "string"}:
+            return "a text"
+        case {"type": "array", "items": {"$ref": _}}:
+            return "a list of tables"
+        case {"type": "array", "items": {"type": "string"}}:
+            return "a list of texts"
+        case {"type": "array", "prefixItems": sides}:
+            return f"a list of {len(sides)}"
+        case _:
+            return ""
 
 
 def tables() -> dict[str, Any]:

@@ -23,7 +23,7 @@ from sim.scenario.beside import importable
 from sim.scenario.building import config_of
 from sim.scenario.cast import Cast, CastError
 from sim.scenario.meant import listed, nearest
-from sim.scenario.model import FORMAT, Scenario, keys_at
+from sim.scenario.model import FORMAT, Scenario, expected_at, keys_at
 from sim.scenario.quantities import IN_WORDS, Part
 from sim.scenario.sense import check
 from sim.toml import Place, line_of, missing, nearest_line, parse, read_text
@@ -423,7 +423,7 @@ def _said(error: Any) -> tuple[str, str]:
             meant = f"{near!r}, or another key of the schema" if near else listed(keys) or "a key of the schema"
             return "nobody knows this key", f"{meant} (gossamer sim schema, docs/reference/scenario.md)"
         case "missing":
-            return "it is missing", "a value"
+            return "it is missing", expected_at(_plain(error["loc"]))
         case "tuple_type":
             return short(error["input"]), "a list"
         case "model_type":

@@ -35,3 +35,45 @@ def test_what_is_missing_is_told_where_it_would_stand(text: str, line: int, said
         read(path)
 
     assert str(caught.value).startswith(f"{path}:{line}: {said}"), caught.value
+
+
+VERBS = "partition, clog, one-way, isolate, ring, swizzle, flap, link, … (docs/reference/faults.md)"
+DEEDS = "garble, tamper, replay, withhold, forget, deny, boast, flood, …"
+
+
+@pytest.mark.parametrize(
+    ("event", "said"),
+    [
+        ('crash = "a"', 'timeline.0.at: it is missing; expected a time such as "250ms", "10s" or "5m"'),
+        ('at = "1s"', f"timeline.0: an event without a verb; expected exactly one of {VERBS}"),
+        (
+            'at = "1s", crash = "a", pause = "a"',
+            f"timeline.0: an event with crash and pause; expected exactly one of {VERBS}",
+        ),
+        ('at = "1s", slow-cpu = {}', "timeline.0.slow-cpu.nodes: it is missing; expected a text or a list of texts"),
+        ('at = "1s", crash-loop = {}', "timeline.0.crash-loop.node: it is missing; expected a text"),
+        ('at = "1s", flap = {}', "timeline.0.flap.between: it is missing; expected a list of 2"),
+        (
+            'at = "1s", hostile = { node = "a" }',
+            f"timeline.0.hostile.does: it is missing; expected one of {DEEDS}",
+        ),
+    ],
+)
+def test_of_what_is_missing_it_is_told_what_belongs_there(event: str, said: str, tmp_path: Path) -> None:
+    path = tmp_path / "a.toml"
+    path.write_text(
+        f'title = "a"\npromise = "b"\ntopology = {{ node = [{{ name = "a" }}] }}\ntimeline = [{{ {event} }}]'
+    )
+
+    with pytest.raises(ScenarioError) as caught:
+        read(path)
+
+    assert str(caught.value) == f"{path}:4: {said}"
+
+
+def test_where_tables_belong_they_are_told(tmp_path: Path) -> None:
+    path = tmp_path / "a.toml"
+    path.write_text('title = "a"\npromise = "b"\n[topology]\n')
+
+    with pytest.raises(ScenarioError, match=r"topology\.node: it is missing; expected a list of tables$"):
+        read(path)

@@ -236,7 +236,7 @@ NODES_ARE = "a table of name, region, count, profile"
         ),
         (
             f"{MADE}scenario = Scenario.model_construct(title='t', promise='p')",
-            "topology: it is missing; expected a value",
+            "topology: it is missing; expected a table of node, link, latency, local-latency, jitter, shape, measured, loss, …",
         ),
         (
             f"""{WHOLE}bad = made.topology.model_copy(update={{'node': (None,)}})

@@ -60,7 +60,7 @@ BAD = [
     ('partition = [["ana"], ["ben"]]', 'crash = "cy"', 25, "no node is called 'cy'"),
     ('partition = [["ana"], ["ben"]]', 'crash = "@ap"', 25, "no node is called '@ap'"),
     ('partition = [["ana"], ["ben"]]', 'kill-client = "cy"', 25, "no client is called 'cy'"),
-    ('partition = [["ana"], ["ben"]]', "", 22, "an event with none"),
+    ('partition = [["ana"], ["ben"]]', "", 22, "an event without a verb"),
     ('partition = [["ana"], ["ben"]]', "crash = 7", 25, "timeline.0.crash: 7"),
     (
         'partition = [["ana"], ["ben"]]',
