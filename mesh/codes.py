@@ -261,7 +261,7 @@ _TABLE: dict[Code, tuple[str, str, str]] = {
     Code.BATCH_INVALID: (
         "a peer sent a batch that does not verify",
         "Its signature, its body or its records are not what its node sealed. It was dropped, with the link.",
-        "If it repeats, the peer is damaged or hostile: look at its disk, or revoke it.",
+        "If it repeats, the peer is damaged or hostile: stop it and run `gossamer doctor` there, or block its address.",
     ),
     Code.MESH_WRONG: (
         "a peer belongs to another mesh",
