@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 SHOWN_MAX = 80
-"""Characters of a value that an error shows."""
+"""Characters of a value, or of a name, that an error shows ..."""
+WORDS_SHOWN_MAX = 8
+"""... and words of a list."""
 
 
 def plain(text: str) -> str:
@@ -44,4 +47,14 @@ def short(value: Any) -> str:
         is_number = isinstance(value, int) and isinstance(error, ValueError)  # of thousands of digits
         kind = f"a value of the type {type(value).__name__}"
         return "a number of too many digits" if is_number else f"{kind} that cannot be shown"
-    return said if len(said) <= SHOWN_MAX else f"{said[: SHOWN_MAX - 1]}…"
+    return cut(said)
+
+
+def cut(text: str) -> str:
+    """A text of a file, as an error repeats it."""
+    return text if len(text) <= SHOWN_MAX else f"{text[: SHOWN_MAX - 1]}…"
+
+
+def listed(words: Sequence[str]) -> str:
+    """Words as an error names them: the first, and whether there are more."""
+    return ", ".join(map(cut, words[:WORDS_SHOWN_MAX])) + (", …" if len(words) > WORDS_SHOWN_MAX else "")

@@ -23,7 +23,7 @@ from typing import Any
 
 from mesh.errors import ConfigError
 from sim.errors import ScenarioError
-from sim.plain import short
+from sim.plain import cut, short
 from sim.regions.matrix import INSIDE_US, Pair, RegionMatrix, pair
 from sim.toml import Place, line_of, parse, read_text
 from sim.units import duration_us
@@ -111,7 +111,9 @@ class Gathering:
         """The same from a file that may say a direction twice, which is a slip: one of the two would count for nothing."""
         before = self._said.setdefault((one.strip(), other.strip()), line)
         if before != line:
-            problem = f"a second round trip from {one.strip()} to {other.strip()}, after that of line {before}"
+            problem = (
+                f"a second round trip from {cut(one.strip())} to {cut(other.strip())}, after that of line {before}"
+            )
             raise ScenarioError(self.path, line, problem, "each direction once")
         self.add(one, other, value, line)
 
@@ -125,13 +127,13 @@ class Gathering:
                 if pair(one, other) not in self.trips:
                     line = max(self.names[one], self.names[other])
                     raise ScenarioError(
-                        self.path, line, f"no round trip between {one} and {other}", "one for every pair"
+                        self.path, line, f"no round trip between {cut(one)} and {cut(other)}", "one for every pair"
                     )
         try:
             inside_us = INSIDE_US if self.inside_us < 0 else self.inside_us
             return RegionMatrix(names, self.trips, inside_us, about)
         except ConfigError as error:
-            raise ScenarioError(self.path, 0, str(error), "times that can be") from None
+            raise ScenarioError(self.path, 0, told(error), "times that can be") from None
 
 
 def matrix_from_csv(text: str, path: str) -> RegionMatrix:
@@ -171,7 +173,9 @@ def _cells(rows: list[tuple[int, list[str]]], gathering: Gathering) -> None:
     for line, row in rows[1:]:
         name = row[0].strip()
         if name not in columns:
-            raise ScenarioError(gathering.path, line, f"{name!r} is not in line {head}", "a region of the first line")
+            raise ScenarioError(
+                gathering.path, line, f"{short(name)} is not in line {head}", "a region of the first line"
+            )
         if len(row) > len(columns) + 1:
             raise ScenarioError(gathering.path, line, f"{len(row) - 1} values", f"at most {len(columns)}")
         for column, cell in zip(columns, row[1:], strict=False):
@@ -184,7 +188,7 @@ def matrix_from_toml(text: str, path: str) -> RegionMatrix:
     table, lines = parse(text, path)
     for key in table:
         if key not in ("rtt", "inside", "about"):
-            raise ScenarioError(path, line_of(lines, (key,)), f"an unknown key {key!r}", "rtt, inside or about")
+            raise ScenarioError(path, line_of(lines, (key,)), f"an unknown key {short(key)}", "rtt, inside or about")
     return matrix_from_table(table, lines, path)
 
 
@@ -199,7 +203,7 @@ def matrix_from_table(table: dict[str, Any], lines: dict[Place, int], path: str)
     for one, others in rtt.items():
         line = line_of(lines, ("rtt", one))
         if not isinstance(others, dict):
-            raise ScenarioError(path, line, f"{one!r} is no table", "a round trip to each other region")
+            raise ScenarioError(path, line, f"{short(one)} is no table", "a round trip to each other region")
         gathering.name(one, line)
         for other, value in others.items():
             gathering.add(one, other, value, line_of(lines, ("rtt", one, other)))
@@ -286,7 +290,9 @@ class Gml:
         for one, other, about in self.net.edges(data=True):
             line = self.line(one, other)
             if "rtt" not in about:
-                raise ScenarioError(self.path, line, f"the edge between {one} and {other} has no rtt", TIME)
+                raise ScenarioError(
+                    self.path, line, f"the edge between {cut(str(one))} and {cut(str(other))} has no rtt", TIME
+                )
             yield str(one), str(other), time_of(about["rtt"], self.path, line), {**about, "line": line}
 
 

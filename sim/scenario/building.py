@@ -44,7 +44,7 @@ def config_of(settings: Mapping[str, int | bool | str], base: NodeConfig | None 
             changed = dataclasses.replace(getattr(config, engine) if engine else config, **values)
             config = dataclasses.replace(config, **{engine: changed}) if engine else changed
         except (ConfigError, TypeError) as error:
-            said = ", ".join(f"{engine}.{key} = {value!r}".replace("_", "-") for key, value in values.items())
+            said = ", ".join(f"{engine}.{key} = {short(value)}".replace("_", "-") for key, value in values.items())
             raise ScenarioError("scenario", 0, f"{said}: {error}", "values that make sense together") from error
     made: NodeConfig = config
     return made

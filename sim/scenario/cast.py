@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 
+from sim.plain import short
 from sim.scenario.events import DRAWN, VERBS, Event, HostileClient, PublishTo
 from sim.scenario.model import CLIENTS_MAX, NODES_MAX, SUBSCRIPTIONS_MAX, ClientGroup, Group, Scenario
 
@@ -97,7 +98,9 @@ class Cast:
             else:
                 found = {node for node in self.nodes if fnmatchcase(node, name)}
             if not found:
-                raise CastError(loc, f"no node is called {name!r}", f"one of {_some(self.nodes)}, or @ and a region")
+                raise CastError(
+                    loc, f"no node is called {short(name)}", f"one of {_some(self.nodes)}, or @ and a region"
+                )
             wanted |= found
         return [node for node in self.nodes if node in wanted]
 
@@ -107,7 +110,7 @@ class Cast:
         for name in names:
             found = {client for client in self.clients if fnmatchcase(client, name)}
             if not found:
-                raise CastError(loc, f"no client is called {name!r}", f"one of {_some(self.clients)}")
+                raise CastError(loc, f"no client is called {short(name)}", f"one of {_some(self.clients)}")
             wanted |= found
         return [client for client in self.clients if client in wanted]
 
@@ -147,7 +150,7 @@ class Cast:
         """Every verb that is to be drawn is one that can be. Raises `CastError`."""
         found = next((fault for fault in faults if fault not in DRAWN), None)
         if found is not None:
-            no = f"{found!r} is never drawn" if found in VERBS else f"no fault is called {found!r}"
+            no = f"{short(found)} is never drawn" if found in VERBS else f"no fault is called {short(found)}"
             raise CastError(("random", "faults"), no, f"some of {', '.join(DRAWN)}")
 
     def check_event(self, event: Event, loc: Loc) -> None:
@@ -179,12 +182,12 @@ class Cast:
                     )
             case "snapshot" | "restore" | "crash-loop" | "hostile":
                 if len(self.nodes_of((what.node,), loc)) > 1:
-                    raise CastError(loc, f"{what.node!r} are several nodes", "one node")
+                    raise CastError(loc, f"{short(what.node)} are several nodes", "one node")
             case "misdiscover":
                 self.nodes_of(what.nodes, loc)
                 for name in (what.who, what.at):
                     if len(self.nodes_of((name,), loc)) > 1:
-                        raise CastError(loc, f"{name!r} are several nodes", "one node")
+                        raise CastError(loc, f"{short(name)} are several nodes", "one node")
             case "drop-client" | "offline" | "kill-client" | "give-up" | "stop-reading":
                 self.clients_of(what, loc)
             case _:

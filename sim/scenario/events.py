@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from sim.scenario.meant import listed
+from sim.plain import listed
 from sim.scenario.quantities import (
     Channel,
     Count,

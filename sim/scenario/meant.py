@@ -7,21 +7,15 @@ from collections.abc import Sequence
 from difflib import get_close_matches
 
 from mesh.config import NodeConfig
+from sim.plain import listed
 
 NEAR = 0.78
 """So alike (`difflib`) is a word to what was meant by it."""
-WORDS_SHOWN_MAX = 8
-"""Words that an error names."""
 
 
 def nearest(word: str, known: Sequence[str]) -> str:
     """The known word that is most like another; empty where none is near."""
     return next(iter(get_close_matches(word, known, 1, NEAR)), "")
-
-
-def listed(words: Sequence[str]) -> str:
-    """Words as an error names them: the first, and whether there are more."""
-    return ", ".join(words[:WORDS_SHOWN_MAX]) + (", …" if len(words) > WORDS_SHOWN_MAX else "")
 
 
 def expected_setting(name: str, config: NodeConfig) -> str:

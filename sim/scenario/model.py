@@ -13,8 +13,8 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from mesh.certificates import NAME_TEXT_MAX
 from sim.catalogue import LESSONS, ROWS
+from sim.plain import listed
 from sim.scenario.events import VERBS, Event, HostileDeed, Measured, Shape, check_measured, check_times
-from sim.scenario.meant import listed
 from sim.scenario.quantities import (
     NUMBER_MAX,
     PLACE,

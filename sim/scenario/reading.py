@@ -17,12 +17,12 @@ from typing import Any
 from pydantic import ValidationError
 
 from sim.errors import ScenarioError
-from sim.plain import SHOWN_MAX, short
+from sim.plain import SHOWN_MAX, cut, listed, short
 from sim.regions import PRESETS
 from sim.scenario.beside import importable
 from sim.scenario.building import config_of
 from sim.scenario.cast import Cast, CastError
-from sim.scenario.meant import listed, nearest
+from sim.scenario.meant import nearest
 from sim.scenario.model import FORMAT, Scenario, expected_at, keys_at
 from sim.scenario.quantities import IN_WORDS, Part
 from sim.scenario.sense import check
@@ -385,7 +385,7 @@ def _placed(sources: list[Source], loc: tuple[str | int, ...], problem: str, exp
 
 
 def _dotted(place: tuple[str | int, ...]) -> str:
-    return ".".join(str(part) for part in place)
+    return ".".join(cut(str(part)) for part in place)
 
 
 def _first(error: ValidationError) -> tuple[Place, str, str]:

@@ -7,7 +7,7 @@ that is not connected, a word that nothing in a run is ever called, messages by 
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +16,7 @@ from sim.errors import ScenarioError
 from sim.greeting import FAILURES_MAX, failures, greeting_us, least_us
 from sim.labels import SAFEGUARDS
 from sim.network import QUANTILES
+from sim.plain import listed, short
 from sim.regions import PRESETS, named_matrix
 from sim.scenario.building import Pair, config_of, greeting_within_us, linked, network_of, round_trips_of
 from sim.scenario.cast import Cast, CastError, Loc
@@ -72,18 +73,22 @@ def check(cast: Cast) -> None:
 def _words(scenario: Scenario) -> None:
     for index, name in enumerate(scenario.sabotage):
         if name not in SAFEGUARDS:
-            raise CastError(("sabotage", index), f"no safeguard is called {name!r}", f"one of {', '.join(SAFEGUARDS)}")
+            raise CastError(
+                ("sabotage", index), f"no safeguard is called {short(name)}", f"one of {', '.join(SAFEGUARDS)}"
+            )
     events = [f"timeline/{number}" for number in range(1, len(scenario.timeline) + 1)]
     for index, label in enumerate(scenario.gates):
         if not meant_by(label) and label not in events:
-            raise CastError(("gates", index), f"nothing is ever called {label!r}", LABEL)
+            raise CastError(("gates", index), f"nothing is ever called {short(label)}", LABEL)
     for key, labels in (("see", scenario.guarantees.see), ("never", scenario.guarantees.never)):
         for index, label in enumerate(labels):
             if label not in happenings() and label not in events:
-                raise CastError(("guarantees", key, index), f"nothing is ever called {label!r}", LABEL)
+                raise CastError(("guarantees", key, index), f"nothing is ever called {short(label)}", LABEL)
     for index, label in enumerate(scenario.guarantees.never):
         if label in scenario.guarantees.see:
-            raise CastError(("guarantees", "never", index), f"{label!r} is to be seen, too", "it in one of the two")
+            raise CastError(
+                ("guarantees", "never", index), f"{short(label)} is to be seen, too", "it in one of the two"
+            )
 
 
 def _idle(scenario: Scenario) -> None:
@@ -151,7 +156,7 @@ def _links(cast: Cast) -> None:
         place = ("topology", "links", index)
         strangers = [name for name in pair if name not in cast.nodes]
         if strangers:
-            raise CastError(place, f"no node is called {strangers[0]!r}", "two names, without patterns")
+            raise CastError(place, f"no node is called {short(strangers[0])}", "two names, without patterns")
         if pair[0] == pair[1]:
             raise CastError(place, f"a link of {pair[0]!r} to itself", "two nodes")
         if frozenset(pair) in seen:
@@ -178,7 +183,7 @@ def _regions(cast: Cast) -> None:
     for index, group in enumerate(cast.scenario.topology.node):
         if group.region not in regions:
             place = ("topology", "node", index, "region")
-            raise CastError(place, f"{said} has no {group.region!r}", f"one of {_some(regions)}")
+            raise CastError(place, f"{said} has no {group.region!r}", f"one of {listed(list(regions))}")
 
 
 def greetings(cast: Cast) -> None:
@@ -319,7 +324,9 @@ def _images(cast: Cast) -> None:
             taken.add(image)
         elif image not in taken:
             place = ("timeline", index, "restore")
-            raise CastError(place, f"nobody took {image[1]!r} of {image[0]!r} before", "a snapshot at an earlier time")
+            raise CastError(
+                place, f"nobody took {short(image[1])} of {image[0]!r} before", "a snapshot at an earlier time"
+            )
 
 
 def _copies(cast: Cast) -> None:
@@ -458,8 +465,3 @@ def _bounded(place: tuple[str | int, ...], steps: float, size: float) -> None:
     if size + size / MORE > PUBLISHED_BYTES_MAX:
         most = f"at most {int(PUBLISHED_BYTES_MAX * MORE / (MORE + 1)):,} in all"
         raise CastError(place, f"that publishes about {int(size):,} bytes", most)
-
-
-def _some(names: Collection[str] | Iterable[str]) -> str:
-    listed = list(names)
-    return ", ".join(listed[:8]) + (", …" if len(listed) > 8 else "")

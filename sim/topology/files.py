@@ -26,7 +26,7 @@ from typing import Any
 
 from mesh.errors import ConfigError
 from sim.errors import ScenarioError, SimError
-from sim.plain import short
+from sim.plain import cut, listed, short
 from sim.regions.files import EXPECTED, Gml, matrix_from_csv, matrix_from_table, time_of, told
 from sim.regions.matrix import Pair, RegionMatrix
 from sim.regions.presets import preset
@@ -59,14 +59,16 @@ def _graph(regions: dict[str, str], links: list[tuple[int, Link]], path: str) ->
     seen: set[Pair] = set()
     for line, each in links:
         if each.one == each.other:
-            raise ScenarioError(path, line, f"a link of {each.one} to itself", "a link between two nodes")
+            raise ScenarioError(path, line, f"a link of {cut(each.one)} to itself", "a link between two nodes")
         if each.pair in seen:
-            raise ScenarioError(path, line, f"a second link between {' and '.join(each.pair)}", "one between two nodes")
+            raise ScenarioError(
+                path, line, f"a second link between {' and '.join(map(cut, each.pair))}", "one between two nodes"
+            )
         seen.add(each.pair)
     try:
         return Graph(regions, tuple(each for _, each in links))
     except ConfigError as error:
-        raise ScenarioError(path, 0, str(error), "nodes, and one link between two of them") from None
+        raise ScenarioError(path, 0, told(error), "nodes, and one link between two of them") from None
 
 
 def _rate(value: object, path: str, line: int) -> int | None:
@@ -96,7 +98,7 @@ def graph_from_gml(text: str, path: str) -> Graph:
     for node, about in net.nodes():
         region = about.get("region", node)
         if not isinstance(region, str | int):
-            raise ScenarioError(path, net.line(node), f"{node}: a region that is {region!r:.80}", "a name")
+            raise ScenarioError(path, net.line(node), f"{cut(node)}: a region that is {short(region)}", "a name")
         regions[node] = str(region)
     _bounded(regions, path)
     links = [
@@ -119,7 +121,7 @@ def graph_from_toml(text: str, path: str) -> Graph:
         for node, region in nodes.items():
             if region not in matrix.names:
                 line = line_of(lines, ("nodes", node))
-                raise ScenarioError(path, line, f"no round trips of {region!r}", f"one of {', '.join(matrix.names)}")
+                raise ScenarioError(path, line, f"no round trips of {short(region)}", f"one of {listed(matrix.names)}")
     if table.get("links") == "all":
         if matrix is None:
             line = line_of(lines, ("links",))
@@ -128,11 +130,11 @@ def graph_from_toml(text: str, path: str) -> Graph:
     if "links" in table:
         line = line_of(lines, ("links",))
         raise ScenarioError(path, line, f"{table['links']!r:.80}", 'links = "all", or tables [[link]]')
-    listed = table.get("link", [])
-    if not isinstance(listed, list):
+    tables = table.get("link", [])
+    if not isinstance(tables, list):
         raise ScenarioError(path, line_of(lines, ("link",)), "link is no list", "tables [[link]]")
-    at = [line_of(lines, ("link", index)) for index in range(len(listed))]
-    links = [(line, _link(each, nodes, matrix, path, line)) for line, each in zip(at, listed, strict=True)]
+    at = [line_of(lines, ("link", index)) for index in range(len(tables))]
+    links = [(line, _link(each, nodes, matrix, path, line)) for line, each in zip(at, tables, strict=True)]
     return _graph(nodes, links, path)
 
 
@@ -140,7 +142,7 @@ def _check_keys(table: dict[str, Any], lines: dict[Place, int], path: str) -> No
     """Every key is known, and says something beside the others."""
     for key in table:
         if key not in KEYS:
-            raise ScenarioError(path, line_of(lines, (key,)), f"an unknown key {key!r}", ", ".join(KEYS))
+            raise ScenarioError(path, line_of(lines, (key,)), f"an unknown key {short(key)}", ", ".join(KEYS))
     if not isinstance(table.get("about", ""), str):
         raise ScenarioError(path, line_of(lines, ("about",)), f"about: {short(table['about'])}", "a text")
     for key, other in (("rtt", "preset"), ("inside", "preset"), ("link", "links")):
@@ -161,7 +163,7 @@ def _nodes(table: dict[str, Any], lines: dict[Place, int], path: str) -> dict[st
         if not isinstance(region, str) or not region:
             line = line_of(lines, ("nodes", node))
             raise ScenarioError(
-                path, line, f"{node}: a region that is {short(region)}", 'the name of a region, as "eu"'
+                path, line, f"{cut(node)}: a region that is {short(region)}", 'the name of a region, as "eu"'
             )
     return nodes
 
@@ -182,13 +184,13 @@ def _link(each: object, nodes: dict[str, str], matrix: RegionMatrix | None, path
         raise ScenarioError(path, line, "a link is no table", "a table [[link]]")
     for key in each:
         if key not in LINK_KEYS:
-            raise ScenarioError(path, line, f"an unknown key {key!r} of a link", ", ".join(LINK_KEYS))
+            raise ScenarioError(path, line, f"an unknown key {short(key)} of a link", ", ".join(LINK_KEYS))
     between = each.get("between")
     if not (isinstance(between, list) and len(between) == len({*map(str, between)}) == 2):
         raise ScenarioError(path, line, "a link without two ends", 'between = ["one", "other"]')
     for node in between:
         if not isinstance(node, str) or node not in nodes:
-            raise ScenarioError(path, line, f"no node {node!r}", f"one of {', '.join(nodes)}")
+            raise ScenarioError(path, line, f"no node {short(node)}", f"one of {listed(list(nodes))}")
     one, other = between
     if "rtt" in each:
         rtt_us = time_of(each["rtt"], path, line)
