@@ -8,7 +8,7 @@ promises and their words are those of docs/concepts/contract.md.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -316,11 +316,12 @@ def nothing_lost(ledger: Ledger, diary: Diary) -> list[Breach]:
     return _of(watch, "nothing lost")
 
 
-def places_in(world: World) -> Places:
-    """Where the running nodes of a world hold a message."""
+def places_in(world: World, among: Collection[str] = ()) -> Places:
+    """Where the running nodes of a world hold a message, or have held it; of all, or of some."""
 
     def places(name: Name) -> list[tuple[object, int, int]]:
-        nodes = [machine.node for machine in world.machines.values() if machine.node is not None]
+        machines = [machine for machine in world.machines.values() if not among or machine.name in among]
+        nodes = [machine.node for machine in machines if machine.node is not None]
         return [(r.log, r.from_position, r.to_position) for node in nodes for r in node.holdings.names.find(*name)]
 
     return places

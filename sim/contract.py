@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import TYPE_CHECKING
 
 from mesh.clocks.vector import VersionVector
@@ -40,10 +40,17 @@ class Backlog:
     size: int = 0
     positions: int = 0
     ranges: int = 0
+    largest: int = 0
+    """Bytes of the largest that is passed on as a whole: over several hops each waits for it once more."""
 
     def __add__(self, other: Backlog) -> Backlog:
         """Both of them, one after the other."""
-        return Backlog(self.size + other.size, self.positions + other.positions, self.ranges + other.ranges)
+        sums = self.size + other.size, self.positions + other.positions, self.ranges + other.ranges
+        return Backlog(*sums, max(self.largest, other.largest))
+
+    def __or__(self, other: Backlog) -> Backlog:
+        """Of each count the greater."""
+        return Backlog(*map(max, astuple(self), astuple(other)))
 
 
 def _near(names: list[str], pairs: list[tuple[str, str]]) -> dict[str, list[str]]:
@@ -116,10 +123,12 @@ def convergence_us(
     round_trip_us = max((network.longest_us(a, b) for a, b in linked), default=0)
     window_us = max((network.window_us(a, b) for a, b in linked), default=0)
     rates = [rate for rate in (network.path(a, b).rate_bps for a, b in linked) if rate]
-    narrow_us = 2 * backlog.size * 8 * 1_000_000 // min(rates) if rates else 0
-    backlog_us = max(narrow_us, backlog.size * window_us // counted_on(config.links))
+    far_apart = hops(core, linked)
+    size = backlog.size + max(0, far_apart - 1) * backlog.largest
+    narrow_us = 2 * size * 8 * 1_000_000 // min(rates) if rates else 0
+    backlog_us = max(narrow_us, size * window_us // counted_on(config.links))
     settle_ms = max(SETTLE_MS, config.links.alive_ms)
-    steps_us = hops(core, linked) * ((settle_ms + 2 * graft_ms) * US_PER_MS + 2 * round_trip_us)
+    steps_us = far_apart * ((settle_ms + 2 * graft_ms) * US_PER_MS + 2 * round_trip_us)
     turns_us = max(_in_turns_us(backlog, each.repair, window_us) for each in configs)
     dial_us = redial_ms * US_PER_MS + (1 + fail) * DIAL_TRIPS * round_trip_us
     return dial_us + steps_us + turns_us + backlog_us
@@ -143,8 +152,7 @@ def backlog_of(world: World, names: list[str]) -> Backlog:
     rows = _whole(held)
     most = Backlog()
     for each in held:
-        lacks = _count({place: row for place, row in rows.items() if place not in each})
-        most = Backlog(max(most.size, lacks.size), max(most.positions, lacks.positions), max(most.ranges, lacks.ranges))
+        most |= _count({place: row for place, row in rows.items() if place not in each})
     return most
 
 
@@ -164,8 +172,8 @@ def _count(rows: Mapping[Place, Row]) -> Backlog:
     for (log, first), row in rows.items():
         vector.add(log, first, row.last)
     sets = [runs for _, runs in vector.items()]
-    size = sum(len(row.packed) for row in rows.values())
-    return Backlog(size, sum(runs.count for runs in sets), sum(map(len, sets)))
+    sizes = [len(row.packed) for row in rows.values()]
+    return Backlog(sum(sizes), sum(runs.count for runs in sets), sum(map(len, sets)), max(sizes, default=0))
 
 
 def _sound(image: dict[LogId, dict[int, Row]]) -> dict[Place, Row]:

@@ -353,7 +353,7 @@ class Play:
                 yield diary.owner
             # a gap is told once nobody who can be reached can fill it, and not before
             scratch = Watch(self.watch.now_us, self.watch.ledger)
-            scratch.honest_about_gaps(diary, places_in(self.world), self._is_owed, matching)
+            scratch.honest_about_gaps(diary, places_in(self.world, self.core), self._is_owed, matching)
             if scratch.breaches:
                 yield diary.owner
 
@@ -417,7 +417,7 @@ class Play:
                 watch.nothing_lost(diary, partial(self._is_owed_to, diary), matching)
             for name, entry in self._newest_unseen(diary, matching):
                 watch.never_shown(diary, name, entry, f"the newest of {entry.channel}")
-            watch.honest_about_gaps(diary, places_in(self.world), self._is_owed, matching)
+            watch.honest_about_gaps(diary, places_in(self.world, self.core), self._is_owed, matching)
         outcome.pending = [line for app in self.apps.values() for line in waits(self, app)]
         outcome.pending += [
             f"{who} still gets what it waits for, and another's time is over" for who in sorted(self._patient)

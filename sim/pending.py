@@ -73,16 +73,15 @@ def unsent(play: Play, nodes: Collection[str]) -> Backlog:
     What one client brings stands together in a log.
     """
     machines = [play.world.machines[name] for name in nodes]
-    size, ranges, positions = 0, 0, 0
+    found = Backlog()
     for app in play.apps.values():
         if set(nodes).isdisjoint(app.gateways):  # those of now: at the end a client of the core is limited to the core
             continue
         names = [(app.name, app.client.incarnation, sequence) for sequence, _ in app.waiting()]
         brought = [name for name in names if not any(machine.has(name) for machine in machines)]
-        size += sum(len(app.ledger[name].payload) + OVERHEAD_BYTES for name in brought)
-        positions += len(brought)
-        ranges += bool(brought)
-    return Backlog(size, positions, ranges)
+        sizes = [len(app.ledger[name].payload) + OVERHEAD_BYTES for name in brought]
+        found += Backlog(sum(sizes), len(sizes), bool(sizes), max(sizes, default=0))
+    return found
 
 
 class Audience(Protocol):

@@ -67,14 +67,19 @@ def judge_quiet(play: Play, outcome: Outcome, others: Sequence[list[str]]) -> No
 
 
 def _come_to_rest(play: Play, outcome: Outcome, others: Sequence[list[str]]) -> None:
-    """Wait, no longer than the contract and what dies may take, until what clients brought last is everywhere."""
+    """Wait, no longer than the contract and what dies may take, until what clients brought last is everywhere.
+
+    Whoever is slow is asked again, and others beside it: what of that still waits for room on a link has to leave first.
+    """
     world = play.world
     core = [world.machines[name] for name in play.core]
+    running = [world.machines[name] for names in [play.core, *others] for name in names]
     within_us = max(map(play.within_us, [play.core, *others])) if outcome.figures.converged_us >= 0 else 0
     by_us = world.now_us + max(DYING_US, within_us)
     while world.now_us < by_us and (
         len({each.node.holdings.digest for each in core if each.node}) > 1
         or any(not world.converged(names) or _brings(play, names) for names in others)
+        or any(debt.ranges.count for each in running if each.node for debt in each.node.serving.owed.values())
     ):
         world.run_to(world.now_us + MILLION)
 

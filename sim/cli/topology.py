@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @click.option(
     "--confirm",
     is_flag=True,
-    help="Play every loss and every level, and see whether what was predicted comes true.",
+    help="Play every loss, pairs of links up to 50, and every level, and see whether what was predicted comes true.",
 )
 @click.option(
     "--seeds",

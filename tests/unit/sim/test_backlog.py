@@ -56,7 +56,7 @@ def test_a_backlog_is_the_most_that_one_node_lacks_of_what_others_have() -> None
         world.lift(condition)
     world.run(20)
 
-    assert apart == Backlog(len(row.packed), 1, 1)
+    assert apart == Backlog(len(row.packed), 1, 1, len(row.packed))
     for rows in world.machines["ben"].disk.image.rows.values():
         for first in rows:
             rows[first].damaged = True
@@ -138,6 +138,26 @@ def test_what_varies_and_what_is_lost_make_a_round_trip_longer() -> None:
     again_us = 1_000_000 + RETRANSMIT_US  # a packet is sent up to twice, and one of a frame as large as any three times
     assert bound_us(0, loses) - bound_us(0, still) == 5 * again_us
     assert bound_us(2 * sure, loses) - bound_us(0, loses) == 2 * (1_000_000 + 2 * again_us)
+
+
+def test_over_several_hops_what_is_passed_on_waits_for_the_largest_at_each() -> None:
+    play = Play(
+        from_tables(
+            {
+                "title": "t", "promise": "p", "duration": "2s",
+                "topology": {"links": "line", "rate": "64kbit/s", "node": [{"name": "n", "count": 4}]},
+            }
+        ),
+        0,
+    )  # fmt: skip
+
+    def bound_us(largest: int) -> int:
+        backlog = Backlog(90_000, 3, 1, largest)
+        return convergence_us(play.cast, play.world.network, play.pairs, list(play.cast.nodes), [play.config], backlog)
+
+    assert bound_us(40_000) - bound_us(0) == 2 * 2 * 40_000 * 8 * MILLION // 64_000, "three hops: two more than one"
+    assert Backlog(1, 2, 3, 4) + Backlog(10, 20, 30, 3) == Backlog(11, 22, 33, 4)
+    assert Backlog(1, 20, 3, 4) | Backlog(10, 2, 30, 3) == Backlog(10, 20, 30, 4)
 
 
 def test_each_dial_that_may_fail_is_counted() -> None:

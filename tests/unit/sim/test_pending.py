@@ -243,9 +243,9 @@ def test_what_clients_hold_and_no_node_that_they_can_reach_has_is_still_to_come(
 
     assert told == [True, True]
     assert found == [
-        Backlog(40 + OVERHEAD_BYTES, 1, 1),
-        Backlog(70 + 3 * OVERHEAD_BYTES, 3, 1),
-        Backlog(160 + OVERHEAD_BYTES, 1, 1),
+        Backlog(40 + OVERHEAD_BYTES, 1, 1, 40 + OVERHEAD_BYTES),
+        Backlog(70 + 3 * OVERHEAD_BYTES, 3, 1, 40 + OVERHEAD_BYTES),
+        Backlog(160 + OVERHEAD_BYTES, 1, 1, 160 + OVERHEAD_BYTES),
         Backlog(),
     ]
     app.limit_to(["ben"])
