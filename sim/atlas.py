@@ -29,13 +29,12 @@ class Atlas:
     is_on: bool = True
 
     def _others_have(self, machine: Machine, log: LogId, first: int) -> bool:
-        """Whether another disk holds a row, undamaged, whole, and honestly."""
-        for other in self.world.machines.values():
-            image = other.disk.kept or other.disk.image
-            row = image.rows.get(log, {}).get(first)
-            if other is not machine and row is not None and not row.damaged and not row.stripped:
-                return True
-        return False
+        """Whether another disk holds a row, undamaged and whole: one that lies both as it says and as a power cut leaves it."""
+        return any(
+            all(_holds(image, log, first) for image in (other.disk.image, other.disk.kept) if image is not None)
+            for other in self.world.machines.values()
+            if other is not machine
+        )
 
     def spare_rows(self, machine: Machine) -> list[Key]:
         """Rows of a disk that may be damaged, in order: another good copy is known, and there is a body to damage."""
@@ -91,3 +90,8 @@ class Atlas:
             entry.disks_lost += 1
             if machine.region not in entry.regions_lost:
                 entry.regions_lost = (*entry.regions_lost, machine.region)
+
+
+def _holds(image: Image, log: LogId, first: int) -> bool:
+    row = image.rows.get(log, {}).get(first)
+    return row is not None and not row.damaged and not row.stripped

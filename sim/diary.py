@@ -132,6 +132,14 @@ class Heard:
     foremost: dict[tuple[LogId, str, int], tuple[int, int]] = field(default_factory=dict)
     """The same for each log, with the place where it stands."""
 
+    late: int = 0
+    """How much came behind what it was shown before."""
+
+    @property
+    def count(self) -> int:
+        """How far it has come: places that it was shown, told of, or had shown already, as another copy of what it has seen."""
+        return sum(self.reached.values()) + self.late
+
     def pass_to(self, log: LogId, last: int) -> None:
         """A log is behind it up to a position, but for holes."""
         self.passed[log] = max(self.passed.get(log, 0), last)

@@ -284,10 +284,8 @@ class Play:
 
     def _choose_core(self) -> list[str]:
         wish, names = self.scenario.core, list(self.cast.nodes)
-        if wish == "all":
-            return names
-        if not isinstance(wish, str):
-            return self.cast.nodes_of(wish)
+        if wish != "random":  # where links are drawn, some of those that join it may never come up
+            return max(parts(names if isinstance(wish, str) else self.cast.nodes_of(wish), self.pairs), key=len)
         rng = self.stage.rng
         size = max(1, (len(names) + 1) // 2) + rng.below(len(names) // 2 + 1)
         core = [rng.choice(names)]

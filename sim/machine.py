@@ -99,6 +99,11 @@ class Machine:
             runs = [r for r in known if (r.publisher, r.incarnation) == name[:2] and r.first <= name[2] <= r.last]
         return any(self.disk.has(run.log, run.from_position, run.to_position, name) for run in runs)
 
+    def has_sealed(self, name: tuple[str, int, int]) -> bool:
+        """Whether its node has taken a message from a client, and has stamped it."""
+        node = self.node
+        return node is not None and any(run.log.node == node.identity.node for run in node.holdings.names.find(*name))
+
     def vouches(self, since_us: int, to: Machine, now_us: int, *, mortal: bool) -> bool:
         """Whether what it has told another since a moment to have stored has to be there, if it is alive by the world's clock.
 

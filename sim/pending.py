@@ -97,8 +97,11 @@ class Audience(Protocol):
 
 
 def heard(apps: Iterable[Audience], ledger: Ledger) -> dict[str, int]:
-    """How much came to each client: what it was shown, each once, and receipts of the levels that it asked for."""
-    found = {app.name: sum(len(diary.seen) for diary in app.books) for app in apps}
+    """How much came to each client: what it was shown, each once, and receipts of the levels that it asked for.
+
+    Where places are followed, those: much that comes may be copies of what it was shown, which its client keeps to itself.
+    """
+    found = {app.name: sum(diary.heard.count or len(diary.seen) for diary in app.books) for app in apps}
     for name, entry in ledger.items():
         if name[0] in found and entry.reached_us >= 0:
             found[name[0]] += 1

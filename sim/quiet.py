@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from sim.outcome import Outcome
 
 CALM_US = 5 * MILLION
+"""So long is waited for what was said last, and for the answer; or the longest round trip."""
 DYING_US = 150 * MILLION
 """What is dead is forgotten within so long: the skew of clocks, the minute between two looks for it, and some more."""
 QUIET_US = 10 * MILLION
@@ -44,7 +45,8 @@ def judge_quiet(play: Play, outcome: Outcome, others: Sequence[list[str]]) -> No
     """
     world, figures = play.world, outcome.figures
     _come_to_rest(play, outcome, others)
-    world.run_to(world.now_us + CALM_US)
+    answered_us = max((world.network.longest_us(*pair) for pair in world.links.sent), default=0)
+    world.run_to(world.now_us + max(CALM_US, answered_us))
     before = dict(world.coverage)
     with proof.overheard(world, BUSY) as last:
         world.run_to(world.now_us + QUIET_US)

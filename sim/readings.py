@@ -208,9 +208,13 @@ def passes(
     reading.missing.merge(page.missing)
     asked = reading.cut.difference(after or VersionVector())
     passed = asked if page.next is None else asked.difference(asked.difference(page.next))
+    shows = VersionVector()  # what it shows it had, whatever becomes of it meanwhile
+    for log, position in page.places:
+        shows.add(log, position, position)
     for log, runs in passed.items():
         missing, held = page.missing.get(log), home.disk.image.held.get(log)
-        unheard = runs.minus(missing) if held is None else runs.minus(missing).minus(held.positions)
+        unheard = runs.minus(missing).minus(shows.get(log))
+        unheard = unheard if held is None else unheard.minus(held.positions)
         if reading.is_dated:
             unheard = (
                 unheard.minus(_outside(reading, home, log, us.told + 1))

@@ -132,6 +132,7 @@ def on_shown(watch: Watch, world: World, diary: Diary, shown: Shown) -> None:
     low, high = watch.stamps.get(name_of(record), (record.stamp, record.stamp))
     watch.stamps[name_of(record)] = min(low, record.stamp), max(high, record.stamp)
     heard.shown.add(log, at, at)
+    heard.late += at <= heard.reached.get(log, 0)
     heard.pass_to(log, at)
     heard.newest[key] = max(heard.newest.get(key, 0), record.sequence)
 

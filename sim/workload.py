@@ -364,8 +364,8 @@ class App:
             entry = self.ledger.get(name)
             if entry is None:
                 continue
-            is_first, before = entry.said == (0, 0), entry.said
-            if is_first and entry.expires_us and self._is_at_a_lone_wrong_clock():
+            before = entry.said
+            if entry.expires_us and home.has_sealed(name) and self._is_at_a_lone_wrong_clock():
                 entry.misdated = True  # it lives from its stamp, and nobody had shown that node what the time is
             entry.said = max(before[0], receipt.copies), max(before[1], receipt.regions)
             if self.watch is not None:

@@ -18,6 +18,7 @@ from sim.scenario.reading import from_tables
 from sim.units import MILLION
 from sim.world import World
 
+ANA_BEN_CY = [("ana", "eu"), ("ben", "eu"), ("cy", "us")]
 CORE, NAMES = ["ana", "ben", "cy"], ["ana", "ben", "cy", "dan", "eve"]
 REGIONS = ["eu", "us", "ap", "sa", "af"]
 
@@ -160,3 +161,20 @@ def test_a_node_counts_its_own_copy_and_those_of_whom_it_is_linked_with() -> Non
     assert counted_by("ana", ["ana", "ben", "cy"], line) == ["ana", "ben"]
     assert counted_by("ben", ["ana", "ben", "cy"], line) == ["ben", "ana", "cy"]
     assert counted_by("dan", ["ana", "ben"], line) == ["ana", "ben"], "its client is attached elsewhere"
+
+
+def test_where_links_are_drawn_and_some_never_come_up_the_core_is_the_largest_part() -> None:
+    tables = {
+        "title": "Sparse", "promise": "p", "duration": "4s",
+        "topology": {"links": "sparse", "latency": "6s", "node": [{"name": n, "region": r} for n, r in ANA_BEN_CY]},
+        "client": [{"name": "app", "at": "ana", "gateways": "ana"}],
+        "workload": [{"rate": 5}],
+    }  # fmt: skip
+    cores = set()
+    for seed in range(16):
+        play = Play(from_tables(tables), seed)
+        outcome = play.run()
+        assert outcome.breaches == []
+        cores.add(tuple(play.core))
+
+    assert cores == {("ana", "ben"), ("ana",)}, "by whether the two of one region are linked"

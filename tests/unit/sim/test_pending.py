@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -10,11 +11,12 @@ from click.testing import CliRunner
 from gossamer.command import command
 from mesh.log.batch import OVERHEAD_BYTES
 from mesh.operations import CreditGrant
+from mesh.types import LogId
 from sim.contract import Backlog
-from sim.diary import say_name
+from sim.diary import Diary, say_name
 from sim.heap import Play
 from sim.outcome import PENDING_MAX, Outcome
-from sim.pending import CLIENTS_US, Patience, unsent
+from sim.pending import CLIENTS_US, Patience, heard, unsent
 from sim.scenario.model import Scenario
 from sim.scenario.reading import from_tables, read
 from sim.units import MILLION
@@ -218,6 +220,23 @@ def test_patience_is_renewed_by_what_is_new_alone() -> None:
     assert patience.ran_out(49 * MILLION) == set()
     assert [patience.ran_out(at_s * MILLION) for at_s in (54, 55, 60)] == [{"ben"}, set(), {"ana"}]
     assert patience.asked == {"ana", "ben"}
+
+
+def test_copies_that_a_client_keeps_to_itself_are_something_that_comes_to_it() -> None:
+    """So are gaps, and what fills them; places in an order of which one is never counted twice."""
+    log, other = LogId(b"n" * 32, 1), LogId(b"m" * 32, 1)
+    diary = Diary(("#",), owner="app")
+    app = SimpleNamespace(name="app", books=[diary])
+    counts = [heard([app], {})]
+    diary.seen[("app", 1, 1)] = 5
+    counts.append(heard([app], {}))
+    for where, last in ((log, 4), (log, 4), (log, 3), (other, 2)):
+        diary.heard.pass_to(where, last)
+        counts.append(heard([app], {}))
+    diary.heard.late += 1
+    counts.append(heard([app], {}))
+
+    assert [count["app"] for count in counts] == [0, 1, 4, 4, 4, 6, 7]
 
 
 def test_what_clients_hold_and_no_node_that_they_can_reach_has_is_still_to_come() -> None:

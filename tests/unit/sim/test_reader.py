@@ -208,6 +208,22 @@ def test_who_goes_on_names_what_it_has_not_got() -> None:
     assert found.broken() == []
 
 
+def test_what_a_page_shows_was_there_though_the_disk_drops_it_before_it_is_heard() -> None:
+    found = scene()
+    found.app.uplink = replace(found.app.uplink, base_us=50_000)
+    found.begin(page=MESSAGES)
+    past = found.read[0]
+    found.world.run(0.075)
+    held = found.machine("ana").disk.image.held
+    for log in held:
+        last = held[log].positions.last
+        held[log].positions.remove(last, last)
+    found.world.run(1)
+
+    assert (rows(past), past.reading.missing) == (list(range(MESSAGES)), VersionVector())
+    assert found.broken() == []
+
+
 def test_a_page_that_is_heard_once_its_node_is_down_is_of_nobody() -> None:
     found = scene()
     found.app.uplink = replace(found.app.uplink, base_us=50_000)
