@@ -208,13 +208,14 @@ def test_who_goes_on_names_what_it_has_not_got() -> None:
     assert found.broken() == []
 
 
-def test_what_a_page_shows_was_there_though_the_disk_drops_it_before_it_is_heard() -> None:
+def test_what_a_page_shows_was_there_though_the_disk_dropped_it_as_it_was_read() -> None:
     found = scene()
     found.app.uplink = replace(found.app.uplink, base_us=50_000)
     found.begin(page=MESSAGES)
     past = found.read[0]
     found.world.run(0.075)
-    held = found.machine("ana").disk.image.held
+    ana = found.machine("ana")
+    held, ana.dropped_us = ana.disk.image.held, past.asked_us + 1
     for log in held:
         last = held[log].positions.last
         held[log].positions.remove(last, last)
