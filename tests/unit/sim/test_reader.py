@@ -211,8 +211,10 @@ def test_who_goes_on_names_what_it_has_not_got() -> None:
 def test_what_a_page_shows_was_there_though_the_disk_dropped_it_as_it_was_read() -> None:
     found = scene()
     found.app.uplink = replace(found.app.uplink, base_us=50_000)
-    found.begin(page=MESSAGES)
+    found.begin(page=5)
     past = found.read[0]
+    while past.pages < 1:
+        found.world.run(0.001)
     found.world.run(0.075)
     ana = found.machine("ana")
     held, ana.dropped_us = ana.disk.image.held, past.asked_us + 1
