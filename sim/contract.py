@@ -13,7 +13,7 @@ from mesh.engines.serving import RANGES_MAX
 from sim.greeting import failures
 from sim.scenario.building import greeting_within_us
 from sim.scenario.cast import Cast
-from sim.topology.analysis import DIAL_TRIPS, SETTLE_MS, counted_on, redial_of, slowest
+from sim.topology.analysis import converges_us, crosses_us, slowest
 from sim.topology.durability import levels
 from sim.topology.played import graph_between
 from sim.topology.report import Level
@@ -115,23 +115,16 @@ def convergence_us(
     config = slowest(configs)
     regions = {cast.nodes[name].region for name in core}
     far = len(regions) > 1
-    redial_ms = max(redial_ms, redial_of(config, far))
     within_us = min(each.links.greeting_timeout_ms for each in configs) * US_PER_MS
     fail = max((failures(network, a, b, within_us) for a, b in linked), default=0)
-    redial_ms += fail * (redial_ms + config.links.greeting_timeout_ms)
-    graft_ms = config.dissemination.graft_ms if far else config.dissemination.graft_near_ms
     round_trip_us = max((network.longest_us(a, b) for a, b in linked), default=0)
     window_us = max((network.window_us(a, b) for a, b in linked), default=0)
-    rates = [rate for rate in (network.path(a, b).rate_bps for a, b in linked) if rate]
+    rate_bps = min((rate for rate in (network.path(a, b).rate_bps for a, b in linked) if rate), default=None)
     far_apart = hops(core, linked)
+    bound_us, redial_us = converges_us(config, far, far_apart, round_trip_us, fail, redial_ms)
     size = backlog.size + max(0, far_apart - 1) * backlog.largest
-    narrow_us = 2 * size * 8 * 1_000_000 // min(rates) if rates else 0
-    backlog_us = max(narrow_us, size * window_us // counted_on(config.links))
-    settle_ms = max(SETTLE_MS, config.links.alive_ms)
-    steps_us = far_apart * ((settle_ms + 2 * graft_ms) * US_PER_MS + 2 * round_trip_us)
     turns_us = max(_in_turns_us(backlog, each.repair, window_us) for each in configs)
-    dial_us = redial_ms * US_PER_MS + (1 + fail) * DIAL_TRIPS * round_trip_us
-    return dial_us + steps_us + turns_us + backlog_us
+    return bound_us + redial_us + turns_us + crosses_us(config, size, rate_bps, window_us)
 
 
 def _in_turns_us(backlog: Backlog, repair: RepairConfig, round_trip_us: int) -> int:

@@ -27,7 +27,7 @@ def greeting_us(round_trip_us: int, rates_bps: tuple[int | None, int | None] = (
 
 
 def least_us(network: Network, one: str, other: str) -> int:
-    """What two nodes take at the least to hear each other's greeting."""
+    """What two nodes take at the least to hear each other's greeting, by what a person has said of their delay."""
     ways = network.path(one, other), network.path(other, one)
     delays_us = (way.delay.measured_us[0] if way.delay.measured_us else way.delay.base_us for way in ways)
     return greeting_us(sum(delays_us), (ways[0].rate_bps, ways[1].rate_bps))
@@ -37,9 +37,9 @@ def failures(network: Network, one: str, other: str, within_us: int) -> int:
     """How many dials between two nodes may fail in a row, all but once in a million; `FAILURES_MAX` is for ever."""
     there, back = network.path(one, other), network.path(other, one)
     needed_us = greeting_us(0, (there.rate_bps, back.rate_bps))
-    draws = [sorted(path.delay.measured_us or path.delay.draws or (path.delay.base_us,)) for path in (there, back)]
-    spare_us = within_us - needed_us - draws[0][-1] - draws[1][-1]
-    late_ppm = _late_ppm(draws[0], draws[1], within_us - needed_us) if spare_us <= 0 else 0
+    ways = there.delay.possible, back.delay.possible
+    spare_us = within_us - needed_us - ways[0][-1] - ways[1][-1]
+    late_ppm = _late_ppm(*ways, within_us - needed_us) if spare_us <= 0 else 0
     lost = max(1, -(-spare_us // (network.round_trip_us(one, other) + RETRANSMIT_US)))
     late_ppm = min(MILLION, late_ppm + _lost_ppm(max(there.loss_ppm, back.loss_ppm), lost))
     count = 0
@@ -63,7 +63,7 @@ def _lost_ppm(loss_ppm: int, count: int) -> int:
     return share_ppm * (MILLION + count * (MILLION - loss_ppm)) // MILLION
 
 
-def _late_ppm(one: list[int], other: list[int], within_us: int) -> int:
+def _late_ppm(one: tuple[int, ...], other: tuple[int, ...], within_us: int) -> int:
     """How many of a million pairs of delays, each sorted, come to so much or more."""
     late = sum(len(other) - bisect_left(other, within_us - each) for each in one)
     return -(-late * MILLION // (len(one) * len(other)))

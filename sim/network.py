@@ -80,6 +80,11 @@ class Delay:
             return ()
         return delays_us(self.base_us, self.spread_us, self.shape)
 
+    @property
+    def possible(self) -> tuple[int, ...]:
+        """All delays that it comes to, the shortest first."""
+        return self.measured_us or self.draws or (self.base_us,)
+
     def draw(self, rng: Stream) -> int:
         """One delay."""
         if self.measured_us:
@@ -303,4 +308,4 @@ class Network:
             left_ppm = left_ppm * loss_ppm // MILLION
             rounds += 1
         again_us = max(0, rounds - 1) * (self.round_trip_us(one, other) + RETRANSMIT_US)
-        return sum(max(path.delay.draws, default=path.delay.base_us) for path in ways) + again_us
+        return sum(path.delay.possible[-1] for path in ways) + again_us

@@ -51,10 +51,28 @@ def counted_on(links: LinkConfig) -> int:
     return max(room - links.credit_step_bytes, room // 2)
 
 
-def redial_of(config: NodeConfig, far: bool) -> int:
-    """How many ms nodes that know each other may wait to dial, or not know yet that they have to, for one died silently."""
-    known = config.addresses.backoff_known_far_ms if far else config.addresses.backoff_known_ms
-    return max(known, config.links.silent_ms)
+def crosses_us(config: NodeConfig, size: int, rate_bps: int | None, window_us: int) -> int:
+    """How long so much takes over links: by half of the lowest rate, or by what is sure of the longest round trip."""
+    narrow_us = -(-2 * size * 8 * US_PER_S // rate_bps) if rate_bps else 0
+    return max(narrow_us, size * window_us // counted_on(config.links))
+
+
+def converges_us(
+    config: NodeConfig, far: bool, hops: int, longest_us: int, failures: int = 0, redial_ms: int = 0
+) -> tuple[int, int]:
+    """The bound but for a backlog, where links outlived a cut, and how much more it is where they are dialled anew.
+
+    So many dials may fail. Nodes that know each other wait `redial_ms` or, if that is more, as long as their settings say, or
+    until they know that they have to dial: the other may have died silently.
+    """
+    known_ms = config.addresses.backoff_known_far_ms if far else config.addresses.backoff_known_ms
+    graft_ms = config.dissemination.graft_ms if far else config.dissemination.graft_near_ms
+    settle_ms = max(SETTLE_MS, config.links.alive_ms)
+    redial_ms = max(redial_ms, known_ms, config.links.silent_ms)
+    dial_us = DIAL_TRIPS * longest_us
+    bound_us = dial_us + hops * ((settle_ms + 2 * graft_ms) * US_PER_MS + 2 * longest_us)
+    failed_us = (redial_ms + config.links.greeting_timeout_ms) * US_PER_MS + dial_us
+    return bound_us, redial_ms * US_PER_MS + failures * failed_us
 
 
 def slowest(configs: Sequence[NodeConfig]) -> NodeConfig:
@@ -212,25 +230,17 @@ class _Survey:
             return (e for e in some if e.pair not in links and e.one not in nodes and e.other not in nodes)
 
         regions, config = self.graph.regions, self.question.config
-        between = any(regions[each.one] != regions[each.other] for each in left(self._slowest))
-        graft_ms = config.dissemination.graft_ms if between else config.dissemination.graft_near_ms
-        redial_ms = redial_of(config, between)
-        longest_us = next(left(self._slowest)).longest_us
-        settle_ms = max(SETTLE_MS, config.links.alive_ms)
-        bound_us = hops * ((settle_ms + 2 * graft_ms) * US_PER_MS + 2 * longest_us) + DIAL_TRIPS * longest_us
-        bound_us += self.backlog_us(self.question.backlog_bytes, left)
+        far = any(regions[each.one] != regions[each.other] for each in left(self._slowest))
         failures = next(left(self._failing)).failures or 0
-        redial_ms += failures * (redial_ms + config.links.greeting_timeout_ms)
-        redial_us = redial_ms * US_PER_MS + failures * DIAL_TRIPS * longest_us
-        return Span(hops, round_trip_us, bound_us, bound_us + redial_us)
+        bound_us, redial_us = converges_us(config, far, hops, next(left(self._slowest)).longest_us, failures)
+        late_us = self.backlog_us(self.question.backlog_bytes, left)
+        return Span(hops, round_trip_us, bound_us + late_us, bound_us + redial_us + late_us)
 
     def backlog_us(self, size: int, left: Callable[[list[Link]], Iterator[Link]] = iter) -> int:
         """How long what has gathered takes over the links that are left, by the slowest of them."""
         narrowest, stalling = next(left(self._narrowest), None), next(left(self._stalling), None)
-        late_us = 0 if stalling is None else size * stalling.window_us // counted_on(self.question.config.links)
-        if narrowest is not None and narrowest.rate_bps is not None:
-            late_us = max(late_us, -(-2 * size * 8 * US_PER_S // narrowest.rate_bps))
-        return late_us
+        rate_bps = narrowest.rate_bps if narrowest is not None else None
+        return crosses_us(self.question.config, size, rate_bps, stalling.window_us if stalling is not None else 0)
 
 
 def _two_links(graph: Graph) -> tuple[list[Loss], int]:
