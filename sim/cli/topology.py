@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -76,25 +76,30 @@ def topology(file: str, confirm: bool, seeds: int, picture: Path | None, in_json
                 told(len(found), asked)
     except KeyboardInterrupt:
         cut_short = True
-    wrong = [each for each in found if not each.is_true]
+    left_out = not_played(report) if confirm else ""
     if in_json:
         confirmed = [each.to_json() for each in found]
-        left_out = not_played(report) if confirm else ""
         as_json({**report.to_json(), "confirmed": confirmed, "not_played": left_out, "interrupted": cut_short})
     else:
         render(report, Printer())
-        for each in wrong:
-            say(f"  refuted: {each.line()}", fg="red")
         if confirm:
-            left = f"; {not_played(report)}" if not_played(report) and not cut_short else ""
-            click.echo(f"  confirmed by simulation: {len(found) - len(wrong)} of {len(found)} predictions{left}")
+            _say(found, "" if cut_short else left_out)
     if picture is not None:  # last, so that a full disk costs nothing but the picture
         put(picture, svg(graph, report))
     if cut_short:
         click.echo(f"  interrupted: {len(found)} of {asked} were played", err=in_json)
         raise SystemExit(stopped())
-    if wrong:
+    if not all(each.is_true for each in found):
         raise SystemExit(BROKEN)
+
+
+def _say(found: Sequence[Verdict], left_out: str) -> None:
+    """What was refuted, and how much was not."""
+    wrong = [each for each in found if not each.is_true]
+    for each in wrong:
+        say(f"  refuted: {each.line()}", fg="red")
+    left = f"; {left_out}" if left_out else ""
+    click.echo(f"  confirmed by simulation: {len(found) - len(wrong)} of {len(found)} predictions{left}")
 
 
 def _is_graph(path: Path) -> bool:

@@ -42,16 +42,41 @@ class Distances:
         """Find all shortest ways."""
         self._near = near
         self._trees = [_tree(near, start) for start in range(len(near))]
+        self._links = sum(map(len, near)) // 2
 
     def farthest(self, nodes: Collection[int] = (), links: Collection[Ends] = ()) -> int:
         """How far apart the two farthest nodes are without these, where what is left is in one part."""
         gone = {*links, *((other, one) for one, other in links)}
+        if self._is_tree_without(nodes, gone):
+            return self._across_tree(nodes, gone)
         detours: dict[Ends, int] = {}
         found = 0 if nodes else max(tree.deep[start] for start, tree in enumerate(self._trees))  # nothing comes nearer
         for start, tree in enumerate(self._trees):
             if start not in nodes:
                 found = max(found, self._from(tree, nodes, gone, found, detours))
         return found
+
+    def _is_tree_without(self, nodes: Collection[int], gone: set[Ends]) -> bool:
+        """Whether one way alone joins any two, as where a ring has lost something."""
+        lost = sum(other not in nodes or other < node for node in nodes for other, _ in self._near[node])
+        lost += sum(one not in nodes and other not in nodes for one, other in gone) // 2
+        return self._links - lost == len(self._near) - len(nodes) - 1
+
+    def _across_tree(self, nodes: Collection[int], gone: set[Ends]) -> int:
+        """The farthest of any node is an end of the longest way (Handler 1973): two looks, where else each node has one."""
+        end, far = next(node for node in range(len(self._near)) if node not in nodes), 0
+        for _ in range(2):
+            todo = [(0, end, -1)]
+            end, far = todo[0][1], 0
+            while todo:
+                here, node, before = todo.pop()
+                end, far = (node, here) if here > far else (end, far)
+                todo += [
+                    (here + length, other, node)
+                    for other, length in self._near[node]
+                    if other != before and other not in nodes and (node, other) not in gone
+                ]
+        return far
 
     def _from(self, tree: _Tree, nodes: Collection[int], gone: set[Ends], enough: int, detours: dict[Ends, int]) -> int:
         """How far the farthest node is from the root of a tree; what is not farther than `enough` need not be exact."""

@@ -1,5 +1,6 @@
 """Names of thousands of characters: an error shows how they begin."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,16 @@ def is_short(error: ScenarioError) -> bool:
     """Whether an error shows how a long name begins, and not all of it."""
     told = f"{error.problem}; expected {error.expected}"
     return "n" * 70 in told and "…" in told and len(told) <= TOLD_MAX
+
+
+def told_shortly(read_it: Callable[[Path], object], path: Path, text: str) -> None:
+    """A file that cannot be read is told so, and no long name of it whole."""
+    path.write_text(text)
+
+    with pytest.raises(ScenarioError) as caught:
+        read_it(path)
+
+    assert is_short(caught.value), caught.value
 
 
 @pytest.mark.parametrize(
@@ -67,24 +78,12 @@ def test_a_long_name_in_a_scenario_is_shortened(tmp_path: Path, was: str, become
     ],
 )
 def test_a_long_name_in_a_topology_is_shortened(tmp_path: Path, name: str, text: str) -> None:
-    path = tmp_path / name
-    path.write_text(text)
-
-    with pytest.raises(ScenarioError) as caught:
-        read_graph(path)
-
-    assert is_short(caught.value), caught.value
+    told_shortly(read_graph, tmp_path / name, text)
 
 
-def test_a_long_name_in_a_matrix_is_shortened(tmp_path: Path) -> None:
-    path = tmp_path / "a.toml"
-    for text in (f"{LONG} = 3\n", f"rtt.{LONG} = 3\n"):
-        path.write_text(text)
-
-        with pytest.raises(ScenarioError) as caught:
-            read_matrix(path)
-
-        assert is_short(caught.value), caught.value
+@pytest.mark.parametrize("text", [f"{LONG} = 3\n", f"rtt.{LONG} = 3\n"])
+def test_a_long_name_in_a_matrix_is_shortened(tmp_path: Path, text: str) -> None:
+    told_shortly(read_matrix, tmp_path / "a.toml", text)
 
 
 def test_a_name_that_is_not_long_is_shown_whole(tmp_path: Path) -> None:

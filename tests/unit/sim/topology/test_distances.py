@@ -47,6 +47,28 @@ def test_whatever_one_or_two_things_are_lost(seed: int, nodes: int) -> None:
             assert distances.farthest(lost, links) == anew(left), (lost, links)
 
 
+@pytest.mark.parametrize("seed", range(8))
+def test_of_a_ring_with_branches_a_tree_is_left(seed: int) -> None:
+    net = nx.cycle_graph(7)
+    rng = random.Random(seed)
+    net.add_edges_from((node, rng.randrange(node)) for node in range(7, 11))
+    for one, other in net.edges:
+        net.edges[one, other]["length"] = rng.choice((0, 1, 2, 5, 9, 40))
+    distances = Distances(near_of(net))
+
+    found, left = [], []
+    for node, link in [*((None, link) for link in net.edges), *((node, None) for node in net)]:
+        less = net.copy()
+        less.remove_edges_from([link] if link is not None else [])
+        less.remove_nodes_from([node] if node is not None else [])
+        if nx.is_connected(less):
+            assert nx.is_tree(less) or node is not None
+            found.append(distances.farthest([] if node is None else [node], [] if link is None else [link]))
+            left.append(anew(less))
+
+    assert found == left and len(found) >= 7
+
+
 def test_a_mesh_of_hundreds_is_asked_about_every_loss_in_seconds() -> None:
     net = nx.convert_node_labels_to_integers(nx.grid_2d_graph(15, 20), ordering="sorted")
     rng = random.Random(1)
