@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from sim.calm import LOOK_US, difference
+from sim.contract import in_vain
 from sim.pending import CLIENTS_US
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ class Apart:
 
     world: World
     watch: Watch
+    pairs: list[tuple[str, str]]
     parts: list[_Part] = field(default_factory=list)
 
     def begin(self, parts: Sequence[list[str]], within_us_of: Callable[[list[str]], int]) -> None:
@@ -65,5 +67,6 @@ class Apart:
                 group, within = " ".join(part.names), f"the bound is {part.within_us / 1e6:.2f} s"
                 when = "equal digests too late" if is_now else "never had equal digests"
                 what = f"{group}, cut off together, {'had ' if is_now else ''}{when}; {within}"
+                what += in_vain(self.world, self.pairs, part.names)
                 self.watch.broken("converges", what, *story[-4:], *difference(self.world, part.names))
         return well

@@ -206,6 +206,23 @@ def bound_us(
     return scenario.guarantees.converge_within(held_to_us(cast, world, pairs, names, backlog))
 
 
+def in_vain(world: World, pairs: list[tuple[str, str]], names: list[str]) -> str:
+    """What a judge adds where these nodes have a link that may fall silent again and again, over which no time is promised."""
+    worst_us, told = -1, ""
+    for a, b in pairs:
+        if a in names and b in names:
+            links = [world.machines[name].config.links for name in (a, b)]
+            unheard_us = max(each.alive_ms for each in links) * US_PER_MS + world.network.silence_us(a, b)
+            silent_us = min(each.silent_ms for each in links) * US_PER_MS
+            if unheard_us - silent_us > worst_us:
+                worst_us = unheard_us - silent_us
+                told = (
+                    f"; {a} and {b} may hear nothing of each other for {unheard_us / 1e6:.2f} s, and dial anew after "
+                )
+                told += f"{silent_us / 1e6:g} s each time (links.silent-ms): no time is promised over such a link"
+    return told
+
+
 def budget(cast: Cast, network: Network, pairs: list[tuple[str, str]]) -> dict[str, str]:
     """For each durability level, in words, the losses of disks or regions that it survives here, and where it can be told.
 

@@ -26,7 +26,7 @@ from sim.apart import Apart
 from sim.assertions import demand_assertions
 from sim.calm import LOOK_US, Calm, difference
 from sim.checkers import SAME_US, Watch, places_in
-from sim.contract import backlog_of, bound_us, budget, parts
+from sim.contract import backlog_of, bound_us, budget, in_vain, parts
 from sim.diary import Diary, Matching, Name, say_name
 from sim.figures import judge, measure
 from sim.greeting import coming_up
@@ -214,7 +214,7 @@ class Play:
         self._heal()
         healed_us = world.now_us + world.links.held_up_us(self.core)
         figures.bound_us = self.within_us(self.core)
-        others = Apart(world, self.watch)
+        others = Apart(world, self.watch, self.pairs)
         others.begin(self._cut_off_together(), self.within_us)
         patience, equal_us = Patience(healed_us + figures.bound_us + CLIENTS_US), -1
         while world.now_us < patience.last_us:
@@ -406,6 +406,7 @@ class Play:
         if figures.converged_us < 0 or figures.converged_us > figures.bound_us:
             after = "never" if figures.converged_us < 0 else f"only after {figures.converged_us / 1e6:.2f} s"
             what = f"{core} had equal digests {after}; the bound is {figures.bound_us / 1e6:.2f} s"
+            what += in_vain(self.world, self.pairs, self.core)
             watch.broken("converges", what, *self.stage.story[-4:], *difference(self.world, self.core))
         for _, line, prove in self._unserved(PAGE_US):
             what = f"{line}, though the core has been well for {CLIENTS_US // MILLION} s and more"

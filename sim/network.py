@@ -28,6 +28,8 @@ RETRANSMIT_US = 50_000
 """What a lost packet costs beyond a round trip."""
 PACKET_BYTES = 1_200
 """What a packet of a QUIC connection carries at least; a frame crosses in so many."""
+LARGEST_PACKETS = 1 + BODY_BYTES_MAX // PACKET_BYTES
+"""What a frame as large as any comes to."""
 ROUNDS_MAX = 100
 """A probe passes then, whatever is lost."""
 RARE_PPM = 1_000
@@ -294,18 +296,25 @@ class Network:
 
     def longest_us(self, one: str, other: str) -> int:
         """The longest that a round trip between two nodes takes: a stream waits for its slowest frame, and for what is lost."""
-        return self._longest_us(one, other, 1)
+        return self._slowest_us(one, other) + self._again_us(one, other, 1)
 
     def window_us(self, one: str, other: str) -> int:
         """The same of a frame as large as any, of which each packet has to come."""
-        return self._longest_us(one, other, 1 + BODY_BYTES_MAX // PACKET_BYTES)
+        return self._slowest_us(one, other) + self._again_us(one, other, LARGEST_PACKETS)
 
-    def _longest_us(self, one: str, other: str, packets: int) -> int:
-        ways = self.path(one, other), self.path(other, one)
-        loss_ppm = max(path.loss_ppm for path in ways)
+    def silence_us(self, one: str, other: str) -> int:
+        """So much longer than one of two nodes says nothing, the other may hear nothing: a large frame has to come first."""
+        ways = self.path(one, other).delay.possible, self.path(other, one).delay.possible
+        return max(way[-1] - way[0] for way in ways) + self._again_us(one, other, LARGEST_PACKETS)
+
+    def _slowest_us(self, one: str, other: str) -> int:
+        return self.path(one, other).delay.possible[-1] + self.path(other, one).delay.possible[-1]
+
+    def _again_us(self, one: str, other: str, packets: int) -> int:
+        """How long what is lost of so many packets holds up what follows."""
+        loss_ppm = max(self.path(one, other).loss_ppm, self.path(other, one).loss_ppm)
         rounds, left_ppm = 0, packets * MILLION if loss_ppm else 0
         while left_ppm > RARE_PPM and rounds < ROUNDS_MAX:
             left_ppm = left_ppm * loss_ppm // MILLION
             rounds += 1
-        again_us = max(0, rounds - 1) * (self.round_trip_us(one, other) + RETRANSMIT_US)
-        return sum(path.delay.possible[-1] for path in ways) + again_us
+        return max(0, rounds - 1) * (self.round_trip_us(one, other) + RETRANSMIT_US)

@@ -9,6 +9,7 @@ from mesh.codes import Code
 from sim import proof
 from sim.calm import difference
 from sim.clock import WALL_MS
+from sim.contract import in_vain
 from sim.figures import BUSY
 from sim.isolation import right_clocks
 from sim.pending import unsent
@@ -60,6 +61,7 @@ def judge_quiet(play: Play, outcome: Outcome, others: Sequence[list[str]]) -> No
     play.watch.look("converges")
     if not world.converged(play.core):
         what = f"{' '.join(play.core)} had equal digests, and have them no more"
+        what += in_vain(world, play.pairs, play.core)
         play.watch.broken("converges", what, *play.stage.story[-4:], *difference(world, play.core))
     play.watch.look("quiet")
     if busy:

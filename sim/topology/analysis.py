@@ -75,6 +75,11 @@ def converges_us(
     return bound_us, redial_ms * US_PER_MS + failures * failed_us
 
 
+def unheard_us(links: LinkConfig, link: Link) -> int:
+    """How long a node may hear nothing of a neighbor that lives."""
+    return links.alive_ms * US_PER_MS + link.silence_us
+
+
 def slowest(configs: Sequence[NodeConfig]) -> NodeConfig:
     """Of each setting that the bound counts that of the node which is slowest by it."""
     last = configs[-1]
@@ -120,7 +125,8 @@ Told = Callable[[int, int], None]
 def analyse(graph: Graph, question: Question | None = None, told: Told | None = None) -> Report:
     """Find out all that a report says."""
     question = question or Question(NodeConfig())
-    within_us = question.config.links.greeting_timeout_ms * US_PER_MS
+    limits = question.config.links
+    within_us, silent_us = limits.greeting_timeout_ms * US_PER_MS, limits.silent_ms * US_PER_MS
     never = sorted(each.pair for each in graph.links if not each.comes_up(within_us))
     graph = graph.faster_than(within_us)
     survey = _Survey(graph, question)
@@ -154,6 +160,10 @@ def analyse(graph: Graph, question: Question | None = None, told: Told | None = 
         levels=tuple(levels(graph, losses)),
         never=tuple(map(say, never)),
         failing=tuple((say(each.pair), each.failures) for each in sorted(graph.links) if each.failures),
+        silent=tuple(
+            (say(each.pair), us) for each in sorted(graph.links) if (us := unheard_us(limits, each)) >= silent_us
+        ),
+        silent_us=silent_us,
         narrowest_bps=min((each.rate_bps for each in graph.links if each.rate_bps), default=None),
         sure_bytes=counted_on(question.config.links),
         us_per_mb=survey.backlog_us(MB),

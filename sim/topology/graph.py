@@ -25,6 +25,8 @@ class Link:
     """... and that of much that is under way at once, for what is lost of it."""
     failures: int | None = None
     """So many dials in a row may fail, for a greeting comes too late; None where nothing varies and nothing is lost."""
+    silence_us: int = 0
+    """So much longer than one end says nothing, the other may hear nothing."""
 
     @property
     def longest_us(self) -> int:
@@ -56,9 +58,10 @@ def link(
     varies_us: int = 0,
     comes_again_us: int = 0,
     failures: int | None = None,
+    silence_us: int = 0,
 ) -> Link:
     """A link, whichever way round its ends are given."""
-    return Link(*pair(one, other), rtt_us, rate_bps, varies_us, comes_again_us, failures)
+    return Link(*pair(one, other), rtt_us, rate_bps, varies_us, comes_again_us, failures, silence_us)
 
 
 @dataclass(frozen=True)

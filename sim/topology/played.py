@@ -36,9 +36,8 @@ def graph_between(cast: Cast, network: Network, pairs: Iterable[Pair]) -> Graph:
         rtt_us, longest_us = network.round_trip_us(one, other), network.longest_us(one, other)
         again_us = network.window_us(one, other) - longest_us
         rate_bps = min((rate for rate in rates if rate), default=None)
-        made = link(
-            one, other, rtt_us, rate_bps, longest_us - rtt_us, again_us, failures(network, one, other, within_us)
-        )
+        fail, silence_us = failures(network, one, other, within_us), network.silence_us(one, other)
+        made = link(one, other, rtt_us, rate_bps, longest_us - rtt_us, again_us, fail, silence_us)
         links[made.pair] = made
     return Graph({name: member.region for name, member in cast.nodes.items()}, tuple(links.values()))
 

@@ -94,6 +94,10 @@ class Report:
     """Links that never come up, for their round trip is longer than nodes wait for a greeting; they count for nothing."""
     failing: tuple[tuple[str, int], ...] = ()
     """Links of which dials may fail, for a greeting may come too late, and how many in a row at the most."""
+    silent: tuple[tuple[str, int], ...] = ()
+    """Links on which a node that lives may not be heard for longer than `silent_us`, and for how long (µs)."""
+    silent_us: int = 0
+    """After so long nodes call each other silent, and dial anew."""
     narrowest_bps: int | None = None
     """What the slowest link carries, where that is said of any: at half of it, what has gathered adds to the bounds."""
     sure_bytes: int = 0

@@ -30,6 +30,13 @@ def render(report: Report, console: Console) -> None:
         some = ", ".join(f"{what} ({many(count, 'time')})" for what, count in report.failing[:FAILING_SHOWN_MAX])
         more = ", …" if len(report.failing) > FAILING_SHOWN_MAX else ""
         console.print(_line(f"A greeting may come too late, so that a dial fails, at most in a row: {some}{more}"))
+    if report.silent:
+        some = ", ".join(f"{what} ({_seconds(us)})" for what, us in report.silent[:FAILING_SHOWN_MAX])
+        more = ", …" if len(report.silent) > FAILING_SHOWN_MAX else ""
+        what = (
+            f"May say nothing for {report.silent_us / US_PER_S:g} s (links.silent-ms), and are dialled anew each time"
+        )
+        console.print(_line(f"{what}: {some}{more}. No time is promised over them", style="red"))
     if not report.connected:
         console.print(_line(f"It is in {len(report.parts)} parts: {_parts(report.parts)}", style="red"))
     console.print(_line(f"Farthest apart: {_distance(report.span)}"))

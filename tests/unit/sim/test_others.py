@@ -123,7 +123,7 @@ def test_a_part_has_its_own_time_however_long_the_clients_of_the_core_take(
     for name in ("ana", "ben"):
         world.add(name, "eu")
     monkeypatch.setattr(world, "converged", lambda _: any(world.now_us // MILLION in each for each in equal_s))
-    apart = Apart(world, watch)
+    apart = Apart(world, watch, [])
     apart.begin([["ana", "ben"]], lambda _: 4 * MILLION)
     for _ in range(20):
         world.run(1)

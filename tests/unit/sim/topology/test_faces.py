@@ -93,6 +93,19 @@ def test_the_text_names_links_whose_dials_may_fail() -> None:
     )
 
 
+def test_the_text_names_links_that_may_fall_silent() -> None:
+    nodes = [f"n{number}" for number in range(8)]
+    some = [link("n0", other, 1_000, silence_us=count * 1_000_000) for count, other in enumerate(nodes[1:])]
+
+    text = " ".join(text_of(Graph(dict.fromkeys(nodes, "eu"), tuple(some))).split())
+
+    assert (
+        "May say nothing for 3 s (links.silent-ms), and are dialled anew each time: n0 – n3 (3.00 s), n0 – n4 (4.00 s), "
+        "n0 – n5 (5.00 s), n0 – n6 (6.00 s), n0 – n7 (7.00 s). No time is promised over them" in text
+    )
+    assert "May say nothing" not in text_of(Graph(dict.fromkeys(nodes, "eu"), tuple(some[:2])))
+
+
 def test_the_text_of_a_large_mesh_says_how_much_it_leaves_out() -> None:
     names = [f"n{number:02}" for number in range(12)]
     links = tuple(link(one, other, 1_000) for index, one in enumerate(names) for other in names[index + 1 :])
