@@ -47,11 +47,12 @@ class Calm:
     _owed: VersionVector = field(default_factory=VersionVector)
     _lacked: Backlog = field(default_factory=Backlog)
     _number: int = 0
+    _is_late: bool = False
 
     def on_change(self, among: Sequence[str] = ()) -> None:
         """A fault has begun, or one has ended: for these nodes, or for all."""
         self._number += 1
-        self.took_us, self._names = -1, []
+        self.took_us, self._names, self._is_late = -1, [], False
         machines = self.world.machines
         names = [
             name
@@ -79,13 +80,18 @@ class Calm:
         if number != self._number or self.took_us >= 0:
             return
         missing, took_us = self._missing(), self._count()
-        if missing and took_us <= self.bound_us:
-            self.world.after(LOOK_US, self._look, number)
-            return
-        self.watch.look("converges")
         if not missing:
             self.took_us = took_us
+            if not self._is_late:
+                self.watch.look("converges")
             return
+        self.world.after(LOOK_US, self._look, number)  # also once it is late, to know by how much
+        if took_us > self.bound_us and not self._is_late:
+            self._is_late = True
+            self.watch.look("converges")
+            self._tell(missing, took_us)
+
+    def _tell(self, missing: tuple[str, LogId, int, int], took_us: int) -> None:
         name, log, first, last = missing
         holder, what = self._who_has(log, first, last)
         about = (
@@ -99,7 +105,7 @@ class Calm:
     def _count(self) -> int:
         """How long it took until now; if that is too long, what came since has its share of the links, and of the bound."""
         took_us = max(0, self.world.now_us - self._began_us)
-        if took_us > self.bound_us:
+        if took_us > self.bound_us and not self._is_late:
             since = stored_since(self.world, self._names, self._owed)
             self.bound_us = max(self.bound_us, self.bound_us_of(self._names, self._lacked + since))
         return took_us

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from mesh.clocks.vector import VersionVector
 from mesh.config import NodeConfig
 from mesh.engines.serving import RANGES_MAX
-from sim.greeting import failures
-from sim.scenario.building import greeting_within_us
+from sim.greeting import failures, waited_us
+from sim.scenario.building import greeting_waits_us
 from sim.scenario.cast import Cast
 from sim.topology.analysis import converges_us, crosses_us, slowest
 from sim.topology.durability import levels
@@ -115,8 +115,8 @@ def convergence_us(
     config = slowest(configs)
     regions = {cast.nodes[name].region for name in core}
     far = len(regions) > 1
-    within_us = min(each.links.greeting_timeout_ms for each in configs) * US_PER_MS
-    fail = max((failures(network, a, b, within_us) for a, b in linked), default=0)
+    waits_us = greeting_waits_us(cast)
+    fail = max((failures(network, a, b, waited_us(waits_us, a, b)) for a, b in linked), default=0)
     round_trip_us = max((network.longest_us(a, b) for a, b in linked), default=0)
     window_us = max((network.window_us(a, b) for a, b in linked), default=0)
     rate_bps = min((rate for rate in (network.path(a, b).rate_bps for a, b in linked) if rate), default=None)
@@ -178,8 +178,18 @@ def held_to_us(cast: Cast, world: World, pairs: list[tuple[str, str]], names: li
     """Within how long nodes have to have the same by the contract, as their network stands."""
     configs = [world.machines[name].config for name in names]
     linked = [(world.machines[a], world.machines[b]) for a, b in pairs if a in names and b in names]
-    redial_ms = max((_strangers_ms(world, one, other) for one, other in linked), default=0)
+    redial_ms = max((max(_strangers_ms(world, *two), _unheard_ms(*two)) for two in linked), default=0)
     return convergence_us(cast, world.network, pairs, names, configs, backlog, redial_ms)
+
+
+def _unheard_ms(one: Machine, other: Machine) -> int:
+    """How long a node waits for the first word over a link to the other, which may have died before it said one; else 0."""
+    waits = [0]
+    for here, there in ((one, other), (other, one)):
+        links = here.node.links.links if here.node is not None and here.node.started else {}
+        if any(pipe.target is there and link in links and not links[link].carried for link, pipe in here.links.items()):
+            waits.append(here.config.links.greeting_timeout_ms)
+    return max(waits)
 
 
 def _strangers_ms(world: World, one: Machine, other: Machine) -> int:
@@ -228,7 +238,8 @@ def budget(cast: Cast, network: Network, pairs: list[tuple[str, str]]) -> dict[s
 
     What `gossamer sim topology` says of them; of a network before anything lies upon its paths.
     """
-    found = levels(graph_between(cast, network, pairs).faster_than(greeting_within_us(cast)), [])
+    within_us = min(greeting_waits_us(cast).values())
+    found = levels(graph_between(cast, network, pairs).faster_than(within_us), [])
     return {level.name: _survives(level, len(cast.nodes), len(cast.regions)) for level in found}
 
 

@@ -7,6 +7,7 @@ round trip varies, or that loses what it carries, may fail several times in a ro
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from sim.network import RETRANSMIT_US
@@ -17,20 +18,26 @@ if TYPE_CHECKING:
 
 HELLO_BYTES = 500
 """What a greeting with its certificate comes to."""
+HANDLED_US = 1_000
+"""What two nodes take at the most to hear a greeting and to answer it."""
 FAILURES_MAX = 100
-"""A link of which so many dials in a row may fail counts for nothing."""
+"""A link of which so many dials in a row may fail, which is seven of eight and more, counts for nothing."""
+LOST_MAX = 1_000
+"""What is lost so often is not waited for: it is reckoned no further."""
+Waits = Mapping[str, int]
+"""How long each node waits for the greeting of another (µs)."""
 
 
 def greeting_us(round_trip_us: int, rates_bps: tuple[int | None, int | None] = (None, None)) -> int:
     """A round trip with a greeting each way."""
-    return round_trip_us + sum(HELLO_BYTES * 8 * MILLION // rate for rate in rates_bps if rate)
+    return HANDLED_US + round_trip_us + sum(HELLO_BYTES * 8 * MILLION // rate for rate in rates_bps if rate)
 
 
 def least_us(network: Network, one: str, other: str) -> int:
     """What two nodes take at the least to hear each other's greeting, by what a person has said of their delay."""
     ways = network.path(one, other), network.path(other, one)
     delays_us = (way.delay.measured_us[0] if way.delay.measured_us else way.delay.base_us for way in ways)
-    return greeting_us(sum(delays_us), (ways[0].rate_bps, ways[1].rate_bps))
+    return greeting_us(sum(delays_us), (ways[0].rate_bps, ways[1].rate_bps)) - HANDLED_US
 
 
 def failures(network: Network, one: str, other: str, within_us: int) -> int:
@@ -48,19 +55,22 @@ def failures(network: Network, one: str, other: str, within_us: int) -> int:
     return count
 
 
-def coming_up(network: Network, pairs: list[tuple[str, str]], within_us: int) -> list[tuple[str, str]]:
-    """The links of these that may come up at all."""
-    return [(one, other) for one, other in pairs if failures(network, one, other, within_us) < FAILURES_MAX]
+def waited_us(waits: Waits, one: str, other: str) -> int:
+    """How long two nodes have for their greetings: whoever waits less hangs up."""
+    return min(waits[one], waits[other])
+
+
+def coming_up(network: Network, pairs: list[tuple[str, str]], waits: Waits) -> list[tuple[str, str]]:
+    """The links of these that count: a dial in eight of theirs succeeds, or more."""
+    return [pair for pair in pairs if failures(network, *pair, waited_us(waits, *pair)) < FAILURES_MAX]
 
 
 def _lost_ppm(loss_ppm: int, count: int) -> int:
-    """How often two frames are lost so many times and more together (negative binomial), of a million."""
-    share_ppm = MILLION
-    for _ in range(count):
-        share_ppm = share_ppm * loss_ppm // MILLION
-        if not share_ppm:
-            break
-    return share_ppm * (MILLION + count * (MILLION - loss_ppm)) // MILLION
+    """How often two frames are lost so many times and more together (negative binomial), of a million, rounded up."""
+    count = min(count, LOST_MAX)
+    share: int = loss_ppm**count * (MILLION + count * (MILLION - loss_ppm))
+    whole: int = MILLION**count
+    return -(-share // whole)
 
 
 def _late_ppm(one: tuple[int, ...], other: tuple[int, ...], within_us: int) -> int:

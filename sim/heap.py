@@ -41,7 +41,7 @@ from sim.outcome import Outcome
 from sim.pending import CLIENTS_US, Patience, heard, reaches, receipts, unsent, waits
 from sim.quiet import judge_quiet
 from sim.recorder import Recorder
-from sim.scenario.building import config_of, greeting_within_us, linked, network_of, round_trips_of
+from sim.scenario.building import config_of, greeting_waits_us, linked, network_of, round_trips_of
 from sim.scenario.cast import Cast
 from sim.scenario.events import Event
 from sim.scenario.model import Guarantees, Scenario
@@ -95,7 +95,7 @@ class Play:
         root = self.tape.stream(b"play/%d" % self.seed, "play")
         dialled = linked(cast, root.fork("topology"))
         network = network_of(cast, round_trips_of(self.scenario), dialled)
-        self.pairs = coming_up(network, dialled, greeting_within_us(cast))
+        self.pairs = coming_up(network, dialled, greeting_waits_us(cast))
         self.world = world = World(self.seed, network, tape=self.tape, suite=suite_of(self.scenario))
         weakref.finalize(self, take_apart, world).atexit = False  # else it lives until somebody looks for cycles
         world.links.idle_us = max(IDLE_US, self._alive_us())

@@ -85,7 +85,7 @@ class Shrinker:
         """Whether a smaller run breaks the same promise."""
         if self.runs + self._reserved >= self.runs_max or (self._is_plain and _restores_nothing(steps)):
             return False
-        if not _greets(scenario, steps):
+        if not _greets(scenario):
             return False
         self.runs += 1
         tape = tape or Tape()
@@ -243,11 +243,10 @@ def _restores_nothing(steps: Sequence[Step]) -> bool:
     return len(with_images(events)) < len(events)
 
 
-def _greets(scenario: Scenario, steps: Sequence[Step]) -> bool:
-    """Whether some link may come up, as in every file: in what is left, too."""
-    events = tuple(step for step in steps if isinstance(step, Event))
+def _greets(scenario: Scenario) -> bool:
+    """Whether links come up that join the core, as in every file: in what is left, too."""
     try:
-        greetings(Cast(scenario.model_copy(update={"timeline": events})))
+        greetings(Cast(scenario))
     except CastError:
         return False
     return True

@@ -61,7 +61,7 @@ def topology(file: str, confirm: bool, seeds: int, picture: Path | None, in_json
         report = analyse(graph, question, told)
     if confirm and not report.connected:
         slow = (
-            f" Links that never come up, being too slow for a greeting: {', '.join(report.never)}."
+            f" Links that hardly ever come up, if at all, being too slow for a greeting: {', '.join(report.never)}."
             if report.never
             else ""
         )

@@ -31,6 +31,7 @@ from sim.assertions import demand_assertions
 from sim.checkers import Watch
 from sim.contract import Backlog, budget, convergence_us
 from sim.errors import SimError
+from sim.greeting import coming_up
 from sim.outcome import Outcome
 from sim.pending import CLIENTS_US, STILL_US, Patience, heard
 from sim.proxy import TcpProxy
@@ -42,7 +43,7 @@ from sim.real.limits import check, settings_of
 from sim.real.machines import Machine
 from sim.real.stage import RealStage, weather_of
 from sim.safeguards import off
-from sim.scenario.building import linked, network_of, round_trips_of
+from sim.scenario.building import greeting_waits_us, linked, network_of, round_trips_of
 from sim.scenario.cast import Cast
 from sim.scenario.model import Scenario
 from sim.scenario.plan import Step, plan
@@ -129,7 +130,7 @@ class _Play:
     ) -> None:
         self.cast, self.scenario, self.steps = cast, cast.scenario, steps
         self.network = network_of(cast, round_trips_of(cast.scenario), pairs)
-        self.pairs, self.folder = pairs, folder
+        self.pairs, self.folder = coming_up(self.network, pairs, greeting_waits_us(cast)), folder
         levels = budget(cast, self.network, pairs)
         self.outcome = Outcome(cast.scenario, seed, engine="real", steps=steps, budget=levels)
         names = list(cast.nodes)

@@ -122,11 +122,12 @@ def round_trips_of(scenario: Scenario) -> Mapping[Pair, int]:
     return {} if scenario.topology.matrix is None else load_matrix(scenario.topology.matrix)
 
 
-def greeting_within_us(cast: Cast) -> int:
-    """How long nodes of a scenario wait for each other's greeting, the most patient of them."""
+def greeting_waits_us(cast: Cast) -> dict[str, int]:
+    """How long each node of a scenario waits for the greeting of another."""
     base = config_of(cast.scenario.config)
     groups = cast.scenario.topology.node
-    return US_PER_MS * max(config_of(group.profile, base).links.greeting_timeout_ms for group in groups)
+    waits_us = {id(each): US_PER_MS * config_of(each.profile, base).links.greeting_timeout_ms for each in groups}
+    return {name: waits_us[id(member.group)] for name, member in cast.nodes.items()}
 
 
 def network_of(cast: Cast, round_trips: Mapping[Pair, int], pairs: list[Pair]) -> Network:

@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sim.errors import ScenarioError
-from sim.greeting import FAILURES_MAX, failures, greeting_us, least_us
+from sim.greeting import HANDLED_US, coming_up, greeting_us, least_us, waited_us
 from sim.labels import SAFEGUARDS
 from sim.network import QUANTILES
 from sim.plain import listed, short
 from sim.regions import PRESETS, named_matrix
-from sim.scenario.building import Pair, config_of, greeting_within_us, linked, network_of, round_trips_of
+from sim.scenario.building import Pair, config_of, greeting_waits_us, linked, network_of, round_trips_of
 from sim.scenario.cast import Cast, CastError, Loc
 from sim.scenario.events import AT_ONCE, READINGS_MAX, Event
 from sim.scenario.labels import happenings, meant_by
@@ -187,37 +187,36 @@ def _regions(cast: Cast) -> None:
 
 
 def greetings(cast: Cast) -> None:
-    """Links may come up, and join the core: nodes wait no longer than so for each other's greeting, which takes a round trip.
+    """Links come up that join the core: nodes wait for each other's greeting, which takes a round trip.
 
-    Raises `CastError`.
+    What an event makes faster ends at the heal. Of drawn links all count, for any may be drawn. Raises `CastError`.
     """
     scenario, topology = cast.scenario, cast.scenario.topology
     if len(cast.nodes) > 1 and topology.loss == MILLION:
         raise CastError(("topology", "loss"), "'100%'", "a network on which something arrives")
-    waits_us = greeting_within_us(cast)
-    changes = (event.link for event in scenario.timeline if event.link is not None)
-    trips = round_trips_of(scenario)
-    if _is_near(topology, trips, waits_us) or any(change.latency is not None or change.measured for change in changes):
+    waits_us, trips = greeting_waits_us(cast), round_trips_of(scenario)
+    if _is_near(topology, trips, min(waits_us.values())):
         return
     are_drawn = topology.links in ("random", "sparse")  # any may be drawn
     pairs = list(combinations(cast.nodes, 2)) if are_drawn else linked(cast, Tape().stream(b"", "none"))
     network = network_of(cast, trips, pairs)
-    slow = [(least_us(network, *pair), pair) for pair in pairs if failures(network, *pair, waits_us) >= FAILURES_MAX]
+    up = set(coming_up(network, pairs, waits_us))
+    slow = [(least_us(network, *pair), pair) for pair in pairs if pair not in up]
     if not slow:
         return
     us, fastest = min(slow)
-    names, problem = _core_of(cast), ""
-    if len(slow) == len(pairs):
+    names, problem = list(cast.nodes) if scenario.core == "random" else _core_of(cast), ""
+    if not up:
         problem = "no link ever comes up"
-    elif not are_drawn and scenario.core != "random":
-        apart = _apart(names, [pair for pair in pairs if pair not in {slow_pair for _, slow_pair in slow}])
-        problem = f"no links that ever come up lead from {names[0]!r} to {apart[0]!r}" if apart else ""
+    elif apart := _apart(names, up):
+        problem = f"no links that ever come up lead from {names[0]!r} to {apart[0]!r}"
     if problem:
-        is_varying = us < waits_us
+        within_us = waited_us(waits_us, *fastest)
+        is_varying = us + HANDLED_US < within_us
         why = "what varies and is lost holds nearly every greeting up" if is_varying else "the fastest takes"
         takes = f"{problem}: {why}" + ("" if is_varying else f" {say_us(us)!r} there and back")
-        limit = f"less than links.greeting-timeout-ms, {say_us(waits_us)}, of one link at least"
-        place = ("loss",) if is_varying and topology.loss else _delay_of(cast, network, *fastest, trips)
+        limit = f"less than links.greeting-timeout-ms, {say_us(within_us)}, of one link at least"
+        place = _culprit(cast, *fastest) if is_varying else _delay_of(cast, network, *fastest, trips)
         raise CastError(("topology", *place), takes, limit)
 
 
@@ -228,6 +227,26 @@ def _is_near(topology: Topology, trips: Mapping[Pair, int], waits_us: int) -> bo
     varies_us = WIDEST * max(topology.jitter, *(link.jitter for link in topology.link), 0)
     rate = min((each for each in (topology.rate, *(link.rate for link in topology.link)) if each), default=None)
     return topology.loss < SURE_LOSS_PPM and greeting_us(2 * (max(said) + varies_us), (rate, rate)) < waits_us
+
+
+def _culprit(cast: Cast, one: str, other: str) -> Loc:
+    """Which key of a topology holds greetings up that are near enough: what was measured, what varies, or what is lost."""
+    topology = cast.scenario.topology
+    link = _entry(cast, one, other)
+    if link is not None and (topology.link[link].measured or topology.link[link].jitter):
+        return "link", link, "measured" if topology.link[link].measured else "jitter"
+    if link is None and topology.measured and cast.nodes[one].region != cast.nodes[other].region:
+        return ("measured",)
+    return ("loss",) if topology.loss else ("jitter",)
+
+
+def _entry(cast: Cast, one: str, other: str) -> int | None:
+    """The last of the entries for links that says something of this one."""
+    for index, link in reversed([*enumerate(cast.scenario.topology.link)]):
+        sides = [cast.nodes_of(side) for side in link.between]
+        if any(a in sides[0] and b in sides[1] for a, b in ((one, other), (other, one))):
+            return index
+    return None
 
 
 def _delay_of(cast: Cast, network: Network, one: str, other: str, trips: Mapping[Pair, int]) -> Loc:

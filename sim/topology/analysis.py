@@ -5,8 +5,8 @@ bottleneck's bandwidth*, with the times of the node's own configuration, the dia
 link, what varies and what is lost included. The second is `alive_ms` where that is more. A link carries no more than what a
 node is sure to grant its peer in a round trip. What the contract counts beside, requests beside the first, depends on how many
 messages are missing: here all can be asked for at once.
-It holds for every pair of nodes that can reach one another. A link whose round trip is no shorter than what a node waits for
-the greeting of another never comes up: it is told, and counts for nothing. One whose round trip may be longer, for it varies or
+It holds for every pair of nodes that can reach one another. A link on which hardly a greeting comes in the time that nodes wait
+for it is told, and counts for nothing. One whose round trip may be longer, for it varies or
 loses what it carries, is dialled again, and each dial of those that may fail in a row takes its time.
 """
 

@@ -100,7 +100,7 @@ class Graph:
         return Graph(regions, tuple(kept)) if regions else None
 
     def faster_than(self, within_us: int) -> Graph:
-        """The same without links that never come up: nodes wait no longer for each other's greeting."""
+        """The same without links on which hardly a greeting comes in time, where nodes wait for it no longer than so."""
         return Graph(self.regions, tuple(each for each in self.links if each.comes_up(within_us)))
 
     def near(self) -> dict[str, list[tuple[str, int]]]:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from sim.greeting import failures
+from sim.greeting import failures, waited_us
 from sim.network import Network
 from sim.regions.matrix import Pair
 from sim.regions.presets import load_matrix
-from sim.scenario.building import config_of, greeting_within_us, linked, network_of
+from sim.scenario.building import config_of, greeting_waits_us, linked, network_of
 from sim.scenario.cast import Cast
 from sim.scenario.model import Scenario
 from sim.tape import Tape
@@ -30,13 +30,14 @@ def graph_of(scenario: Scenario, seed: int = 1) -> Graph:
 def graph_between(cast: Cast, network: Network, pairs: Iterable[Pair]) -> Graph:
     """The same of nodes that stand already, before anything lies upon their paths."""
     links: dict[Pair, Link] = {}
-    within_us = greeting_within_us(cast)
+    waits_us = greeting_waits_us(cast)
     for one, other in pairs:
         rates = [network.path(*way).rate_bps for way in ((one, other), (other, one))]
         rtt_us, longest_us = network.round_trip_us(one, other), network.longest_us(one, other)
         again_us = network.window_us(one, other) - longest_us
         rate_bps = min((rate for rate in rates if rate), default=None)
-        fail, silence_us = failures(network, one, other, within_us), network.silence_us(one, other)
+        within_us, silence_us = waited_us(waits_us, one, other), network.silence_us(one, other)
+        fail = failures(network, one, other, within_us)
         made = link(one, other, rtt_us, rate_bps, longest_us - rtt_us, again_us, fail, silence_us)
         links[made.pair] = made
     return Graph({name: member.region for name, member in cast.nodes.items()}, tuple(links.values()))

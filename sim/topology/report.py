@@ -91,7 +91,7 @@ class Report:
     pair_count: int = 0
     """How many pairs of links split; `losses` has no more than a thousand of them, spread evenly."""
     never: tuple[str, ...] = ()
-    """Links that never come up, for their round trip is longer than nodes wait for a greeting; they count for nothing."""
+    """Links that count for nothing, for a greeting comes too late on them ever, or seven times of eight and more."""
     failing: tuple[tuple[str, int], ...] = ()
     """Links of which dials may fail, for a greeting may come too late, and how many in a row at the most."""
     silent: tuple[tuple[str, int], ...] = ()

@@ -24,7 +24,7 @@ def render(report: Report, console: Console) -> None:
         _line(f"{many(report.nodes, 'node')} in {many(len(report.regions), 'region')}, {many(report.links, 'link')}")
     )
     if report.never:
-        late = f"Too slow for a greeting, so that they never come up: {', '.join(report.never)}"
+        late = f"Too slow for a greeting, so that they hardly ever come up, if at all: {', '.join(report.never)}"
         console.print(_line(late, style="red"))
     if report.failing:
         some = ", ".join(f"{what} ({many(count, 'time')})" for what, count in report.failing[:FAILING_SHOWN_MAX])

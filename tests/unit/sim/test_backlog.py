@@ -1,12 +1,13 @@
 """What has gathered during a cut, and the time that it may take over a narrow link."""
 
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
 from mesh.config import NodeConfig
 from mesh.log.batch import BODY_BYTES_MAX, OVERHEAD_BYTES
-from sim.contract import Backlog, backlog_of, convergence_us
+from sim.contract import Backlog, backlog_of, convergence_us, held_to_us
 from sim.heap import Play
 from sim.network import RETRANSMIT_US, Network
 from sim.scenario.reading import from_tables
@@ -169,6 +170,33 @@ def test_each_dial_that_may_fail_is_counted() -> None:
     longest_us = far[1].longest_us("ana", "ben")
     each_us = (config.addresses.backoff_known_far_ms + config.links.greeting_timeout_ms) * 1_000 + 3 * longest_us
     assert late_us - sure_us == 5 * (longest_us - 3_000_000) + 5 * each_us
+
+
+def test_who_may_have_died_before_its_first_word_is_waited_for_as_long_as_for_a_greeting() -> None:
+    """Whom a node has not heard since it greeted it calls silent after five seconds, and dials after that alone."""
+    play = narrow({})
+    world = play.world
+    held_us = partial(held_to_us, play.cast, world, play.pairs, ["ana", "ben"], Backlog())
+    carried_us = partial(convergence_us, play.cast, world.network, play.pairs, ["ana", "ben"], [play.config])
+    ana = world.machines["ana"]
+
+    def links() -> list[bool]:
+        return [link.carried for link in ana.node.links.links.values()] if ana.node and ana.node.started else []
+
+    assert world.run_until(lambda: links() == [False], 10)
+    new_us = held_us()
+    assert world.run_until(lambda: links() == [True], 10)
+    world.run(1)
+
+    far_ms, waited_ms = play.config.addresses.backoff_known_far_ms, play.config.links.greeting_timeout_ms
+    assert far_ms > waited_ms, "between regions the wait before a dial is longer anyhow"
+    assert new_us == held_us() == carried_us()
+    near = replace(play.config, addresses=replace(play.config.addresses, backoff_known_far_ms=3_000))
+    for machine in world.machines.values():
+        machine.config = near
+    old_us = held_us()
+    next(iter(ana.node.links.links.values())).carried = False
+    assert held_us() - old_us == (waited_ms - near.links.silent_ms) * 1_000
 
 
 def test_a_hop_has_a_second_or_as_long_as_nodes_may_say_nothing() -> None:

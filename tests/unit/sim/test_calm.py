@@ -66,6 +66,20 @@ def test_what_does_not_come_within_the_bound_is_told_with_who_has_it(monkeypatch
     assert calm.took_us == -1
 
 
+def test_what_comes_late_is_told_once_and_timed_all_the_same() -> None:
+    world, _, watch, calm = apart()
+    calm.on_change()
+    world.run(5)
+    heal(world)
+    world.run(20)
+    calm.finish()
+
+    assert [breach.kind for breach in watch.breaches] == ["calm"]
+    assert watch.evaluated == {"converges": 1}
+    assert 5_000_000 < calm.took_us < 12_000_000
+    assert calm.bound_us == BOUND_US
+
+
 def test_another_fault_begins_it_anew_and_nothing_is_asked_while_it_lasts() -> None:
     world, faults, watch, calm = apart()
     calm.on_change()

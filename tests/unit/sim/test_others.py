@@ -166,7 +166,11 @@ def test_a_node_counts_its_own_copy_and_those_of_whom_it_is_linked_with() -> Non
 def test_where_links_are_drawn_and_some_never_come_up_the_core_is_the_largest_part() -> None:
     tables = {
         "title": "Sparse", "promise": "p", "duration": "4s",
-        "topology": {"links": "sparse", "latency": "6s", "node": [{"name": n, "region": r} for n, r in ANA_BEN_CY]},
+        "topology": {
+            "links": "sparse",
+            "node": [{"name": n, "region": r} for n, r in ANA_BEN_CY],
+            "link": [{"between": ["ana", "cy"], "latency": "6s"}],
+        },
         "client": [{"name": "app", "at": "ana", "gateways": "ana"}],
         "workload": [{"rate": 5}],
     }  # fmt: skip
@@ -177,4 +181,4 @@ def test_where_links_are_drawn_and_some_never_come_up_the_core_is_the_largest_pa
         assert outcome.breaches == []
         cores.add(tuple(play.core))
 
-    assert cores == {("ana", "ben"), ("ana",)}, "by whether the two of one region are linked"
+    assert cores == {("ana", "ben", "cy"), ("ana", "ben"), ("ben", "cy")}, "by which two of the three links are drawn"

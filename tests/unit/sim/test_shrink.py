@@ -41,16 +41,20 @@ def test_what_is_left_restores_no_image_that_nobody_took() -> None:
 
 
 def test_what_is_left_is_a_topology_of_which_some_link_may_come_up(tmp_path: Path) -> None:
-    nodes = {"node": [{"name": "ana"}, {"name": "ben"}], "links": [["ana", "ben"]], "local-latency": "6s"}
-    made_fast = {"at": "1s", "link": {"between": ["ana", "ben"], "latency": "1ms"}}
-    tables = {"title": "t", "promise": "p", "duration": "2s", "topology": nodes, "timeline": [made_fast]}
-    scenario, file = from_tables({**tables, "guarantees": {"see": ["disk/wiped"]}}), tmp_path / "small.toml"
+    nodes = {
+        "node": [{"name": n} for n in ("ana", "ben", "cy")],
+        "link": [{"between": ["ana", "ben"], "latency": "6s"}],
+    }
+    cut = {"at": "1s", "for": "500ms", "partition": [["ana"], ["ben"]]}
+    tables = {"title": "t", "promise": "p", "duration": "2s", "topology": nodes, "timeline": [cut]}
+    scenario, file = from_tables({**tables, "guarantees": {"never": ["timeline/1"]}}), tmp_path / "small.toml"
 
     small = Shrinker(scenario, 0, "bounds", runs_max=60).run(Play(scenario, 0).run().steps)
 
     assert small is not None
     file.write_text(write(small.scenario), encoding="utf-8")
-    assert [event.verb for event in read(file).timeline] == ["link"]
+    assert [event.verb for event in read(file).timeline] == ["partition"]
+    assert [node.name for node in read(file).topology.node] == ["ana", "ben", "cy"], "without cy no link comes up"
 
 
 def test_who_read_again_and_again_reads_what_is_left_in_the_timeline_alone() -> None:

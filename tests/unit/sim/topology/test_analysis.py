@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from mesh.config import NodeConfig
+from sim.greeting import HANDLED_US
 from sim.topology import Graph, Link, Report, analyse
 from sim.topology.analysis import Question
 from sim.topology.graph import link
@@ -162,8 +163,8 @@ def test_a_link_that_is_slower_than_a_greeting_is_waited_for_counts_for_nothing_
 
     assert found.never == ("a – d",)
     assert replace(found, never=()) == analyse(LINE)
-    assert analyse(Graph(RING.regions, (*RING.links[:3], link("a", "d", greeting_us - 1)))).never == ()
-    patient = replace(config, links=replace(config.links, greeting_timeout_ms=greeting_us // 1_000 + 1))
+    assert analyse(Graph(RING.regions, (*RING.links[:3], link("a", "d", greeting_us - HANDLED_US - 1)))).never == ()
+    patient = replace(config, links=replace(config.links, greeting_timeout_ms=greeting_us // 1_000 + 2))
     assert analyse(slow, Question(patient)).never == ()
     alone = analyse(Graph({"a": "eu", "b": "eu"}, (link("a", "b", greeting_us),)))
     assert (alone.connected, alone.span, alone.to_json()["never"]) == (False, Span(), ("a – b",))

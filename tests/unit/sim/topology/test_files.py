@@ -181,4 +181,4 @@ def test_of_links_that_never_come_up_nothing_is_confirmed_and_they_are_named(tmp
     found = CliRunner().invoke(sim, ["topology", str(tmp_path / "slow.toml"), "--confirm"])
 
     assert found.exit_code == 2
-    assert "Links that never come up, being too slow for a greeting: a – b." in found.stderr
+    assert "Links that hardly ever come up, if at all, being too slow for a greeting: a – b." in found.stderr
