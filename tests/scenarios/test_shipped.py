@@ -11,7 +11,8 @@ from tests.play_samples import breaches, first
 
 PROFILES = ("swarm", "hostile", "hostile-sparse", "clocks", "mortal", "reading-on", "far-apart", "narrow")
 NAMES = sorted(path.stem for path in SHIPPED.glob("*.toml") if path.stem not in PROFILES)
-SEEDS_MAX = 1_000 if os.environ.get("GOSSAMER_FULL") else 2
+SEEDS_MAX = 1_000 if os.environ.get("GOSSAMER_FULL") else 1
+"""Of each file; the swarm beside them plays many."""
 SABOTAGES = [(name, each) for name in NAMES for each in read(SHIPPED / f"{name}.toml").sabotage]
 
 
