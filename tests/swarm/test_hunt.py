@@ -14,7 +14,7 @@ from sim.scenario.reading import find, read
 from tests.play_samples import first
 
 LONG = () if os.environ.get("GOSSAMER_FULL") else ("late-mark", "epoch-per-life")
-"""To shrink these takes as long as all others: here they are found alone; `FULL=1` and `gossamer sim safeguards` shrink them, too."""
+"""To shrink these takes as long as all others. They are found here; `FULL=1` and `gossamer sim safeguards` shrink them."""
 
 
 @pytest.mark.parametrize("name", [name for name in SAFEGUARDS if name not in LONG])
