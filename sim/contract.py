@@ -17,6 +17,7 @@ from sim.topology.analysis import converges_us, crosses_us, slowest
 from sim.topology.durability import levels
 from sim.topology.played import graph_between
 from sim.topology.report import Level
+from sim.units import MILLION, say_rate
 
 if TYPE_CHECKING:
     from mesh.engines.repair import RepairConfig
@@ -217,20 +218,39 @@ def bound_us(
 
 
 def in_vain(world: World, pairs: list[tuple[str, str]], names: list[str]) -> str:
-    """What a judge adds where these nodes have a link that may fall silent again and again, over which no time is promised."""
-    worst_us, told = -1, ""
-    for a, b in pairs:
-        if a in names and b in names:
-            links = [world.machines[name].config.links for name in (a, b)]
-            unheard_us = max(each.alive_ms for each in links) * US_PER_MS + world.network.silence_us(a, b)
-            silent_us = min(each.silent_ms for each in links) * US_PER_MS
-            if unheard_us - silent_us > worst_us:
-                worst_us = unheard_us - silent_us
-                told = (
-                    f"; {a} and {b} may hear nothing of each other for {unheard_us / 1e6:.2f} s, and dial anew after "
-                )
-                told += f"{silent_us / 1e6:g} s each time (links.silent-ms): no time is promised over such a link"
-    return told
+    """What a judge adds where these nodes have a link over which no time is promised: nothing where there is none.
+
+    It may fall silent again and again, or has more than half of its rate to carry all the time.
+    """
+    among = [(a, b) for a, b in pairs if a in names and b in names]
+    silent = [_silent(world, a, b) for a, b in among]
+    full = [_full(world, *way) for a, b in among for way in ((a, b), (b, a))]
+    worst = (max(some, key=lambda each: each[0], default=(0, "")) for some in (silent, full))
+    return next((told for _, told in worst if told), "")
+
+
+def _silent(world: World, one: str, other: str) -> tuple[int, str]:
+    """By how much longer two nodes may hear nothing of each other than they allow, and that in words; or nothing."""
+    links = [world.machines[name].config.links for name in (one, other)]
+    unheard_us = max(each.alive_ms for each in links) * US_PER_MS + world.network.silence_us(one, other)
+    silent_us = min(each.silent_ms for each in links) * US_PER_MS
+    if unheard_us < silent_us:
+        return 0, ""
+    who = f"{one} and {other} may hear nothing of each other for {unheard_us / MILLION:.2f} s, and dial anew after "
+    told = f"; {who}{silent_us / MILLION:g} s each time (links.silent-ms): no time is promised over such a link"
+    return unheard_us - silent_us + 1, told
+
+
+def _full(world: World, source: str, target: str) -> tuple[int, str]:
+    """How much of its rate what a link has carried came to until now, in per cent, and that in words; or nothing."""
+    path = world.network.path(source, target)
+    share = (
+        path.sent_bytes * 8 * MILLION * 100 // (path.rate_bps * world.now_us) if path.rate_bps and world.now_us else 0
+    )
+    if share <= 50:
+        return 0, ""
+    told = f"; {source} has sent {target} {share} % of what {say_rate(path.rate_bps)} carry: beyond half no time is promised"
+    return share, told
 
 
 def budget(cast: Cast, network: Network, pairs: list[tuple[str, str]]) -> dict[str, str]:

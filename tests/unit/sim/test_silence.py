@@ -58,6 +58,21 @@ def test_the_link_is_told_that_may_be_silent_longest_and_what_it_would_need() ->
     assert said(Play(from_tables(tables("100ms", "5%")), 0), "ana", "ben") == ""
 
 
+def test_a_link_is_told_that_has_more_than_half_of_its_rate_to_carry() -> None:
+    world = World(5, Network(Delay(10_000, 0), rate_bps=8_000))
+    world.add("ana", "eu")
+    world.add("ben", "eu", ("ana",))
+    world.run(10)
+    there = world.network.path("ana", "ben")
+
+    there.sent_bytes = 5_000
+    assert in_vain(world, [("ana", "ben")], ["ana", "ben"]) == ""
+    there.sent_bytes = 6_300
+    told = "; ana has sent ben 63 % of what 8kbit/s carry: beyond half no time is promised"
+    assert in_vain(world, [("ana", "ben")], ["ana", "ben"]) == told
+    assert in_vain(world, [("ana", "ben")], ["ana"]) == ""
+
+
 def test_a_topology_names_such_links() -> None:
     scenario = from_tables(tables("2s", "5%"))
     near = from_tables(tables("100ms", "5%"))
