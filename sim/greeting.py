@@ -29,15 +29,15 @@ Waits = Mapping[str, int]
 
 
 def greeting_us(round_trip_us: int, rates_bps: tuple[int | None, int | None] = (None, None)) -> int:
-    """A round trip with a greeting each way."""
-    return HANDLED_US + round_trip_us + sum(HELLO_BYTES * 8 * MILLION // rate for rate in rates_bps if rate)
+    """A round trip with a greeting each way, each of which is handled."""
+    return HANDLED_US + round_trip_us + _said_us(rates_bps)
 
 
 def least_us(network: Network, one: str, other: str) -> int:
     """What two nodes take at the least to hear each other's greeting, by what a person has said of their delay."""
     ways = network.path(one, other), network.path(other, one)
     delays_us = (way.delay.measured_us[0] if way.delay.measured_us else way.delay.base_us for way in ways)
-    return greeting_us(sum(delays_us), (ways[0].rate_bps, ways[1].rate_bps)) - HANDLED_US
+    return sum(delays_us) + _said_us((ways[0].rate_bps, ways[1].rate_bps))
 
 
 def failures(network: Network, one: str, other: str, within_us: int) -> int:
@@ -63,6 +63,11 @@ def waited_us(waits: Waits, one: str, other: str) -> int:
 def coming_up(network: Network, pairs: list[tuple[str, str]], waits: Waits) -> list[tuple[str, str]]:
     """The links of these that count: a dial in eight of theirs succeeds, or more."""
     return [pair for pair in pairs if failures(network, *pair, waited_us(waits, *pair)) < FAILURES_MAX]
+
+
+def _said_us(rates_bps: tuple[int | None, int | None]) -> int:
+    """How long the bytes of both greetings take."""
+    return sum(HELLO_BYTES * 8 * MILLION // rate for rate in rates_bps if rate)
 
 
 def _lost_ppm(loss_ppm: int, count: int) -> int:

@@ -7,7 +7,7 @@ that is not connected, a word that nothing in a run is ever called, messages by 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -232,7 +232,7 @@ def _is_near(topology: Topology, trips: Mapping[Pair, int], waits_us: int) -> bo
 def _culprit(cast: Cast, one: str, other: str) -> Loc:
     """Which key of a topology holds greetings up that are near enough: what was measured, what varies, or what is lost."""
     topology = cast.scenario.topology
-    link = _entry(cast, one, other)
+    link = next(_entries(cast, one, other), None)
     if link is not None and (topology.link[link].measured or topology.link[link].jitter):
         return "link", link, "measured" if topology.link[link].measured else "jitter"
     if link is None and topology.measured and cast.nodes[one].region != cast.nodes[other].region:
@@ -240,26 +240,24 @@ def _culprit(cast: Cast, one: str, other: str) -> Loc:
     return ("loss",) if topology.loss else ("jitter",)
 
 
-def _entry(cast: Cast, one: str, other: str) -> int | None:
-    """The last of the entries for links that says something of this one."""
+def _entries(cast: Cast, one: str, other: str) -> Iterator[int]:
+    """The entries for links that say something of this one, the last first, which counts."""
     for index, link in reversed([*enumerate(cast.scenario.topology.link)]):
         sides = [cast.nodes_of(side) for side in link.between]
         if any(a in sides[0] and b in sides[1] for a, b in ((one, other), (other, one))):
-            return index
-    return None
+            yield index
 
 
 def _delay_of(cast: Cast, network: Network, one: str, other: str, trips: Mapping[Pair, int]) -> Loc:
     """Which key of a topology says how long a link takes."""
     topology, regions = cast.scenario.topology, [cast.nodes[name].region for name in (one, other)]
     is_narrow = least_us(network, one, other) >= 2 * network.round_trip_us(one, other)
-    for index, link in reversed([*enumerate(topology.link)]):
-        sides = [cast.nodes_of(side) for side in link.between]
-        if any(a in sides[0] and b in sides[1] for a, b in ((one, other), (other, one))):
-            if is_narrow and link.rate is not None:
-                return "link", index, "rate"
-            if not is_narrow and (link.latency is not None or link.measured):
-                return "link", index, "measured" if link.measured else "latency"
+    for index in _entries(cast, one, other):
+        link = topology.link[index]
+        if is_narrow and link.rate is not None:
+            return "link", index, "rate"
+        if not is_narrow and (link.latency is not None or link.measured):
+            return "link", index, "measured" if link.measured else "latency"
     if is_narrow:
         return ("rate",)
     if regions[0] == regions[1]:

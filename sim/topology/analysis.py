@@ -116,6 +116,8 @@ class Question:
 
     config: NodeConfig
     backlog_bytes: int = 0
+    silent_ms: int = 0
+    """After how long the first of the nodes dials anew whom it does not hear; 0: as `config` says."""
 
 
 Told = Callable[[int, int], None]
@@ -126,7 +128,7 @@ def analyse(graph: Graph, question: Question | None = None, told: Told | None = 
     """Find out all that a report says."""
     question = question or Question(NodeConfig())
     limits = question.config.links
-    within_us, silent_us = limits.greeting_timeout_ms * US_PER_MS, limits.silent_ms * US_PER_MS
+    within_us, silent_us = limits.greeting_timeout_ms * US_PER_MS, (question.silent_ms or limits.silent_ms) * US_PER_MS
     never = sorted(each.pair for each in graph.links if not each.comes_up(within_us))
     graph = graph.faster_than(within_us)
     survey = _Survey(graph, question)

@@ -47,4 +47,4 @@ def question_of(scenario: Scenario, backlog_bytes: int = 0) -> Question:
     """The bounds are those of the scenario's own settings of nodes: of each the slowest."""
     base = config_of(scenario.config)
     configs = [config_of(group.profile, base) for group in scenario.topology.node]
-    return Question(slowest(configs), backlog_bytes)
+    return Question(slowest(configs), backlog_bytes, min(each.links.silent_ms for each in configs))

@@ -83,6 +83,22 @@ def test_a_topology_names_such_links() -> None:
     assert (none.silent, none.silent_us) == ((), 3 * MILLION)
 
 
+def test_of_nodes_that_wait_for_different_times_the_first_to_dial_counts() -> None:
+    mesh = tables("2s", "5%", silent_ms=60_000, dead_ms=90_000)
+    topology = mesh["topology"]
+    assert isinstance(topology, dict)
+    patient = from_tables(mesh)
+    topology["node"][0]["profile"] = {"links.silent-ms": 10_000}
+    mixed = from_tables(mesh)
+
+    found, none = (analyse(graph_of(each), question_of(each)) for each in (mixed, patient))
+
+    assert (found.silent, found.silent_us) == ((("ana – ben", round(FAR_S * MILLION)),), 10 * MILLION)
+    assert (none.silent, none.silent_us) == ((), 60 * MILLION)
+    assert "dial anew after 10 s each time" in said(Play(mixed, 0), "ana", "ben")
+    assert said(Play(patient, 0), "ana", "ben") == ""
+
+
 def test_who_is_far_apart_and_unequal_is_told_so() -> None:
     """Each judge of *converges* says so: here of two who are cut off together; the others where they are tested."""
     world = World(5, Network.even(2 * MILLION, 0, 50_000))
