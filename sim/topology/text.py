@@ -33,9 +33,7 @@ def render(report: Report, console: Console) -> None:
     if report.silent:
         some = ", ".join(f"{what} ({_seconds(us)})" for what, us in report.silent[:FAILING_SHOWN_MAX])
         more = ", …" if len(report.silent) > FAILING_SHOWN_MAX else ""
-        what = (
-            f"May say nothing for {report.silent_us / US_PER_S:g} s (links.silent-ms), and are dialled anew each time"
-        )
+        what = f"Links silent for {report.silent_us / US_PER_S:g} s (links.silent-ms) or more at times, and dialled anew then"
         console.print(_line(f"{what}: {some}{more}. No time is promised over them", style="red"))
     if not report.connected:
         console.print(_line(f"It is in {len(report.parts)} parts: {_parts(report.parts)}", style="red"))
