@@ -13,7 +13,7 @@ from mesh.clocks.vector import IntervalSet, VersionVector
 from mesh.errors import DecodeError
 from mesh.log.batch import Batch
 from mesh.types import Address, LogId
-from mesh.wire.frames import FRAME_BYTES_MAX, decode_frame, encode_frame
+from mesh.wire.frames import FRAME_BYTES_MAX, WALL_MS_MAX, decode_frame, encode_frame
 from mesh.wire.framing import FrameReader, FrameWriter, FramingError
 from mesh.wire.operations import decode_client, decode_node, encode_operation
 from mesh.wire.text import decode_client_text, encode_node_text
@@ -21,6 +21,7 @@ from tests.samples import ANA, BEN, CY, Writer, record
 from tests.vectors.examples import FRAMES, OPERATIONS
 
 counts = st.integers(0, (1 << 63) - 1)
+clocks = st.integers(0, WALL_MS_MAX - 1)
 words = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 nodes = st.sampled_from([ANA, BEN, CY])
 logs = st.builds(LogId, nodes, counts, words)
@@ -42,8 +43,8 @@ batches: st.SearchStrategy[Batch] = st.builds(
 )
 
 frames: st.SearchStrategy[f.Frame] = st.one_of(
-    st.builds(f.Hello, counts, names, st.binary(max_size=50), counts, counts, proofs, st.none() | addresses),
-    st.builds(f.Alive, counts),
+    st.builds(f.Hello, counts, names, st.binary(max_size=50), counts, clocks, proofs, st.none() | addresses),
+    st.builds(f.Alive, clocks),
     st.builds(f.Credit, counts),
     st.builds(
         f.Members,
