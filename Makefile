@@ -7,6 +7,9 @@ STAMP := $(VENV)/.installed
 LIVE  := $(VENV)/live-tests.log
 SIM   := $(VENV)/simulator-tests.log
 PLAYED := $(VENV)/scenarios.log
+# A developer may have this in the environment; here it would make each of some thousand processes compile us again.
+unexport PYTHONDONTWRITEBYTECODE
+
 CODE  := mesh nodes sim gossamer tests $(wildcard bench)
 
 # The first of these that is new enough makes the environment; `make PYTHON=/path/to/python` decides otherwise.

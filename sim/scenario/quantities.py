@@ -265,6 +265,7 @@ class Part(BaseModel):
     """A table of a scenario. Unknown keys are refused; what was read never changes."""
 
     model_config = ConfigDict(
+        defer_build=True,  # a scenario's validator holds those of its tables: one of each by itself is rarely asked for
         extra="forbid",
         frozen=True,
         use_attribute_docstrings=True,
