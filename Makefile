@@ -35,14 +35,15 @@ demo: $(STAMP) ## Run a mesh in three regions on this machine, cut it, and watch
 	$(BIN)/gossamer demo
 
 test: check ## Do all that CI does: check, tests with coverage, simulations, and a short demo
-# Live tests mostly wait, so they run beside the others, as do those of the simulator; what they said comes later. Whatever plays
-# does so without coverage, which would take it three times as long: unit tests and properties alone reach every branch of the core.
+# Live tests mostly wait, so they run beside the others, as do those of the simulator; what they said comes later. Coverage takes what
+# plays three times as long: it is measured for unit tests alone, which reach every branch of the core.
 	@$(BIN)/pytest tests/live >$(LIVE) 2>&1 & live=$$!; $(BIN)/pytest tests/unit/sim >$(SIM) 2>&1 & sim=$$!; \
 	trap 'kill $$live $$sim; exit 130' INT TERM; \
-	$(BIN)/pytest --ignore=tests/live --ignore=tests/scenarios --ignore=tests/swarm --ignore=tests/unit/sim --cov --cov-report=term; \
+	$(BIN)/pytest tests/unit tests/vectors --ignore=tests/unit/sim --cov --cov-report=term; units=$$?; \
+	$(BIN)/pytest --ignore=tests/live --ignore=tests/scenarios --ignore=tests/swarm --ignore=tests/unit --ignore=tests/vectors; \
 	rest=$$?; wait $$sim; tested=$$?; cat $(SIM); \
 	$(MAKE) --no-print-directory sims; played=$$?; \
-	wait $$live; lived=$$?; cat $(LIVE); exit $$((rest || tested || played || lived))
+	wait $$live; lived=$$?; cat $(LIVE); exit $$((units || rest || tested || played || lived))
 	$(BIN)/coverage report --include='mesh/*' --omit='mesh/io/*' --format=total --fail-under=$(CORE_COVERAGE) >/dev/null
 	$(BIN)/gossamer demo --seconds 15
 

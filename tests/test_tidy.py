@@ -60,7 +60,7 @@ def definitions(node: ast.AST, owner: ast.AST | None = None) -> Iterator[tuple[D
         if isinstance(child, Definition):
             yield child, owner
             yield from definitions(child, child)
-        else:
+        elif not isinstance(child, ast.expr):  # in which none stands, and which are most of a tree
             yield from definitions(child, owner)
 
 
