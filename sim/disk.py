@@ -36,6 +36,8 @@ from mesh.log.names import NameRun
 from mesh.types import LogId, pattern_matches
 
 ROOM_BYTES = 1 << 40
+FOUND_MAX = 4_096
+"""Messages of which a disk remembers where they were asked for, before it begins anew: a run may go on for weeks."""
 
 
 @dataclass(slots=True)
@@ -225,6 +227,8 @@ class Disk:
         before = self._found.get((log, name), 0)
         if first <= before <= last and self.find(log, before, before, name):
             return True
+        if len(self._found) >= FOUND_MAX:
+            self._found.clear()
         self._found[log, name] = found = self.find(log, first, last, name)
         return found > 0
 

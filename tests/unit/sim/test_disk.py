@@ -4,7 +4,7 @@ from mesh.effects import Load, OfChannels, OfNames, Ranges, Since
 from mesh.log.batch import Batch
 from sim.atlas import Atlas
 from sim.checkers import Watch
-from sim.disk import Disk, Image
+from sim.disk import FOUND_MAX, Disk, Image
 from sim.network import Network
 from sim.workload import App
 from sim.world import WALL_MS, World
@@ -43,6 +43,21 @@ def test_queries_are_answered_in_order_and_within_bytes() -> None:
     names = OfNames(record.publisher, record.incarnation, 1, 2)
     assert firsts(disk.load(Load(1, names, 1 << 20)).batches) == [1, 2]
     assert disk.load(Load(1, Since(WALL_MS), 1)).positions == ((log, 1),)
+
+
+def test_a_disk_that_is_asked_for_ever_remembers_so_much_and_says_the_same() -> None:
+    disk = written()[0].machines["ana"].disk
+    (log,) = disk.image.rows
+    ours = [
+        (record.publisher, record.incarnation, record.sequence) for each in disk.batches() for record in each.records()
+    ]
+
+    for number in range(2 * FOUND_MAX):
+        assert disk.has(log, 1, 4, ours[number % 4])
+        assert not disk.has(log, 1, 4, ("nobody", 1, number))
+        assert len(disk._found) <= FOUND_MAX
+
+    assert [disk.has(log, at, at, name) for at in (1, 4) for name in ours] == [True, *[False] * 6, True]
 
 
 def test_a_flipped_bit_and_a_misdirected_write_are_found_and_dropped() -> None:
