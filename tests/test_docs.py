@@ -60,9 +60,11 @@ def test_every_file_that_a_document_names_is_there(path: Path) -> None:
 
 
 @per_document
-def test_python_examples_compile(path: Path) -> None:
+def test_python_examples_compile_and_what_they_import_is_there(path: Path) -> None:
     for block in blocks(path, "python"):
-        compile(block, str(path), "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+        tree = compile(block, str(path), "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT | ast.PyCF_ONLY_AST)
+        imports: list[ast.stmt] = [line for line in tree.body if isinstance(line, ast.Import | ast.ImportFrom)]
+        exec(compile(ast.Module(imports, []), str(path), "exec"), {})
 
 
 @per_document

@@ -325,7 +325,7 @@ class Scenario(Part):
     engines: tuple[Literal["heap", "real"], ...] = Field(default=("heap",), min_length=1)
     """Where it may be played."""
     seeds: int = Field(default=5, ge=1, le=NUMBER_MAX, strict=True)
-    """How many seeds the project's own tests run it with."""
+    """How many seeds the project's own tests run it with (`FULL=1`), and within how many they find its sabotage."""
     gates: tuple[str, ...] = ()
     """What a sweep must have come to at least once, in the words of coverage; `frame/*` means every kind."""
     sabotage: tuple[str, ...] = ()
