@@ -112,6 +112,10 @@ class Subject:
     def heading(self) -> dict[str, Any]:
         """It as plain values, the same for whatever says the same."""
         trips = {f"{a} {b}": us for (a, b), us in sorted(round_trips_of(self.scenario).items())}
+        left_out: Any = {
+            "include": True,
+            "topology": {"matrix"},
+        }  # which is a file's place here, and another's elsewhere
         return {
             KEY: FORMAT,
             "version": version("gossamer"),
@@ -119,7 +123,7 @@ class Subject:
             "engine": "heap",
             "without": sorted(set(self.without)),
             "round-trips": trips,
-            "scenario": self.scenario.model_dump(mode="json", by_alias=True, exclude_none=True, exclude={"include"}),
+            "scenario": self.scenario.model_dump(mode="json", by_alias=True, exclude_none=True, exclude=left_out),
         }
 
 

@@ -116,7 +116,7 @@ def _distance(span: Span) -> str:
 
 def _bounds(span: Span) -> str:
     if span.bound_us is None:
-        return "no time at all, being in parts"
+        return "no time that can be said, being in parts"
     return (
         f"{_seconds(span.bound_us)} where links outlived the cut, {_seconds(span.redial_bound_us)} where they did not"
     )

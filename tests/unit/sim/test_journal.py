@@ -64,6 +64,20 @@ def test_a_journal_of_other_sources_is_refused(journal: Path, key: str) -> None:
         seeds_in(journal)
 
 
+def test_shards_are_of_one_sweep_wherever_their_matrix_lies(tmp_path: Path) -> None:
+    headings = []
+    for place in ("here", "there"):
+        (tmp_path / place).mkdir()
+        matrix = tmp_path / place / "rtt.csv"
+        matrix.write_text("region,eu,us\neu,,90\nus,90,\n")
+        apart = {"node": [{"name": "ana"}, {"name": "ben", "region": "us"}], "matrix": str(matrix)}
+        subject = Subject(scenario(topology=apart))
+        headings.append(subject.heading)
+
+    assert headings[0] == headings[1]
+    assert headings[0]["round-trips"] == {"eu us": 90_000}
+
+
 def test_a_matrix_that_was_edited_is_another_sweep(tmp_path: Path) -> None:
     matrix, journal = tmp_path / "rtt.csv", tmp_path / "sweep.jsonl"
     matrix.write_text("region,eu,us\neu,,90\nus,90,\n")
