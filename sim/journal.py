@@ -112,10 +112,8 @@ class Subject:
     def heading(self) -> dict[str, Any]:
         """It as plain values, the same for whatever says the same."""
         trips = {f"{a} {b}": us for (a, b), us in sorted(round_trips_of(self.scenario).items())}
-        left_out: Any = {
-            "include": True,
-            "topology": {"matrix"},
-        }  # which is a file's place here, and another's elsewhere
+        # The matrix is a file that may lie elsewhere on another machine; what stands in it is among the round trips.
+        left_out: Any = {"include": True, "topology": {"matrix"}}
         return {
             KEY: FORMAT,
             "version": version("gossamer"),
