@@ -100,12 +100,12 @@ def line_of(lines: dict[Place, int], place: Sequence[str | int]) -> int:
 
 def nearest_line(lines: dict[Place, int], place: Sequence[str | int]) -> int:
     """The same; of a table without a line of its own it is the first of what is in it, and 1 of the file as a whole."""
-    line = line_of(lines, place)
     for length in range(len(place), 0, -1):
+        near = tuple(place[:length])
+        line = lines.get(near) or min((at for within, at in lines.items() if within[:length] == near), default=0)
         if line:
-            break
-        line = min((at for within, at in lines.items() if within[:length] == tuple(place[:length])), default=0)
-    return line or 1
+            return line
+    return 1
 
 
 @dataclass(slots=True)

@@ -31,6 +31,18 @@ from tests.unit.sim.scenario.test_reading import GOOD, TITLE
             2,
             "nodes: nobody knows this key; expected format, include, title, promise, ",
         ),
+        (
+            "rate = 5",
+            "rate = 5\n[topology.foo.bar]\nx = 1",
+            21,
+            "topology.foo: nobody knows this key; expected node, link, ",
+        ),
+        (
+            "rate = 5",
+            "rate = 5\n[workload.foo.bar]\nx = 1",
+            21,
+            "workload.0.foo: nobody knows this key; expected audience, ",
+        ),
         ("rate = 5", "rate = nan", 20, "workload.0.rate: nan; expected a number"),
     ],
 )
