@@ -159,7 +159,7 @@ def matrix_from_csv(text: str, path: str) -> RegionMatrix:
 
 def _pairs(rows: list[tuple[int, list[str]]], gathering: Gathering) -> None:
     for line, row in rows:
-        if len(row) < 3:
+        if len(row) < 3 or any(map(str.strip, row[3:])):  # a comma within a number makes two cells of it
             raise ScenarioError(gathering.path, line, f"{len(row)} cells", "from, to, round trip")
         gathering.add_once(row[0], row[1], row[2], line)
 

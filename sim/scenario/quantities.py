@@ -206,6 +206,7 @@ Channels = Annotated[
     _one_or_more(CHANNEL_SCHEMA),
 ]
 """Channels of a workload, in which `{n}` may stand."""
+Pattern = Annotated[str, _text("pattern", pattern_fault), WithJsonSchema(PATTERN_SCHEMA)]
 Patterns = Annotated[
     tuple[Annotated[str, _text("pattern", pattern_fault)], ...],
     Field(min_length=1),

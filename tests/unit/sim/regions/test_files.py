@@ -78,6 +78,7 @@ def test_a_region_alone_needs_no_round_trip(tmp_path: Path) -> None:
         ("a.csv", "region,eu,us,ap\neu,,90,150\n", 1, "no round trip between us and ap"),
         ("a.csv", 'region,eu\neu,"3\n', 2, "unexpected end of data"),
         ("a.csv", "from,to,rtt\neu,us\n", 2, "2 cells"),
+        ("a.csv", "from,to,rtt\neu,us,90,5\n", 2, "4 cells"),
         (
             "a.csv",
             "from,to,rtt\neu,us,90\n\n eu,us ,95\n",

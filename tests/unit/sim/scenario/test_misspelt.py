@@ -43,6 +43,12 @@ from tests.unit.sim.scenario.test_reading import GOOD, TITLE
             21,
             "workload.0.foo: nobody knows this key; expected audience, ",
         ),
+        (
+            "rate = 5",
+            'rate = 5\n[guarantees.slowest-on]\n"a#" = "1s"',
+            22,
+            "guarantees.slowest-on.a#: 'a#'; expected a pattern that can be",
+        ),
         ("rate = 5", "rate = nan", 20, "workload.0.rate: nan; expected a number"),
     ],
 )
