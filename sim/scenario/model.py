@@ -287,7 +287,7 @@ class Guarantees(Part):
     isolated: Flag = False
     """The faults hurt those whom they name: the same run is played without them, and of the clients that none names, those
     at other nodes may be slower by 20 % at the 99th percentile, those at the same node twice as slow. On the heap engine."""
-    slowest_on: dict[Pattern, Time] = Field(default_factory=dict)
+    slowest_on: dict[Pattern, Time] = Field(default_factory=dict, json_schema_extra={"additionalProperties": False})
     """The same as `slowest` for the channels that a pattern means. On the heap engine."""
     see: tuple[str, ...] = ()
     """What must have happened, in the words of coverage, so that a scenario cannot pass by doing nothing."""

@@ -208,7 +208,7 @@ Channels = Annotated[
 """Channels of a workload, in which `{n}` may stand."""
 Pattern = Annotated[str, _text("pattern", pattern_fault), WithJsonSchema(PATTERN_SCHEMA)]
 Patterns = Annotated[
-    tuple[Annotated[str, _text("pattern", pattern_fault)], ...],
+    tuple[Pattern, ...],
     Field(min_length=1),
     BeforeValidator(_names),
     _one_or_more(PATTERN_SCHEMA),
