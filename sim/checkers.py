@@ -87,6 +87,8 @@ class Watch:
     """Which node, in which of its lives, has said that it has a message."""
     skew_us: int = SKEW_US
     """How far clocks may be apart: `SAME_US` where none is ever wrong, nor anybody who tells what it shows."""
+    steady: Collection[bytes] = ()
+    """Nodes whose clocks are right, and not to be outvoted: what they stamp is not far ahead of the time, whoever else's is."""
 
     def broken(self, promise: str, about: str, *witness: str, kind: str = "") -> None:
         """Note a breach."""
@@ -192,9 +194,13 @@ class Watch:
             self.broken("stays dead", what, _published(name, entry), dead, line)
 
     def _dated(self, name: Name, entry: Entry, shown: Shown, line: str) -> None:
-        """Where all clocks are right a message is stamped after it was published, and before it is shown."""
+        """A message is stamped after it was published and before it is shown, or where clocks are wrong, not far ahead."""
         stamped_us = (stamp_ms(shown.record.stamp) - WALL_MS) * 1_000
-        if self.skew_us < SKEW_US and not entry.at_us - SAME_US <= stamped_us <= shown.at_us + SAME_US:
+        if self.skew_us < SKEW_US:
+            is_fine = entry.at_us - SAME_US <= stamped_us <= shown.at_us + SAME_US
+        else:  # which a right clock follows so far
+            is_fine = stamped_us <= shown.at_us + SKEW_US + SAME_US or shown.log.node not in self.steady
+        if not is_fine:
             what = f"{say_name(name)} is stamped with {_second(stamped_us)}"
             self.broken("nothing invented", what, _published(name, entry), line, kind="stamp")
 

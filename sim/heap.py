@@ -31,7 +31,7 @@ from sim.diary import Diary, Matching, Name, say_name
 from sim.figures import judge, measure
 from sim.greeting import coming_up
 from sim.historian import Historian
-from sim.isolation import Books, hold, without_faults
+from sim.isolation import Books, hold, steady_clocks, without_faults
 from sim.labels import of_history
 from sim.limits import Limits
 from sim.links import IDLE_US
@@ -56,6 +56,8 @@ from sim.world import SUITE, World
 
 CLOCKS_LIE = "clock", "hostile"
 """After these somebody may doubt what the time is: a bad host says what it likes of its own."""
+ONWARDS_US = 600 * MILLION
+"""A clock that drifts goes on for about so long while what is left to do is done."""
 PAGE_US = 10 * MILLION
 """A page of history comes within so long; a reading may go on for longer, page after page."""
 COLLECT_EVENTS = 500_000
@@ -119,6 +121,8 @@ class Play:
             self.steps = plan(self.scenario, cast, root.fork("plan"))
         if not any(isinstance(step, Event) and step.verb in CLOCKS_LIE for step in self.steps):
             self.watch.skew_us = SAME_US
+        until_us = self.scenario.duration + ONWARDS_US
+        self.watch.steady = {world.machines[name].node_id for name in steady_clocks(cast, self.steps, until_us)}
         for step in self.steps:
             world.at(self.scenario.settle + step.at, self.stage.do, step)
         self.core: list[str] = []

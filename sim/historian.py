@@ -53,7 +53,8 @@ class Historian:
 
     def __post_init__(self) -> None:
         """Share the ledger."""
-        self.watch = Watch(self.told.now_us, self.told.ledger, self.told.breaches, skew_us=self.told.skew_us)
+        self.watch = Watch(self.told.now_us, self.told.ledger, self.told.breaches)
+        self.watch.skew_us, self.watch.steady = self.told.skew_us, self.told.steady
 
     def remember(self) -> None:
         """Take the cut of some node that runs, without its knowing."""

@@ -9,7 +9,7 @@ publishes counts for nobody: it comes late because of itself.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
@@ -99,6 +99,12 @@ def right_clocks(cast: Cast, steps: Iterable[Step], until_us: int) -> list[str]:
     if any(one.is_like(other) for one, other in combinations(wrong, 2)):
         return []
     return [name for name in cast.nodes if name not in {each.node for each in wrong}]
+
+
+def steady_clocks(cast: Cast, steps: Sequence[Step], until_us: int) -> set[str]:
+    """The same without bad hosts, which stamp as they like: nothing that these stamp is far ahead of the time."""
+    hosts = [step.what.node for step in steps if isinstance(step, Event) and step.verb == "hostile"]
+    return set(right_clocks(cast, steps, until_us)) - set(cast.nodes_of(hosts))
 
 
 def _nodes_in(what: Any) -> tuple[str, ...]:

@@ -69,6 +69,7 @@ SAFEGUARDS = (
     "row-check",
     "credit",
     "clock-guard",
+    "stamp-clamp",
     "cursor",
     "outbox",
     "late-mark",

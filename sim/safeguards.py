@@ -16,7 +16,7 @@ from typing import Any
 from mesh.client.machine import Client
 from mesh.client.outbox import Outbox
 from mesh.client.seen import Seen
-from mesh.clocks.hybrid import ClockGuard
+from mesh.clocks.hybrid import ClockGuard, HybridClock
 from mesh.effects import Append, Effect, Stored
 from mesh.engines.delivery.history import Histories, Page
 from mesh.engines.delivery.tail import Tail
@@ -150,6 +150,14 @@ def _follow(guard: ClockGuard, now: Now) -> None:
     guard.expiry_ms = max(guard.expiry_ms, now.wall_ms)
 
 
+def _follow_every_stamp() -> list[Patch]:
+    def follow(clock: HybridClock, stamp: int, _wall_ms: int) -> bool:
+        clock.high = max(clock.high, stamp)
+        return True
+
+    return [(HybridClock, "observe", follow), (HybridClock, "runs_ahead", _always(False))]  # noqa: FBT003
+
+
 def _dial_with_leisure() -> list[Patch]:
     back_off = AddressBook._back_off
 
@@ -270,6 +278,14 @@ SAFEGUARDS: dict[str, Safeguard] = {
             "clocks",
             40,
             _trust_every_clock,
+        ),
+        Safeguard(
+            "stamp-clamp",
+            "a node stamps above every stamp that it sees, however far ahead of the time",
+            ("nothing invented",),
+            "stamps-ahead",
+            3,
+            _follow_every_stamp,
         ),
         Safeguard(
             "cursor",

@@ -10,7 +10,7 @@ from mesh.types import LogId
 from sim.checkers import SAME_US, SKEW_US, Watch
 from sim.clock import WALL_MS
 from sim.diary import Diary, Entry, Matcher, Shown
-from tests.samples import ANA
+from tests.samples import ANA, BEN
 
 LOG = LogId(ANA, 1)
 NAME = ("alice", 7, 1)
@@ -141,6 +141,26 @@ def test_what_a_lone_wrong_clock_dated_lives_from_its_stamp_whatever_clocks_diff
 
         said = [("stays dead", "alice/0007/1 was shown to bob after it had expired")]
         assert broken(found) == ([] if is_fine else said)
+
+
+def test_stamps_are_between_publication_and_showing_as_far_as_clocks_are_right() -> None:
+    def stamped(at_us: int, *, skew_us: int = SKEW_US, steady: tuple[bytes, ...] = ()) -> list[tuple[str, str, str]]:
+        found, diary = watch(1)
+        found.skew_us, found.steady = skew_us, steady
+        dated = Record("room/1", "alice", 7, 1, stamp_of(WALL_MS + at_us // 1_000), 0, 0, [], {}, b"x", b"")
+        found.on_shown(diary, Shown(LOG, 1, dated, late=False, at_us=3_000_000))
+        return [(breach.promise, breach.kind, breach.about.split(" is ")[1]) for breach in found.breaches]
+
+    said = "nothing invented", "stamp"
+    assert stamped(0, skew_us=SAME_US) == [] == stamped(4_000_000, skew_us=SAME_US)
+    assert stamped(-1_000, skew_us=SAME_US) == [(*said, "stamped with -0.001000 s")]
+    assert stamped(4_001_000, skew_us=SAME_US) == [(*said, "stamped with 4.001000 s")]
+    assert (
+        stamped(64_000_000, steady=(ANA,)) == [] == stamped(-600_000_000, steady=(ANA,))
+    )  # two that are behind outvote it
+    assert stamped(64_001_000, steady=(ANA,)) == [(*said, "stamped with 64.001000 s")]
+    assert stamped(86_400_000_000) == []  # whoever stamps may have a clock that is a day ahead
+    assert stamped(86_400_000_000, steady=(BEN,)) == []
 
 
 def test_what_was_acknowledged_and_never_shown_is_lost() -> None:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from sim.heap import Play
-from sim.isolation import SAMPLES_MIN, groups_of, hurt_by, right_clocks, without_faults
+from sim.isolation import SAMPLES_MIN, groups_of, hurt_by, right_clocks, steady_clocks, without_faults
 from sim.scenario.cast import Cast
 from sim.scenario.events import Event
 from sim.scenario.reading import from_tables
@@ -125,6 +125,16 @@ def test_two_that_are_wrong_by_less_than_a_clock_may_be_drag_nobody_far() -> Non
 
     assert right_clocks(Cast(scenario), scenario.timeline, 60 * MILLION) == []
     assert right_clocks(Cast(scenario), [], 60 * MILLION) == ["ana", "ben"]
+
+
+def test_a_bad_host_stamps_as_it_likes_and_whoever_is_right_does_not() -> None:
+    hostile = {**A_WHILE, "hostile": {"node": "ben", "does": "future"}}
+    scenario = from_tables(tables(hostile))
+    wrong = from_tables(tables(hostile, {**A_WHILE, "clock": {"nodes": "ana", "offset": "1h"}}))
+
+    assert steady_clocks(Cast(scenario), scenario.timeline, 60 * MILLION) == {"ana"}
+    assert steady_clocks(Cast(wrong), wrong.timeline, 60 * MILLION) == set()
+    assert steady_clocks(Cast(scenario), [], 60 * MILLION) == {"ana", "ben"}
 
 
 def test_who_shares_a_node_with_a_client_that_is_hurt_is_near_and_whoever_is_at_another_is_far() -> None:
