@@ -31,6 +31,7 @@ SKEW_US = 60_000_000
 SAME_US = 1_000_000
 """How far apart nodes may judge where all clocks are right: by what a tick waits for its turn."""
 BREACHES_MAX = 1_000
+"""So many are noted, and of each kind that had none among them the first."""
 
 Places = Callable[[Name], list[tuple[object, int, int]]]
 """Where nodes hold a message: the log, and the first and last position that it may be at."""
@@ -89,11 +90,19 @@ class Watch:
     """How far clocks may be apart: `SAME_US` where none is ever wrong, nor anybody who tells what it shows."""
     steady: Collection[bytes] = ()
     """Nodes whose clocks are right, and not to be outvoted: what they stamp is not far ahead of the time, whoever else's is."""
+    _kinds: set[tuple[str, str]] = field(default_factory=set)
 
     def broken(self, promise: str, about: str, *witness: str, kind: str = "") -> None:
         """Note a breach."""
-        if len(self.breaches) < BREACHES_MAX:
-            self.breaches.append(Breach(promise, about, witness, kind))
+        is_known = (promise, kind) in self._kinds
+        self._kinds.add((promise, kind))
+        if len(self.breaches) >= BREACHES_MAX and (is_known or self._has_kind(promise, kind)):
+            return
+        self.breaches.append(Breach(promise, about, witness, kind))
+
+    def _has_kind(self, promise: str, kind: str) -> bool:
+        """Another watch may write into the same list."""
+        return any(breach.promise == promise and breach.kind == kind for breach in self.breaches)
 
     def prove(self, begin: int, *witness: str) -> None:
         """Add to what proves the breaches from one on."""

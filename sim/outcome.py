@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from sim.checkers import Breach
+from sim.checkers import BREACHES_MAX, Breach
 from sim.scenario.model import Scenario
 from sim.scenario.plan import Step
 
@@ -30,6 +31,10 @@ COUNTED = frozenset(
 
 PENDING_MAX = 100
 """So many lines of what is pending are kept; those of clients come first."""
+
+
+LISTED_MAX = 20
+"""Breaches in JSON; more where more promises than that were broken."""
 
 
 @dataclass
@@ -126,7 +131,8 @@ class Outcome:
             "engine": self.engine,
             "kept": self.is_kept,
             "broken": self.broken,
-            "breaches": [asdict(breach) for breach in self.breaches[:20]],
+            "breach_count": len(self.breaches),
+            "breaches": [asdict(breach) for breach in foremost(self.breaches, LISTED_MAX)],
             "figures": figures,
             "coverage": dict(sorted(self.coverage.items())),
             "evaluated": dict(sorted(self.evaluated.items())),
@@ -138,3 +144,21 @@ class Outcome:
             "simulated_us": self.simulated_us,
             "budget": self.budget,
         }
+
+
+def foremost(breaches: Sequence[Breach], most: int) -> list[Breach]:
+    """The first breach of each promise, however many, and after them the next in order, up to `most` in all."""
+    first: dict[str, Breach] = {}
+    for breach in breaches:
+        first.setdefault(breach.promise, breach)
+    shown = list(first.values())
+    rest = (breach for breach in breaches if breach is not first[breach.promise])
+    return [*shown, *(breach for breach, _ in zip(rest, range(most - len(shown)), strict=False))]
+
+
+def say_more(breaches: Sequence[Breach], shown: int) -> str:
+    """How many breaches there are beside those that are shown; nothing where there are none."""
+    more = len(breaches) - shown
+    if more <= 0:
+        return ""
+    return f"… and {'at least ' if len(breaches) >= BREACHES_MAX else ''}{more:,} more"

@@ -24,7 +24,7 @@ import pytest
 
 from sim.errors import SimError
 from sim.heap import Play
-from sim.outcome import Outcome
+from sim.outcome import Outcome, foremost, say_more
 from sim.scenario.reading import find, read
 from sim.seeds import SEED_MAX
 
@@ -111,8 +111,10 @@ def kept(path: Path, seed: int) -> Outcome:
     except SimError as error:  # where in our code a file was found to make no sense says nothing to anybody
         raise pytest.fail.Exception(str(error), pytrace=False) from None
     if outcome.breaches:
-        first = outcome.breaches[0]
-        lines = [f"{first.promise}: {first.about}", *(f"    {line}" for line in first.witness)]
+        lines: list[str] = []
+        for breach in (shown := foremost(outcome.breaches, 1)):
+            lines += [f"{breach.promise}: {breach.about}", *(f"    {line}" for line in breach.witness)]
+        lines += filter(None, [say_more(outcome.breaches, len(shown))])
         again = f"again: gossamer sim run {shlex.quote(str(path))} --seed {seed}"
         raise PromiseBrokenError("\n".join([*lines, again]))
     return outcome

@@ -14,7 +14,7 @@ import click
 from sim.checkers import PROMISES, Breach
 from sim.errors import OutputError
 from sim.labels import looked_at
-from sim.outcome import PENDING_MAX, Outcome
+from sim.outcome import LISTED_MAX, PENDING_MAX, Outcome, foremost, say_more
 from sim.plain import plain, quoted
 from sim.scenario.model import Scenario
 from sim.seeds import SEED_MAX
@@ -142,10 +142,13 @@ def say_outcome(outcome: Outcome, command: str) -> None:
     )
     click.echo(f"{plain(scenario.title)}, seed {outcome.seed}, {outcome.engine} engine: {verdict}")
     say(f"  promise: {scenario.promise}")
-    for breach in outcome.breaches[:SHOWN_MAX]:
+    shown = foremost(outcome.breaches, SHOWN_MAX)
+    for breach in shown:
         say_breach(breach)
-    if len(outcome.breaches) > SHOWN_MAX:
-        click.echo(f"  … and {len(outcome.breaches) - SHOWN_MAX} more (--json has them)")
+    if more := say_more(outcome.breaches, len(shown)):
+        listed = len(foremost(outcome.breaches, LISTED_MAX))
+        of_them = "them" if listed == len(outcome.breaches) else f"{listed}"
+        click.echo(f"  {more} (--json has {of_them})")
     click.echo(
         f"  {figures.messages:,} published, {figures.acknowledged:,} acknowledged, {figures.deliveries:,} delivered"
         f" ({figures.late:,} late), {figures.gaps:,} gaps told"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from sim.checkers import Breach
 from sim.diary import say_name
 from sim.explain import explain
+from sim.outcome import foremost, say_more
 from sim.report.html import Html, join, tag
 from sim.report.words import shorten
 from sim.scenario.cast import Cast
@@ -25,14 +26,11 @@ ELSEWHERE = "the mesh"
 
 
 def witnesses(cast: Cast, breaches: list[Breach], play: Play | None) -> Html:
-    """The first few breaches, those of different promises first; with the story of a message where its play is there."""
-    first: dict[str, Breach] = {}
-    for breach in breaches:
-        first.setdefault(breach.promise, breach)
-    chosen = [*first.values(), *(breach for breach in breaches if breach is not first[breach.promise])][:BREACHES_MAX]
+    """The first breach of each promise, and a few more; with the story of a message where its play is there."""
+    chosen = foremost(breaches, BREACHES_MAX)
     shown = [_breach(cast, breach, _story(play, breach, index)) for index, breach in enumerate(chosen)]
-    more = len(breaches) - len(chosen)
-    return join(*shown, tag("p", f"… and {more:,} more of the kind.", class_="note") if more else "")
+    more = say_more(breaches, len(chosen))
+    return join(*shown, tag("p", f"{more}.", class_="note") if more else "")
 
 
 def _breach(cast: Cast, breach: Breach, story: Html) -> Html:

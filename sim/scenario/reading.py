@@ -26,6 +26,7 @@ from sim.scenario.meant import nearest
 from sim.scenario.model import FORMAT, Scenario, expected_at, keys_at
 from sim.scenario.quantities import IN_WORDS, Part
 from sim.scenario.sense import check
+from sim.scenario.texts import unwritable
 from sim.toml import Place, line_of, missing, nearest_line, parse, read_text
 
 INCLUDES_MAX = 64
@@ -75,17 +76,20 @@ def find(name: str) -> Path:
     if not name:
         raise ScenarioError("''", 0, "no file is called so", FILE_OR_NAME)
     path = Path(name)
-    shipped = SHIPPED / f"{name.removesuffix('.toml')}.toml"
+    shipped = SHIPPED / f"{name}.toml"
     try:
-        is_there = not missing(path)
-        if is_there and not (path.is_dir() and shipped.is_file()):
+        does_ship = path.name == name and shipped.exists()
+        if not missing(path) and not (path.is_dir() and does_ship):
             return path
-        if shipped.exists():
+        if does_ship:
             return shipped
         problem = missing(path)
     except OSError as error:
         raise ScenarioError(name[:SHOWN_MAX], 0, error.strerror or str(error), EXPECTED) from error
-    raise ScenarioError(name, 0, problem, FILE_OR_NAME)
+    is_near = path.suffix == ".toml" and (SHIPPED / path.name).exists()
+    raise ScenarioError(
+        name, 0, problem, f"a file, or the name of one that ships: {path.stem}" if is_near else FILE_OR_NAME
+    )
 
 
 def read(path: Path, engine: str = "") -> Scenario:
@@ -101,6 +105,7 @@ def read_with_files(path: Path, engine: str = "") -> tuple[Scenario, list[Path]]
         made = _made_by(path)
         if isinstance(made, Scenario):
             return _as_made(made, path, engine), [path]
+        _written(made, str(path))
         source = Source(path, made, None)
     tables, sources = _Files().merged(source, ())
     try:
@@ -225,8 +230,10 @@ def _as_made(made: Scenario, path: Path, engine: str) -> Scenario:
 
     Whatever way it was made, with `model_construct` or `model_copy`, it is one that can be.
     """
+    said = _said_of(made)
+    _written(said, str(path))
     try:
-        made = Scenario.model_validate(_said_of(made), by_name=True)
+        made = Scenario.model_validate(said, by_name=True)
     except ValidationError as error:
         loc, problem, expected = _first(error)
         raise ScenarioError(str(path), 0, f"{_dotted(loc)}: {problem}", expected) from error
@@ -238,6 +245,15 @@ def _as_made(made: Scenario, path: Path, engine: str) -> Scenario:
     if engine:
         _engine(scenario, engine, lambda problem, expected: ScenarioError(str(path), 0, problem, expected))
     return scenario
+
+
+def _written(tables: Any, name: str) -> None:
+    """Raise `ScenarioError` where tables that a Python file made hold what no file could say."""
+    found = unwritable(tables)
+    if found is not None:
+        loc, problem = found
+        where = f"{_dotted(loc)}: " if loc else ""
+        raise ScenarioError(name, 0, f"{where}{problem}", "text that UTF-8 can say")
 
 
 def _said_of(value: Any) -> Any:
@@ -265,6 +281,7 @@ def _raised(path: Path, error: BaseException, function: CodeType | None = None) 
 
 def from_tables(tables: dict[str, Any], name: str = "scenario") -> Scenario:
     """A scenario from the tables of a file that there is not. Raises `ScenarioError`."""
+    _written(tables, name)
     try:
         return _cast(_of(tables), name)
     except ValidationError as error:

@@ -5,6 +5,7 @@ import sys
 from gc import collect
 from pathlib import Path
 from textwrap import dedent
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -12,7 +13,8 @@ from click.testing import CliRunner
 from sim.cli import sim
 from sim.errors import ScenarioError
 from sim.scenario.model import Scenario
-from sim.scenario.reading import SHIPPED, read, read_with_files
+from sim.scenario.reading import SHIPPED, from_tables, read, read_with_files
+from sim.scenario.texts import unwritable
 from tests.unit.sim.scenario.test_reading import written
 
 NODES = '{"node": [{"name": "ana"}]}'
@@ -251,6 +253,50 @@ def test_what_no_file_could_say_is_told_as_what_it_is(tmp_path: Path, text: str,
     path = python(tmp_path, text)
 
     assert refused(path) == f"{path}: {said}"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            f'scenario = {{"title": "t\\ud800", "promise": "p", "topology": {NODES}}}',
+            "title: 't\\ud800' holds half of a character",
+        ),
+        (f'scenario = {{"title": b"t", "promise": "p", "topology": {NODES}}}', "title: b't' is no text"),
+        (f'scenario = {{b"title": "t", "promise": "p", "topology": {NODES}}}', "of its keys b'title' is no text"),
+        (
+            'scenario = {"topology": {"node": [{"name": "a\\udfff"}]}}',
+            "topology.node.0.name: 'a\\udfff' holds half of a character",
+        ),
+        ('scenario = {"topology": {"matrix": b"m.csv"}}', "topology.matrix: b'm.csv' is no text"),
+        ('scenario = {"config": {"\\udc00": 1}}', "config: of its keys '\\udc00' holds half of a character"),
+        (
+            f"{WHOLE}scenario = made.model_copy(update={{'title': 't\\ud800'}})",
+            "title: 't\\ud800' holds half of a character",
+        ),
+    ],
+    ids=["half", "bytes", "key", "deep", "matrix", "setting", "made"],
+)
+def test_text_that_no_file_could_hold_is_refused(tmp_path: Path, text: str, said: str) -> None:
+    path = python(tmp_path, text)
+
+    assert refused(path) == f"{path}: {said}; expected text that UTF-8 can say"
+
+
+def test_half_a_character_is_refused_in_tables_and_a_whole_one_is_not() -> None:
+    tables: dict[str, Any] = {
+        "title": "t\U0001f600é",
+        "promise": "p",
+        "topology": {"node": [{"name": "ana"}, {"name": "ben"}]},
+    }
+    within: dict[str, Any] = {}
+    tables["within"] = within
+
+    assert unwritable(tables) is None
+    within["within"] = within
+    assert unwritable(tables) is None  # which the schema refuses
+    with pytest.raises(ScenarioError, match=r"^journal: title: .* holds half of a character"):
+        from_tables({**tables, "title": "\udc00"}, "journal")
 
 
 @pytest.mark.parametrize("path", sorted(SHIPPED.glob("*.toml")), ids=lambda path: path.stem)
