@@ -132,7 +132,8 @@ def check_writable(path: Path, *, whole: bool = False) -> None:
         raise OutputError(str(path), 0, "it is no file", "a file, or none yet")
     if whole and (_is_given(path) or _is_printed_to(path)):
         raise OutputError(str(path), 0, "it is no file of its own: others write to it", "another file, or none yet")
-    if not path.parent.is_dir():
-        raise OutputError(str(path), 0, f"there is no folder {path.parent}", "a file in a folder that is there")
-    if not os.access(path if path.exists() else path.parent, os.W_OK):
+    folder = Path(os.path.realpath(path)).parent if path.is_symlink() else path.parent
+    if not folder.is_dir():
+        raise OutputError(str(path), 0, f"there is no folder {folder}", "a file in a folder that is there")
+    if not os.access(path if path.exists() else folder, os.W_OK):
         raise OutputError(str(path), 0, "it may not be written", "a file that can be written")

@@ -37,6 +37,10 @@ class PromiseBrokenError(AssertionError):
     """A seed broke a promise."""
 
 
+NAMED = inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY
+"""What can be a fixture, unless it has a default: as pytest takes parameters."""
+
+
 class MisusedError(TypeError):
     """`@simulation` stands where it cannot do anything."""
 
@@ -59,12 +63,14 @@ def simulation(scenario: str | Path, seeds: int | range = 10) -> Callable[[Test]
                 f"@simulation on {test!r}; expected a function or a method, neither async nor a generator"
             )
         path = _beside(test, scenario)
-        names = list(inspect.signature(test).parameters)
+        taken = inspect.signature(test).parameters.values()
+        names = [each.name for each in taken if each.kind in NAMED]
+        optional = {each.name for each in taken if each.default is not inspect.Parameter.empty}
         of_class = [
             name for name in names[:1] if name == "self" and "." in test.__qualname__.rpartition("<locals>.")[2]
         ]
         wanted = [name for name in names if name in ("outcome", "seed")]
-        others = [name for name in names if name not in ("outcome", "seed", *of_class)]
+        others = [name for name in names if name not in ("outcome", "seed", *of_class, *optional)]
 
         @functools.wraps(test)
         def played(*instance: Any, seed: int, **fixtures: Any) -> None:

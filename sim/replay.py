@@ -200,11 +200,13 @@ def load(path: Path) -> Artefact:
 
 def is_tape(path: Path) -> bool:
     """Whether a file is none but a tape can be, by its first bytes: a scenario begins otherwise. `load` says more."""
-    if not path.is_file():
-        return False
-    with path.open("rb") as file:
-        begun = file.read(len(GZIP))
+    begun = _begun(path) if path.is_file() else b""
     return begun == GZIP or begun.startswith(b"{")
+
+
+def _begun(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(len(GZIP))
 
 
 def _unpacked(path: Path) -> bytes:
@@ -212,7 +214,7 @@ def _unpacked(path: Path) -> bytes:
     if path.exists() and not path.is_file():  # a pipe would be waited for
         raise TapeError(f"{path}: it is no file; {EXPECTED}")
     try:
-        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+        with gzip.open(path) if path.suffix == ".gz" or _begun(path) == GZIP else path.open("rb") as file:
             packed = file.read(TAPE_BYTES_MAX + 1)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise TapeError(f"{path}: no tape: {error}; {EXPECTED}") from error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -17,6 +16,7 @@ from sim.cli.common import (
     OUTPUT,
     SEED,
     Outputs,
+    as_argument,
     as_json,
     check_apart,
     known_safeguards,
@@ -59,7 +59,7 @@ def replay(file: Path, until: str | None, explain: str | None, report: Path | No
         raise click.BadParameter(f"{error}; expected a time such as 12.5s", param_hint="--until") from error
     looked_at = until is not None or explain is not None or report is not None
     played, outcome = play(artefact, recorded=looked_at)
-    command, outputs = f"gossamer sim replay {shlex.quote(str(file))}", Outputs()
+    command, outputs = f"gossamer sim replay {as_argument(str(file))}", Outputs()
     if report is not None:
         from sim.report import write_report
 

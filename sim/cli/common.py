@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -124,6 +125,11 @@ def say(text: str, *, nl: bool = True, err: bool = False, **style: Any) -> None:
 def as_json(value: Any) -> None:
     """Print plain values as one JSON document."""
     click.echo(quoted(json.dumps(value, indent=2, ensure_ascii=False)))
+
+
+def as_argument(name: str) -> str:
+    """The name of a file or a scenario as a shell takes it, and no command for an option."""
+    return shlex.quote(f"./{name}" if name.startswith("-") else name)
 
 
 def say_breach(breach: Breach) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 
 import click
@@ -12,6 +11,7 @@ from sim.cli.common import (
     OUTPUT,
     SEED,
     Outputs,
+    as_argument,
     as_json,
     check_apart,
     known_safeguards,
@@ -48,7 +48,7 @@ def run(
     check_apart({"--save": save, "--report": report}, inputs)
     without = known_safeguards(without)
     flags = "".join(f" --without {name}" for name in without) + (" --engine real" if engine == "real" else "")
-    command = f"gossamer sim run {shlex.quote(scenario)} --seed {seed}{flags}"
+    command = f"gossamer sim run {as_argument(scenario)} --seed {seed}{flags}"
     outputs = Outputs()
     if engine == "real":
         if save is not None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -17,6 +16,7 @@ from sim.cli.common import (
     MISUSED,
     OUTPUT,
     Outputs,
+    as_argument,
     as_json,
     check_apart,
     known_safeguards,
@@ -123,7 +123,7 @@ def sweep(
             tally = play(what, numbers, executor, without=without, journal=journal, told=progress.told)
     is_judged = not (no_gates or tally.interrupted or tally.failed or tally.missing)
     shut = tally.shut() if is_judged else []
-    command = " ".join(["gossamer sim run", shlex.quote(name), *(f"--without {each}" for each in without)])
+    command = " ".join(["gossamer sim run", as_argument(name), *(f"--without {each}" for each in without)])
     if in_json:
         as_json(tally.to_json(gates=not no_gates))
     else:

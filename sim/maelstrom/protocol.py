@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from enum import IntEnum
+from math import isfinite
 from typing import Any
 
 from mesh.errors import RemoteError
@@ -37,7 +38,7 @@ class Message:
 def parse(line: bytes) -> Message:
     """Read a line. Raises `RemoteError` if it is no message."""
     try:
-        message = json.loads(line)
+        message = json.loads(line, parse_constant=_no_number, parse_float=_finite)
     except (ValueError, RecursionError) as error:
         raise RemoteError(f"a line is a JSON object: {error}") from None
     if not isinstance(message, dict) or not isinstance(message.get("body"), dict):
@@ -51,9 +52,21 @@ def parse(line: bytes) -> Message:
     return Message(source, kind, number, body)
 
 
+def _no_number(word: str) -> float:
+    raise ValueError(f"{word} is no number")
+
+
+def _finite(digits: str) -> float:
+    """What is too large for a number would be written as a word that JSON has not."""
+    number = float(digits)
+    return number if isfinite(number) else _no_number(digits)
+
+
 def line(source: str, dest: str, body: dict[str, Any]) -> bytes:
     """Write a message as a line."""
-    return json.dumps({"src": source, "dest": dest, "body": body}, separators=(",", ":")).encode() + b"\n"
+    return (
+        json.dumps({"src": source, "dest": dest, "body": body}, separators=(",", ":"), allow_nan=False).encode() + b"\n"
+    )
 
 
 def answer(own: str, message: Message, kind: str, **fields: object) -> list[bytes]:

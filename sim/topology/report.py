@@ -83,7 +83,8 @@ class Report:
     """Each of them splits the mesh when it is lost."""
     cut_links: tuple[str, ...]
     losses: tuple[Loss, ...]
-    """Every single loss of a node, a link and a region; and of two links, those that split where neither alone does."""
+    """Every single loss of a node, a link and a region; and of two links, those that split where neither alone does
+    (none of a mesh that is in parts already)."""
     least_nodes: tuple[str, ...] | None
     """A smallest set of nodes whose loss splits the mesh; None where every two are linked, or it is in parts already."""
     least_links: tuple[str, ...] | None

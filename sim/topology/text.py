@@ -37,6 +37,7 @@ def render(report: Report, console: Console) -> None:
         console.print(_line(f"{what}: {some}{more}. No time is promised over them", style="red"))
     if not report.connected:
         console.print(_line(f"It is in {len(report.parts)} parts: {_parts(report.parts)}", style="red"))
+        console.print(_line("Of a mesh in parts no distances are told, no fewest losses and no pairs of links"))
     console.print(_line(f"Farthest apart: {_distance(report.span)}"))
     console.print(_line(f"Converges after a heal within {_bounds(report.span)}"))
     if report.us_per_mb >= MB_SAID_US and report.connected:

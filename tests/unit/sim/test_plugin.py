@@ -95,6 +95,10 @@ class TestMesh:
     def test_static(outcome):
         assert outcome.is_kept
 
+@simulation("two.toml", seeds=1)
+def test_optional(tmp_path, *rest, outcome, deep=3, **more):
+    assert (rest, deep, more, outcome.is_kept) == ((), 3, {}, True)
+
 def test_inner(tmp_path):
     @simulation("two.toml", seeds=1)
     def inner(outcome):
@@ -108,7 +112,7 @@ def test_methods_are_tests_as_functions_are(pytester: pytest.Pytester) -> None:
 
     result = pytester.runpytest("-q", "-p", "no:cacheprovider")
 
-    result.assert_outcomes(passed=5)
+    result.assert_outcomes(passed=6)
 
 
 @pytest.mark.parametrize(

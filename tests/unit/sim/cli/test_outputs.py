@@ -42,6 +42,23 @@ def test_a_file_in_a_folder_that_is_not_there_is_told_before_anything_is_played(
 
 
 @pytest.mark.parametrize(("verb", "flag"), FLAGS)
+def test_a_link_into_a_folder_that_is_not_there_is_told_before_anything_is_played(
+    verb: str, flag: str, tmp_path: Path
+) -> None:
+    tape, path = tmp_path / "x.tape", tmp_path / "out"
+    tape.write_text("")
+    path.symlink_to(tmp_path / "none" / "out")
+
+    told = CliRunner().invoke(command, ["sim", verb, str(tape) if verb == "replay" else "halves", flag, str(path)])
+
+    assert (told.exit_code, told.stdout) == (2, "")
+    assert told.stderr == (
+        f"gossamer sim: {Code.OUTPUT_UNWRITABLE} {path}: there is no folder {(tmp_path / 'none').resolve()}; "
+        "expected a file in a folder that is there\n"
+    )
+
+
+@pytest.mark.parametrize(("verb", "flag"), FLAGS)
 def test_a_folder_is_no_file(verb: str, flag: str, tmp_path: Path) -> None:
     told = CliRunner().invoke(command, ["sim", verb, __file__, flag, str(tmp_path)])
 

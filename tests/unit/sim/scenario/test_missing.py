@@ -1,11 +1,11 @@
-"""What a scenario lacks: the line of the table that it is looked for in."""
+"""What a scenario lacks, and the line of the table that it is looked for in; files that are not there."""
 
 from pathlib import Path
 
 import pytest
 
 from sim.errors import ScenarioError
-from sim.scenario.reading import read
+from sim.scenario.reading import find, read
 
 
 @pytest.mark.parametrize(
@@ -77,3 +77,13 @@ def test_where_tables_belong_they_are_told(tmp_path: Path) -> None:
 
     with pytest.raises(ScenarioError, match=r"topology\.node: it is missing; expected a list of tables$"):
         read(path)
+
+
+def test_a_path_to_nothing_is_not_the_name_of_another() -> None:
+    for other in ("halves.toml", "elsewhere/halves.toml"):
+        with pytest.raises(
+            ScenarioError, match=r"there is no such file; expected a file, or the name of one that ships: halves$"
+        ):
+            find(other)
+    with pytest.raises(ScenarioError, match=r"a name that `gossamer sim list` prints$"):
+        find("parts/three-regions")

@@ -399,13 +399,6 @@ def test_what_is_no_text_and_what_is_not_there_is_told(tmp_path: Path) -> None:
     with pytest.raises(ScenarioError, match="File name too long"):
         find("n" * 300)
     assert find("halves") == SHIPPED / "halves.toml"
-    for other in ("halves.toml", "elsewhere/halves.toml"):  # a path to nothing is not the name of another
-        with pytest.raises(
-            ScenarioError, match=r"there is no such file; expected a file, or the name of one that ships: halves$"
-        ):
-            find(other)
-    with pytest.raises(ScenarioError, match=r"a name that `gossamer sim list` prints$"):
-        find("parts/three-regions")
 
 
 def test_python_scenarios_are_tables_objects_or_functions(tmp_path: Path) -> None:

@@ -73,6 +73,7 @@ def test_the_text_of_a_mesh_in_parts_says_so() -> None:
     text = text_of(Graph({"ana": "eu", "ben": "us"}, ()))
 
     assert "It is in 2 parts: ana | ben" in text and "nodes that cannot reach one another" in text
+    assert "Of a mesh in parts no distances are told, no fewest losses and no pairs of links" in text
 
 
 def test_the_text_names_links_that_never_come_up() -> None:
