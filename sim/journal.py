@@ -28,7 +28,7 @@ from pydantic_core import PydanticCustomError, from_json
 
 from mesh.codes import Code
 from sim.differences import differences, short
-from sim.errors import JournalError
+from sim.errors import JournalError, OutputError
 from sim.outputs import unwritable
 from sim.replay import fingerprint
 from sim.scenario.building import round_trips_of
@@ -242,8 +242,11 @@ class Journal:
         """Add a result. Raises `OutputError`."""
         try:
             _append(kept, json.dumps(asdict(result)).encode() + b"\n")
+            is_there = os.fstat(kept.fileno()).st_nlink > 0
         except OSError as error:
             raise unwritable(self.path, error) from error
+        if not is_there:  # what is written on it is nowhere
+            raise OutputError(str(self.path), 0, "it was deleted while a sweep wrote on it", "a file that stays")
 
 
 def _append(kept: FileIO, written: bytes) -> None:

@@ -260,3 +260,14 @@ def test_a_disk_that_fills_up_within_a_line_is_told_and_costs_that_seed_alone(jo
     assert (refused.value.code, journal.stat().st_size > room) == (Code.OUTPUT_UNWRITABLE, True)
     assert kept[:3] == [0, 1, 2] and kept == list(range(len(kept))) and len(kept) < 9
     assert (again.seeds, seeds_in(journal)) == (9, list(range(9)))
+
+
+def test_a_journal_that_is_deleted_under_a_sweep_is_told(journal: Path) -> None:
+    book = Journal(journal, Subject(scenario()))
+    result = list(book.results())[0][1]
+    with book.open(seeds_of("0..9")) as kept:
+        book.write(kept, result)
+        journal.unlink()
+
+        with pytest.raises(OutputError, match="it was deleted while a sweep wrote on it; expected a file that stays"):
+            book.write(kept, result)
