@@ -264,7 +264,7 @@ def test_a_disk_that_fills_up_within_a_line_is_told_and_costs_that_seed_alone(jo
 
 def test_a_journal_that_is_deleted_under_a_sweep_is_told(journal: Path) -> None:
     book = Journal(journal, Subject(scenario()))
-    result = list(book.results())[0][1]
+    (_, result), *_ = book.results()
     with book.open(seeds_of("0..9")) as kept:
         book.write(kept, result)
         journal.unlink()
