@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 
 from mesh.clocks.vector import IntervalSet, VersionVector
 from mesh.effects import Load, Loaded, OfChannels, Outcome, Ranges, Since, Tell
+from mesh.engines.delivery.joining import in_few
 from mesh.engines.delivery.readers import Reader
 from mesh.engines.delivery.skim import Skim
 from mesh.engines.delivery.tail import Tail
@@ -154,23 +155,26 @@ class Delivery(Tail):
         while reader.has_credit:
             found = self._next_run(reader, cursor)
             if found is None:
-                return [*outcomes, *self._join(reader, cursor)]
+                return [*self._in_few(outcomes), *self._join(reader, cursor)]
             log, first, last = found
             outcomes += self._tell_holes(reader, cursor, log, first)
             batch = self.holdings.at_hand(log, first)
             if batch is not None:
                 told = self._process(reader, cursor, log, first, min(last, batch.last), [batch])
                 if told is None:
-                    return outcomes + self._compare(reader, [batch])
+                    return [*self._in_few(outcomes), *self._compare(reader, [batch])]
                 outcomes += told
                 continue
             reader.request = self._request()
             self.asked[reader.request] = Asked(reader, log, first, last)
             everything = "#" in reader.patterns
             query = Ranges(log, ((first, last),)) if everything else OfChannels(reader.patterns, log, first - 1, last)
-            return [*outcomes, Load(reader.request, query, self.config.load_bytes)]
+            return [*self._in_few(outcomes), Load(reader.request, query, self.config.load_bytes)]
         self._skip_if_slow(reader)
-        return outcomes
+        return self._in_few(outcomes)
+
+    def _in_few(self, outcomes: list[Outcome]) -> list[Outcome]:
+        return in_few(outcomes, self.config.messages_max, self.config.message_bytes_max)
 
     def _next_run(self, reader: Reader, cursor: VersionVector) -> tuple[LogId, int, int] | None:
         """What to read next: of the logs with something to read, the first of the one whose newest record is oldest."""

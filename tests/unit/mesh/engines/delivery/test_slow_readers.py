@@ -130,4 +130,4 @@ def test_a_reader_that_began_behind_is_told_all_as_credit_allows_whatever_it_doe
 
     told += desk.grant(2)
 
-    assert told[1:] == [messages(at, at, *of(batch)) for at, batch in enumerate(batches, 1)]
+    assert told[1:] == [messages(1, 1, *of(batches[0])), messages(2, 3, *of(*batches[1:]))]
