@@ -63,6 +63,8 @@ class Entry:
     """What the payload is, as its publisher says."""
     ttl_ms: int = 0
     """How long it lives from its stamp, if its publisher said so."""
+    strange: bool = False
+    """A bad host or client wrote it, and no application of the scenario: it may be shown, and counts for no figure."""
     said: tuple[int, int] = (0, 0)
     """The highest level that a node said, whether its publisher has heard of it or not."""
 

@@ -31,7 +31,7 @@ def percentile(values: list[int], per_cent: int) -> int:
 
 def measure_books(figures: Figures, ledger: Ledger, diaries: Iterable[Diary]) -> None:
     """Fill in what ledgers and diaries tell, whatever engine wrote them."""
-    figures.messages = len(ledger)
+    figures.messages = sum(not entry.strange for entry in ledger.values())
     figures.acknowledged = sum(entry.is_acknowledged for entry in ledger.values())
     figures.deliveries = figures.late = figures.gaps = 0
     delays: list[int] = []
@@ -41,7 +41,7 @@ def measure_books(figures: Figures, ledger: Ledger, diaries: Iterable[Diary]) ->
         figures.gaps += len(diary.missed)
         for shown in diary.shown:
             entry = ledger.get(name_of(shown.record))
-            if entry is not None:
+            if entry is not None and not entry.strange:
                 delays.append(shown.at_us - entry.at_us)
     delays.sort()
     waits = sorted(e.first_told_us - e.at_us for e in ledger.values() if e.first_told_us >= 0)
@@ -121,7 +121,7 @@ def slowest_on(pattern: str, ledger: Ledger, diaries: Iterable[Diary]) -> int:
     """The longest from publish to deliver on the channels that a pattern means, in µs; -1 where nothing was shown."""
     shown = [each for diary in diaries for each in diary.shown if pattern_matches(pattern, each.record.channel)]
     names = ((each.at_us, ledger.get(name_of(each.record))) for each in shown)
-    return max((at_us - entry.at_us for at_us, entry in names if entry is not None), default=-1)
+    return max((at_us - entry.at_us for at_us, entry in names if entry is not None and not entry.strange), default=-1)
 
 
 def bounds_of(guarantees: Guarantees) -> dict[str, float]:

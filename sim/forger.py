@@ -148,7 +148,7 @@ class Forger:
             first = before.last + 1 if before else 1
             record = self._record(f"{self.machine.name}-{history.name}", 1 + epoch.number % 1_000_000, first)
             self.ledger[record.publisher, record.incarnation, first] = Entry(
-                CHANNEL, record.payload, at_us=self.world.now_us, gateway=self.machine.name, ttl_ms=TTL_MS
+                CHANNEL, record.payload, at_us=self.world.now_us, gateway=self.machine.name, ttl_ms=TTL_MS, strange=True
             )
             log = LogId(epoch.node, epoch.number)
             history.batches.append(seal(log, first, before.name if before else NO_NAME, [record], key, epoch))

@@ -230,7 +230,12 @@ class Hostiles:
             if deed == "repeat":  # which is the only one that a node takes in
                 wanted = COPIES_OF_NOBODY, 1
                 entry = Entry(
-                    REPEATED.channel, REPEATED.payload, at_us=world.now_us, gateway=machine.name, wanted=wanted
+                    REPEATED.channel,
+                    REPEATED.payload,
+                    at_us=world.now_us,
+                    gateway=machine.name,
+                    wanted=wanted,
+                    strange=True,
                 )
                 self.ledger[STRANGER, incarnation, REPEATED.sequence] = entry
         for number in range(times):

@@ -43,7 +43,9 @@ def slowest_shown(watch: Watch, diaries: Iterable[Diary], pattern: str = "#") ->
             (shown.at_us - watch.ledger[name].at_us, name, shown, diary.owner)
             for diary in diaries
             for shown in diary.shown
-            if (name := name_of(shown.record)) in watch.ledger and pattern_matches(pattern, shown.record.channel)
+            if (name := name_of(shown.record)) in watch.ledger
+            and not watch.ledger[name].strange
+            and pattern_matches(pattern, shown.record.channel)
         ),
         key=lambda each: each[0],
         default=None,

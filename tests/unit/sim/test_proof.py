@@ -17,9 +17,11 @@ from mesh.wire.frames import encode_frame
 from sim import proof
 from sim.checkers import Watch
 from sim.diary import Diary, Entry, Shown
+from sim.figures import measure_books, slowest_on
 from sim.heap import Play
 from sim.labels import looked_at
 from sim.network import Network
+from sim.outcome import Figures
 from sim.safeguards import off
 from sim.scenario.model import Scenario
 from sim.scenario.reading import find, from_tables, read
@@ -57,6 +59,21 @@ def test_a_time_until_shown_is_proved_by_the_slowest_message() -> None:
         "3.000000 s: bob is shown it",
     ]
     assert proof.slowest_shown(watch, [diary], "hall/+") == []
+
+
+def test_what_a_bad_host_wrote_counts_for_no_figure() -> None:
+    watch, diary = books()
+    watch.ledger["eve-left", 7, 1] = Entry("room/1", b"x", at_us=1_000_000, strange=True)
+    forged = Record("room/1", "eve-left", 7, 1, 0, 0, 0, [], {}, b"x", b"")
+    diary.shown.append(Shown(LOG, 9, forged, late=False, at_us=50_000_000))
+    figures = Figures()
+
+    measure_books(figures, watch.ledger, [diary])
+
+    assert (figures.messages, figures.acknowledged, figures.deliveries) == (2, 1, 4)
+    assert (figures.median_us, figures.slowest_us) == (2_000_000, 7_000_000)
+    assert slowest_on("#", watch.ledger, [diary]) == 7_000_000
+    assert proof.slowest_shown(watch, [diary], "#")[-1] == "9.000000 s: bob is shown it, late"
 
 
 def test_a_wait_is_proved_by_the_longest_and_a_count_by_no_message() -> None:
