@@ -150,6 +150,12 @@ def matrix_from_csv(text: str, path: str) -> RegionMatrix:
         raise ScenarioError(path, reader.line_num, str(error), "comma-separated values") from None
     if not rows:
         raise ScenarioError(path, 0, "no regions", "a line of names")
+    if len(rows) == 1:
+        problem, expected = (
+            "nothing stands below this line",
+            "names, and a line of round trips for each; or from,to,rtt and pairs",
+        )
+        raise ScenarioError(path, rows[0][0], problem, expected)
     if rows[0][1][0].strip().lower() in LIST_HEADS:
         _pairs(rows[1:], gathering)
     else:

@@ -66,7 +66,8 @@ def test_a_region_alone_needs_no_round_trip(tmp_path: Path) -> None:
     [
         ("a.csv", "", 0, "no regions"),
         ("a.csv", "# nothing\n", 0, "no regions"),
-        ("a.csv", "region\n", 0, "no regions"),
+        ("a.csv", "region\n", 1, "nothing stands below this line"),
+        ("a.csv", "# pairs\n\neu,us,90ms", 3, "nothing stands below this line"),
         ("a.csv", "region,eu,us\neu,,fast\n", 2, "'fast' is not a time"),
         ("a.csv", "region,eu,us\neu,,-3\n", 2, "is negative"),
         ("a.csv", "region,eu,us\neu,,90 parsecs\n", 2, "is not a time"),
