@@ -242,7 +242,7 @@ class Delivery(Tail):
         expired = IntervalSet()
         positions: list[int] = []
         records: list[Record] = []
-        size = 0
+        size = encoded = 0
         late = cursor.get(log).last > through
         for batch in batches:
             if batch.body is None and first <= batch.last and batch.first <= through:
@@ -257,14 +257,16 @@ class Delivery(Tail):
                 elif reader.skim is not None:
                     reader.skim.keep(log, position, record)
                 elif (
-                    len(records) >= min(reader.credit_messages, self.config.messages_max) or size >= reader.credit_bytes
+                    len(records) >= min(reader.credit_messages, self.config.messages_max)
+                    or size >= reader.credit_bytes
+                    or (records and encoded + len(record.raw) > self.config.message_bytes_max)
                 ):
                     through = position - 1
                     break
                 else:
                     positions.append(position)
                     records.append(record)
-                    size += len(record.payload)
+                    size, encoded = size + len(record.payload), encoded + len(record.raw)
         marks = self._late_marks(records, log, cursor, late=late)
         cursor.add(log, first, through)
         gaps = [self._gap(reader, log, lo, hi, GapReason.EXPIRED) for lo, hi in expired.within(first, through)]

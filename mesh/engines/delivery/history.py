@@ -32,7 +32,7 @@ from mesh.types import LogId, SessionId, pattern_matches
 
 REQUEST_STEP = 4
 PAGE_BYTES_MAX = 1 << 20
-"""A page ends when it holds so much payload."""
+"""A page ends when its records have so many bytes, encoded and with their headers."""
 PAGES_WAITING_MAX = 64
 """Pages that a session may wait for at a time."""
 RUNS_WAITING_MAX = 131_072
@@ -225,7 +225,7 @@ class Histories:
         if is_one and not any(self._shows(page, stamp, there, at) for stamp, there, at, _ in earlier):
             page.records.append(record)
             page.places.append((log, position))
-            page.size += len(record.payload)
+            page.size += len(record.raw)
         return True
 
     def _shows(self, page: Page, stamp: int, log: LogId, position: int) -> bool:

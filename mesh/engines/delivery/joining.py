@@ -49,7 +49,7 @@ class _Run:
 
 
 def in_few(outcomes: Iterable[Outcome], messages_max: int, bytes_max: int) -> list[Outcome]:
-    """The same in as few deliveries as fit: so many records in each, and so many payload bytes unless one alone has more.
+    """The same in as few deliveries as fit: so many records in each, and so many bytes of them unless one alone has more.
 
     All deliveries are of one subscription. What is none, such as a gap, stays between those that it stands between.
     """
@@ -59,7 +59,7 @@ def in_few(outcomes: Iterable[Outcome], messages_max: int, bytes_max: int) -> li
             few.append(outcome)
             continue
         told, run = outcome.operation, few[-1] if few else None
-        size = sum(len(record.payload) for record in told.records)
+        size = sum(len(record.raw) for record in told.records)
         if (
             not isinstance(run, _Run)
             or (told.log, told.first) != (run.told.log, run.last + 1)

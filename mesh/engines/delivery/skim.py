@@ -75,7 +75,7 @@ class Skim:
     def told(self, subscription: int, bytes_max: int) -> list[Messages | Gap]:
         """What to tell the reader: for every run, kept records and dropped ones in the order of the log.
 
-        No delivery has more payload bytes than so many, unless one record has.
+        No delivery has more bytes of encoded records than so many, unless one record has.
         """
         kept: dict[LogId, dict[int, Record]] = {}
         for (_, log, position), record in self.kept.items():
@@ -94,7 +94,7 @@ def _parts(places: list[int], kept: dict[int, Record], bytes_max: int) -> list[l
     parts: list[list[int]] = []
     size = 0
     for place in places:
-        mine = len(kept[place].payload) if place in kept else 0
+        mine = len(kept[place].raw) if place in kept else 0
         size += mine
         if not parts or (parts[-1][0] in kept) != (place in kept) or size > bytes_max:
             parts.append([])

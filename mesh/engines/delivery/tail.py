@@ -63,7 +63,7 @@ class DeliveryConfig:
     messages_max: int = 4_096
     """Records in one delivery."""
     message_bytes_max: int = 1 << 20
-    """Payload bytes in one delivery, unless one batch holds more."""
+    """Bytes of encoded records in one delivery, headers included, unless one record or, at the tail, one batch has more."""
 
     def __post_init__(self) -> None:
         """Refuse what makes no sense."""
@@ -295,13 +295,13 @@ class Tail:
                 request = self._request()
                 self.comparing[request] = log
                 return [*outcomes, self.twins.ask(unknown, request)]
+            plain = sum(len(record.raw) for record in batch.records())  # its own size is that of what is compressed
             if count and (
-                count + batch.head.length > self.config.messages_max
-                or size + batch.size > self.config.message_bytes_max
+                count + batch.head.length > self.config.messages_max or size + plain > self.config.message_bytes_max
             ):
                 outcomes += self._tell_groups(log, start, first - 1, late=late)
                 start, count, size = first, 0, 0
-            count, size = count + batch.head.length, size + batch.size
+            count, size = count + batch.head.length, size + plain
             self._collect(batch)
             first = batch.last + 1
         return [*outcomes, *self._tell_groups(log, start, last, late=late)]

@@ -115,9 +115,20 @@ def test_a_log_that_ended_before_the_time_is_not_read() -> None:
 
 
 def test_a_page_ends_where_it_holds_enough_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "PAGE_BYTES_MAX", 2)
+    size = len(record(1, b"1").raw)
+    for most, found in ((size + 1, [b"1", b"2"]), (2 * size + 1, [b"1", b"2", b"3"])):
+        monkeypatch.setattr(module, "PAGE_BYTES_MAX", most)
 
-    assert shown(shelf(*two_logs()).page(History(1, ("#",), 9))) == [b"1", b"2"]
+        assert shown(shelf(*two_logs()).page(History(1, ("#",), 9))) == found
+
+
+def test_headers_are_bytes_of_a_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    ana = Writer()
+    for sequence in (1, 2, 3):
+        ana.seal([record(sequence, b"", headers={"about": "x" * 500})])
+    monkeypatch.setattr(module, "PAGE_BYTES_MAX", 600)
+
+    assert shown(shelf(ana).page(History(1, ("#",), 9))) == [b"", b""]
 
 
 def test_so_many_logs_are_read_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:

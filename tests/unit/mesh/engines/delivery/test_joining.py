@@ -6,13 +6,14 @@ from mesh.effects import Load, Outcome, Ranges
 from mesh.engines.delivery.joining import in_few
 from mesh.operations import GapReason
 from tests.delivery_samples import BENS, LOG, gap, messages, of, written
+from tests.samples import record
 
 FIRST, SECOND, THIRD = (of(batch)[0] for batch in written(3))
-SIZE = len(FIRST.payload)
+SIZE = len(FIRST.raw)
 LOAD = Load(2, Ranges(LOG, ((4, 9),)), 1)
 
 
-def few(*outcomes: Outcome, most: int = 10, size: int = 1_000) -> list[Outcome]:
+def few(*outcomes: Outcome, most: int = 10, size: int = 100_000) -> list[Outcome]:
     return in_few(outcomes, most, size)
 
 
@@ -64,3 +65,10 @@ def test_and_so_many_bytes_unless_one_has_more() -> None:
 
     assert few(*told, size=2 * SIZE) == [messages(1, 2, FIRST, SECOND), messages(3, 4, THIRD)]
     assert few(*told, size=1) == [*told[:2], messages(3, 4, THIRD)]  # what concerns nobody takes no room
+
+
+def test_headers_are_bytes_too() -> None:
+    heavy = [record(each, b"", headers={"about": "x" * 400}) for each in (1, 2, 3)]
+    told = [messages(at, at, each) for at, each in enumerate(heavy, 1)]
+
+    assert few(*told, size=1_000) == [messages(1, 2, *heavy[:2]), told[2]]

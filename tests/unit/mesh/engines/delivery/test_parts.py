@@ -144,7 +144,7 @@ def test_no_delivery_has_more_bytes_than_it_may_unless_one_record_has() -> None:
     skim = Skim(by_channel=False, kept_max=9)
     sizes = (3, 4, 1, 9, 2, 6, 1)
     for position, size in enumerate(sizes, 1):
-        skim.keep(LOG, position, record(position, b"x" * size, stamp=position))
+        skim.keep(LOG, position, record(position, b"x" * size, stamp=position)._replace(raw=bytes(size)))
     skim.shrink(6, 99)
     skim.cover(LOG, 1, 8)
 

@@ -268,6 +268,26 @@ def test_bytes_of_credit_cut_a_read_of_the_disk() -> None:
     assert desk.load(load) == [messages(1, 2, *of(*batches[:2]))]
 
 
+@pytest.mark.parametrize("recent_bytes", [0, 1 << 20], ids=["from the disk", "from memory"])
+def test_a_delivery_of_the_past_holds_so_many_bytes_headers_included_unless_one_has_more(recent_bytes: int) -> None:
+    batches = written(3, payload=b"", headers={"about": "x" * 60_000})
+    size = len(of(batches[0])[0].raw)
+    for most, told in (
+        (2 * size, [(1, 2), (3, 3)]),
+        (2 * size - 1, [(1, 1), (2, 2), (3, 3)]),
+        (1, [(1, 1), (2, 2), (3, 3)]),
+    ):
+        desk = Desk(recent_bytes=recent_bytes, message_bytes_max=most)
+        desk.store(*batches)
+        desk.settle()
+
+        outcomes = desk.subscribe(cursor=VersionVector())[1:]
+        while outcomes and isinstance(load := outcomes[-1], Load):
+            outcomes = [*outcomes[:-1], *desk.load(load)]
+
+        assert outcomes == [messages(first, last, *of(*batches[first - 1 : last])) for first, last in told]
+
+
 def test_a_reader_that_falls_behind_reads_on_only_in_the_logs_that_moved_since() -> None:
     desk = Desk()
     desk.subscribe(credit_messages=1)

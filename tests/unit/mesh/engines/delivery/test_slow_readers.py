@@ -65,9 +65,9 @@ def test_what_is_kept_for_a_slow_reader_says_whose_name_another_message_bears() 
 
 
 def test_a_slow_reader_gets_as_many_bytes_of_the_newest_as_it_has_credit_for_in_deliveries_of_so_many() -> None:
-    desk = Desk(message_bytes_max=14)
-    desk.subscribe(policy=SlowPolicy.DROP_OLDEST, credit_messages=1)
     batches = written(7, payload=b"1234567")
+    desk = Desk(message_bytes_max=2 * len(of(batches[0])[0].raw))
+    desk.subscribe(policy=SlowPolicy.DROP_OLDEST, credit_messages=1)
     for batch in batches:
         desk.store(batch)
         desk.settle()

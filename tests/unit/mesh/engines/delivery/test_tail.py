@@ -125,12 +125,16 @@ def test_a_dead_record_that_concerns_nobody_is_no_gap() -> None:
 
 
 def test_much_at_once_is_told_in_several_deliveries() -> None:
-    batches = written(3)
-    by_bytes = Desk(message_bytes_max=2 * batches[0].size)
-    by_bytes.subscribe()
-    by_bytes.store(*batches)
+    for batches in (
+        written(3),
+        written(3, payload=bytes(60_000)),
+        written(3, payload=b"", headers={"about": "x" * 60_000}),
+    ):
+        by_bytes = Desk(message_bytes_max=2 * len(of(batches[0])[0].raw))
+        by_bytes.subscribe()
+        by_bytes.store(*batches)
 
-    assert by_bytes.settle() == [messages(1, 2, *of(*batches[:2])), messages(3, 3, *of(batches[2]))]
+        assert by_bytes.settle() == [messages(1, 2, *of(*batches[:2])), messages(3, 3, *of(batches[2]))]
 
 
 def test_what_was_stored_before_this_life_may_be_delivered_as_far_as_it_has_no_hole() -> None:
