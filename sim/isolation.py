@@ -10,7 +10,8 @@ publishes counts for nobody: it comes late because of itself.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import reduce
 from itertools import combinations
 from typing import Any
 
@@ -84,18 +85,60 @@ class Wrong:
         near = self.low_us < other.high_us + ALIKE_US and other.low_us < self.high_us + ALIKE_US
         return self.node != other.node and met and near and min(self.high_us, other.high_us) > SKEW_US // 2
 
+    def over(self, other: Wrong) -> Wrong:
+        """Both, from the first on until the end of the last."""
+        return Wrong(
+            self.node,
+            min(self.from_us, other.from_us),
+            max(self.until_us, other.until_us),
+            min(self.low_us, other.low_us),
+            max(self.high_us, other.high_us),
+        )
+
+
+def _wrong(cast: Cast, steps: Iterable[Step], until_us: int) -> list[Wrong]:
+    """When clocks are wrong, and at most by how much.
+
+    Of faults that overlap on one node each lasts until the last of them ends. A clock that drifted stays where it came to; one
+    that stands still falls back.
+    """
+    lasting: dict[str, list[Wrong]] = {}
+    drifted: dict[str, list[int]] = {}
+    for step in steps:
+        if not isinstance(step, Event) or step.verb != "clock":
+            continue
+        what, lasts_us = step.what, until_us - step.at if step.for_ is None else step.for_
+        low_us = what.offset - (lasts_us if what.freeze else 0)
+        for node in cast.nodes_of(what.nodes):
+            lasting.setdefault(node, []).append(Wrong(node, step.at, step.at + lasts_us, low_us, what.offset))
+            drifted.setdefault(node, []).append(lasts_us * what.drift_ppm // MILLION)
+    found: list[Wrong] = []
+    for node, faults in lasting.items():
+        ahead_us, behind_us = (sum(us for us in drifted[node] if us * sign > 0) for sign in (1, -1))
+        if ahead_us or behind_us:
+            every = reduce(Wrong.over, faults)
+            low_us, high_us = min(0, every.low_us) + behind_us, max(0, every.high_us) + ahead_us
+            found.append(replace(every, until_us=until_us, low_us=low_us, high_us=high_us))
+        else:
+            found += _joined(faults)
+    return found
+
+
+def _joined(faults: list[Wrong]) -> list[Wrong]:
+    """What overlaps on one node, as one."""
+    met: list[Wrong] = []
+    for fault in sorted(faults, key=lambda each: each.from_us):
+        overlaps = met and fault.from_us <= met[-1].until_us
+        met.append(met.pop().over(fault) if overlaps else fault)
+    return met
+
 
 def right_clocks(cast: Cast, steps: Iterable[Step], until_us: int) -> list[str]:
     """The nodes that no wrong clock may drag along (lesson 21): whose own is right, where no two others go wrong alike.
 
     Who hears of hardly anybody else may be outvoted by two that agree, and cannot know better.
     """
-    wrong: list[Wrong] = []
-    for step in steps:
-        if isinstance(step, Event) and step.verb == "clock":
-            what, lasts_us = step.what, until_us - step.at if step.for_ is None else step.for_
-            low, high = sorted((what.offset, what.offset + lasts_us * what.drift_ppm // MILLION))
-            wrong += [Wrong(node, step.at, step.at + lasts_us, low, high) for node in cast.nodes_of(what.nodes)]
+    wrong = _wrong(cast, steps, until_us)
     if any(one.is_like(other) for one, other in combinations(wrong, 2)):
         return []
     return [name for name in cast.nodes if name not in {each.node for each in wrong}]

@@ -253,7 +253,7 @@ def _written(tables: Any, name: str) -> None:
     if found is not None:
         loc, problem = found
         where = f"{_dotted(loc)}: " if loc else ""
-        raise ScenarioError(name, 0, f"{where}{problem}", "text that UTF-8 can say")
+        raise ScenarioError(name, 0, f"{where}{problem}", "what TOML can say: text in UTF-8, lists and tables")
 
 
 def _said_of(value: Any) -> Any:

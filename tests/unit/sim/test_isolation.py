@@ -119,6 +119,50 @@ def test_but_for_two_that_are_wrong_alike(other: dict[str, Any], right: list[str
     assert right_beside(**other) == right
 
 
+def clock(node: str, at: str, lasts: str, **wrong: Any) -> dict[str, Any]:
+    return {"at": at, "for": lasts, "clock": {"nodes": node, **wrong}}
+
+
+@pytest.mark.parametrize(
+    ("faults", "right"),
+    [
+        # A clock that stands still falls back: to five minutes ahead here.
+        ((clock("ana", "1s", "950s", offset="20m", freeze=True), clock("ben", "900s", "60s", offset="5m")), []),
+        ((clock("ana", "1s", "100s", offset="20m", freeze=True), clock("ben", "100s", "60s", offset="5m")), ["cy"]),
+        # Of faults that overlap on one node, what the inner one did lasts until the outer one ends.
+        ((clock("ana", "1s", "20s", offset="10m"), clock("ben", "300s", "20s", offset="10m")), ["cy"]),
+        (
+            (
+                clock("ana", "1s", "20s", offset="10m"),
+                clock("ana", "5s", "250s", freeze=True),
+                clock("ben", "300s", "20s", offset="10m"),
+            ),
+            [],
+        ),
+        # What drifted stays where it came to, and adds up.
+        (
+            tuple(clock(node, at, "29s", **{"drift-ppm": 100_000}) for node in ("ana", "ben") for at in ("1s", "100s")),
+            ["cy"],
+        ),
+        (
+            tuple(
+                clock(node, at, "290s", **{"drift-ppm": 100_000}) for node in ("ana", "ben") for at in ("1s", "900s")
+            ),
+            [],
+        ),
+    ],
+)
+def test_a_clock_is_as_wrong_as_its_faults_make_it_together(
+    faults: tuple[dict[str, Any], ...], right: list[str]
+) -> None:
+    plain = tables(*faults)
+    plain["topology"]["node"].append({"name": "cy", "region": "ap"})
+    plain["duration"] = "4000s"
+    scenario = from_tables(plain)
+
+    assert right_clocks(Cast(scenario), scenario.timeline, 4_000 * MILLION) == right
+
+
 def test_two_that_are_wrong_by_less_than_a_clock_may_be_drag_nobody_far() -> None:
     clocks = [{**A_WHILE, "clock": {"nodes": node, "offset": "30s"}} for node in ("ana", "ben")]
     scenario = from_tables(tables(*clocks))
