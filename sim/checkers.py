@@ -48,6 +48,25 @@ class Breach:
     """Which of several things that one promise says; a smaller run has to break the same."""
 
 
+class Breaches(list[Breach]):
+    """What broke, as it was noticed: `BREACHES_MAX`, and of each kind the first; beside them `unlisted` more."""
+
+    def __init__(self, breaches: Iterable[Breach] = ()) -> None:
+        """Begin with some."""
+        super().__init__(breaches)
+        self.unlisted = 0
+        self._kinds = {(each.promise, each.kind) for each in self}
+
+    def note(self, breach: Breach) -> None:
+        """Add one, where it still has room."""
+        kind = breach.promise, breach.kind
+        if len(self) < BREACHES_MAX or kind not in self._kinds:
+            self._kinds.add(kind)
+            self.append(breach)
+        else:
+            self.unlisted += 1
+
+
 CONTENTS = "channel", "payload", "headers", "content type"
 
 
@@ -76,7 +95,7 @@ class Watch:
 
     now_us: Callable[[], int] = lambda: 0
     ledger: Ledger = field(default_factory=dict)
-    breaches: list[Breach] = field(default_factory=list)
+    breaches: Breaches = field(default_factory=Breaches)
     evaluated: dict[str, int] = field(default_factory=dict)
     """How often each promise was looked at: one that never was is not proved."""
     matcher: Matcher = field(default_factory=Matcher)
@@ -90,19 +109,10 @@ class Watch:
     """How far clocks may be apart: `SAME_US` where none is ever wrong, nor anybody who tells what it shows."""
     steady: Collection[bytes] = ()
     """Nodes whose clocks are right, and not to be outvoted: what they stamp is not far ahead of the time, whoever else's is."""
-    _kinds: set[tuple[str, str]] = field(default_factory=set)
 
     def broken(self, promise: str, about: str, *witness: str, kind: str = "") -> None:
         """Note a breach."""
-        is_known = (promise, kind) in self._kinds
-        self._kinds.add((promise, kind))
-        if len(self.breaches) >= BREACHES_MAX and (is_known or self._has_kind(promise, kind)):
-            return
-        self.breaches.append(Breach(promise, about, witness, kind))
-
-    def _has_kind(self, promise: str, kind: str) -> bool:
-        """Another watch may write into the same list."""
-        return any(breach.promise == promise and breach.kind == kind for breach in self.breaches)
+        self.breaches.note(Breach(promise, about, witness, kind))
 
     def prove(self, begin: int, *witness: str) -> None:
         """Add to what proves the breaches from one on."""

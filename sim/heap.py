@@ -169,7 +169,7 @@ class Play:
         if self.scenario.guarantees.isolated and self.watch.evaluated.get("converges"):  # it came to its end
             self._hold_isolated()
         self.watch.look_at_the_dead()
-        outcome.breaches = self.watch.breaches
+        outcome.breaches, outcome.unlisted = self.watch.breaches, self.watch.breaches.unlisted
         outcome.evaluated = self.watch.evaluated | of_history(self.stage.readers.watch.evaluated)
         outcome.coverage = world.coverage
         outcome.story = self.stage.story

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from sim.checkers import BREACHES_MAX, Breach
+from sim.checkers import Breach
 from sim.scenario.model import Scenario
 from sim.scenario.plan import Step
 
@@ -92,6 +92,8 @@ class Outcome:
     seed: int
     engine: str = "heap"
     breaches: list[Breach] = field(default_factory=list)
+    unlisted: int = 0
+    """Breaches beside these, of kinds that are among them."""
     figures: Figures = field(default_factory=Figures)
     coverage: dict[str, int] = field(default_factory=dict)
     """How often each thing happened."""
@@ -131,7 +133,7 @@ class Outcome:
             "engine": self.engine,
             "kept": self.is_kept,
             "broken": self.broken,
-            "breach_count": len(self.breaches),
+            "breach_count": len(self.breaches) + self.unlisted,
             "breaches": [asdict(breach) for breach in foremost(self.breaches, LISTED_MAX)],
             "figures": figures,
             "coverage": dict(sorted(self.coverage.items())),
@@ -156,9 +158,7 @@ def foremost(breaches: Sequence[Breach], most: int) -> list[Breach]:
     return [*shown, *(breach for breach, _ in zip(rest, range(most - len(shown)), strict=False))]
 
 
-def say_more(breaches: Sequence[Breach], shown: int) -> str:
+def say_more(outcome: Outcome, shown: int) -> str:
     """How many breaches there are beside those that are shown; nothing where there are none."""
-    more = len(breaches) - shown
-    if more <= 0:
-        return ""
-    return f"… and {'at least ' if len(breaches) >= BREACHES_MAX else ''}{more:,} more"
+    more = len(outcome.breaches) + outcome.unlisted - shown
+    return f"… and {more:,} more" if more > 0 else ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from typing import Any
 
@@ -32,6 +33,11 @@ def _unicode(c: str, long: str) -> str:
         return long % ord(c)
     high, low = divmod(ord(c) - 0x10000, 0x400)
     return f"\\u{0xD800 + high:04x}\\u{0xDC00 + low:04x}"
+
+
+def as_argument(name: str) -> str:
+    """The name of a file or a scenario as a shell takes it, and no command for an option."""
+    return shlex.quote(f"./{name}" if name.startswith("-") else name)
 
 
 def many(count: int, what: str) -> str:

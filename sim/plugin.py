@@ -15,7 +15,6 @@ from __future__ import annotations
 import functools
 import inspect
 import os
-import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -25,6 +24,7 @@ import pytest
 from sim.errors import SimError
 from sim.heap import Play
 from sim.outcome import Outcome, foremost, say_more
+from sim.plain import as_argument
 from sim.scenario.reading import find, read
 from sim.seeds import SEED_MAX
 
@@ -65,6 +65,9 @@ def simulation(scenario: str | Path, seeds: int | range = 10) -> Callable[[Test]
         path = _beside(test, scenario)
         taken = inspect.signature(test).parameters.values()
         names = [each.name for each in taken if each.kind in NAMED]
+        unnamed = [each.name for each in taken if each.kind is each.POSITIONAL_ONLY]
+        if unnamed:
+            raise MisusedError(f"@simulation on {test!r}; expected no `/`: {unnamed[0]} is given by its name")
         optional = {each.name for each in taken if each.default is not inspect.Parameter.empty}
         of_class = [
             name for name in names[:1] if name == "self" and "." in test.__qualname__.rpartition("<locals>.")[2]
@@ -120,7 +123,7 @@ def kept(path: Path, seed: int) -> Outcome:
         lines: list[str] = []
         for breach in (shown := foremost(outcome.breaches, 1)):
             lines += [f"{breach.promise}: {breach.about}", *(f"    {line}" for line in breach.witness)]
-        lines += filter(None, [say_more(outcome.breaches, len(shown))])
-        again = f"again: gossamer sim run {shlex.quote(str(path))} --seed {seed}"
+        lines += filter(None, [say_more(outcome, len(shown))])
+        again = f"again: gossamer sim run {as_argument(str(path))} --seed {seed}"
         raise PromiseBrokenError("\n".join([*lines, again]))
     return outcome

@@ -214,7 +214,7 @@ def _unpacked(path: Path) -> bytes:
     if path.exists() and not path.is_file():  # a pipe would be waited for
         raise TapeError(f"{path}: it is no file; {EXPECTED}")
     try:
-        with gzip.open(path) if path.suffix == ".gz" or _begun(path) == GZIP else path.open("rb") as file:
+        with gzip.open(path) if _begun(path) == GZIP else path.open("rb") as file:
             packed = file.read(TAPE_BYTES_MAX + 1)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise TapeError(f"{path}: no tape: {error}; {EXPECTED}") from error

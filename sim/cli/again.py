@@ -16,7 +16,6 @@ from sim.cli.common import (
     OUTPUT,
     SEED,
     Outputs,
-    as_argument,
     as_json,
     check_apart,
     known_safeguards,
@@ -25,6 +24,7 @@ from sim.cli.common import (
     scenario_of,
     without_flag,
 )
+from sim.plain import as_argument
 
 if TYPE_CHECKING:
     from sim.heap import Play

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -127,11 +126,6 @@ def as_json(value: Any) -> None:
     click.echo(quoted(json.dumps(value, indent=2, ensure_ascii=False)))
 
 
-def as_argument(name: str) -> str:
-    """The name of a file or a scenario as a shell takes it, and no command for an option."""
-    return shlex.quote(f"./{name}" if name.startswith("-") else name)
-
-
 def say_breach(breach: Breach) -> None:
     """A broken promise with the events that prove it."""
     say(f"  broken: {breach.promise}", fg="red", bold=True, nl=False)
@@ -151,9 +145,9 @@ def say_outcome(outcome: Outcome, command: str) -> None:
     shown = foremost(outcome.breaches, SHOWN_MAX)
     for breach in shown:
         say_breach(breach)
-    if more := say_more(outcome.breaches, len(shown)):
+    if more := say_more(outcome, len(shown)):
         listed = len(foremost(outcome.breaches, LISTED_MAX))
-        of_them = "them" if listed == len(outcome.breaches) else f"{listed}"
+        of_them = "them" if listed == len(outcome.breaches) + outcome.unlisted else f"{listed}"
         click.echo(f"  {more} (--json has {of_them})")
     click.echo(
         f"  {figures.messages:,} published, {figures.acknowledged:,} acknowledged, {figures.deliveries:,} delivered"

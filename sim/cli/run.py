@@ -11,7 +11,6 @@ from sim.cli.common import (
     OUTPUT,
     SEED,
     Outputs,
-    as_argument,
     as_json,
     check_apart,
     known_safeguards,
@@ -21,6 +20,7 @@ from sim.cli.common import (
 )
 from sim.cli.stopping import stopped
 from sim.outcome import Outcome
+from sim.plain import as_argument
 from sim.scenario.model import Scenario
 
 ABOUT_ENGINES = "Simulated nodes, or real processes behind fault proxies."

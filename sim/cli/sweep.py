@@ -16,7 +16,6 @@ from sim.cli.common import (
     MISUSED,
     OUTPUT,
     Outputs,
-    as_argument,
     as_json,
     check_apart,
     known_safeguards,
@@ -26,6 +25,7 @@ from sim.cli.common import (
 )
 from sim.cli.stopping import stopped
 from sim.errors import ScenarioError
+from sim.plain import as_argument
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor

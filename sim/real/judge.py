@@ -99,7 +99,7 @@ def judge(outcome: Outcome, watch: Watch, apps: Mapping[str, App], stores: Store
     measure_books(figures, watch.ledger, diaries)
     _bounds(outcome, watch, diaries)
     watch.look_at_the_dead()
-    outcome.breaches, outcome.evaluated = watch.breaches, watch.evaluated
+    outcome.breaches, outcome.unlisted, outcome.evaluated = watch.breaches, watch.breaches.unlisted, watch.evaluated
 
 
 def _bounds(outcome: Outcome, watch: Watch, diaries: list[Diary]) -> None:

@@ -17,7 +17,6 @@ from sim.report.measures import COPIES_MAX, Pair, copies, lag, latencies, region
 from sim.report.page import contents, page, section, tiles, verdict
 from sim.report.witness import witnesses
 from sim.report.words import clock_unit, say_count, say_ms, say_size, say_time, size_step
-from sim.scenario.cast import Cast
 from sim.topology import Graph, analyse, svg
 from sim.topology.graph import link
 
@@ -48,7 +47,7 @@ def write_report(play: Play | None, outcome: Outcome, path: Path, command: str =
 
 def render(play: Play | None, outcome: Outcome, command: str = "") -> str:
     """The page as text."""
-    broken = witnesses(Cast(outcome.scenario), outcome.breaches, play) if outcome.breaches else Html("")
+    broken = witnesses(outcome, play) if outcome.breaches else Html("")
     sections = {"contract": ("The contract", _contract(outcome)), "witness": ("What broke it", broken)}
     if play is None:
         sections["run"] = "The run", _story(outcome)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from sim.checkers import Breach
 from sim.diary import say_name
 from sim.explain import explain
-from sim.outcome import foremost, say_more
+from sim.outcome import Outcome, foremost, say_more
 from sim.report.html import Html, join, tag
 from sim.report.words import shorten
 from sim.scenario.cast import Cast
@@ -25,11 +25,11 @@ NAME_MAX = 17
 ELSEWHERE = "the mesh"
 
 
-def witnesses(cast: Cast, breaches: list[Breach], play: Play | None) -> Html:
+def witnesses(outcome: Outcome, play: Play | None) -> Html:
     """The first breach of each promise, and a few more; with the story of a message where its play is there."""
-    chosen = foremost(breaches, BREACHES_MAX)
+    cast, chosen = Cast(outcome.scenario), foremost(outcome.breaches, BREACHES_MAX)
     shown = [_breach(cast, breach, _story(play, breach, index)) for index, breach in enumerate(chosen)]
-    more = say_more(breaches, len(chosen))
+    more = say_more(outcome, len(chosen))
     return join(*shown, tag("p", f"{more}.", class_="note") if more else "")
 
 

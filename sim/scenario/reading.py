@@ -78,7 +78,7 @@ def find(name: str) -> Path:
     path = Path(name)
     shipped = SHIPPED / f"{name}.toml"
     try:
-        does_ship = path.name == name and shipped.exists()
+        does_ship = path.name == name and shipped.exists() and (path.exists() or not path.is_symlink())
         if not missing(path) and not (path.is_dir() and does_ship):
             return path
         if does_ship:

@@ -52,6 +52,26 @@ def test_a_script_whose_gateway_does_not_answer_hears_so() -> None:
         raise AssertionError("nothing listens there")
 
 
+def test_who_reads_the_past_gets_large_headers_in_parts_that_a_websocket_takes(tmp_path: Path) -> None:
+    """27 MB: as one delivery, or one page, no client would ever have read on."""
+    about = {"about": "x" * 900_000}
+
+    async def work() -> None:
+        async with mesh_of(tmp_path, "eu") as mesh:
+            async with gossamer.connect(mesh.nodes[0].ready["gateway"]) as client:
+                for _ in range(30):
+                    await client.publish("room/1", b"", headers=about, timeout=20)
+            async with gossamer.connect(mesh.nodes[0].ready["gateway"]) as client, asyncio.timeout(30):
+                messages = client.subscribe("room/#", since="all")
+                shown = [await anext(messages) for _ in range(30)]
+                page = [message async for message in client.history("room/#", limit=30)]
+
+            assert [item.headers for item in shown if isinstance(item, Message)] == [about] * 30
+            assert [item.headers for item in page] == [about] * 30
+
+    play(work)
+
+
 def test_a_client_moves_when_its_node_goes_and_says_so(tmp_path: Path) -> None:
     async def work() -> None:
         async with mesh_of(tmp_path, "eu", "us") as mesh:

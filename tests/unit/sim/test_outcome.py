@@ -3,8 +3,9 @@
 import pytest
 
 from sim.checkers import BREACHES_MAX, Breach, Watch
-from sim.cli.common import as_argument, say_outcome
+from sim.cli.common import say_outcome
 from sim.outcome import LISTED_MAX, Outcome, foremost, say_more
+from sim.plain import as_argument
 from sim.scenario.reading import from_tables
 
 TINY = {
@@ -51,8 +52,10 @@ def test_a_terminal_names_every_broken_promise_and_counts_what_it_leaves_out(
         *[f"broken: once – once {number}" for number in (1, 2, 3)],
         "… and 2 more (--json has them)",
     ]
-    outcome.breaches = breaches(*["once"] * (BREACHES_MAX - 1), "in order")
-    assert said(outcome, capsys)[-1] == f"… and at least 995 more (--json has {LISTED_MAX})"
+    outcome.breaches, outcome.unlisted = breaches(*["once"] * 19, "in order"), 7
+    assert said(outcome, capsys)[-1] == f"… and 22 more (--json has {LISTED_MAX})"
+    outcome.unlisted = 0
+    assert said(outcome, capsys)[-1] == "… and 15 more (--json has them)"
     outcome.breaches = breaches("once")
     assert said(outcome, capsys) == ["broken: once – once 0"]
 
@@ -67,11 +70,11 @@ def test_a_name_that_begins_like_an_option_is_said_as_a_path() -> None:
 
 def test_json_has_the_count_and_each_broken_promise(capsys: pytest.CaptureFixture[str]) -> None:
     outcome = Outcome(from_tables(TINY), 0)
-    outcome.breaches = breaches(*["once"] * 30, "in order")
+    outcome.breaches, outcome.unlisted = breaches(*["once"] * 30, "in order"), 1_000
 
     found = outcome.to_json()
 
-    assert (found["broken"], found["breach_count"], len(found["breaches"])) == (["once", "in order"], 31, LISTED_MAX)
+    assert (found["broken"], found["breach_count"], len(found["breaches"])) == (["once", "in order"], 1_031, LISTED_MAX)
     assert [each["promise"] for each in found["breaches"]] == ["once", "in order", *["once"] * 18]
 
 
@@ -90,5 +93,6 @@ def test_no_promise_is_left_out_because_another_was_broken_too_often() -> None:
         "stamp",
         "ttl",
     ]
-    assert say_more(watch.breaches, 2) == f"… and at least {BREACHES_MAX:,} more"
-    assert say_more(watch.breaches[:2], 2) == ""
+    assert watch.breaches.unlisted == 3 + 4 + 1
+    outcome = Outcome(from_tables(TINY), 0, breaches=watch.breaches, unlisted=8)
+    assert (say_more(outcome, 2), say_more(outcome, BREACHES_MAX + 10)) == (f"… and {BREACHES_MAX + 8:,} more", "")

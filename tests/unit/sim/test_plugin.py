@@ -119,6 +119,7 @@ def test_methods_are_tests_as_functions_are(pytester: pytest.Pytester) -> None:
     ("decorated", "problem"),
     [
         ("@simulation('two.toml')\nasync def test_it(outcome): pass", "expected a function or a method, neither async"),
+        ("@simulation('two.toml')\ndef test_it(outcome, /): pass", "expected no `/`: outcome is given by its name"),
         ("@simulation('two.toml')\ndef test_it(outcome): yield", "expected a function or a method, neither async"),
         ("@simulation('two.toml')\nclass TestIt: pass", "expected a function or a method"),
         ("@simulation('two.toml', seeds=0)\ndef test_it(): pass", "seeds=0) is no test; expected at least one seed"),

@@ -79,7 +79,11 @@ def test_where_tables_belong_they_are_told(tmp_path: Path) -> None:
         read(path)
 
 
-def test_a_path_to_nothing_is_not_the_name_of_another() -> None:
+def test_a_path_to_nothing_is_not_the_name_of_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("halves").symlink_to("nowhere")
+    with pytest.raises(ScenarioError, match=r"^halves: there is no such file"):
+        find("halves")
     for other in ("halves.toml", "elsewhere/halves.toml"):
         with pytest.raises(
             ScenarioError, match=r"there is no such file; expected a file, or the name of one that ships: halves$"
