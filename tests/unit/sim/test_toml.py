@@ -129,3 +129,33 @@ def test_files_that_cannot_be_read_are_told(tmp_path: Path) -> None:
     ):
         with pytest.raises(ScenarioError, match=problem):
             read_text(path, "a file")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '"""\nlong\n"""',
+        "'''\nlong\n'''",
+        '"""\n\\""" is no end\n"""',
+        '"""one " and two ""\n\n"""',
+        '"""\nends with two\n"""""',
+        '"\\" escaped"\n\n',
+        "'\\'\n\n",
+    ],
+)
+def test_what_stands_behind_a_string_has_its_line(text: str) -> None:
+    file = f"first = {text}\nnumber = 3\n"
+
+    tables, lines = parse(file, "a.toml")
+
+    assert (tables["number"], lines["number",]) == (3, file.count("\n"))
+    with pytest.raises(
+        ScenarioError, match=rf"^a\.toml:{file.count(chr(10))}: a number of 5,000 characters; expected at most 100$"
+    ):
+        parse(file.replace("3", "9" * 5_000), "a.toml")
+
+
+@pytest.mark.parametrize("text", ['"""', "'''", '"', "'", '"""\\', '"\\', '"""\n\\"""'])
+def test_a_string_without_an_end_is_no_toml(text: str) -> None:
+    with pytest.raises(ScenarioError, match=r"^a\.toml:\d+: no TOML: "):
+        parse(f"first = {text}", "a.toml")
