@@ -8,6 +8,8 @@ from typing import Any
 from sim.plain import short
 from sim.scenario.quantities import Part
 
+DEPTH_MAX = 64
+"""No scenario is so deep: what is in there the schema refuses, whatever it is."""
 Loc = tuple[str | int, ...]
 
 
@@ -27,7 +29,7 @@ def unwritable(tables: Any) -> tuple[Loc, str] | None:
             problem = next(filter(None, map(_no_text, value)), "")
             if problem:
                 return loc, f"of its keys {problem}"
-        if isinstance(value, dict | list | tuple | Part):
+        if isinstance(value, dict | list | tuple | Part) and len(loc) < DEPTH_MAX:
             seen.add(id(value))
             left += reversed([((*loc, key), each) for key, each in _inside(value)])
     return None
