@@ -123,7 +123,7 @@ class Historian:
     def _can_ask(self, machine: Machine) -> bool:
         """Whether a node runs by a right clock, and has room for a client more."""
         has_room = len(machine.sessions) < machine.config.sessions.sessions_max
-        return machine.node is not None and not machine.has_only_a_wrong_clock(self.world.now_us) and has_room
+        return machine.node is not None and not machine.is_misled(self.world.now_us) and has_room
 
     def _read(
         self, node: str, cut: VersionVector | None, *, backwards: bool, times: tuple[int, int] = ALWAYS

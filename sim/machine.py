@@ -180,6 +180,23 @@ class Machine:
         alike = sum(abs(other.clock.wall_ms(true_us) - own_ms) <= SKEW_MAX_MS for other in heard)
         return len(heard) < 2 or 2 * right <= len(heard) or (alike > 0 and 2 * (alike + 1) > len(heard))
 
+    def is_misled(self, true_us: int) -> bool:
+        """Nobody shows it the time: it has only a wrong clock, or its own is wrong and a neighbor's, too, or it is outvoted.
+
+        Where two clocks are wrong at once the rest need not agree with one another, and the two may agree. A right clock is
+        outvoted where most neighbors agree on another time, and those that are right are less than half of all with it.
+        """
+        if self.has_only_a_wrong_clock(true_us):
+            return True
+        heard = self._heard_clearly(true_us)
+        wrong = [other.clock.wall_ms(true_us) for other in heard if not other.is_right_for_long(true_us)]
+        if not self.is_right_for_long(true_us):
+            return bool(wrong)
+        alike = max((sum(abs(one - other) <= SKEW_MAX_MS for other in wrong) for one in wrong), default=0)
+        right = len(heard) - len(wrong)
+        is_outvoted = right == 0 or 2 * (right + 1) <= len(heard)
+        return len(heard) > 1 and is_outvoted and 2 * alike > len(heard)
+
     def _heard_clearly(self, true_us: int) -> list[Machine]:
         """The neighbors that have told it what their clocks show, some moments ago."""
         linked = {pipe.target.name: pipe.target for pipe in self.links.values()}

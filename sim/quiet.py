@@ -16,7 +16,7 @@ from sim.pending import unsent
 from sim.units import MILLION
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from sim.heap import Play
     from sim.outcome import Outcome
@@ -26,6 +26,8 @@ CALM_US = 5 * MILLION
 DYING_US = 150 * MILLION
 """What is dead is forgotten within so long: the skew of clocks, the minute between two looks for it, and some more."""
 QUIET_US = 10 * MILLION
+MEETING_ROUNDS = 3
+"""Round trips in which two nodes that meet have told each other all: of what they have, of what lacks, of proofs."""
 FAULTS_OF_PEERS = (
     Code.FRAME_UNDECODABLE,
     Code.BATCH_INVALID,
@@ -45,15 +47,13 @@ def judge_quiet(play: Play, outcome: Outcome, others: Sequence[list[str]]) -> No
     The *others* are cut off together, outside the core, and equal; those that are not are heard as they are.
     """
     world, figures = play.world, outcome.figures
-    _come_to_rest(play, outcome, others)
+    by_us = _come_to_rest(play, outcome, others)
     answered_us = max((world.network.longest_us(*pair) for pair in world.links.sent), default=0)
     world.run_to(world.now_us + max(CALM_US, answered_us))
-    before = dict(world.coverage)
-    with proof.overheard(world, BUSY) as last:
-        world.run_to(world.now_us + QUIET_US)
-    sent = {kind: count - before.get(kind, 0) for kind, count in world.coverage.items() if kind.startswith("frame/")}
+    sent, last = _heard(play)
+    while (busy := _busy(sent)) and world.now_us < by_us and _met_lately(play, answered_us):
+        sent, last = _heard(play)
     figures.idle_frames = sum(sent.values()) / len(play.core) / (QUIET_US / MILLION)
-    busy = {kind: count for kind, count in sent.items() if count and kind.removeprefix("frame/") in BUSY}
     _nobody_honest_is_hung_up_on(play)
     _no_clock_was_dragged(play)
     if figures.converged_us < 0 or play.is_unfinished or any(_brings(play, names) for names in [play.core, *others]):
@@ -70,10 +70,34 @@ def judge_quiet(play: Play, outcome: Outcome, others: Sequence[list[str]]) -> No
         play.watch.broken("quiet", what, *last)
 
 
-def _come_to_rest(play: Play, outcome: Outcome, others: Sequence[list[str]]) -> None:
+def _heard(play: Play) -> tuple[dict[str, int], Iterable[str]]:
+    """Let some time pass: the frames that are sent in it, by their kind, and the last of those that tell of work."""
+    world = play.world
+    before = dict(world.coverage)
+    with proof.overheard(world, BUSY) as last:
+        world.run_to(world.now_us + QUIET_US)
+    sent = {kind: count - before.get(kind, 0) for kind, count in world.coverage.items() if kind.startswith("frame/")}
+    return sent, last
+
+
+def _busy(sent: dict[str, int]) -> dict[str, int]:
+    return {kind: count for kind, count in sent.items() if count and kind.removeprefix("frame/") in BUSY}
+
+
+def _met_lately(play: Play, answered_us: int) -> bool:
+    """Whether two nodes met so lately that what they said meanwhile may have been what each has to tell the other.
+
+    They may have equal stores long before, by way of others; of two links that cross one goes, and the other compares anew.
+    """
+    since_us = play.world.now_us - QUIET_US - max(CALM_US, MEETING_ROUNDS * answered_us)
+    return any(pipe.began_us > since_us for name in play.core for pipe in play.world.machines[name].links.values())
+
+
+def _come_to_rest(play: Play, outcome: Outcome, others: Sequence[list[str]]) -> int:
     """Wait, no longer than the contract and what dies may take, until what clients brought last is everywhere.
 
-    Whoever is slow is asked again, and others beside it: what of that still waits for room on a link has to leave first.
+    Return by when a mesh has to be quiet. Whoever is slow is asked again, and others beside it: what of that still waits for
+    room on a link has to leave first.
     """
     world = play.world
     core = [world.machines[name] for name in play.core]
@@ -86,6 +110,7 @@ def _come_to_rest(play: Play, outcome: Outcome, others: Sequence[list[str]]) -> 
         or any(debt.ranges.count for each in running if each.node for debt in each.node.serving.owed.values())
     ):
         world.run_to(world.now_us + MILLION)
+    return by_us
 
 
 def _brings(play: Play, names: list[str]) -> bool:

@@ -129,7 +129,7 @@ class Readers:
         reading.rows += rows
         if self.world.recorder is not None:
             self.world.recorder.on_read(app.name, past.pages, home.name, rows)
-        is_misled = home.began_wrong and (not is_there or home.has_only_a_wrong_clock(told_us))
+        is_misled = home.is_misled(told_us) or (home.began_wrong and not is_there)
         past.is_sure = past.is_sure and is_there and not is_misled
         hold(
             self.watch,

@@ -372,7 +372,7 @@ class App:
                 levels.on_said(self.watch, self.world, home, name, receipt, before)
 
     def _is_at_a_lone_wrong_clock(self) -> bool:
-        return self.home is not None and self.home.has_only_a_wrong_clock(self.world.now_us)
+        return self.home is not None and self.home.is_misled(self.world.now_us)
 
     def _transmit(self, home: Machine, session: SessionId, operation: ClientOperation) -> None:
         """An operation crosses the uplink, in order."""

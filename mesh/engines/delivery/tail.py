@@ -263,9 +263,9 @@ class Tail:
         return outcomes
 
     def _why_missing(self, log: LogId, first: int, last: int) -> GapReason:
-        """Whether a hole is lost, as far as can be known: every member was asked, and none has it."""
-        lost = self.everyone_was_asked(self.noticed_us.get(log, 0)) and not self.can_fill(log, first, last)
-        return GapReason.LOST if lost else GapReason.MISSING
+        """Whether a hole is lost, as far as can be known: all were asked, and none has it. Beyond where a log ends none is."""
+        was_asked = last <= self.holdings.forked.get(log, last) and self.everyone_was_asked(self.noticed_us.get(log, 0))
+        return GapReason.LOST if was_asked and not self.can_fill(log, first, last) else GapReason.MISSING
 
     def _gap(self, reader: Reader, log: LogId, first: int, last: int, reason: GapReason) -> Outcome:
         may_fill = reason in (GapReason.MISSING, GapReason.LOST)  # what is lost is wanted all the same

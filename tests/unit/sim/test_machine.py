@@ -1,11 +1,15 @@
 """Whether a node that started with a wrong clock can know better is asked of its links and of clocks, not of the node."""
 
+from collections.abc import Callable
+
 import pytest
 
 from mesh.clocks.hybrid import SKEW_MAX_MS
 from mesh.engines.links import ALIVE_BUSY
+from sim.heap import Play
 from sim.machine import TAKEN_IN_US
 from sim.network import Network
+from sim.scenario.reading import from_tables
 from sim.units import MILLION
 from sim.world import Machine, World
 
@@ -89,6 +93,89 @@ def test_one_neighbor_shows_it_once_both_are_right_and_have_said_so(whose: str) 
     assert is_excused(world, ana), "the other has not heard of it"
     world.run_to(world.now_us + TAKEN_IN_US + 2 * ALIVE_BUSY * ana.config.links.alive_ms * 1_000 + MILLION)
     assert not is_excused(world, ana)
+
+
+@pytest.mark.parametrize(
+    ("own", "neighbors", "misled"),
+    [
+        (0, [0, 0], False),
+        (10, [0, 0], False),  # two show it, and agree
+        (10, [0, 20], True),  # two that do not agree
+        (10, [0, 10], True),
+        (10, [0, 0, 0, 20], True),
+        (0, [0, 10], False),
+        (0, [10, 20], False),  # nobody agrees with anybody, and it has its own
+        (0, [10, 10], True),
+        (0, [10], False),
+        (0, [10, 10, 0], False),
+        (0, [10, 10, 10, 0], True),
+        (0, [10, 10, 20, 0], False),
+    ],
+)
+def test_who_began_right_is_misled_where_clocks_are_wrong_together(
+    own: int, neighbors: list[int], misled: bool
+) -> None:
+    names = ("ben", "cy", "dan", "eve")[: len(neighbors)]
+    world, ana = world_of(*names)
+    ana.began_wrong = False
+    world.run(10)
+    for machine, ahead in zip([ana, *map(world.machines.__getitem__, names)], [own, *neighbors], strict=True):
+        machine.clock_ms = ahead * SKEW_MAX_MS
+
+    assert ana.is_misled(world.now_us) == misled
+    assert not ana.has_only_a_wrong_clock(world.now_us)
+
+
+def two_clocks(latency: str, ttl: str, until_s: int, *faults: tuple[str, str, str, str]) -> Play:
+    """Three nodes, and two of their clocks wrong at once, each by as much as is said."""
+    return Play(
+        from_tables(
+            {
+                "title": "Two wrong clocks",
+                "promise": "Nobody can know what time it is.",
+                "duration": f"{until_s}s",
+                "settle": "5s",
+                "topology": {
+                    "latency": latency,
+                    "node": [{"name": name, "region": name} for name in ("ana", "ben", "cy")],
+                },
+                "client": [{"name": "app", "count": 3, "subscribe": [{"to": "#"}]}],
+                "workload": [{"rate": 2, "ttl": ttl}],
+                "timeline": [
+                    {"at": at, "for": lasts, "clock": {"nodes": node, "offset": offset}}
+                    for node, at, lasts, offset in faults
+                ],
+            }
+        ),
+        0,
+    )
+
+
+@pytest.mark.parametrize(
+    "play",
+    [
+        lambda: two_clocks("20ms", "10m", 90, ("ben", "20s", "60s", "1h"), ("cy", "21s", "60s", "1h")),
+        lambda: two_clocks(
+            "2s", "30s", 110, ("ana", "15s", "93s", "90s"), ("ben", "39s", "62s", "300s"), ("ben", "40s", "16s", "130s")
+        ),
+        lambda: two_clocks(
+            "40ms",
+            "30s",
+            210,
+            ("ben", "108s", "36s", "1h"),
+            ("cy", "110s", "99s", "90s"),
+            ("ben", "140s", "36s", "10m"),
+        ),
+    ],
+    ids=["alike", "one calls dead what lives", "one shows what is dead"],
+)
+def test_two_clocks_that_are_wrong_at_once_accuse_nobody(play: Callable[[], Play]) -> None:
+    played = play()
+
+    outcome = played.run()
+
+    assert outcome.breaches == []
+    assert outcome.figures.deliveries > 100
 
 
 def test_a_disk_that_lost_something_need_not_hold_what_was_told_until_its_next_life_is_heard() -> None:

@@ -7,7 +7,9 @@ from mesh.frames import IHave, NotFound, Push
 from mesh.wire.frames import decode_frame
 from sim.heap import Play
 from sim.network import Network
+from sim.quiet import DYING_US
 from sim.scenario.reading import from_tables
+from sim.units import MILLION
 from sim.workload import App
 
 CORE, PART = ["ana", "ben"], ["cy", "dan"]
@@ -71,3 +73,44 @@ def test_who_was_equal_has_to_be_so_to_the_end(monkeypatch: pytest.MonkeyPatch) 
         "ana ben cy dan had equal digests, and have them no more; ana and ben may hear nothing"
     )
     assert converges.witness[-1].endswith("and ana has")
+
+
+def forked(wiped_s: int) -> Play:
+    """Far apart, where a member has signed two histories, and another begins anew with an empty disk near the end."""
+    nodes = zip(["ana", "ben", "cy", "dan", "eve"], ["eu", "us", "ap", "eu", "us"], strict=True)
+    return Play(
+        from_tables(
+            {
+                "title": "A wiped disk",
+                "promise": "What two nodes tell each other as they meet is no unrest.",
+                "duration": "60s",
+                "topology": {"latency": "2s", "node": [{"name": name, "region": region} for name, region in nodes]},
+                "client": [{"name": "app", "count": 5}],
+                "workload": [{"rate": 2}],
+                "timeline": [
+                    {"at": "10s", "for": "30s", "hostile": {"node": "cy", "does": "fork"}},
+                    {"at": f"{wiped_s}s", "for": "6s", "wipe": "ben"},
+                ],
+            }
+        ),
+        0,
+    )
+
+
+def test_what_two_nodes_have_to_tell_as_they_meet_is_no_unrest() -> None:
+    outcome = forked(53).run()
+
+    assert outcome.breaches == []
+    assert outcome.evaluated["quiet"] == 1
+
+
+def test_whoever_meets_again_and_again_is_not_waited_for_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sim.quiet._met_lately", lambda _play, _answered_us: True)
+    monkeypatch.setattr("sim.quiet._busy", lambda sent: {"frame/Forked": len(sent)})
+    play = forked(53)
+
+    outcome = play.run()
+
+    assert [breach.promise for breach in outcome.breaches] == ["quiet"]
+    healed_us = 60 * MILLION
+    assert healed_us + DYING_US < play.world.now_us < healed_us + DYING_US + 60 * MILLION

@@ -318,3 +318,17 @@ def test_a_hole_is_lost_only_where_all_were_asked_since_it_was_noticed_and_else_
         assert [
             each.operation.reason for each in told if isinstance(each, Tell) and isinstance(each.operation, Gap)
         ] == [reason]
+
+
+def test_a_hole_beyond_where_a_log_with_two_histories_ends_is_never_lost_for_nobody_is_asked_for_it() -> None:
+    for end, reason in ((3, GapReason.MISSING), (4, GapReason.LOST)):
+        desk, batches = Desk(), written(7)
+        desk.subscribe()
+        desk.delivery.everyone_was_asked = lambda since_us: True  # type: ignore[misc,method-assign]  # noqa: ARG005
+        desk.store(batches[0], batches[1], batches[2], batches[4])
+        desk.settle()
+        desk.holdings.fork(LOG, end)
+
+        told = desk.delivery.on_hole_timer(LOG, at(30_000))
+        gaps = [each.operation for each in told if isinstance(each, Tell) and isinstance(each.operation, Gap)]
+        assert gaps == [Gap(1, LOG, 4, 4, reason, may_fill=True)]
