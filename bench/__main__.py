@@ -11,9 +11,9 @@ import shutil
 from dataclasses import asdict
 from pathlib import Path
 
-from bench import latency, matching, throughput
+from bench import latency, matching, start, throughput
 from bench import sim as simulator
-from bench.machine import machine
+from bench.machine import in_words, machine
 
 RESULTS = Path(__file__).parent / "results.json"
 
@@ -32,7 +32,7 @@ def main() -> None:
         else:
             systems.append("jetstream")
     about = machine()
-    print(f"On {about['cpu']}, {about['cores']} cores, {about['system']}, Python {about['python']}.")
+    print(in_words(about))
     print(f"P1 and P4: {arguments.count:,} messages of 128 bytes, three servers, durable; {arguments.rounds} rounds.")
     found = asyncio.run(throughput.pairs(systems, arguments.count, arguments.rounds))
     results: dict[str, object] = {
@@ -56,6 +56,9 @@ def main() -> None:
     print(f"publish to another node's line: p50 {here.p50:.1f} ms, p99 {here.p99:.1f} ms of 100 (bound 100 ms)")
     print(f"Enter to the line: p50 {enter.p50:.0f} ms, worst of 20 {enter.worst:.0f} ms (bound 400 ms)")
     print(f"P4 target: at most 45 CPU s/million at this datagram size; results are in {RESULTS.name}")
+    started = start.measure()
+    results["start"] = asdict(started)
+    print(started.line())
     results["matching"] = [asdict(figure) for figure in matching.measure()]
     matching.main()
     results["simulator"] = simulator.measure()

@@ -24,3 +24,8 @@ def machine() -> dict[str, object]:
         "python": sys.version.split()[0],
         "sqlite": sqlite3.sqlite_version,
     }
+
+
+def in_words(about: dict[str, object]) -> str:
+    """The line that stands above what was measured."""
+    return f"On {about['cpu']}, {about['cores']} cores, {about['system']}, Python {about['python']}."

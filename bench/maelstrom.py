@@ -8,7 +8,7 @@ import os
 from dataclasses import asdict
 from pathlib import Path
 
-from bench.__main__ import machine
+from bench.machine import in_words, machine
 from sim.maelstrom.runner import Bench
 from sim.maelstrom.trial import Trial
 
@@ -24,7 +24,7 @@ MESSAGES_MAX, MEDIAN_MS_MAX, WORST_MS_MAX = 8, 350, 600
 def main() -> None:
     """Measure and report."""
     about = machine()
-    print(f"On {about['cpu']}, {about['cores']} cores, {about['system']}, Python {about['python']}.")
+    print(in_words(about))
     trials = {}
     for name, trial in TRIALS.items():
         before = os.times()

@@ -20,7 +20,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bench.machine import machine
+from bench.machine import in_words, machine
 from sim.heap import Play
 from sim.memory import uncollected
 from sim.scenario.model import Scenario
@@ -242,7 +242,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=200, help="of the swarm")
     arguments = parser.parse_args()
     about = machine()
-    print(f"On {about['cpu']}, {about['cores']} cores, {about['system']}, Python {about['python']}.")
+    print(in_words(about))
     results = {"machine": about, **measure(tuple(arguments.nodes), arguments.seeds)}
     RESULTS.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
 

@@ -14,9 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
-
-import structlog
+from typing import TYPE_CHECKING, Any
 
 from mesh.certificates import Identity
 from mesh.codes import Code
@@ -27,7 +25,6 @@ from mesh.engines.sessions import SessionConfig
 from mesh.errors import HostError
 from mesh.io.host import Host, too_early
 from mesh.io.keys import STORE, SUITE, FolderLock, check_ticket, is_member, join_mesh, load_identity, read_seeds
-from mesh.io.mdns import Discovery
 from mesh.io.quic import Endpoint, EndpointConfig
 from mesh.io.store import Store
 from mesh.node import Node
@@ -39,6 +36,9 @@ from nodes.checks import shortage
 from nodes.gateway.native import NativeGateway
 from nodes.metrics import Metrics
 from nodes.settings import Settings
+
+if TYPE_CHECKING:
+    from mesh.io.mdns import Discovery
 
 DRAIN_S = 4.0
 """For what was accepted; the rest of the 5 s is for farewells."""
@@ -56,7 +56,7 @@ class Daemon:
         self.settings = settings
         self.ticket = ticket
         self.metrics = Metrics()
-        self.log: Any = structlog.get_logger()
+        self.log = logging.logger()
         self.node: Node | None = None
         self.host: Host | None = None
         self.gateway: NativeGateway | None = None
@@ -186,6 +186,8 @@ class Daemon:
         def found(event: AddressFound) -> None:
             if self.host is not None:
                 self.host.post(event)
+
+        from mesh.io.mdns import Discovery  # who does not look for others on the LAN does not wait for it
 
         discovery = Discovery(identity.mesh, identity.node, port, found)
         report = discovery.start()

@@ -4,15 +4,35 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
-
-import structlog
 
 from mesh.codes import EXPLANATIONS, Code
 
+
+@contextmanager
+def _without(package: str) -> Iterator[None]:
+    """As if a package were not installed."""
+    before = {package: sys.modules[package]} if package in sys.modules else {}
+    sys.modules[package] = None  # type: ignore[assignment]  # which is how Python says so
+    try:
+        yield
+    finally:
+        del sys.modules[package]
+        sys.modules.update(before)
+
+
+with _without("rich"):  # structlog would take it for tracebacks, which are text here: a sixth of the start of a node
+    import structlog
+
 QUIET = {Code.LINK_SUPERSEDED, Code.NODE_STOPPING}
 """Codes that say nothing a person has to act on."""
+
+
+def logger() -> Any:
+    """What events are said to; its methods are levels."""
+    return structlog.get_logger()
 
 
 def configure(level: str, form: str) -> None:
