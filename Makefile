@@ -37,11 +37,12 @@ help: ## Say what each target does
 demo: $(STAMP) ## Run a mesh in three regions on this machine, cut it, and watch it heal
 	$(BIN)/gossamer demo
 
-test: check ## Do all that CI does: check, tests with coverage, simulations, and a short demo
+test: $(STAMP) ## Do all that CI does: check, tests with coverage, simulations, and a short demo
 # Live tests mostly wait, so they run beside the others, as do those of the simulator; what they said comes later. Coverage takes what
-# plays three times as long: it is measured for unit tests alone, which reach every branch of the core.
+# plays three times as long: it is measured for unit tests alone, which reach every branch of the core. What `check` finds ends it all.
 	@$(BIN)/pytest tests/live >$(LIVE) 2>&1 & live=$$!; $(BIN)/pytest tests/unit/sim >$(SIM) 2>&1 & sim=$$!; \
 	trap 'kill $$live $$sim; exit 130' INT TERM; \
+	$(MAKE) --no-print-directory check || { kill $$live $$sim; exit 1; }; \
 	$(BIN)/pytest tests/unit tests/vectors --ignore=tests/unit/sim --cov --cov-report=term; units=$$?; \
 	$(BIN)/pytest --ignore=tests/live --ignore=tests/scenarios --ignore=tests/swarm --ignore=tests/unit --ignore=tests/vectors; \
 	rest=$$?; wait $$sim; tested=$$?; cat $(SIM); \

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from mesh.clocks.hybrid import ClockGuard, HybridClock
+from mesh.clocks.hybrid import ClockGuard, HybridClock, stamp_ms
 from mesh.composition import LIFE_SHIFT
 from mesh.effects import Send
 from mesh.engines.delivery import Delivery
@@ -51,6 +51,11 @@ def _lets_nothing_expire(guard: ClockGuard, _: Any) -> None:
 def _follows_every_stamp(clock: HybridClock, stamp: int, _: int) -> bool:
     clock.high = max(clock.high, stamp)
     return True
+
+
+def _follows_by_half_an_hour(clock: HybridClock, stamp: int, wall_ms: int) -> bool:
+    is_believed = stamp_ms(stamp) <= wall_ms + 1_800_000
+    return is_believed and _follows_every_stamp(clock, stamp, wall_ms)
 
 
 def _takes_the_slow_for_dead(config: LinkConfig) -> None:
@@ -115,6 +120,7 @@ BROKEN: dict[tuple[int, str], tuple[type, str, Callable[..., Any]]] = {
     (19, "forgetful"): (Repair, "on_stall_timer", _nothing),
     (20, "silence"): (Repair, "on_due_timer", _nothing),
     (21, "stamps-ahead"): (HybridClock, "observe", _follows_every_stamp),
+    (21, "stamps-minutes-ahead"): (HybridClock, "observe", _follows_by_half_an_hour),
     (22, "coming-and-going"): (Delivery, "_read", _joins_without_reading),
     (22, "late-joiner"): (Delivery, "_read", _joins_without_reading),
     (22, "moved-client"): (Delivery, "_read", _joins_without_reading),
