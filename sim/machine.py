@@ -180,22 +180,37 @@ class Machine:
         alike = sum(abs(other.clock.wall_ms(true_us) - own_ms) <= SKEW_MAX_MS for other in heard)
         return len(heard) < 2 or 2 * right <= len(heard) or (alike > 0 and 2 * (alike + 1) > len(heard))
 
-    def is_misled(self, true_us: int) -> bool:
-        """Nobody shows it the time: it has only a wrong clock, or its own is wrong and a neighbor's, too, or it is outvoted.
+    def may_call_dead(self, true_us: int) -> bool:
+        """It may let expire what lives: it has only a wrong clock, or half of all that it hears, with its own, are wrong alike.
 
-        Where two clocks are wrong at once the rest need not agree with one another, and the two may agree. A right clock is
-        outvoted where most neighbors agree on another time, and those that are right are less than half of all with it.
+        Of clocks that were turned just now nobody can say any more what others have heard of them.
         """
-        if self.has_only_a_wrong_clock(true_us):
-            return True
+        if self.has_only_a_wrong_clock(true_us) or self.is_right_for_long(true_us):
+            return self.has_only_a_wrong_clock(true_us)
+        heard, own_ms = self._heard_clearly(true_us), self.clock.wall_ms(true_us)
+        wrong = [other for other in heard if not other.is_right_for_long(true_us)]
+        alike = sum(
+            self.has_just_turned(true_us)
+            or other.has_just_turned(true_us)
+            or abs(other.clock.wall_ms(true_us) - own_ms) <= SKEW_MAX_MS
+            for other in wrong
+        )
+        return alike > 0 and 2 * (alike + 1) > len(heard)
+
+    def is_misled(self, true_us: int) -> bool:
+        """Nothing tells it the time: what it takes may live from a stamp that is wrong, and what is dead may be shown.
+
+        Its own clock is wrong, as is a neighbor's, and those that are right are no more than half; or its own is right, most
+        agree on another time, and those that are right are less than half of all with it.
+        """
         heard = self._heard_clearly(true_us)
         wrong = [other.clock.wall_ms(true_us) for other in heard if not other.is_right_for_long(true_us)]
-        if not self.is_right_for_long(true_us):
-            return bool(wrong)
-        alike = max((sum(abs(one - other) <= SKEW_MAX_MS for other in wrong) for one in wrong), default=0)
         right = len(heard) - len(wrong)
+        if not self.is_right_for_long(true_us):
+            return self.may_call_dead(true_us) or (bool(wrong) and 2 * right <= len(heard))
+        alike = max((sum(abs(one - other) <= SKEW_MAX_MS for other in wrong) for one in wrong), default=0)
         is_outvoted = right == 0 or 2 * (right + 1) <= len(heard)
-        return len(heard) > 1 and is_outvoted and 2 * alike > len(heard)
+        return self.may_call_dead(true_us) or (len(heard) > 1 and is_outvoted and 2 * alike > len(heard))
 
     def _heard_clearly(self, true_us: int) -> list[Machine]:
         """The neighbors that have told it what their clocks show, some moments ago."""
@@ -204,10 +219,14 @@ class Machine:
 
     def is_right_for_long(self, true_us: int) -> bool:
         """Whether its clock is right, and has been for so long that all its neighbors have heard of it."""
+        is_right = abs(self.clock.wall_ms(true_us) - WALL_MS - true_us // 1_000) <= SKEW_MAX_MS
+        return is_right and not self.has_just_turned(true_us)
+
+    def has_just_turned(self, true_us: int) -> bool:
+        """Whether its clock was turned so lately that not all its neighbors have heard of it."""
         told_us = ALIVE_BUSY * self.config.links.alive_ms * 1_000
         heard_us = TAKEN_IN_US + 2 * told_us  # who goes back has to say it twice
-        is_settled = self.turned_us < 0 or self.turned_us < true_us - heard_us
-        return is_settled and abs(self.clock.wall_ms(true_us) - WALL_MS - true_us // 1_000) <= SKEW_MAX_MS
+        return self.turned_us >= max(0, true_us - heard_us)
 
     @property
     def address(self) -> Address:

@@ -16,7 +16,7 @@ from sim.pending import unsent
 from sim.units import MILLION
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Container, Iterable, Sequence
 
     from sim.heap import Play
     from sim.outcome import Outcome
@@ -50,9 +50,8 @@ def judge_quiet(play: Play, outcome: Outcome, others: Sequence[list[str]]) -> No
     by_us = _come_to_rest(play, outcome, others)
     answered_us = max((world.network.longest_us(*pair) for pair in world.links.sent), default=0)
     world.run_to(world.now_us + max(CALM_US, answered_us))
-    sent, last = _heard(play)
-    while (busy := _busy(sent)) and world.now_us < by_us and _met_lately(play, answered_us):
-        sent, last = _heard(play)
+    sent, last = _listen(play, by_us, answered_us)
+    busy = _busy(sent)
     figures.idle_frames = sum(sent.values()) / len(play.core) / (QUIET_US / MILLION)
     _nobody_honest_is_hung_up_on(play)
     _no_clock_was_dragged(play)
@@ -70,6 +69,32 @@ def judge_quiet(play: Play, outcome: Outcome, others: Sequence[list[str]]) -> No
         play.watch.broken("quiet", what, *last)
 
 
+def _listen(play: Play, by_us: int, answered_us: int) -> tuple[dict[str, int], Iterable[str]]:
+    """What is sent within some time, and the last lines of work; again while nodes meet that had no link."""
+    meeting_us = max(CALM_US, MEETING_ROUNDS * answered_us)
+    standing = {pair for pair, began_us in _links(play) if began_us <= play.world.now_us - meeting_us}
+    sent, last = _heard(play)
+    while _busy(sent) and play.world.now_us < by_us and _meet(play, standing, meeting_us):
+        sent, last = _heard(play)
+    return sent, last
+
+
+def _links(play: Play) -> Iterable[tuple[tuple[str, str], int]]:
+    """Who is linked with whom, and since when."""
+    for name in play.core:
+        for pipe in play.world.machines[name].links.values():
+            yield (name, pipe.target.name), pipe.began_us
+
+
+def _meet(play: Play, standing: Container[tuple[str, str]], meeting_us: int) -> bool:
+    """Whether two nodes that had no link met so lately that what was said may have been what each has to tell the other.
+
+    They may have equal stores long before, by way of others; of two links that cross one goes, and the other compares anew.
+    """
+    since_us = play.world.now_us - QUIET_US - meeting_us
+    return any(began_us > since_us and pair not in standing for pair, began_us in _links(play))
+
+
 def _heard(play: Play) -> tuple[dict[str, int], Iterable[str]]:
     """Let some time pass: the frames that are sent in it, by their kind, and the last of those that tell of work."""
     world = play.world
@@ -82,15 +107,6 @@ def _heard(play: Play) -> tuple[dict[str, int], Iterable[str]]:
 
 def _busy(sent: dict[str, int]) -> dict[str, int]:
     return {kind: count for kind, count in sent.items() if count and kind.removeprefix("frame/") in BUSY}
-
-
-def _met_lately(play: Play, answered_us: int) -> bool:
-    """Whether two nodes met so lately that what they said meanwhile may have been what each has to tell the other.
-
-    They may have equal stores long before, by way of others; of two links that cross one goes, and the other compares anew.
-    """
-    since_us = play.world.now_us - QUIET_US - max(CALM_US, MEETING_ROUNDS * answered_us)
-    return any(pipe.began_us > since_us for name in play.core for pipe in play.world.machines[name].links.values())
 
 
 def _come_to_rest(play: Play, outcome: Outcome, others: Sequence[list[str]]) -> int:

@@ -46,7 +46,7 @@ def on_missed(watch: Watch, world: World, home: Machine | None, diary: Diary, ga
         at = next(shown for shown in diary.shown if shown.log == log and shown.position == before[0][0])
         line = f"{at.at_us / 1e6:.6f} s: {diary.owner} is shown {say_name(name_of(at.record))}, from {_place(log, at.position)}"
         _false(watch, diary, gap, f"and {before[0][0]} was shown before", line)
-    if gap.reason is GapReason.EXPIRED and not (home is not None and home.is_misled(world.now_us)):
+    if gap.reason is GapReason.EXPIRED and not (home is not None and home.may_call_dead(world.now_us)):
         living = _living(world, diary, gap, watch.skew_us)
         if living:
             _false(watch, diary, gap, f"and {living} lives")

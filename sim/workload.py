@@ -289,7 +289,11 @@ class App:
                 if self.watch is not None:
                     telling.on_missed(self.watch, self.world, self.home, diary, effect, self._told_us)
                 self.world.cover(f"gap/{effect.reason.value}")
-                if effect.reason is GapReason.EXPIRED and self._is_at_a_lone_wrong_clock():
+                if (
+                    effect.reason is GapReason.EXPIRED
+                    and self.home is not None
+                    and self.home.may_call_dead(self.world.now_us)
+                ):
                     diary.misjudged.append(effect)
                     self.world.cover("gap/expired-by-a-lone-wrong-clock")
             case fx.Reached(receipt):
@@ -365,14 +369,11 @@ class App:
             if entry is None:
                 continue
             before = entry.said
-            if entry.expires_us and home.has_sealed(name) and self._is_at_a_lone_wrong_clock():
+            if entry.expires_us and home.has_sealed(name) and home.is_misled(self.world.now_us):
                 entry.misdated = True  # it lives from its stamp, and nobody had shown that node what the time is
             entry.said = max(before[0], receipt.copies), max(before[1], receipt.regions)
             if self.watch is not None:
                 levels.on_said(self.watch, self.world, home, name, receipt, before)
-
-    def _is_at_a_lone_wrong_clock(self) -> bool:
-        return self.home is not None and self.home.is_misled(self.world.now_us)
 
     def _transmit(self, home: Machine, session: SessionId, operation: ClientOperation) -> None:
         """An operation crosses the uplink, in order."""

@@ -96,24 +96,27 @@ def test_one_neighbor_shows_it_once_both_are_right_and_have_said_so(whose: str) 
 
 
 @pytest.mark.parametrize(
-    ("own", "neighbors", "misled"),
+    ("own", "neighbors", "may_call_dead", "is_misled"),
     [
-        (0, [0, 0], False),
-        (10, [0, 0], False),  # two show it, and agree
-        (10, [0, 20], True),  # two that do not agree
-        (10, [0, 10], True),
-        (10, [0, 0, 0, 20], True),
-        (0, [0, 10], False),
-        (0, [10, 20], False),  # nobody agrees with anybody, and it has its own
-        (0, [10, 10], True),
-        (0, [10], False),
-        (0, [10, 10, 0], False),
-        (0, [10, 10, 10, 0], True),
-        (0, [10, 10, 20, 0], False),
+        (0, [0, 0], False, False),
+        (10, [0, 0], False, False),  # two show it, and agree
+        (10, [0, 20], False, True),  # two that do not agree: it lets nothing expire
+        (10, [20], False, True),
+        (10, [0, 10], True, True),
+        (10, [0, 0, 10], True, True),
+        (10, [0, 0, 0, 10], False, False),
+        (10, [0, 0, 0, 20], False, False),
+        (0, [0, 10], False, False),
+        (0, [10, 20], False, False),  # nobody agrees with anybody, and it has its own
+        (0, [10, 10], False, True),  # it stamps by them, and lets nothing expire
+        (0, [10], False, False),
+        (0, [10, 10, 0], False, False),
+        (0, [10, 10, 10, 0], False, True),
+        (0, [10, 10, 20, 0], False, False),
     ],
 )
 def test_who_began_right_is_misled_where_clocks_are_wrong_together(
-    own: int, neighbors: list[int], misled: bool
+    own: int, neighbors: list[int], may_call_dead: bool, is_misled: bool
 ) -> None:
     names = ("ben", "cy", "dan", "eve")[: len(neighbors)]
     world, ana = world_of(*names)
@@ -122,8 +125,23 @@ def test_who_began_right_is_misled_where_clocks_are_wrong_together(
     for machine, ahead in zip([ana, *map(world.machines.__getitem__, names)], [own, *neighbors], strict=True):
         machine.clock_ms = ahead * SKEW_MAX_MS
 
-    assert ana.is_misled(world.now_us) == misled
+    assert ana.may_call_dead(world.now_us) == may_call_dead
+    assert ana.is_misled(world.now_us) == is_misled
     assert not ana.has_only_a_wrong_clock(world.now_us)
+
+
+def test_of_a_clock_that_was_turned_just_now_nobody_knows_what_others_have_heard() -> None:
+    world, ana = world_of("ben", "cy")
+    ana.began_wrong = False
+    world.run(10)
+    ana.clock_ms, world.machines["ben"].clock_ms = 10 * SKEW_MAX_MS, 20 * SKEW_MAX_MS
+
+    assert not ana.may_call_dead(world.now_us)
+    world.machines["ben"].turned_us = world.now_us
+    assert ana.may_call_dead(world.now_us)
+    world.machines["cy"].turned_us = world.now_us
+    ana.clock_ms, ana.turned_us = 0, world.now_us
+    assert ana.may_call_dead(world.now_us), "it has been right for a moment only"
 
 
 def two_clocks(latency: str, ttl: str, until_s: int, *faults: tuple[str, str, str, str]) -> Play:

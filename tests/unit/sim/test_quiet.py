@@ -105,7 +105,7 @@ def test_what_two_nodes_have_to_tell_as_they_meet_is_no_unrest() -> None:
 
 
 def test_whoever_meets_again_and_again_is_not_waited_for_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sim.quiet._met_lately", lambda _play, _answered_us: True)
+    monkeypatch.setattr("sim.quiet._meet", lambda *_: True)
     monkeypatch.setattr("sim.quiet._busy", lambda sent: {"frame/Forked": len(sent)})
     play = forked(53)
 
@@ -114,3 +114,19 @@ def test_whoever_meets_again_and_again_is_not_waited_for_without_end(monkeypatch
     assert [breach.promise for breach in outcome.breaches] == ["quiet"]
     healed_us = 60 * MILLION
     assert healed_us + DYING_US < play.world.now_us < healed_us + DYING_US + 60 * MILLION
+
+
+@pytest.mark.parametrize("every_s", [6, 11, 14, 20])
+def test_who_hangs_up_and_meets_again_and_again_is_not_quiet(every_s: int) -> None:
+    play = forked(40)
+
+    def hang_up() -> None:
+        ana = play.world.machines["ana"]
+        link = next(iter(ana.links), None)
+        if link is not None:
+            play.world.links.close(ana, link, "test")
+        play.world.after(every_s * MILLION, hang_up)
+
+    play.world.after(71 * MILLION, hang_up)
+
+    assert "quiet" in {breach.promise for breach in play.run().breaches}
