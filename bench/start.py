@@ -1,7 +1,7 @@
 """`python -m bench.start`: what it takes to start a node that has a store already, and to end it in good order.
 
 Seconds on the wall from its start until it says that it is ready, and seconds of the processor for its whole life, of each of
-some lives. A mesh in a crash loop pays for nothing else, and whoever waits for `gossamer dev` pays for five.
+some lives. A mesh in a crash loop pays for nothing else, and whoever waits for `gossamer dev` pays for three.
 """
 
 from __future__ import annotations

@@ -196,7 +196,7 @@ def command() -> None:
 
 def main() -> NoReturn:
     """Run the command and end the process with its exit status."""
-    atexit.register(gc.freeze)  # what ends need not be looked through for garbage first: a sixth of `sim run halves`
+    atexit.register(gc.freeze)  # what ends need not be looked through for garbage first: a fifth of `sim run halves`
     try:
         command(prog_name="gossamer")
     except KeyboardInterrupt:  # before anything was read

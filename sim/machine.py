@@ -185,8 +185,10 @@ class Machine:
 
         Of clocks that were turned just now nobody can say any more what others have heard of them.
         """
-        if self.has_only_a_wrong_clock(true_us) or self.is_right_for_long(true_us):
-            return self.has_only_a_wrong_clock(true_us)
+        if self.has_only_a_wrong_clock(true_us):
+            return True
+        if self.is_right_for_long(true_us):
+            return False
         heard, own_ms = self._heard_clearly(true_us), self.clock.wall_ms(true_us)
         wrong = [other for other in heard if not other.is_right_for_long(true_us)]
         alike = sum(
