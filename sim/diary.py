@@ -58,6 +58,8 @@ class Entry:
     regions_lost: tuple[str, ...] = ()
     misdated: bool = False
     """It dies, and a node took it that was alone with a wrong clock: to others it may be dead from its birth."""
+    undated: bool = False
+    """It dies, and clocks that are wrong alike were believed while it lived: it may be dead to anybody, or live on."""
     headers: dict[str, str] = field(default_factory=dict)
     flags: int = 0
     """What the payload is, as its publisher says."""
@@ -90,7 +92,7 @@ class Entry:
         """Whether more disks were lost than its level survives, or nobody knows when it dies."""
         copies, regions = self.level
         is_lost = self.disks_lost >= max(1, copies) and len(self.regions_lost) >= max(1, regions)
-        return self.misdated or is_lost
+        return self.misdated or self.undated or is_lost
 
 
 Ledger = dict[Name, Entry]

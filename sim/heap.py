@@ -31,7 +31,7 @@ from sim.diary import Diary, Matching, Name, say_name
 from sim.figures import judge, measure
 from sim.greeting import coming_up
 from sim.historian import Historian
-from sim.isolation import Books, hold, steady_clocks, without_faults
+from sim.isolation import Books, any_wrong_alike, hold, steady_clocks, without_faults
 from sim.labels import of_history
 from sim.limits import Limits
 from sim.links import IDLE_US
@@ -50,6 +50,7 @@ from sim.stage import Band, Stage
 from sim.tape import Tape
 from sim.telling import DROPS, newest_unseen, owed_of
 from sim.tripwire import TripwireError, tripwires
+from sim.undated import Undated
 from sim.units import MILLION
 from sim.workload import App
 from sim.world import SUITE, World
@@ -121,8 +122,9 @@ class Play:
             self.steps = plan(self.scenario, cast, root.fork("plan"))
         if not any(isinstance(step, Event) and step.verb in CLOCKS_LIE for step in self.steps):
             self.watch.skew_us = SAME_US
-        until_us = self.scenario.duration + ONWARDS_US
+        until_us, machines = self.scenario.duration + ONWARDS_US, world.machines
         self.watch.steady = {world.machines[name].node_id for name in steady_clocks(cast, self.steps, until_us)}
+        self.watch.doubts = lambda name, at_us: name in machines and machines[name].may_doubt(at_us)
         for step in self.steps:
             world.at(self.scenario.settle + step.at, self.stage.do, step)
         self.core: list[str] = []
@@ -130,6 +132,8 @@ class Play:
         self.calm = Calm(world, self.watch, self.stage.under_way, self.stage.story, self.pairs, bound_us_of)
         self.stage.on_change = self.calm.on_change
         self.limits = Limits(world, self.watch, self.stage.story)
+        if any_wrong_alike(cast, self.steps, until_us):
+            self.undated = Undated(world, self.watch)
         self.historian = Historian(world, self.watch, root.fork("historian"))
         world.at(self.scenario.settle + self.scenario.duration // 2, self.historian.remember)
 
@@ -411,7 +415,8 @@ class Play:
         watch, figures = self.watch, outcome.figures
         core = " ".join(self.core)
         watch.look("available", len(self._members()))
-        if figures.converged_us < 0 or figures.converged_us > figures.bound_us:
+        is_late = figures.converged_us < 0 or figures.converged_us > figures.bound_us
+        if is_late and not watch.is_undated:
             after = "never" if figures.converged_us < 0 else f"only after {figures.converged_us / 1e6:.2f} s"
             what = f"{core} had equal digests {after}; the bound is {figures.bound_us / 1e6:.2f} s"
             what += in_vain(self.world, self.pairs, self.core)

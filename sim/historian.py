@@ -54,7 +54,7 @@ class Historian:
     def __post_init__(self) -> None:
         """Share the ledger."""
         self.watch = Watch(self.told.now_us, self.told.ledger, self.told.breaches)
-        self.watch.skew_us, self.watch.steady = self.told.skew_us, self.told.steady
+        self.watch.follow(self.told)
 
     def remember(self) -> None:
         """Take the cut of some node that runs, without its knowing."""
@@ -232,7 +232,7 @@ class Historian:
 
         def dies(row: Row) -> bool:
             entry = ledger.get(name_of(row[2]))
-            return entry is not None and 0 < entry.expires_us < soon_us
+            return entry is not None and (entry.undated or 0 < entry.expires_us < soon_us)
 
         return [row for row in reading.rows if not dies(row)]
 

@@ -80,10 +80,15 @@ class Wrong:
     high_us: int
 
     def is_like(self, other: Wrong) -> bool:
-        """Whether somebody who hears of both may take them for two that agree, and are ahead."""
+        """Whether somebody who hears of both may take them for two that agree."""
         met = self.from_us < other.until_us + HEARD_US and other.from_us < self.until_us + HEARD_US
         near = self.low_us < other.high_us + ALIKE_US and other.low_us < self.high_us + ALIKE_US
-        return self.node != other.node and met and near and min(self.high_us, other.high_us) > SKEW_US // 2
+        return self.node != other.node and met and near
+
+    @property
+    def is_ahead(self) -> bool:
+        """Whether it may drag others along."""
+        return self.high_us > SKEW_US // 2
 
     def over(self, other: Wrong) -> Wrong:
         """Both, from the first on until the end of the last."""
@@ -139,9 +144,18 @@ def right_clocks(cast: Cast, steps: Iterable[Step], until_us: int) -> list[str]:
     Who hears of hardly anybody else may be outvoted by two that agree, and cannot know better.
     """
     wrong = _wrong(cast, steps, until_us)
-    if any(one.is_like(other) for one, other in combinations(wrong, 2)):
+    if _any_alike(each for each in wrong if each.is_ahead):
         return []
     return [name for name in cast.nodes if name not in {each.node for each in wrong}]
+
+
+def any_wrong_alike(cast: Cast, steps: Iterable[Step], until_us: int) -> bool:
+    """Whether clocks of two nodes or more may be wrong at once, and agree."""
+    return _any_alike(_wrong(cast, steps, until_us))
+
+
+def _any_alike(wrong: Iterable[Wrong]) -> bool:
+    return any(one.is_like(other) for one, other in combinations(wrong, 2))
 
 
 def steady_clocks(cast: Cast, steps: Sequence[Step], until_us: int) -> set[str]:

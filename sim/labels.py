@@ -26,6 +26,7 @@ OCCASIONS = (
     "atlas/refused",
     "node/killed",
     "gap/expired-by-a-lone-wrong-clock",
+    "clock/wrong-ones-believed",
     "hole/filled-behind-a-cursor",
     "history/whole",
     "history/under-faults",

@@ -214,10 +214,36 @@ class Machine:
         is_outvoted = right == 0 or 2 * (right + 1) <= len(heard)
         return self.may_call_dead(true_us) or (len(heard) > 1 and is_outvoted and 2 * alike > len(heard))
 
+    def may_doubt(self, true_us: int) -> bool:
+        """Whether it may doubt its clock, and so let nothing expire: that is wrong, or too few of the others' are right."""
+        if not self.is_right_for_long(true_us):
+            return True
+        others = [other.is_right_for_long(true_us) for other in self._linked()]
+        return bool(others) and (not any(others) or 2 * (sum(others) + 1) <= len(others))
+
+    def hears_wrong_alike(self, true_us: int) -> bool:
+        """Whether wrong clocks that agree are half of all that it is linked with, its own among them, or most of the others.
+
+        They may be two minutes apart, for each may agree with one between them.
+        """
+        if self.node is None:
+            return False
+        ahead = [other.clock.wall_ms(true_us) - WALL_MS - true_us // 1_000 for other in {self, *self._linked()}]
+        own = self.clock.wall_ms(true_us) - WALL_MS - true_us // 1_000
+        wrong = [each for each in ahead if abs(each) > SKEW_MAX_MS]
+        if own in wrong:
+            near = sum(abs(each - own) <= (2 if each in wrong else 1) * SKEW_MAX_MS for each in ahead)
+            if near > 1 and 2 * near >= len(ahead):
+                return True
+        alike = max((sum(abs(each - one) <= 2 * SKEW_MAX_MS for each in wrong) for one in wrong), default=0)
+        return alike > 1 and 2 * alike >= len(ahead)
+
     def _heard_clearly(self, true_us: int) -> list[Machine]:
         """The neighbors that have told it what their clocks show, some moments ago."""
-        linked = {pipe.target.name: pipe.target for pipe in self.links.values()}
-        return [other for other in linked.values() if self.last_heard_us(other, true_us) >= 0]
+        return [other for other in self._linked() if self.last_heard_us(other, true_us) >= 0]
+
+    def _linked(self) -> Iterable[Machine]:
+        return {pipe.target.name: pipe.target for pipe in self.links.values()}.values()
 
     def is_right_for_long(self, true_us: int) -> bool:
         """Whether its clock is right, and has been for so long that all its neighbors have heard of it."""

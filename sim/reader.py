@@ -83,7 +83,7 @@ class Readers:
         if len(self.waiting(app)) >= READINGS_MAX:
             return False
         app.readers = self
-        self.watch.skew_us, self.watch.steady = self.told.skew_us, self.told.steady
+        self.watch.follow(self.told)
         since_ms = 0 if what.since is None else self._wall_ms(what.since)
         until_ms = UNTIL_ALWAYS_MS if what.until is None else self._wall_ms(what.until)
         request = History(0, what.to, what.page, since_ms, until_ms, what.backwards)

@@ -136,7 +136,7 @@ def hold(watch: Watch, world: World, reading: Reading, told_us: int = -1, stood:
     rows, reading.held = reading.rows[reading.held :], len(reading.rows)
     for log, position, record in rows:
         name, place = name_of(record), (log, position)
-        shown = Shown(log, position, record, late=False, at_us=world.now_us, told_us=told_us)
+        shown = Shown(log, position, record, late=False, at_us=world.now_us, gateway=reading.node, told_us=told_us)
         count = len(watch.breaches)
         watch.not_invented(diary, name, shown)
         if len(watch.breaches) > count:
@@ -312,7 +312,7 @@ def nothing_left_out(watch: Watch, world: World, reading: Reading, since_us: int
     bad, has_died = _gone_bad(world), False
     for name, passed in reading.passed.items():
         log, entry = passed.log, watch.ledger.get(name)
-        if name in shown or log.node in bad or entry is None or entry.misdated:
+        if name in shown or log.node in bad or entry is None or entry.misdated or entry.undated:
             continue
         if since_us < entry.expires_us <= world.now_us:
             has_died = True

@@ -42,12 +42,12 @@ def on_missed(watch: Watch, world: World, home: Machine | None, diary: Diary, ga
     if gap.reason is GapReason.DROPPED and diary.policy not in DROPS:
         _false(watch, diary, gap, f"and {diary.policy.value} lets nothing be dropped")
     before = heard.shown.get(log).within(gap.first, gap.last)
-    if before:
+    if before and not (watch.is_undated and gap.reason is GapReason.EXPIRED):  # a log may have been forgotten
         at = next(shown for shown in diary.shown if shown.log == log and shown.position == before[0][0])
         line = f"{at.at_us / 1e6:.6f} s: {diary.owner} is shown {say_name(name_of(at.record))}, from {_place(log, at.position)}"
         _false(watch, diary, gap, f"and {before[0][0]} was shown before", line)
     if gap.reason is GapReason.EXPIRED and not (home is not None and home.may_call_dead(world.now_us)):
-        living = _living(world, diary, gap, watch.skew_us)
+        living = _living(watch, world, diary, gap)
         if living:
             _false(watch, diary, gap, f"and {living} lives")
     if gap.reason is GapReason.LOST:
@@ -260,9 +260,9 @@ def _rows(machine: Machine, gap: fx.Missed) -> Iterator[Row]:
             yield row
 
 
-def _living(world: World, diary: Diary, gap: fx.Missed, skew_us: int) -> str:
+def _living(watch: Watch, world: World, diary: Diary, gap: fx.Missed) -> str:
     """A message in a gap that concerns a subscription and lives by the world's clock, whatever the skew; empty if none."""
-    wall_ms = WALL_MS + (world.now_us + skew_us) // 1_000
+    wall_ms = WALL_MS + (world.now_us + watch.skew_us) // 1_000
     for machine in world.machines.values():
         for row in _rows(machine, gap):
             if row.stripped or row.expires_ms <= wall_ms:
@@ -270,9 +270,14 @@ def _living(world: World, diary: Diary, gap: fx.Missed, skew_us: int) -> str:
             batch = row.batch()
             for position, record in enumerate(batch.records(), batch.first):
                 is_there = gap.first <= position <= gap.last and diary.matches(record.channel)
-                if is_there and record.expires_ms > wall_ms:
+                if is_there and record.expires_ms > wall_ms and not _is_undated(watch, record):
                     return say_name(name_of(record))
     return ""
+
+
+def _is_undated(watch: Watch, record: Record) -> bool:
+    entry = watch.ledger.get(name_of(record))
+    return entry is not None and watch.is_reached(entry.expires_us)
 
 
 def _has_moved(world: World, key: tuple[str, int]) -> bool:

@@ -143,6 +143,19 @@ def test_what_a_lone_wrong_clock_dated_lives_from_its_stamp_whatever_clocks_diff
         assert broken(found) == ([] if is_fine else said)
 
 
+def test_what_died_is_shown_by_a_node_that_doubts_its_clock_and_where_wrong_clocks_were_believed() -> None:
+    def asked(doubting: str = "", *, undated: bool = False) -> list[tuple[str, str]]:
+        found, diary = watch(1, expires_us=2_000_000, undated=undated)
+        found.doubts = lambda node, at_us: (node, at_us) == (doubting, 2_000_001 + SKEW_US)
+        late = replace(shown(1, at_us=9_000_000 + SKEW_US), gateway="ana", told_us=2_000_001 + SKEW_US)
+        found.on_shown(diary, late)
+        return broken(found)
+
+    said = [("stays dead", "alice/0007/1 was shown to bob after it had expired")]
+    assert asked() == said == asked("ben")
+    assert asked("ana") == [] == asked(undated=True)
+
+
 def test_stamps_are_between_publication_and_showing_as_far_as_clocks_are_right() -> None:
     def stamped(at_us: int, *, skew_us: int = SKEW_US, steady: tuple[bytes, ...] = ()) -> list[tuple[str, str, str]]:
         found, diary = watch(1)

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from sim.heap import Play
-from sim.isolation import SAMPLES_MIN, groups_of, hurt_by, right_clocks, steady_clocks, without_faults
+from sim.isolation import SAMPLES_MIN, any_wrong_alike, groups_of, hurt_by, right_clocks, steady_clocks, without_faults
 from sim.scenario.cast import Cast
 from sim.scenario.events import Event
 from sim.scenario.reading import from_tables
@@ -161,6 +161,17 @@ def test_a_clock_is_as_wrong_as_its_faults_make_it_together(
     scenario = from_tables(plain)
 
     assert right_clocks(Cast(scenario), scenario.timeline, 4_000 * MILLION) == right
+
+
+@pytest.mark.parametrize("sign", ["", "-"])
+@pytest.mark.parametrize(("offset", "alike"), [("600s", True), ("466s", True), ("465s", False)])
+def test_clocks_of_two_nodes_may_agree_and_be_wrong_ahead_or_behind(offset: str, alike: bool, sign: str) -> None:
+    clocks = [
+        A_WHILE | {"clock": {"nodes": node, "offset": sign + by}} for node, by in (("ana", "600s"), ("ben", offset))
+    ]
+    scenario = from_tables(tables(*clocks))
+
+    assert any_wrong_alike(Cast(scenario), scenario.timeline, 60 * MILLION) == alike
 
 
 def test_two_that_are_wrong_by_less_than_a_clock_may_be_drag_nobody_far() -> None:

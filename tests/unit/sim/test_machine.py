@@ -130,6 +130,69 @@ def test_who_began_right_is_misled_where_clocks_are_wrong_together(
     assert not ana.has_only_a_wrong_clock(world.now_us)
 
 
+@pytest.mark.parametrize(
+    ("own", "neighbors", "is_so"),
+    [
+        (0, [0, 0], False),
+        (10, [0, 0], False),
+        (10, [0, 20], False),
+        (10, [20], False),
+        (10, [0, 10], True),
+        (-10, [0, -10], True),
+        (10, [0, 12], True),  # somebody between them would agree with both
+        (10, [0, 13], False),
+        (1.5, [0, 0, 0.75], True),  # a clock that is nearly right bears it out
+        (1.5, [0, 0, 0.25], False),
+        (10, [0, 0, 0, 10], False),
+        (0, [10, 10], True),
+        (0, [10, 10, 0], True),  # it is half of what they hear
+        (0, [10, 10, 0, 0], False),
+        (0, [10], False),
+    ],
+)
+def test_clocks_that_are_wrong_alike_are_heard(own: float, neighbors: list[float], is_so: bool) -> None:
+    names = ("ben", "cy", "dan", "eve")[: len(neighbors)]
+    world, ana = world_of(*names)
+    world.run(10)
+    for machine, ahead in zip([ana, *map(world.machines.__getitem__, names)], [own, *neighbors], strict=True):
+        machine.clock_ms = int(ahead * SKEW_MAX_MS)
+
+    assert ana.hears_wrong_alike(world.now_us) == is_so
+
+
+@pytest.mark.parametrize(
+    ("own", "neighbors", "is_so"),
+    [
+        (0, [0, 0], False),
+        (2, [0, 0], True),
+        (0, [], False),
+        (0, [10], True),
+        (0, [0, 10], False),
+        (0, [0, 10, 20], False),
+        (0, [0, 10, 20, 30], True),
+        (0, [10, 20], True),
+    ],
+)
+def test_who_is_wrong_or_hears_too_few_that_are_right_may_doubt(own: int, neighbors: list[int], is_so: bool) -> None:
+    names = ("ben", "cy", "dan", "eve")[: len(neighbors)]
+    world, ana = world_of(*names)
+    world.run(10)
+    for machine, ahead in zip([ana, *map(world.machines.__getitem__, names)], [own, *neighbors], strict=True):
+        machine.clock_ms = ahead * SKEW_MAX_MS
+
+    assert ana.may_doubt(world.now_us) == is_so
+
+
+def test_who_does_not_run_hears_nothing() -> None:
+    world, ana = world_of("ben")
+    world.run(10)
+    ana.clock_ms = world.machines["ben"].clock_ms = 10 * SKEW_MAX_MS
+    assert ana.hears_wrong_alike(world.now_us)
+    world.crash(ana, silent=True)
+
+    assert not ana.hears_wrong_alike(world.now_us)
+
+
 def test_of_a_clock_that_was_turned_just_now_nobody_knows_what_others_have_heard() -> None:
     world, ana = world_of("ben", "cy")
     ana.began_wrong = False
