@@ -282,7 +282,8 @@ class Disk:
 
     def _candidates(self, query: Ranges | OfChannels | OfNames) -> Iterator[tuple[LogId, int]]:
         if isinstance(query, OfNames):
-            yield from self.rows
+            who = query.publisher, query.incarnation
+            yield from (at for at, row in self.rows.items() if row.damaged or who in _writers(row.packed))
             return
         rows = self.image.rows.get(query.log, {})
         firsts = sorted(rows)
@@ -304,6 +305,8 @@ class Disk:
     def _read(self, log: LogId, first: int) -> Batch | None:
         """A row's batch, or None where the row fails its check."""
         row = self.image.rows[log][first]
+        if not row.damaged:  # then its bytes are those that were written here
+            return _decode(row)
         try:
             batch = _decode(row)
         except DecodeError:
@@ -356,7 +359,13 @@ def _decoded(packed: bytes) -> Batch:
     return batch_from_parts(msgpack.unpackb(packed))
 
 
-KEPT = (_packed, _decoded)
+@lru_cache(maxsize=4_096)
+def _writers(packed: bytes) -> frozenset[tuple[str, int]]:
+    """Whose messages are in a batch: publishers and incarnations."""
+    return frozenset((record.publisher, record.incarnation) for record in _decoded(packed).records())
+
+
+KEPT = (_packed, _decoded, _writers)
 """What keeps batches beyond their disk."""
 
 
