@@ -89,6 +89,7 @@ class Daemon:
         if early is not None:
             raise early
         folder = Path(settings.data)
+        self._check_ticket(folder, wall_ms)
         lock = FolderLock(folder)
         try:
             identity = self._identity(folder, wall_ms)
@@ -97,15 +98,18 @@ class Daemon:
         finally:
             lock.release()
 
+    def _check_ticket(self, folder: Path, wall_ms: int) -> None:
+        """Refuse a ticket that does not fit, and a new directory without one, before anything is made there."""
+        if self.ticket:
+            check_ticket(folder, self.ticket, self.settings.node.region, wall_ms)
+        elif not is_member(folder):
+            text = f"{folder} belongs to no mesh, and no ticket was given (--join TICKET)"
+            raise HostError(Code.TICKET_INVALID, text)
+
     def _identity(self, folder: Path, wall_ms: int) -> Identity:
         """Who the node is: as its directory says, or by a ticket."""
         if is_member(folder):
-            if self.ticket:
-                check_ticket(folder, self.ticket, self.settings.node.region, wall_ms)
             return load_identity(folder, wall_ms)
-        if not self.ticket:
-            text = f"{folder} belongs to no mesh, and no ticket was given (--join TICKET)"
-            raise HostError(Code.TICKET_INVALID, text)
         return join_mesh(folder, self.ticket, self.settings.node.region, wall_ms)
 
     async def _run(self, folder: Path, identity: Identity, seeds: tuple[Address, ...]) -> None:

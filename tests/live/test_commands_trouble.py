@@ -391,7 +391,7 @@ def test_a_ticket_that_does_not_hold_is_refused_and_says_why(tmp_path: Path) -> 
 
         assert why in said
         assert is_bad(found["ticket"], Code.TICKET_INVALID) and why in found["ticket"]["text"]
-        assert not (folder / "node.key").exists()
+        assert not folder.exists()
 
 
 def test_a_ticket_that_holds_is_found_so(tmp_path: Path, ticket: str) -> None:
@@ -400,6 +400,7 @@ def test_a_ticket_that_holds_is_found_so(tmp_path: Path, ticket: str) -> None:
 
 def test_without_a_ticket_a_new_directory_joins_nothing(tmp_path: Path) -> None:
     assert "no ticket was given" in refused(Code.TICKET_INVALID, "node", *node_arguments(tmp_path / "node"))
+    assert not (tmp_path / "node").exists()
 
 
 def test_a_ticket_of_another_mesh_is_not_passed_over(tmp_path: Path, member: Path) -> None:
