@@ -62,12 +62,12 @@ def duration_us(text: object) -> int:
 
 def size_bytes(text: object) -> int:
     """Bytes of a size such as 17 or "64KiB". Raises `ValueError`."""
-    if isinstance(text, int) and not isinstance(text, bool):
-        size = text
-    else:
-        size = _quantity(text, SIZES, 'a size such as 512, "64KiB" or "10MB"')
-    if not 0 <= size <= SIZE_MAX:
-        raise ValueError(f"{_shown(text)} is not from 0 to {say_bytes(SIZE_MAX)}")
+    what = 'a size such as 512, "64KiB" or "10MB"'
+    size = text if isinstance(text, int) and not isinstance(text, bool) else _quantity(text, SIZES, what)
+    if size < 0:
+        raise ValueError(f"{_shown(text)} is negative; expected {what}")
+    if size > SIZE_MAX:
+        raise ValueError(f"{_shown(text)} is not at most {say_bytes(SIZE_MAX)}")
     return size
 
 
