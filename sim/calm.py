@@ -86,7 +86,7 @@ class Calm:
                 self.watch.look("converges")
             return
         self.world.after(LOOK_US, self._look, number)  # also once it is late, to know by how much
-        if took_us > self.bound_us and not self._is_late and not self.watch.is_undated:
+        if took_us > self.bound_us and not self._is_late and not self.watch.undated:
             self._is_late = True
             self.watch.look("converges")
             self._tell(missing, took_us)

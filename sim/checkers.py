@@ -108,24 +108,28 @@ class Watch:
     skew_us: int = SKEW_US
     """How far clocks may be apart: `SAME_US` where none is ever wrong, nor anybody who tells what it shows."""
     reach_us: int = -1
-    """By how much clocks were wrong that agreed and were believed (`sim.undated`); -1: there were none."""
-    doubts: Callable[[str, int], bool] = lambda _node, _at_us: False
-    """Whether a node may doubt its clock at a moment, and let nothing expire."""
+    """By how much clocks were wrong at most that agreed and were believed (`sim.undated`); -1: none are, nor were lately."""
+    since_us: int = 0
+    """When they began to be believed."""
+    undated: int = 0
+    """How many messages such clocks may have reached: until those are dead, nodes differ."""
+    doubts_since_us: Callable[[str, int], int] = lambda _node, _at_us: -1
+    """Since when a node may doubt its clock, at a moment, and let nothing expire; -1: it does not."""
     steady: Collection[bytes] = ()
     """Nodes whose clocks are right, and not to be outvoted: what they stamp is not far ahead of the time, whoever else's is."""
 
-    @property
-    def is_undated(self) -> bool:
-        """Whether clocks that are wrong alike were ever believed: until all that they reach is dead, nodes differ."""
-        return self.reach_us >= 0
-
     def is_reached(self, expires_us: int) -> bool:
-        """Whether what expires then may be dead to some by such clocks, or was stamped by them."""
-        return self.is_undated and 0 < expires_us <= self.now_us() + self.reach_us + SKEW_US
+        """Whether what expires then may be dead to some by such clocks, or live on, or was stamped by them."""
+        margin_us = self.reach_us + SKEW_US
+        return (
+            self.reach_us >= 0
+            and expires_us > 0
+            and self.since_us - margin_us <= expires_us <= self.now_us() + margin_us
+        )
 
     def follow(self, told: Watch) -> None:
         """Judge by the same clocks as another does."""
-        self.skew_us, self.steady, self.doubts = told.skew_us, told.steady, told.doubts
+        self.skew_us, self.steady, self.doubts_since_us = told.skew_us, told.steady, told.doubts_since_us
 
     def broken(self, promise: str, about: str, *witness: str, kind: str = "") -> None:
         """Note a breach."""
@@ -225,7 +229,8 @@ class Watch:
             expires_us = max(expires_us, (stamp_ms(record.stamp) + record.ttl_ms - WALL_MS) * 1_000)
         told_us = shown.at_us if shown.told_us < 0 else shown.told_us
         is_late = expires_us and told_us > expires_us + self.skew_us and not entry.undated
-        if is_late and not self.doubts(shown.gateway, told_us):
+        since_us = self.doubts_since_us(shown.gateway, told_us) if is_late else -1
+        if is_late and not 0 <= since_us <= expires_us + SKEW_US:  # what dies while a clock is doubted is shown
             dead = f"{_second(expires_us)}: it expires"
             what = f"{say_name(name)} was shown to {diary.owner} after it had expired"
             self.broken("stays dead", what, _published(name, entry), dead, line)

@@ -124,7 +124,9 @@ class Play:
             self.watch.skew_us = SAME_US
         until_us, machines = self.scenario.duration + ONWARDS_US, world.machines
         self.watch.steady = {world.machines[name].node_id for name in steady_clocks(cast, self.steps, until_us)}
-        self.watch.doubts = lambda name, at_us: name in machines and machines[name].may_doubt(at_us)
+        self.watch.doubts_since_us = lambda name, at_us: (
+            machines[name].doubts_since_us(at_us) if name in machines else -1
+        )
         for step in self.steps:
             world.at(self.scenario.settle + step.at, self.stage.do, step)
         self.core: list[str] = []
@@ -416,7 +418,7 @@ class Play:
         core = " ".join(self.core)
         watch.look("available", len(self._members()))
         is_late = figures.converged_us < 0 or figures.converged_us > figures.bound_us
-        if is_late and not watch.is_undated:
+        if is_late and not watch.undated:
             after = "never" if figures.converged_us < 0 else f"only after {figures.converged_us / 1e6:.2f} s"
             what = f"{core} had equal digests {after}; the bound is {figures.bound_us / 1e6:.2f} s"
             what += in_vain(self.world, self.pairs, self.core)

@@ -90,6 +90,11 @@ class Wrong:
         """Whether it may drag others along."""
         return self.high_us > SKEW_US // 2
 
+    @property
+    def is_far(self) -> bool:
+        """Whether it may be farther from the time than a right clock."""
+        return max(-self.low_us, self.high_us) > SKEW_US
+
     def over(self, other: Wrong) -> Wrong:
         """Both, from the first on until the end of the last."""
         return Wrong(
@@ -151,7 +156,8 @@ def right_clocks(cast: Cast, steps: Iterable[Step], until_us: int) -> list[str]:
 
 def any_wrong_alike(cast: Cast, steps: Iterable[Step], until_us: int) -> bool:
     """Whether clocks of two nodes or more may be wrong at once, and agree."""
-    return _any_alike(_wrong(cast, steps, until_us))
+    pairs = combinations(_wrong(cast, steps, until_us), 2)
+    return any(one.is_like(other) and (one.is_far or other.is_far) for one, other in pairs)
 
 
 def _any_alike(wrong: Iterable[Wrong]) -> bool:

@@ -86,7 +86,9 @@ class Machine:
     replaced_us: int = -1
     """When another image last took the place of its disk's, and it began another life; -1: never."""
     turned_us: int = -1
-    """When somebody last turned its clock; -1: never."""
+    """When somebody last turned its clock, and it was wrong before that or after; -1: never."""
+    wrong_since_us: int = -1
+    """When it was last turned while it was right; -1: never."""
     is_bad: bool = False
     """Its host does, or has done, what no honest one does."""
 
@@ -214,29 +216,37 @@ class Machine:
         is_outvoted = right == 0 or 2 * (right + 1) <= len(heard)
         return self.may_call_dead(true_us) or (len(heard) > 1 and is_outvoted and 2 * alike > len(heard))
 
-    def may_doubt(self, true_us: int) -> bool:
-        """Whether it may doubt its clock, and so let nothing expire: that is wrong, or too few of the others' are right."""
+    def doubts_since_us(self, true_us: int) -> int:
+        """Since when it may doubt its clock, and so let nothing expire; -1: it may not, for it and enough others are right."""
         if not self.is_right_for_long(true_us):
-            return True
-        others = [other.is_right_for_long(true_us) for other in self._linked()]
-        return bool(others) and (not any(others) or 2 * (sum(others) + 1) <= len(others))
+            return max(0, self.wrong_since_us)
+        others = list(self._linked())
+        wrong = [other for other in others if not other.is_right_for_long(true_us)]
+        right = len(others) - len(wrong)
+        if not wrong or (right and 2 * (right + 1) > len(others)):
+            return -1
+        return min(max(0, other.wrong_since_us) for other in wrong)
 
-    def hears_wrong_alike(self, true_us: int) -> bool:
-        """Whether wrong clocks that agree are half of all that it is linked with, its own among them, or most of the others.
+    def believes_wrong_ms(self, true_us: int) -> int:
+        """By how much clocks are wrong, at most, that agree, and are half of all that it has heard or most of the others; or 0.
 
-        They may be two minutes apart, for each may agree with one between them.
+        They may be two minutes apart, for each may agree with one between them. What it has heard it remembers, also of clocks
+        that have come right since.
         """
-        if self.node is None:
-            return False
-        ahead = [other.clock.wall_ms(true_us) - WALL_MS - true_us // 1_000 for other in {self, *self._linked()}]
-        own = self.clock.wall_ms(true_us) - WALL_MS - true_us // 1_000
+        if self.node is None or not self.node.started:
+            return 0
+        true_ms, mono_ms = WALL_MS + true_us // 1_000, self.clock.mono_us(true_us) // 1_000
+        own = self.clock.wall_ms(true_us) - true_ms
+        ahead = [own, *(offset + mono_ms - true_ms for offset in self.node.guard.offsets.values())]
         wrong = [each for each in ahead if abs(each) > SKEW_MAX_MS]
         if own in wrong:
-            near = sum(abs(each - own) <= (2 if each in wrong else 1) * SKEW_MAX_MS for each in ahead)
-            if near > 1 and 2 * near >= len(ahead):
-                return True
-        alike = max((sum(abs(each - one) <= 2 * SKEW_MAX_MS for each in wrong) for one in wrong), default=0)
-        return alike > 1 and 2 * alike >= len(ahead)
+            near = [each for each in ahead if abs(each - own) <= (2 if each in wrong else 1) * SKEW_MAX_MS]
+            if len(near) > 1 and 2 * len(near) >= len(ahead):
+                return max(map(abs, near))
+        alike = max(
+            ([each for each in wrong if abs(each - one) <= 2 * SKEW_MAX_MS] for one in wrong), key=len, default=[]
+        )
+        return max(map(abs, alike)) if len(alike) > 1 and 2 * len(alike) >= len(ahead) else 0
 
     def _heard_clearly(self, true_us: int) -> list[Machine]:
         """The neighbors that have told it what their clocks show, some moments ago."""
@@ -247,8 +257,18 @@ class Machine:
 
     def is_right_for_long(self, true_us: int) -> bool:
         """Whether its clock is right, and has been for so long that all its neighbors have heard of it."""
-        is_right = abs(self.clock.wall_ms(true_us) - WALL_MS - true_us // 1_000) <= SKEW_MAX_MS
-        return is_right and not self.has_just_turned(true_us)
+        return self.is_right(true_us) and not self.has_just_turned(true_us)
+
+    def is_right(self, true_us: int) -> bool:
+        """Whether its clock is right now."""
+        return abs(self.clock.wall_ms(true_us) - WALL_MS - true_us // 1_000) <= SKEW_MAX_MS
+
+    def on_turned(self, true_us: int, *, was_right: bool) -> None:
+        """Its clock has been turned; by so little that it is right before and after, nobody need notice."""
+        if was_right:
+            self.wrong_since_us = true_us
+        if not (was_right and self.is_right(true_us)):
+            self.turned_us = true_us
 
     def has_just_turned(self, true_us: int) -> bool:
         """Whether its clock was turned so lately that not all its neighbors have heard of it."""

@@ -380,13 +380,15 @@ class Stage:
 
     def _do_clock(self, deed: Deed, what: Any) -> End:
         def turn(machine: Machine, is_wrong: bool) -> None:
-            machine.turned_us = self.world.now_us
-            machine.clock.offset_ms = what.offset // 1_000 if is_wrong else 0
-            machine.clock.drift(what.drift_ppm if is_wrong else 0, self.world.now_us)
+            now_us, clock = self.world.now_us, machine.clock
+            was_right = machine.is_right(now_us)
+            clock.offset_ms = what.offset // 1_000 if is_wrong else 0
+            clock.drift(what.drift_ppm if is_wrong else 0, now_us)
             if what.freeze and is_wrong:
-                machine.clock.freeze(self.world.now_us)
+                clock.freeze(now_us)
             else:
-                machine.clock.thaw()
+                clock.thaw()
+            machine.on_turned(now_us, was_right=was_right)
 
         is_felt = bool(what.offset // 1_000 or what.drift_ppm or what.freeze)
         return self._ill(deed, "clock", what.nodes, turn, is_felt=is_felt)

@@ -42,7 +42,7 @@ def on_missed(watch: Watch, world: World, home: Machine | None, diary: Diary, ga
     if gap.reason is GapReason.DROPPED and diary.policy not in DROPS:
         _false(watch, diary, gap, f"and {diary.policy.value} lets nothing be dropped")
     before = heard.shown.get(log).within(gap.first, gap.last)
-    if before and not (watch.is_undated and gap.reason is GapReason.EXPIRED):  # a log may have been forgotten
+    if before and not (watch.undated and gap.reason is GapReason.EXPIRED):  # a log may have been forgotten
         at = next(shown for shown in diary.shown if shown.log == log and shown.position == before[0][0])
         line = f"{at.at_us / 1e6:.6f} s: {diary.owner} is shown {say_name(name_of(at.record))}, from {_place(log, at.position)}"
         _false(watch, diary, gap, f"and {before[0][0]} was shown before", line)
@@ -277,7 +277,7 @@ def _living(watch: Watch, world: World, diary: Diary, gap: fx.Missed) -> str:
 
 def _is_undated(watch: Watch, record: Record) -> bool:
     entry = watch.ledger.get(name_of(record))
-    return entry is not None and watch.is_reached(entry.expires_us)
+    return entry is not None and (entry.undated or watch.is_reached(entry.expires_us))
 
 
 def _has_moved(world: World, key: tuple[str, int]) -> bool:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sim.checkers import Watch
-from sim.clock import WALL_MS
+from sim.isolation import HEARD_US
 
 if TYPE_CHECKING:
     from sim.world import World
@@ -24,6 +24,8 @@ class Undated:
 
     world: World
     watch: Watch
+    _wrong_us: int = 0
+    """When a clock was last seen to be wrong, or a node to stand still, which keeps what it has heard."""
 
     def __post_init__(self) -> None:
         """Look now and then, from now on."""
@@ -34,13 +36,23 @@ class Undated:
         self.world.after(LOOK_US, self._again)
 
     def look(self) -> None:
-        """See whether wrong clocks are believed now; what they reach, if they ever were, is marked."""
+        """See whether wrong clocks are believed now; what they reach is marked, until no clock has been wrong for a while."""
         world, watch = self.world, self.watch
-        machines, true_ms = world.machines.values(), WALL_MS + world.now_us // 1_000
-        wrong_us = max(abs(machine.clock.wall_ms(world.now_us) - true_ms) for machine in machines) * 1_000
-        if wrong_us > watch.reach_us and any(machine.hears_wrong_alike(world.now_us) for machine in machines):
+        machines = world.machines.values()
+        if all(machine.is_right(world.now_us) and not machine.paused for machine in machines):
+            if watch.reach_us < 0:
+                return
+            if world.now_us > self._wrong_us + HEARD_US:
+                watch.reach_us = -1
+                return
+        else:
+            self._wrong_us = world.now_us
+        reach_us = max(machine.believes_wrong_ms(world.now_us) for machine in machines) * 1_000
+        if reach_us and watch.reach_us < 0:
             world.cover("clock/wrong-ones-believed")
-            watch.reach_us = wrong_us
-        if watch.is_undated:
+            watch.since_us = world.now_us
+        watch.reach_us = max(watch.reach_us, reach_us or -1)
+        if watch.reach_us >= 0:
             for entry in watch.ledger.values():
                 entry.undated = entry.undated or watch.is_reached(entry.expires_us)
+            watch.undated = sum(entry.undated for entry in watch.ledger.values())

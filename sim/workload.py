@@ -132,6 +132,7 @@ class App:
         self.ledger[name] = entry
         if self.watch is not None:
             self.watch.ledger[name] = entry
+            entry.undated = self.watch.is_reached(entry.expires_us)
         self._run(self.client.flush(now_us))
         return name
 

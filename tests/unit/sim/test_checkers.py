@@ -144,9 +144,9 @@ def test_what_a_lone_wrong_clock_dated_lives_from_its_stamp_whatever_clocks_diff
 
 
 def test_what_died_is_shown_by_a_node_that_doubts_its_clock_and_where_wrong_clocks_were_believed() -> None:
-    def asked(doubting: str = "", *, undated: bool = False) -> list[tuple[str, str]]:
+    def asked(doubting: str = "", since_us: int = 2_000_000, *, undated: bool = False) -> list[tuple[str, str]]:
         found, diary = watch(1, expires_us=2_000_000, undated=undated)
-        found.doubts = lambda node, at_us: (node, at_us) == (doubting, 2_000_001 + SKEW_US)
+        found.doubts_since_us = lambda node, at_us: since_us if (node, at_us) == (doubting, 2_000_001 + SKEW_US) else -1
         late = replace(shown(1, at_us=9_000_000 + SKEW_US), gateway="ana", told_us=2_000_001 + SKEW_US)
         found.on_shown(diary, late)
         return broken(found)
@@ -154,6 +154,7 @@ def test_what_died_is_shown_by_a_node_that_doubts_its_clock_and_where_wrong_cloc
     said = [("stays dead", "alice/0007/1 was shown to bob after it had expired")]
     assert asked() == said == asked("ben")
     assert asked("ana") == [] == asked(undated=True)
+    assert asked("ana", 2_000_000 + SKEW_US) == [] != asked("ana", 2_000_001 + SKEW_US), "it was dead before that"
 
 
 def test_stamps_are_between_publication_and_showing_as_far_as_clocks_are_right() -> None:

@@ -150,14 +150,22 @@ def test_who_began_right_is_misled_where_clocks_are_wrong_together(
         (0, [10], False),
     ],
 )
-def test_clocks_that_are_wrong_alike_are_heard(own: float, neighbors: list[float], is_so: bool) -> None:
+def test_clocks_that_are_wrong_alike_are_believed_once_they_are_heard(
+    own: float, neighbors: list[float], is_so: bool
+) -> None:
     names = ("ben", "cy", "dan", "eve")[: len(neighbors)]
     world, ana = world_of(*names)
     world.run(10)
     for machine, ahead in zip([ana, *map(world.machines.__getitem__, names)], [own, *neighbors], strict=True):
         machine.clock_ms = int(ahead * SKEW_MAX_MS)
 
-    assert ana.hears_wrong_alike(world.now_us) == is_so
+    assert ana.believes_wrong_ms(world.now_us) == 0, "nobody has said anything yet"
+    world.run(30)
+    believed = ana.believes_wrong_ms(world.now_us)
+
+    near = [abs(each) for each in (own, *neighbors) if abs(each) > 1]
+    assert (believed > 0) == is_so
+    assert not is_so or min(near) * SKEW_MAX_MS - 100 <= believed <= max(near) * SKEW_MAX_MS + 100
 
 
 @pytest.mark.parametrize(
@@ -173,24 +181,49 @@ def test_clocks_that_are_wrong_alike_are_heard(own: float, neighbors: list[float
         (0, [10, 20], True),
     ],
 )
-def test_who_is_wrong_or_hears_too_few_that_are_right_may_doubt(own: int, neighbors: list[int], is_so: bool) -> None:
+def test_who_is_wrong_or_hears_too_few_that_are_right_may_doubt_since_then(
+    own: int, neighbors: list[int], is_so: bool
+) -> None:
     names = ("ben", "cy", "dan", "eve")[: len(neighbors)]
     world, ana = world_of(*names)
     world.run(10)
     for machine, ahead in zip([ana, *map(world.machines.__getitem__, names)], [own, *neighbors], strict=True):
         machine.clock_ms = ahead * SKEW_MAX_MS
+        machine.on_turned(world.now_us, was_right=True)
+    turned_us = world.now_us
+    world.run(30)
 
-    assert ana.may_doubt(world.now_us) == is_so
+    assert ana.doubts_since_us(world.now_us) == (turned_us if is_so else -1)
+
+
+def test_a_clock_that_is_turned_by_little_is_not_doubted() -> None:
+    world, ana = world_of("ben", "cy")
+    world.run(30)
+    ana.clock_ms = SKEW_MAX_MS
+    ana.on_turned(world.now_us, was_right=True)
+    assert ana.doubts_since_us(world.now_us) == -1
+
+    ana.clock_ms = SKEW_MAX_MS + 1
+    ana.on_turned(world.now_us, was_right=True)
+    since_us = world.now_us
+    assert ana.doubts_since_us(world.now_us) == since_us
+    world.run(10)
+    ana.clock_ms = 0
+    ana.on_turned(world.now_us, was_right=False)
+    assert ana.doubts_since_us(world.now_us) == since_us, "it may not have noticed yet"
+    world.run(30)
+    assert ana.doubts_since_us(world.now_us) == -1
 
 
 def test_who_does_not_run_hears_nothing() -> None:
     world, ana = world_of("ben")
     world.run(10)
     ana.clock_ms = world.machines["ben"].clock_ms = 10 * SKEW_MAX_MS
-    assert ana.hears_wrong_alike(world.now_us)
+    world.run(30)
+    assert ana.believes_wrong_ms(world.now_us) > 0
     world.crash(ana, silent=True)
 
-    assert not ana.hears_wrong_alike(world.now_us)
+    assert ana.believes_wrong_ms(world.now_us) == 0
 
 
 def test_of_a_clock_that_was_turned_just_now_nobody_knows_what_others_have_heard() -> None:

@@ -59,5 +59,5 @@ def test_large_messages_are_not_kept_beyond_their_run() -> None:
     del play
 
     assert outcome.breaches == []
-    assert all(kept), "nothing was kept: this test shows nothing"
+    assert any(kept), "nothing was kept: this test shows nothing"
     assert [each.cache_info().currsize for each in (decoded, told, *KEPT)] == [0] * len(kept)

@@ -6,6 +6,7 @@ import pytest
 
 from sim.checkers import SKEW_US
 from sim.heap import Play
+from sim.isolation import HEARD_US
 from sim.outcome import Outcome
 from sim.scenario.reading import from_tables
 from sim.units import MILLION
@@ -58,7 +59,7 @@ def test_two_of_five_are_not_believed_and_excuse_nothing() -> None:
     play, outcome = played(wrong(["ben", "cy"], "10m"), nodes=5)
 
     assert outcome.breaches == []
-    assert not play.watch.is_undated
+    assert not play.watch.undated
     assert not any(entry.undated for entry in play.watch.ledger.values())
 
 
@@ -67,10 +68,10 @@ def test_what_their_error_does_not_reach_is_owed() -> None:
 
     watch = play.watch
     assert outcome.breaches == []
-    assert watch.is_undated
-    assert not any(entry.undated for entry in watch.ledger.values())
-    by_us = watch.now_us() + 600 * MILLION + SKEW_US
-    assert [watch.is_reached(at_us) for at_us in (0, by_us, by_us + 1)] == [False, True, False]
+    assert watch.undated == 0
+    margin_us = watch.reach_us + SKEW_US
+    watch.since_us, by_us = margin_us + 5, watch.now_us() + margin_us
+    assert [watch.is_reached(at_us) for at_us in (0, 4, 5, by_us, by_us + 1)] == [False, False, True, True, False]
 
 
 def test_where_no_two_go_wrong_alike_nobody_looks() -> None:
@@ -102,7 +103,7 @@ def test_history_at_a_node_that_doubts_its_clock_shows_what_died_meanwhile(offse
     play, outcome = played(wrong("cy", offset, lasts="100s"), nodes=4, ttl="20s", **reads)
 
     assert outcome.breaches == []
-    assert not play.watch.is_undated
+    assert not play.watch.undated
 
 
 @pytest.mark.parametrize(
@@ -128,7 +129,7 @@ def test_history_where_wrong_clocks_are_believed_is_excused(
     )
 
     assert outcome.breaches == []
-    assert play.watch.is_undated
+    assert play.watch.undated
 
 
 def test_what_lives_may_be_told_as_expired() -> None:
@@ -143,3 +144,48 @@ def test_what_lives_may_be_told_as_expired() -> None:
 
     assert outcome.breaches == []
     assert outcome.coverage["gap/expired"] > 0
+
+
+def test_the_excuse_ends_a_while_after_all_clocks_are_right() -> None:
+    play, outcome = played(wrong(["ben", "cy"], "10m", "10s", "40s"), ttl="20s", until_s=240)
+
+    assert outcome.breaches == []
+    assert play.watch.reach_us == -1
+    ends_us = 55 * MILLION + HEARD_US
+    entries = play.watch.ledger.values()
+    assert all(entry.undated for entry in entries if entry.at_us < ends_us - MILLION)
+    later = [entry.undated for entry in entries if entry.at_us > ends_us + MILLION]
+    assert later and not any(later)
+
+
+def test_nodes_are_to_be_equal_where_nothing_is_reached() -> None:
+    play, outcome = played(wrong(["ben", "cy"], "10m"), ttl="7d")
+
+    assert outcome.breaches == []
+    assert outcome.coverage["clock/wrong-ones-believed"] == 1
+    assert play.watch.undated == 0 <= outcome.figures.converged_us
+
+
+@pytest.mark.parametrize(
+    ("faults", "nodes"),
+    [
+        ((wrong("ben", "10m", "20s", "31.5s"), wrong("cy", "10m", "52s", "30s")), 3),
+        ((wrong("ana", "10m", "20s", "20s"), wrong("ben", "10m", "41s", "60s")), 2),
+        (
+            (
+                wrong("ben", "10m", "20s", "25s"),
+                {"at": "40s", "for": "35s", "pause": "cy"},
+                wrong("cy", "10m", "70s", "20s"),
+            ),
+            3,
+        ),
+    ],
+    ids=["one after the other", "of two", "asleep meanwhile"],
+)
+def test_a_word_that_was_heard_is_believed_though_it_is_not_so_any_more(
+    faults: tuple[dict[str, Any], ...], nodes: int
+) -> None:
+    play, outcome = played(*faults, nodes=nodes)
+
+    assert outcome.breaches == []
+    assert play.watch.undated
