@@ -59,5 +59,7 @@ def test_large_messages_are_not_kept_beyond_their_run() -> None:
     del play
 
     assert outcome.breaches == []
-    assert all(kept[:-1]), "nothing was kept: this test shows nothing"  # the last is of those who ask by name: nobody does here
+    assert all(kept[:-1]), (
+        "nothing was kept: this test shows nothing"
+    )  # the last is of those who ask by name: nobody does here
     assert [each.cache_info().currsize for each in (decoded, told, *KEPT)] == [0] * len(kept)
