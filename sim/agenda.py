@@ -48,6 +48,14 @@ class Agenda:
         """Do something later."""
         self.due(self.now_us + delay_us, call, action, arguments)
 
+    def every(self, period_us: int, action: Callable[[], None]) -> None:
+        """Do something again and again, from so much later on."""
+        self.after(period_us, self._again, period_us, action)
+
+    def _again(self, period_us: int, action: Callable[[], None]) -> None:
+        action()
+        self.every(period_us, action)
+
     def due(self, t_us: int, action: Callable[[Any, Any], None], one: Any, other: Any) -> None:
         """The same for what happens all the time: with two arguments, nothing is packed and unpacked."""
         self._number = number = self._number + 1

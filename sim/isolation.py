@@ -149,7 +149,7 @@ def right_clocks(cast: Cast, steps: Iterable[Step], until_us: int) -> list[str]:
     Who hears of hardly anybody else may be outvoted by two that agree, and cannot know better.
     """
     wrong = _wrong(cast, steps, until_us)
-    if _any_alike(each for each in wrong if each.is_ahead):
+    if any(one.is_like(other) for one, other in combinations([each for each in wrong if each.is_ahead], 2)):
         return []
     return [name for name in cast.nodes if name not in {each.node for each in wrong}]
 
@@ -158,10 +158,6 @@ def any_wrong_alike(cast: Cast, steps: Iterable[Step], until_us: int) -> bool:
     """Whether clocks of two nodes or more may be wrong at once, and agree."""
     pairs = combinations(_wrong(cast, steps, until_us), 2)
     return any(one.is_like(other) and (one.is_far or other.is_far) for one, other in pairs)
-
-
-def _any_alike(wrong: Iterable[Wrong]) -> bool:
-    return any(one.is_like(other) for one, other in combinations(wrong, 2))
 
 
 def steady_clocks(cast: Cast, steps: Sequence[Step], until_us: int) -> set[str]:

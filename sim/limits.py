@@ -43,11 +43,7 @@ class Limits:
 
     def __post_init__(self) -> None:
         """Look now and then, from now on."""
-        self.world.after(LOOK_US, self._again)
-
-    def _again(self) -> None:
-        self.look()
-        self.world.after(LOOK_US, self._again)
+        self.world.every(LOOK_US, self.look)
 
     def look(self) -> None:
         """Count what all nodes that run hold for each of their sessions."""

@@ -29,11 +29,7 @@ class Undated:
 
     def __post_init__(self) -> None:
         """Look now and then, from now on."""
-        self.world.after(LOOK_US, self._again)
-
-    def _again(self) -> None:
-        self.look()
-        self.world.after(LOOK_US, self._again)
+        self.world.every(LOOK_US, self.look)
 
     def look(self) -> None:
         """See whether wrong clocks are believed now; what they reach is marked, until no clock has been wrong for a while."""

@@ -70,3 +70,13 @@ def test_time_passes_until_something_holds_and_no_further() -> None:
     assert (agenda.now_us, seen) == (2 * SLOT_US + 1_000, [7, 2 * SLOT_US])
     assert not agenda.run_until(lambda: len(seen) == 4, 1)
     assert seen == [7, 2 * SLOT_US, 9 * SLOT_US]
+
+
+def test_what_is_done_every_so_often_is_done_after_each_period() -> None:
+    agenda, seen = Agenda(), list[int]()
+    agenda.run_to(5)
+    agenda.every(2 * SLOT_US, lambda: seen.append(agenda.now_us))
+
+    agenda.run_to(5 + 6 * SLOT_US)
+
+    assert seen == [5 + each * SLOT_US for each in (2, 4, 6)]

@@ -59,7 +59,6 @@ def test_large_messages_are_not_kept_beyond_their_run() -> None:
     del play
 
     assert outcome.breaches == []
-    assert all(kept[:-1]), (
-        "nothing was kept: this test shows nothing"
-    )  # the last is of those who ask by name: nobody does here
+    # the last is filled by who asks for names, and nobody does here
+    assert all(kept[:-1]), "nothing was kept: this test shows nothing"
     assert [each.cache_info().currsize for each in (decoded, told, *KEPT)] == [0] * len(kept)
