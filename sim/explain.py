@@ -228,7 +228,14 @@ def _publishing(story: _Story) -> None:
         story.add(entry.at_us, f"it is refused: {entry.refused}", FIRST)
     if entry.expires_us and entry.expires_us <= story.play.world.now_us:
         story.add(entry.expires_us, "it expires", FIRST)
-    if entry.is_excused:
+    if entry.undated:
+        words = "clocks that were wrong and agreed were believed while it lived: it is owed to nobody, and may be shown dead"
+        story.add(story.play.world.now_us, words)
+    elif entry.misdated:
+        story.add(
+            story.play.world.now_us, "a node dated it that was alone with a wrong clock: nobody knows when it dies"
+        )
+    elif entry.is_excused:
         lost = f"{entry.disks_lost} disks that held it were lost"
         story.add(
             story.play.world.now_us, f"{lost}, more than copies:{entry.level[0]} regions:{entry.level[1]} survive"

@@ -81,7 +81,7 @@ class Figures:
     bound_us: int = -1
     """What the contract allows for it."""
     excused: int = 0
-    """Messages whose disks were lost beyond what their level survives."""
+    """Messages whose disks were lost beyond what their level survives, or of which nobody knows when they die."""
 
 
 @dataclass

@@ -164,6 +164,8 @@ def say_outcome(outcome: Outcome, command: str) -> None:
     if outcome.engine == "heap":
         click.echo(f"  {figures.frames_per_message} frames and {figures.copies_per_message} copies a message")
         click.echo(f"  {outcome.events:,} events in {outcome.simulated_us / 1e6:,.1f} simulated seconds")
+    if figures.excused:
+        say(f"  {figures.excused:,} excused: disks were lost, or clocks wrong, beyond what the contract covers")
     for line in outcome.pending[:SHOWN_MAX]:
         say(f"  pending: {line}")
     if len(outcome.pending) > SHOWN_MAX:

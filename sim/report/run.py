@@ -133,8 +133,8 @@ def _contract(outcome: Outcome) -> Html:
         parts.append(tag("h3", "What each durability level survives here"))
         parts.append(table(["level", "losses it survives"], budget))
     if outcome.figures.excused:
-        why = "more of the disks that held them were lost than their level survives, or a node dated them that"
-        words = f"messages were excused: {why} was alone with a wrong clock, so that nobody knows when they die."
+        why = "more of the disks that held them were lost than their level survives, a node dated them that was alone with"
+        words = f"messages were excused: {why} a wrong clock, or clocks that were wrong and agreed were believed."
         parts.append(tag("p", f"{outcome.figures.excused:,} {words}"))
     if outcome.pending:
         shown = [tag("li", line) for line in outcome.pending[:PENDING_MAX]]

@@ -136,6 +136,29 @@ def test_refused_message_says_why() -> None:
     assert "it is refused: the channel is another's" in told(play, "app-1/1")
 
 
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"undated": True, "misdated": True}, "clocks that were wrong and agreed were believed while it lived"),
+        ({"misdated": True}, "a node dated it that was alone with a wrong clock: nobody knows when it dies"),
+        (
+            {"disks_lost": 1, "regions_lost": ("eu",)},
+            "1 disks that held it were lost, more than copies:1 regions:1 survive",
+        ),
+    ],
+)
+def test_why_a_message_is_excused_is_told(changes: dict[str, object], said: str) -> None:
+    play, _ = played(scenario())
+    (entry, *_) = play.watch.ledger.values()
+    for name, value in changes.items():
+        setattr(entry, name, value)
+
+    lines = [line for line in told(play, "app-1/1") if any(word in line for word in ("believed", "dated", "survive"))]
+
+    assert len(lines) == 1
+    assert lines[0].startswith(said)
+
+
 def test_broken_promise_about_a_message_is_part_of_its_story() -> None:
     play, _ = played(scenario())
     name = next(iter(play.watch.ledger))

@@ -123,6 +123,7 @@ def test_much_that_is_pending_is_counted_and_hostile_names_are_written_out(
     file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def much(play: Play, outcome: Outcome) -> None:
+        outcome.figures.excused = 4_000
         outcome.pending = [f"{HOSTILE} {number} lies only outside the core" for number in range(2 * PENDING_MAX)]
 
     monkeypatch.setattr(Play, "_judge", much)
@@ -130,6 +131,7 @@ def test_much_that_is_pending_is_counted_and_hostile_names_are_written_out(
     in_text = CliRunner().invoke(command, ["sim", "run", str(file)]).output
     in_json = CliRunner().invoke(command, ["sim", "run", str(file), "--json"]).output
 
+    assert "  4,000 excused: disks were lost, or clocks wrong, beyond what the contract covers\n" in in_text
     assert in_text.count("  pending: a\\x1b[31m\\u202e ") == 5
     assert "  … and 195 more pending (--json has the first 100)\n" in in_text
     assert "\x1b" not in in_text + in_json and "\u202e" not in in_text + in_json

@@ -133,7 +133,10 @@ def test_excused_and_pending_messages_are_told() -> None:
     rows = Page(render(play, outcome)).rows("contract")
 
     assert "4 messages were excused: more of the disks" in rows
-    assert "or a node dated them that was alone with a wrong clock, so that nobody knows when they die." in rows
+    assert (
+        "a node dated them that was alone with a wrong clock, or clocks that were wrong and agreed were believed."
+        in rows
+    )
     assert "What is pending, and no breach: 1 | app-1/1/1 lies only outside the core" in rows
 
 
