@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import pytest
@@ -40,8 +41,13 @@ def _dials_at_once(_: AddressBook, place: Any, now: Any) -> None:
 matching = Patterns.matching
 
 
+@cache
+def _has_rest(patterns: tuple[str, ...]) -> bool:
+    return any(each.endswith("#") for each in patterns)
+
+
 def _matches_no_rest(patterns: Patterns[Any], channel: str) -> set[Any]:
-    return {whose for whose in matching(patterns, channel) if not any(p.endswith("#") for p in whose[0])}
+    return {whose for whose in matching(patterns, channel) if not _has_rest(whose[0])}
 
 
 def _passes_nothing_on(engine: Forks, *_: Any) -> list[Any]:

@@ -14,8 +14,8 @@ from sim.scenario.reading import find, read
 from tests.play_samples import first
 
 FULL = bool(os.environ.get("GOSSAMER_FULL"))
-LONG = ("late-mark", "epoch-per-life")
-"""To shrink these takes as long as all others. They are found here; `FULL=1` and `gossamer sim safeguards` shrink them."""
+LONG = ("late-mark", "epoch-per-life", "credit", "clock-guard", "gap-report")
+"""To shrink these takes longer than all others. They are found here; `FULL=1` and `gossamer sim safeguards` shrink them."""
 
 
 @pytest.mark.parametrize("name", [name for name in SAFEGUARDS if FULL or name not in LONG])

@@ -14,15 +14,15 @@ from sim.sweep import Tally, cores, pool, sweep
 
 FULL = bool(os.environ.get("GOSSAMER_FULL"))
 SAMPLE: dict[str, Sequence[int]] = {
-    "swarm": (*range(40), 76, 80, 90),  # the last three put disks back to earlier images, as one seed in twenty does
+    "swarm": (*range(20), 76, 80, 90),  # the last three put disks back to earlier images, as one seed in twenty does
     # Those of 60 and of 40 in which a member goes bad, and a few others: a deed is done in one seed in ten, or less often.
-    "hostile": (3, 4, 5, 7, 10, 16, 19, 24, 28, 32, 33, 34, 39, 48, 57, 58),
-    "hostile-sparse": (0, 1, 2, 3, 4, 7, 10, 16, 19, 29, 32, 33, 38, 39),
-    "clocks": range(9),
-    "mortal": range(12),
-    "reading-on": range(12),
-    "far-apart": (3, 10, 13, 15, 16, 17, 20, 22),
-    "narrow": (2, 3, 7, 10, 15, 17, 20, 22),
+    "hostile": (3, 4, 5, 16, 24, 32, 34, 39, 48, 57, 58),
+    "hostile-sparse": (3, 4, 7, 10, 16, 29, 32, 33, 38),
+    "clocks": (2, 4, 5, 6, 7),
+    "mortal": (2, 3, 5, 8, 9, 10, 11),
+    "reading-on": (2, 3, 4, 5, 6, 8, 9, 11),
+    "far-apart": (3, 10, 15, 16, 20, 22),
+    "narrow": (3, 7, 10, 15, 17, 20, 22),
 }
 """The rarest gate opens in three of them and more: else a change that has nothing to do with it could shut it."""
 SEEDS: dict[str, Sequence[int]] = (
