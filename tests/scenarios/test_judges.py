@@ -258,7 +258,7 @@ BROKEN: dict[str, Wrong] = {
     ),
     "shows backwards": ("swarm", "in order", "log", (Client, "_messages", _shows_backwards(Client._messages))),
     "calls the dropped missing": (
-        "slow-reader",
+        "credit-was-left",
         "honest about gaps",
         "missing",
         (skim, "Gap", _calls_it_missing(Gap)),

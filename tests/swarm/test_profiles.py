@@ -43,8 +43,8 @@ SEEDS: dict[str, Sequence[int]] = (
 
 @pytest.fixture(scope="module")
 def executor() -> Iterator[Executor]:
-    """The processes that play, for all profiles: a process takes half a second to begin."""
-    with pool(cores()) as started:
+    """Who plays, for all profiles: a process takes half a second to begin. Beside a sample, `make sims` uses the other core."""
+    with pool(cores() if FULL else 1) as started:
         yield started
 
 

@@ -1,5 +1,6 @@
 """Batches: sealed, verified alone, in any order; whatever was changed on the way does not pass."""
 
+import random
 import zlib
 from typing import Any
 
@@ -21,6 +22,9 @@ from mesh.log.batch import (
     NUMBER_MAX,
     OVERHEAD_BYTES,
     POSITION_MAX,
+    SAMPLE_BYTES,
+    SAMPLED_BYTES_MIN,
+    SAMPLES,
     Batch,
     Header,
     KeyProven,
@@ -129,6 +133,34 @@ def test_a_tenth_must_be_gained(monkeypatch: pytest.MonkeyPatch) -> None:
         codecs.append(Writer().seal([plain]).head.codec)
 
     assert codecs == [CODEC_PLAIN, CODEC_ZLIB]
+
+
+def test_a_large_body_is_compressed_where_that_pays_for_its_samples(monkeypatch: pytest.MonkeyPatch) -> None:
+    text, noise = b"a" * SAMPLED_BYTES_MIN, random.Random(1).randbytes(SAMPLED_BYTES_MIN)
+    compressed: list[int] = []
+    compress = zlib.compress
+    monkeypatch.setattr(
+        b.zlib, "compress", lambda plain, level: compressed.append(len(plain)) or compress(plain, level)
+    )
+
+    for payload, codec, tries in (
+        (text, CODEC_ZLIB, 2),
+        (noise, CODEC_PLAIN, 1),  # and nothing but its samples was compressed
+        (noise[: SAMPLED_BYTES_MIN * 4 // 5] + text[: SAMPLED_BYTES_MIN // 4], CODEC_ZLIB, 2),
+        (noise[: SAMPLED_BYTES_MIN // 2], CODEC_PLAIN, 1),  # too small to be sampled
+    ):
+        batch = Writer().write(1, payload=payload)
+        assert (batch.head.codec, len(compressed)) == (codec, tries), len(payload)
+        assert received(batch).records() == batch.records()
+        assert tries == 1 or compressed[0] == SAMPLES * SAMPLE_BYTES
+        compressed.clear()
+
+
+def test_samples_are_of_all_of_a_body() -> None:
+    size = SAMPLED_BYTES_MIN
+    half = random.Random(1).randbytes(size // 2)
+
+    assert all(b._compressed(each) is not None for each in (half + b"a" * (size // 2), b"a" * (size // 2) + half))
 
 
 # --- travelling ------------------------------------------------------------------------------------------------------
