@@ -58,10 +58,11 @@ check: $(STAMP) ## Format, lint, types and layers; no tests
 	$(BIN)/lint-imports
 
 sims: $(STAMP) ## Play the regressions, the scenarios that ship and the swarm; FULL=1 for every seed
-# The scenarios beside the swarm, a core for each; what they said comes last.
-	@$(BIN)/pytest --timeout=$(if $(FULL),0,600) tests/scenarios/test_regressions.py tests/scenarios >$(PLAYED) 2>&1 & \
+# The scenarios beside the swarm, a core for each; what they said comes last. The swarm's profiles, at its end, take what cores are free.
+	@$(BIN)/pytest --timeout=$(if $(FULL),0,600) tests/scenarios/test_regressions.py tests/scenarios \
+		--ignore=tests/scenarios/test_situations.py >$(PLAYED) 2>&1 & \
 	scenarios=$$!; trap 'kill $$scenarios; exit 130' INT TERM; \
-	$(BIN)/pytest --timeout=$(if $(FULL),0,600) tests/swarm; swarm=$$?; \
+	$(BIN)/pytest --timeout=$(if $(FULL),0,600) tests/scenarios/test_situations.py tests/swarm; swarm=$$?; \
 	wait $$scenarios; told=$$?; cat $(PLAYED); exit $$((swarm || told))
 
 bench: $(STAMP) ## Measure, and print what was measured and on what machine
