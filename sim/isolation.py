@@ -110,8 +110,9 @@ def _wrong(cast: Cast, steps: Iterable[Step], until_us: int) -> list[Wrong]:
     """When clocks are wrong, and at most by how much.
 
     Of faults that overlap on one node each lasts until the last of them ends. A clock that drifted stays where it came to; one
-    that stands still falls back.
+    that stands still falls back. Who stands still itself remembers for as long what it heard before.
     """
+    steps = list(steps)
     lasting: dict[str, list[Wrong]] = {}
     drifted: dict[str, list[int]] = {}
     for step in steps:
@@ -131,7 +132,12 @@ def _wrong(cast: Cast, steps: Iterable[Step], until_us: int) -> list[Wrong]:
             found.append(replace(every, until_us=until_us, low_us=low_us, high_us=high_us))
         else:
             found += _joined(faults)
-    return found
+    stood_us = sum(
+        until_us - step.at if step.for_ is None else step.for_
+        for step in steps
+        if isinstance(step, Event) and step.verb == "pause"
+    )
+    return [replace(each, until_us=each.until_us + stood_us) for each in found]
 
 
 def _joined(faults: list[Wrong]) -> list[Wrong]:

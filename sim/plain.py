@@ -42,7 +42,7 @@ def as_argument(name: str) -> str:
 
 def many(count: int, what: str) -> str:
     """So many of something, as one says it."""
-    return f"{count} {what}" if count == 1 else f"{count} {what}s"
+    return f"{count} {what}" if count == 1 else f"{count:,} {what}s"
 
 
 def short(value: Any) -> str:

@@ -15,7 +15,7 @@ from sim.checkers import PROMISES, Breach
 from sim.errors import OutputError
 from sim.labels import looked_at
 from sim.outcome import LISTED_MAX, PENDING_MAX, Outcome, foremost, say_more
-from sim.plain import plain, quoted
+from sim.plain import many, plain, quoted
 from sim.scenario.model import Scenario
 from sim.seeds import SEED_MAX
 
@@ -151,7 +151,7 @@ def say_outcome(outcome: Outcome, command: str) -> None:
         click.echo(f"  {more} (--json has {of_them})")
     click.echo(
         f"  {figures.messages:,} published, {figures.acknowledged:,} acknowledged, {figures.deliveries:,} delivered"
-        f" ({figures.late:,} late), {figures.gaps:,} gaps told"
+        f" ({figures.late:,} late), {many(figures.gaps, 'gap')} told"
     )
     if figures.median_us >= 0:
         click.echo(

@@ -174,6 +174,21 @@ def test_clocks_of_two_nodes_may_agree_and_be_wrong_ahead_or_behind(offset: str,
     assert any_wrong_alike(Cast(scenario), scenario.timeline, 60 * MILLION) == alike
 
 
+@pytest.mark.parametrize(
+    ("pauses", "alike"), [((), False), (("60s", "60s"), True), (("100s",), False), (("101s",), True)]
+)
+def test_who_stands_still_remembers_for_as_long_what_clocks_showed(pauses: tuple[str, ...], alike: bool) -> None:
+    steps = [clock("ana", "1s", "9s", offset="10m"), clock("ben", "230s", "9s", offset="10m")]
+    steps += [{"at": "10s", "for": lasts, "pause": "ben"} for lasts in pauses]
+    plain = tables(*steps)
+    plain["topology"]["node"].append({"name": "cy", "region": "ap"})
+    plain["duration"] = "4000s"
+    scenario = from_tables(plain)
+
+    assert any_wrong_alike(Cast(scenario), scenario.timeline, 4_000 * MILLION) == alike
+    assert right_clocks(Cast(scenario), scenario.timeline, 4_000 * MILLION) == ([] if alike else ["cy"])
+
+
 def test_two_that_are_wrong_by_less_than_a_clock_may_be_drag_nobody_far() -> None:
     clocks = [{**A_WHILE, "clock": {"nodes": node, "offset": "30s"}} for node in ("ana", "ben")]
     scenario = from_tables(tables(*clocks))

@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from sim.cli import sim
-from sim.plain import plain, quoted
+from sim.plain import many, plain, quoted
 from sim.scenario.reading import from_tables
 from sim.scenario.writing import write
 
@@ -28,6 +28,10 @@ region = "eu"
 def test_control_and_format_characters_are_written_out() -> None:
     assert plain(NASTY) == r"red \x1b[31m\nnew\ttab \x9b2J \u202eback \x7f \U000e0041 ü 漢"
     assert plain("plain – ü") == "plain – ü"
+
+
+def test_so_many_are_said_as_one_says_it() -> None:
+    assert [many(count, "gap") for count in (0, 1, 2, 1_234)] == ["0 gaps", "1 gap", "2 gaps", "1,234 gaps"]
 
 
 def test_documents_say_the_same_and_hold_none() -> None:
