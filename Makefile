@@ -5,8 +5,11 @@ BIN   := $(VENV)/bin
 PY    := $(BIN)/python
 STAMP := $(VENV)/.installed
 LIVE  := $(VENV)/live-tests.log
+# Live tests that play rather than wait: they come after those of the simulator, not after the others.
+PLAYS := $(wildcard tests/live/test_sim_*.py tests/live/test_ctrl_c.py tests/live/test_report_page.py)
 SIM   := $(VENV)/simulator-tests.log
 PLAYED := $(VENV)/scenarios.log
+DEMO  := $(VENV)/demo.log
 # A developer may have this in the environment; here it would make each of some thousand processes compile us again.
 unexport PYTHONDONTWRITEBYTECODE
 
@@ -38,18 +41,21 @@ demo: $(STAMP) ## Run a mesh in three regions on this machine, cut it, and watch
 	$(BIN)/gossamer demo
 
 test: $(STAMP) ## Do all that CI does: check, tests with coverage, simulations, and a short demo
-# Live tests mostly wait, so they run beside the others, as do those of the simulator; what they said comes later. Coverage takes what
-# plays three times as long: it is measured for unit tests alone, which reach every branch of the core. What `check` finds ends it all.
-	@$(BIN)/pytest tests/live >$(LIVE) 2>&1 & live=$$!; $(BIN)/pytest tests/unit/sim >$(SIM) 2>&1 & sim=$$!; \
-	trap 'kill $$live $$sim; exit 130' INT TERM; \
+# Live tests wait half of their time, so they run beside the others, as do those of the simulator; what they said comes later. Coverage
+# takes what plays three times as long: it is measured for unit tests alone, which reach every branch of the core. What `check` finds ends
+# it all.
+	@$(BIN)/pytest tests/live $(addprefix --ignore=,$(PLAYS)) >$(LIVE) 2>&1 & live=$$!; \
+	$(BIN)/pytest tests/unit/sim $(PLAYS) >$(SIM) 2>&1 & sim=$$!; \
+	trap 'kill $$live $$sim $$demo; exit 130' INT TERM; \
 	$(MAKE) --no-print-directory check || { kill $$live $$sim; exit 1; }; \
 	$(BIN)/pytest tests/unit tests/vectors --ignore=tests/unit/sim --cov --cov-report=term; units=$$?; \
 	$(BIN)/pytest --ignore=tests/live --ignore=tests/scenarios --ignore=tests/swarm --ignore=tests/unit --ignore=tests/vectors; \
-	rest=$$?; wait $$sim; tested=$$?; cat $(SIM); \
+	rest=$$?; $(BIN)/gossamer demo --seconds 15 >$(DEMO) 2>&1 & demo=$$!; \
 	$(MAKE) --no-print-directory sims; played=$$?; \
-	wait $$live; lived=$$?; cat $(LIVE); exit $$((units || rest || tested || played || lived))
+	wait $$sim; tested=$$?; cat $(SIM); \
+	wait $$live; lived=$$?; cat $(LIVE); \
+	wait $$demo; shown=$$?; cat $(DEMO); exit $$((units || rest || tested || played || lived || shown))
 	$(BIN)/coverage report --include='mesh/*' --omit='mesh/io/*' --format=total --fail-under=$(CORE_COVERAGE) >/dev/null
-	$(BIN)/gossamer demo --seconds 15
 
 check: $(STAMP) ## Format, lint, types and layers; no tests
 	$(BIN)/ruff format --check $(CODE)

@@ -88,7 +88,7 @@ def begun_s(tmp_path_factory: pytest.TempPathFactory) -> float:
 def slow_tape(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tape that takes long to play again."""
     folder = tmp_path_factory.mktemp("tape")
-    (folder / "short.toml").write_text(SLOW.replace("300d", "30000s"))
+    (folder / "short.toml").write_text(SLOW.replace("300d", "15000s"))
     subprocess.run([*COMMAND, "sim", "run", "short.toml", "--save", "slow.tape"], cwd=folder, check=True)
     return folder / "slow.tape"
 
