@@ -4,12 +4,11 @@ VENV  := .venv
 BIN   := $(VENV)/bin
 PY    := $(BIN)/python
 STAMP := $(VENV)/.installed
-LIVE  := $(VENV)/live-tests.log
-# Live tests that play rather than wait: they come after those of the simulator, not after the others.
+# Live tests that play rather than wait.
 PLAYS := $(wildcard tests/live/test_sim_*.py tests/live/test_ctrl_c.py tests/live/test_report_page.py)
-SIM   := $(VENV)/simulator-tests.log
-PLAYED := $(VENV)/scenarios.log
-DEMO  := $(VENV)/demo.log
+# What is asked of each part is told when that part is done, where make can (4.0 and newer).
+EACH  := $(MAKE) --no-print-directory --keep-going -j $(or $(shell getconf _NPROCESSORS_ONLN 2>/dev/null),2) \
+	$(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
 # A developer may have this in the environment; here it would make each of some thousand processes compile us again.
 unexport PYTHONDONTWRITEBYTECODE
 
@@ -28,6 +27,8 @@ ifneq ($(FULL),)
 export GOSSAMER_FULL := 1
 endif
 
+PLAY := $(BIN)/pytest --timeout=$(if $(FULL),0,600)
+
 # Branch coverage, in per cent, that `mesh` outside `mesh/io` must have. What cannot be reached is removed, not excluded.
 CORE_COVERAGE := 100
 
@@ -40,22 +41,30 @@ help: ## Say what each target does
 demo: $(STAMP) ## Run a mesh in three regions on this machine, cut it, and watch it heal
 	$(BIN)/gossamer demo
 
-test: $(STAMP) ## Do all that CI does: check, tests with coverage, simulations, and a short demo
-# Live tests wait half of their time, so they run beside the others, as do those of the simulator; what they said comes later. Coverage
-# takes what plays three times as long: it is measured for unit tests alone, which reach every branch of the core. What `check` finds ends
-# it all.
-	@$(BIN)/pytest tests/live $(addprefix --ignore=,$(PLAYS)) >$(LIVE) 2>&1 & live=$$!; \
-	$(BIN)/pytest tests/unit/sim $(PLAYS) >$(SIM) 2>&1 & sim=$$!; \
-	trap 'kill $$live $$sim $$demo; exit 130' INT TERM; \
-	$(MAKE) --no-print-directory check || { kill $$live $$sim; exit 1; }; \
-	$(BIN)/pytest tests/unit tests/vectors --ignore=tests/unit/sim --cov --cov-report=term; units=$$?; \
-	$(BIN)/pytest --ignore=tests/live --ignore=tests/scenarios --ignore=tests/swarm --ignore=tests/unit --ignore=tests/vectors; \
-	rest=$$?; $(BIN)/gossamer demo --seconds 15 >$(DEMO) 2>&1 & demo=$$!; \
-	$(MAKE) --no-print-directory sims; played=$$?; \
-	wait $$sim; tested=$$?; cat $(SIM); \
-	wait $$live; lived=$$?; cat $(LIVE); \
-	wait $$demo; shown=$$?; cat $(DEMO); exit $$((units || rest || tested || played || lived || shown))
+test: check ## Do all that CI does: check, tests with coverage, simulations, and a short demo
+	@echo "Now all tests, one part on each core, the longest first: each is told when it is done, the first after some minutes."
+	@$(EACH) test-live test-scenarios test-commands test-simulator test-swarm test-rest test-units test-demo test-profiles
 	$(BIN)/coverage report --include='mesh/*' --omit='mesh/io/*' --format=total --fail-under=$(CORE_COVERAGE) >/dev/null
+
+.PHONY: test-live test-commands test-simulator test-units test-rest test-demo test-scenarios test-swarm test-profiles
+test-live: $(STAMP)
+	@$(BIN)/pytest tests/live $(addprefix --ignore=,$(PLAYS))
+
+test-commands: $(STAMP)
+	@$(BIN)/pytest $(PLAYS)
+
+test-simulator: $(STAMP)
+	@$(BIN)/pytest tests/unit/sim
+
+test-units: $(STAMP)
+# Coverage takes what plays three times as long: it is measured for unit tests alone, which reach every branch of the core.
+	@$(BIN)/pytest tests/unit tests/vectors --ignore=tests/unit/sim --cov --cov-report=term
+
+test-rest: $(STAMP)
+	@$(BIN)/pytest --ignore=tests/live --ignore=tests/scenarios --ignore=tests/swarm --ignore=tests/unit --ignore=tests/vectors
+
+test-demo: $(STAMP)
+	@$(BIN)/gossamer demo --seconds 15
 
 check: $(STAMP) ## Format, lint, types and layers; no tests
 	$(BIN)/ruff format --check $(CODE)
@@ -64,12 +73,17 @@ check: $(STAMP) ## Format, lint, types and layers; no tests
 	$(BIN)/lint-imports
 
 sims: $(STAMP) ## Play the regressions, the scenarios that ship and the swarm; FULL=1 for every seed
-# The scenarios beside the swarm, a core for each; what they said comes last. The swarm's profiles, at its end, take what cores are free.
-	@$(BIN)/pytest --timeout=$(if $(FULL),0,600) tests/scenarios/test_regressions.py tests/scenarios \
-		--ignore=tests/scenarios/test_situations.py >$(PLAYED) 2>&1 & \
-	scenarios=$$!; trap 'kill $$scenarios; exit 130' INT TERM; \
-	$(BIN)/pytest --timeout=$(if $(FULL),0,600) tests/scenarios/test_situations.py tests/swarm; swarm=$$?; \
-	wait $$scenarios; told=$$?; cat $(PLAYED); exit $$((swarm || told))
+	@$(EACH) test-scenarios test-swarm test-profiles
+
+test-scenarios: $(STAMP)
+	@$(PLAY) tests/scenarios/test_regressions.py tests/scenarios --ignore=tests/scenarios/test_situations.py
+
+test-swarm: $(STAMP)
+	@$(PLAY) tests/scenarios/test_situations.py tests/swarm --ignore=tests/swarm/test_profiles.py
+
+# Last, for they take all cores.
+test-profiles: $(STAMP)
+	@$(PLAY) tests/swarm/test_profiles.py
 
 bench: $(STAMP) ## Measure, and print what was measured and on what machine
 	@if [ -e bench/__main__.py ]; then $(PY) -m bench; else echo "There are no benchmarks yet."; fi
