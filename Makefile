@@ -6,8 +6,9 @@ PY    := $(BIN)/python
 STAMP := $(VENV)/.installed
 # Live tests that play rather than wait.
 PLAYS := $(wildcard tests/live/test_sim_*.py tests/live/test_ctrl_c.py tests/live/test_report_page.py)
-# What is asked of each part is told when that part is done, where make can (4.0 and newer).
-EACH  := $(MAKE) --no-print-directory --keep-going -j $(or $(shell getconf _NPROCESSORS_ONLN 2>/dev/null),2) \
+# One part more at a time than there are cores, for live tests wait; each is told when it is done, where make can (4.0 and newer).
+CORES := $(or $(shell getconf _NPROCESSORS_ONLN 2>/dev/null),2)
+EACH  := $(MAKE) --no-print-directory --keep-going -j $(shell expr $(CORES) + 1) \
 	$(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
 # A developer may have this in the environment; here it would make each of some thousand processes compile us again.
 unexport PYTHONDONTWRITEBYTECODE
@@ -42,7 +43,7 @@ demo: $(STAMP) ## Run a mesh in three regions on this machine, cut it, and watch
 	$(BIN)/gossamer demo
 
 test: check ## Do all that CI does: check, tests with coverage, simulations, and a short demo
-	@echo "Now all tests, one part on each core, the longest first: each is told when it is done, the first after some minutes."
+	@echo "Now all tests, several parts at a time, the longest first: each is told when it is done, the first after some minutes."
 	@$(EACH) test-live test-scenarios test-commands test-simulator test-swarm test-rest test-units test-demo test-profiles
 	$(BIN)/coverage report --include='mesh/*' --omit='mesh/io/*' --format=total --fail-under=$(CORE_COVERAGE) >/dev/null
 

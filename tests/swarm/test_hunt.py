@@ -14,7 +14,7 @@ from sim.scenario.reading import find, read
 from tests.play_samples import first
 
 FULL = bool(os.environ.get("GOSSAMER_FULL"))
-LONG = ("late-mark", "epoch-per-life", "credit", "clock-guard", "gap-report", "redial")
+LONG = ("late-mark", "epoch-per-life", "credit", "clock-guard", "gap-report", "redial", "cursor", "repair")
 """To shrink these takes longer than all others. They are found here; `FULL=1` and `gossamer sim safeguards` shrink them."""
 
 
