@@ -44,10 +44,10 @@ demo: $(STAMP) ## Run a mesh in three regions on this machine, cut it, and watch
 
 test: check ## Do all that CI does: check, tests with coverage, simulations, and a short demo
 	@echo "Now all tests, several parts at a time, the longest first: each is told when it is done, the first after some minutes."
-	@$(EACH) test-live test-scenarios test-commands test-simulator test-swarm test-rest test-units test-demo test-profiles
+	@$(EACH) test-live test-commands test-scenarios test-simulator test-swarm test-regressions test-rest test-units test-demo test-profiles
 	$(BIN)/coverage report --include='mesh/*' --omit='mesh/io/*' --format=total --fail-under=$(CORE_COVERAGE) >/dev/null
 
-.PHONY: test-live test-commands test-simulator test-units test-rest test-demo test-scenarios test-swarm test-profiles
+.PHONY: test-live test-commands test-simulator test-units test-rest test-demo test-scenarios test-regressions test-swarm test-profiles
 test-live: $(STAMP)
 	@$(BIN)/pytest tests/live $(addprefix --ignore=,$(PLAYS))
 
@@ -74,13 +74,17 @@ check: $(STAMP) ## Format, lint, types and layers; no tests
 	$(BIN)/lint-imports
 
 sims: $(STAMP) ## Play the regressions, the scenarios that ship and the swarm; FULL=1 for every seed
-	@$(EACH) test-scenarios test-swarm test-profiles
+	@$(EACH) test-scenarios test-swarm test-regressions test-profiles
 
+REGRESSIONS := $(addprefix tests/scenarios/test_,regressions.py stories.py situations.py)
 test-scenarios: $(STAMP)
-	@$(PLAY) tests/scenarios/test_regressions.py tests/scenarios --ignore=tests/scenarios/test_situations.py
+	@$(PLAY) tests/scenarios $(addprefix --ignore=,$(REGRESSIONS))
+
+test-regressions: $(STAMP)
+	@$(PLAY) $(REGRESSIONS)
 
 test-swarm: $(STAMP)
-	@$(PLAY) tests/scenarios/test_situations.py tests/swarm --ignore=tests/swarm/test_profiles.py
+	@$(PLAY) tests/swarm --ignore=tests/swarm/test_profiles.py
 
 # Last, for they take all cores.
 test-profiles: $(STAMP)

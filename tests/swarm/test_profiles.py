@@ -26,7 +26,7 @@ SAMPLE: dict[str, Sequence[int]] = {
     "hostile-sparse": (3, 4, 7, 10, 16, 29, 32, 33, 38),
     "clocks": (2, 4, 5, 6, 7),
     "mortal": (2, 3, 5, 8, 9, 10, 11),
-    "reading-on": (2, 3, 4, 5, 6, 8, 9, 11),
+    "reading-on": (2, 3, 4, 5, 6, 8, 9, 11, 15),
     "far-apart": (10, 15, 16, 22, 33),
     "narrow": (3, 10, 15, 20, 21, 33),
 }
