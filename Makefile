@@ -76,6 +76,7 @@ check: $(STAMP) ## Format, lint, types and layers; no tests
 sims: $(STAMP) ## Play the regressions, the scenarios that ship and the swarm; FULL=1 for every seed
 	@$(EACH) test-scenarios test-swarm test-regressions test-profiles
 
+# So that this part and that of the scenarios that ship take about as long.
 REGRESSIONS := $(addprefix tests/scenarios/test_,regressions.py stories.py situations.py judges.py judges_of_history.py)
 test-scenarios: $(STAMP)
 	@$(PLAY) tests/scenarios $(addprefix --ignore=,$(REGRESSIONS))

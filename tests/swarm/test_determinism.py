@@ -22,7 +22,7 @@ sys.path.insert(0, sys.argv[1])
 from sim.heap import Play
 from sim.scenario.reading import find, read
 traces, events, done = [], 0, 0
-for profile, seed in (("swarm", 3), ("hostile", 1)):
+for profile, seed in (("swarm", 3), ("hostile", 1), ("clocks", 7)):
     outcome = Play(read(find(profile)), seed).run()
     traces.append(outcome.trace)
     events += outcome.events

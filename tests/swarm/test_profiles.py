@@ -14,13 +14,8 @@ from sim.sweep import Tally, cores, pool, sweep
 
 FULL = bool(os.environ.get("GOSSAMER_FULL"))
 SAMPLE: dict[str, Sequence[int]] = {
-    "swarm": (
-        *range(16),
-        38,
-        76,
-        80,
-        90,
-    ),  # the last three put disks back to earlier images, as one seed in twenty does
+    # The last three put disks back to earlier images, as one seed in twenty does.
+    "swarm": (*range(16), 38, 76, 80, 90),
     # Those of 60 and of 40 in which a member goes bad, and a few others: a deed is done in one seed in ten, or less often.
     "hostile": (3, 4, 5, 16, 24, 32, 34, 39, 48, 57, 58),
     "hostile-sparse": (3, 4, 7, 10, 16, 29, 32, 33, 38),
