@@ -20,6 +20,10 @@ Name = tuple[str, int, int]
 """A message's name: publisher, incarnation, sequence."""
 
 
+DROPS = (SlowPolicy.DROP_OLDEST, SlowPolicy.LATEST)
+"""What lets a reader that is slow miss something; to who wants all, or would rather be sent away, all of it is owed."""
+
+
 def name_of(record: Record) -> Name:
     """A message's name, as ledgers have it."""
     return record.publisher, record.incarnation, record.sequence

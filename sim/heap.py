@@ -27,7 +27,7 @@ from sim.assertions import demand_assertions
 from sim.calm import LOOK_US, Calm, difference
 from sim.checkers import SAME_US, Watch, places_in
 from sim.contract import backlog_of, bound_us, budget, in_vain, parts
-from sim.diary import Diary, Matching, Name, say_name
+from sim.diary import DROPS, Diary, Matching, Name, say_name
 from sim.figures import judge, measure
 from sim.greeting import coming_up
 from sim.historian import Historian
@@ -48,7 +48,7 @@ from sim.scenario.model import Guarantees, Scenario
 from sim.scenario.plan import Step, plan
 from sim.stage import Band, Stage
 from sim.tape import Tape
-from sim.telling import DROPS, newest_unseen, owed_of
+from sim.telling import newest_unseen, owed_of
 from sim.tripwire import TripwireError, tripwires
 from sim.undated import Undated
 from sim.units import MILLION
@@ -359,7 +359,7 @@ class Play:
         """Who of them does, once for each thing; for a page of history that was asked for so long ago."""
         yield from (who for who, _, _ in self._unserved(patience_us))
         for diary, matching in self._whole():
-            if diary.policy is SlowPolicy.ALL and any(self._unseen(diary, matching)):
+            if diary.policy not in DROPS and any(self._unseen(diary, matching)):
                 yield diary.owner
             if self._newest_unseen(diary, matching):
                 yield diary.owner
@@ -427,7 +427,7 @@ class Play:
             what = f"{line}, though the core has been well for {CLIENTS_US // MILLION} s and more"
             watch.broken("available", what, *prove())
         for diary, matching in self._whole():
-            if diary.policy in (SlowPolicy.ALL, SlowPolicy.DISCONNECT):
+            if diary.policy not in DROPS:
                 watch.nothing_lost(diary, partial(self._is_owed_to, diary), matching)
             for name, entry in self._newest_unseen(diary, matching):
                 watch.never_shown(diary, name, entry, f"the newest of {entry.channel}")

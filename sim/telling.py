@@ -18,7 +18,7 @@ from mesh.clocks.vector import IntervalSet
 from mesh.operations import GapReason, SlowPolicy
 from sim.checkers import SKEW_US, Watch
 from sim.clock import WALL_MS
-from sim.diary import Diary, Entry, Matching, Name, Shown, name_of, say_name
+from sim.diary import DROPS, Diary, Entry, Matching, Name, Shown, name_of, say_name
 from sim.machine import TAKEN_IN_US
 
 if TYPE_CHECKING:
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from sim.world import Machine, World
 
 HONEST, ORDER = "honest about gaps", "in order"
-DROPS = (SlowPolicy.DROP_OLDEST, SlowPolicy.LATEST)
 EDGE_MS = 1_000
 """What was stamped so shortly before or after the moment that a subscription begins at may be shown or not: a batch is
 shown whole."""

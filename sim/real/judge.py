@@ -9,9 +9,8 @@ from pathlib import Path
 from mesh.io.keys import STORE, load_identity
 from mesh.io.store import Store
 from mesh.log.names import NameRun
-from mesh.operations import SlowPolicy
 from sim.checkers import SKEW_US, Watch
-from sim.diary import Diary, Matching, Name
+from sim.diary import DROPS, Diary, Matching, Name
 from sim.figures import bounds_of, measure_books
 from sim.outcome import Outcome
 from sim.proof import of_time
@@ -62,7 +61,7 @@ def unfinished(watch: Watch, apps: Mapping[str, App]) -> list[str]:
     waiting: list[str] = []
     for app in apps.values():
         waiting += app.waits()
-    whole = [d for app in apps.values() for d in app.diaries if d.whole and d.policy is SlowPolicy.ALL]
+    whole = [d for app in apps.values() for d in app.diaries if d.whole and d.policy not in DROPS]
     for diary, matching in zip(whole, watch.matcher.of(watch.ledger, whole), strict=True):
         waiting += _unseen(watch, diary, matching)
     return waiting
@@ -93,7 +92,7 @@ def judge(outcome: Outcome, watch: Watch, apps: Mapping[str, App], stores: Store
             watch.broken("available", f"{line}, though all has been well for longer than the contract allows")
     whole = [diary for diary in diaries if diary.whole]
     for diary, matching in zip(whole, watch.matcher.of(watch.ledger, whole), strict=True):
-        if diary.policy in (SlowPolicy.ALL, SlowPolicy.DISCONNECT):
+        if diary.policy not in DROPS:
             watch.nothing_lost(diary, matching=matching)
         watch.honest_about_gaps(diary, stores.places, matching=matching)
     measure_books(figures, watch.ledger, diaries)

@@ -1,6 +1,9 @@
 """Each promise, broken by hand: the checker says so, with the events that prove it."""
 
 from dataclasses import replace
+from typing import Any
+
+import pytest
 
 from mesh.client.effects import Missed
 from mesh.clocks.hybrid import stamp_of
@@ -201,6 +204,30 @@ def test_what_was_not_acknowledged_expired_or_excused_is_owed_to_nobody() -> Non
         found, diary = watch(1, **changed)
         found.nothing_lost(diary)
         assert found.breaches == [], changed
+
+
+@pytest.mark.parametrize(
+    ("seen", "changed", "held"),
+    [
+        (False, {}, 1),
+        (True, {}, 1),
+        (False, {"level": (0, 0)}, 0),
+        (True, {"level": (0, 0)}, 0),
+        (False, {"channel": "sea/1"}, 0),
+        (False, {"undated": True}, 0),
+    ],
+)
+def test_a_promise_is_counted_as_looked_at_for_what_it_was_held_against_alone(
+    *, seen: bool, changed: dict[str, Any], held: int
+) -> None:
+    found, diary = watch(1, **changed)
+    if seen:
+        diary.seen = dict.fromkeys(found.ledger, 2_000_000)
+
+    found.nothing_lost(diary)
+    found.honest_about_gaps(diary, lambda _: [(LOG, 4, 4)])
+
+    assert found.evaluated == {"nothing lost": held, "honest about gaps": held}
 
 
 def test_where_no_clock_is_wrong_what_dies_a_second_after_the_end_is_owed() -> None:

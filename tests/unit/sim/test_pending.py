@@ -9,8 +9,9 @@ import pytest
 from click.testing import CliRunner
 
 from gossamer.command import command
+from mesh.client.effects import Missed
 from mesh.log.batch import OVERHEAD_BYTES
-from mesh.operations import CreditGrant
+from mesh.operations import CreditGrant, GapReason, SlowPolicy
 from mesh.types import LogId
 from sim.contract import Backlog
 from sim.diary import Diary, say_name
@@ -271,3 +272,18 @@ def test_what_clients_hold_and_no_node_that_they_can_reach_has_is_still_to_come(
     ]
     app.limit_to(["ben"])
     assert [unsent(play, nodes).positions for nodes in (["ana"], ["ben"])] == [0, 3]
+
+
+@pytest.mark.parametrize("policy", list(SlowPolicy))
+def test_who_is_owed_everything_is_waited_for_also_where_a_gap_was_told(policy: SlowPolicy) -> None:
+    play = Play(scenario(duration="4s", timeline=[published(2)]), 0)
+    assert play.run().breaches == []
+    (diary,) = play.apps["app"].diaries.values()
+    assert not play.is_unfinished
+    first = diary.shown[0]
+    diary.policy = policy
+    diary.missed.append(Missed(1, first.log, first.position, first.position, GapReason.MISSING, may_fill=True))
+
+    del diary.seen["app", first.record.incarnation, 1]
+
+    assert play.is_unfinished == (policy is not SlowPolicy.LATEST), "of few messages all fit"
