@@ -78,16 +78,23 @@ class Atlas:
             machine.disk.kept = machine.disk.image.copy()
             self.world.cover("atlas/kept")
         elif lost:
-            self._book(machine, lost)
+            if not self.is_on:
+                self._book(machine, lost)
             self.world.cover("disk/lied")
 
     def _book(self, machine: Machine, lost: dict[Key, Row]) -> None:
-        names: set[Name] = set()
-        for row in lost.values():
-            names |= {name_of(record) for record in batch_from_parts(msgpack.unpackb(row.packed)).records()}
-        for name in names & self.ledger.keys():
-            entry = self.ledger[name]
-            entry.disks_lost += 1
+        names: dict[Name, bool] = {}
+        for (log, _), row in lost.items():
+            for record in batch_from_parts(msgpack.unpackb(row.packed)).records():
+                name = name_of(record)
+                names[name] = names.get(name, False) or log.node == machine.node_id
+        for name, is_its_own in names.items():
+            entry = self.ledger.get(name)
+            if entry is None:
+                continue
+            if machine.name not in entry.disks_lost:
+                entry.disks_lost = (*entry.disks_lost, machine.name)
+            entry.sealed_lost |= is_its_own
             if machine.region not in entry.regions_lost:
                 entry.regions_lost = (*entry.regions_lost, machine.region)
 

@@ -57,9 +57,11 @@ class Entry:
     """... and when it was told."""
     expires_us: int = 0
     """After this it may be gone; 0: not within any run."""
-    disks_lost: int = 0
-    """How many disks were lost that held it, and in how many regions: what its level need not survive is excused."""
+    disks_lost: tuple[str, ...] = ()
+    """Whose disks were lost that held it, and in which regions ..."""
     regions_lost: tuple[str, ...] = ()
+    sealed_lost: bool = False
+    """... and whether that of a node was which had accepted it: what none of its levels need survive is excused."""
     misdated: bool = False
     """It dies, and a node took it that was alone with a wrong clock: to others it may be dead from its birth."""
     undated: bool = False
@@ -93,9 +95,13 @@ class Entry:
 
     @property
     def is_excused(self) -> bool:
-        """Whether more disks were lost than its level survives, or nobody knows when it dies."""
+        """Whether nobody knows when it dies, or its levels need not survive the disks that were lost.
+
+        `local` needs the disk of the node that accepted it, `copies:N` outlives any N-1 of them, `regions:N` those of any N-1
+        regions; and whoever was told one of these was told `local`, too.
+        """
         copies, regions = self.level
-        is_lost = self.disks_lost >= max(1, copies) and len(self.regions_lost) >= max(1, regions)
+        is_lost = self.sealed_lost and len(self.disks_lost) >= copies and len(self.regions_lost) >= regions
         return self.misdated or self.undated or is_lost
 
 

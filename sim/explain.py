@@ -236,10 +236,9 @@ def _publishing(story: _Story) -> None:
             story.play.world.now_us, "a node dated it that was alone with a wrong clock: nobody knows when it dies"
         )
     elif entry.is_excused:
-        lost = f"{entry.disks_lost} disks that held it were lost"
-        story.add(
-            story.play.world.now_us, f"{lost}, more than copies:{entry.level[0]} regions:{entry.level[1]} survive"
-        )
+        lost = f"{', '.join(entry.disks_lost)} lost it with the disk, the node that accepted it among them"
+        levels = f"copies:{entry.level[0]} regions:{entry.level[1]}"
+        story.add(story.play.world.now_us, f"{lost}: {levels} need not survive that")
 
 
 def _storing(story: _Story, at: Position) -> None:

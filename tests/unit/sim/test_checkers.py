@@ -197,7 +197,7 @@ def test_what_was_not_acknowledged_expired_or_excused_is_owed_to_nobody() -> Non
     for changed in (
         {"level": (0, 0)},
         {"expires_us": 9_000_000 + SKEW_US - 1},
-        {"disks_lost": 1, "regions_lost": ("eu",)},
+        {"disks_lost": ("ana",), "regions_lost": ("eu",), "sealed_lost": True},
         {"channel": "sea/1"},
         {"mortal": True},
     ):
@@ -238,8 +238,20 @@ def test_where_no_clock_is_wrong_what_dies_a_second_after_the_end_is_owed() -> N
         assert len(found.breaches) == owed
 
 
-def test_two_copies_outlive_one_lost_disk() -> None:
-    found, diary = watch(1, level=(2, 1), disks_lost=1, regions_lost=("eu",))
+@pytest.mark.parametrize(
+    ("level", "regions_lost", "sealed_lost"),
+    [
+        ((1, 1), ("eu", "us"), False),
+        ((3, 1), ("eu", "us"), True),
+        ((2, 2), ("eu",), True),
+        ((3, 2), ("eu", "us"), False),
+    ],
+)
+def test_a_level_outlives_fewer_lost_disks_than_it_counts_and_any_but_the_first(
+    level: tuple[int, int], regions_lost: tuple[str, ...], *, sealed_lost: bool
+) -> None:
+    lost = {"disks_lost": ("ana", "ben"), "regions_lost": regions_lost, "sealed_lost": sealed_lost}
+    found, diary = watch(1, level=level, **lost)
 
     found.nothing_lost(diary)
 

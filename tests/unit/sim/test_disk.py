@@ -1,3 +1,5 @@
+import pytest
+
 from mesh.clocks.hybrid import stamp_ms
 from mesh.clocks.vector import VersionVector
 from mesh.effects import Load, OfChannels, OfNames, Ranges, Since
@@ -154,10 +156,41 @@ def test_with_the_atlas_off_a_loss_is_booked_and_excuses_only_what_need_not_surv
     world.run(1)
     atlas = Atlas(world, watch.ledger, is_on=False)
 
-    assert atlas.may_replace(world.machines["ana"], Image())
+    excused = []
+    for name in ("ben", "ana", "ana"):
+        assert atlas.may_replace(world.machines[name], Image())
+        excused.append([entry.is_excused for entry in watch.ledger.values()])
 
-    assert [entry.disks_lost for entry in watch.ledger.values()] == [1] * 5
+    assert excused == [[False] * 5, [True] * 5, [True] * 5]
+    assert {entry.disks_lost for entry in watch.ledger.values()} == {("ben", "ana")}
+    assert {entry.regions_lost for entry in watch.ledger.values()} == {("us", "eu")}
+
+
+def test_the_loss_of_one_disk_again_and_again_excuses_no_second_copy() -> None:
+    world, app, watch = written()
+    app.publish("room/1", b"two copies", copies=2)
+    world.run(1)
+    atlas = Atlas(world, watch.ledger, is_on=False)
+
+    for _ in range(2):
+        assert atlas.may_replace(world.machines["ana"], Image())
+
+    assert [entry.disks_lost for entry in watch.ledger.values()] == [("ana",)] * 5
     assert [entry.is_excused for entry in watch.ledger.values()] == [True] * 4 + [False]
+
+
+@pytest.mark.parametrize("is_on", [True, False])
+def test_what_a_disk_lied_about_is_booked_where_no_copy_of_it_is_known_to_stay(*, is_on: bool) -> None:
+    world, app, watch = written()
+    ana = world.machines["ana"]
+    ana.disk.lie()
+    app.publish("room/1", b"lost")
+    world.run(1)
+
+    Atlas(world, watch.ledger, is_on).before_power_cut(ana)
+
+    assert [entry.is_excused for entry in watch.ledger.values()] == [False] * 4 + [not is_on]
+    assert world.coverage["disk/lied"] == 1
 
 
 def test_a_wiped_disk_is_empty() -> None:

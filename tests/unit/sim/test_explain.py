@@ -142,8 +142,8 @@ def test_refused_message_says_why() -> None:
         ({"undated": True, "misdated": True}, "clocks that were wrong and agreed were believed while it lived"),
         ({"misdated": True}, "a node dated it that was alone with a wrong clock: nobody knows when it dies"),
         (
-            {"disks_lost": 1, "regions_lost": ("eu",)},
-            "1 disks that held it were lost, more than copies:1 regions:1 survive",
+            {"disks_lost": ("ana", "ben"), "regions_lost": ("eu",), "sealed_lost": True},
+            "ana, ben lost it with the disk, the node that accepted it among them: copies:1 regions:1 need not survive that",
         ),
     ],
 )

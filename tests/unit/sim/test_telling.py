@@ -427,7 +427,7 @@ def test_which_is_the_newest_has_to_be_known_and_it_has_to_live(why: str) -> Non
     elif why == "unacknowledged":
         entry.level = (0, 0)
     elif why == "excused":
-        entry.disks_lost, entry.regions_lost = 1, ("eu",)
+        entry.disks_lost, entry.regions_lost, entry.sealed_lost = ("ana",), ("eu",), True
     elif why == "dying":
         entry.expires_us = found.world.now_us + SKEW_US - 1
     elif why == "mortal":
