@@ -98,13 +98,14 @@ def read(path: Path, engine: str = "") -> Scenario:
 
 
 def read_with_files(path: Path, engine: str = "") -> tuple[Scenario, list[Path]]:
-    """The same, and all files that it is made of: itself, and what it includes. Raises `ScenarioError`."""
+    """The same, and all files that it is made of: itself, what it includes, what it imports. Raises `ScenarioError`."""
+    imported: list[Path] = []
     if path.suffix != ".py":
         source = _read_toml(path)
     else:
-        made = _made_by(path)
+        made, imported = _made_by(path)
         if isinstance(made, Scenario):
-            return _as_made(made, path, engine), [path]
+            return _as_made(made, path, engine), [path, *imported]
         _written(made, str(path))
         source = Source(path, made, None)
     tables, sources = _Files().merged(source, ())
@@ -119,7 +120,7 @@ def read_with_files(path: Path, engine: str = "") -> tuple[Scenario, list[Path]]
         raise _placed(sources, ("format",), f"format {scenario.format_} is not known here", f"format = {FORMAT}")
     if engine:
         _engine(scenario, engine, partial(_placed, sources, ("engines",)))
-    return scenario, [each.path for each in sources]
+    return scenario, [*(each.path for each in sources), *imported]
 
 
 def placed(path: Path, place: tuple[str | int, ...], problem: str, expected: str) -> ScenarioError:
@@ -190,17 +191,17 @@ def _settings(scenario: Scenario) -> list[tuple[tuple[str | int, ...], Mapping[s
     return [(("config",), scenario.config), *groups]
 
 
-def _made_by(path: Path) -> Scenario | dict[str, Any]:
+def _made_by(path: Path) -> tuple[Scenario | dict[str, Any], list[Path]]:
     """What a Python file has as `scenario`: a `Scenario` or a dict of its tables, or what its function returns.
 
-    Raises `ScenarioError`.
+    With the files that it imports. Raises `ScenarioError`.
     """
     read_text(path, EXPECTED)
     module: dict[str, Any] = {}
     found: Any = None
     try:
         with (
-            importable(path.parent),
+            importable(path.parent) as imported,
             redirect_stdout(sys.stderr),
         ):  # `--json` is one document: what we print is ours alone
             module = runpy.run_path(str(path))
@@ -215,7 +216,7 @@ def _made_by(path: Path) -> Scenario | dict[str, Any]:
     except (Exception, SystemExit) as error:
         raise _raised(path, error, getattr(found, "__code__", None)) from error
     if isinstance(made, Scenario | dict):
-        return made
+        return made, imported
     expected = "a Scenario, a dict of its tables, or a function that makes one"
     if "scenario" not in module:
         raise ScenarioError(str(path), 0, "it defines no `scenario`", f"`scenario`: {expected}")

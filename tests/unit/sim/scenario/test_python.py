@@ -136,6 +136,29 @@ def test_what_a_dict_includes_is_not_written_over(tmp_path: Path) -> None:
     assert f"--report {base} would overwrite {base}, which is read" in done.output
 
 
+@pytest.mark.parametrize("flags", [["run", "--save"], ["run", "--report"], ["sweep", "--seeds", "0", "--junit"]])
+@pytest.mark.parametrize("made", ["helper.TABLES", "Scenario.model_validate(helper.TABLES)"], ids=["dict", "made"])
+@pytest.mark.parametrize("is_found_anyhow", [False, True])
+def test_a_module_that_it_imports_is_not_written_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, flags: list[str], made: str, *, is_found_anyhow: bool
+) -> None:
+    tables = f'TABLES = {{"title": "t", "promise": "p", "duration": 1_000_000, "topology": {NODES}}}\n'
+    helper = written(
+        tmp_path, tables.replace("1_000_000", '"1s"' if made == "helper.TABLES" else "1_000_000"), "helper.py"
+    )
+    before = helper.read_text()
+    path = python(tmp_path, f"import helper\nfrom sim.scenario.model import Scenario\nscenario = {made}")
+    if is_found_anyhow:
+        monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "helper", raising=False)
+
+    done = CliRunner().invoke(sim, [flags[0], str(path), *flags[1:], str(helper)])
+
+    sys.modules.pop("helper", None)
+    assert (done.exit_code, helper.read_text()) == (2, before)
+    assert f"{flags[-1]} {helper} would overwrite {helper}, which is read" in done.output
+
+
 def test_the_engine_that_a_dict_does_not_name_is_told(tmp_path: Path) -> None:
     path = python(tmp_path, f'scenario = {{"title": "t", "promise": "p", "topology": {NODES}, "engines": ["real"]}}')
 
