@@ -20,7 +20,8 @@ name without one; an edge has an `rtt`, and perhaps a `rate`.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -133,9 +134,16 @@ def graph_from_toml(text: str, path: str) -> Graph:
     tables = table.get("link", [])
     if not isinstance(tables, list):
         raise ScenarioError(path, line_of(lines, ("link",)), "link is no list", "tables [[link]]")
-    at = [line_of(lines, ("link", index)) for index in range(len(tables))]
-    links = [(line, _link(each, nodes, matrix, path, line)) for line, each in zip(at, tables, strict=True)]
+    places: list[Place] = [("link", index) for index in range(len(tables))]
+    links = [
+        (line_of(lines, place), _link(each, nodes, matrix, path, partial(_line, lines, place)))
+        for place, each in zip(places, tables, strict=True)
+    ]
     return _graph(nodes, links, path)
+
+
+def _line(lines: dict[Place, int], place: Place, *keys: str | int) -> int:
+    return line_of(lines, (*place, *keys))
 
 
 def _check_keys(table: dict[str, Any], lines: dict[Place, int], path: str) -> None:
@@ -179,23 +187,26 @@ def _matrix(table: dict[str, Any], lines: dict[Place, int], path: str) -> Region
     return None
 
 
-def _link(each: object, nodes: dict[str, str], matrix: RegionMatrix | None, path: str, line: int) -> Link:
+def _link(
+    each: object, nodes: dict[str, str], matrix: RegionMatrix | None, path: str, line: Callable[..., int]
+) -> Link:
+    """A link of a table, where it is told in which line that begins, and in which each of its keys stands."""
     if not isinstance(each, dict):
-        raise ScenarioError(path, line, "a link is no table", "a table [[link]]")
+        raise ScenarioError(path, line(), "a link is no table", "a table [[link]]")
     for key in each:
         if key not in LINK_KEYS:
-            raise ScenarioError(path, line, f"an unknown key {short(key)} of a link", ", ".join(LINK_KEYS))
+            raise ScenarioError(path, line(key), f"an unknown key {short(key)} of a link", ", ".join(LINK_KEYS))
     between = each.get("between")
     if not (isinstance(between, list) and len(between) == len({*map(str, between)}) == 2):
-        raise ScenarioError(path, line, "a link without two ends", 'between = ["one", "other"]')
-    for node in between:
+        raise ScenarioError(path, line("between"), "a link without two ends", 'between = ["one", "other"]')
+    for index, node in enumerate(between):
         if not isinstance(node, str) or node not in nodes:
-            raise ScenarioError(path, line, f"no node {short(node)}", f"one of {listed(list(nodes))}")
+            raise ScenarioError(path, line("between", index), f"no node {short(node)}", f"one of {listed(list(nodes))}")
     one, other = between
     if "rtt" in each:
-        rtt_us = time_of(each["rtt"], path, line)
+        rtt_us = time_of(each["rtt"], path, line("rtt"))
     elif matrix is not None:
         rtt_us = matrix.rtt_us(nodes[one], nodes[other])
     else:
-        raise ScenarioError(path, line, "a link without a round trip", "rtt, a preset, or a table [rtt]")
-    return link(one, other, rtt_us, _rate(each.get("rate"), path, line))
+        raise ScenarioError(path, line(), "a link without a round trip", "rtt, a preset, or a table [rtt]")
+    return link(one, other, rtt_us, _rate(each.get("rate"), path, line("rate")))
