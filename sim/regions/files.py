@@ -228,8 +228,10 @@ class Gml:
 
         self.path = path
         _check_depth(text, path)
-        self._lines: dict[tuple[int, frozenset[str]], int] = {}
-        """Where a node or an edge stands, by how many labels it has, and which ..."""
+        self._lines: dict[str, int] = {}
+        """Where a node stands, by its label ..."""
+        self._ways: list[tuple[str, str, int]] = []
+        """... and each edge, from where it leads and where to ..."""
         self._blocks: dict[str, list[int]] = {"node": [], "edge": []}
         """... all of them, in their order ..."""
         self._named: dict[tuple[str, str], list[int]] = {}
@@ -246,10 +248,10 @@ class Gml:
                 for key, value in said.items():
                     self._named.setdefault((key, repr(value)), []).append(line)
                 labels[said.get("id", "")] = said.get("label", "")
-                self._lines.setdefault((1, frozenset({said.get("label", "")})), line)
+                self._lines.setdefault(said.get("label", ""), line)
             else:
-                ends = frozenset(labels.get(said.get(key, ""), "") for key in ("source", "target"))
-                self._lines.setdefault((2, ends), line)
+                one, other = (labels.get(said.get(key, ""), "") for key in ("source", "target"))
+                self._ways.append((one, other, line))
         try:
             self.net: Any = nx.parse_gml(text.splitlines(), label="label")
         except AttributeError as error:  # it takes for a table what is none
@@ -280,9 +282,19 @@ class Gml:
         place = re.search(r"\((\d+), \d+\)", problem)
         return int(place[1]) if place else 0
 
-    def line(self, *labels: object) -> int:
-        """Where the node of a label begins, or the edge between two; 0 where that cannot be told."""
-        return self._lines.get((len(labels), frozenset(str(label) for label in labels)), 0)
+    def line(self, label: object) -> int:
+        """Where the node of a label begins; 0 where that cannot be told."""
+        return self._lines.get(str(label), 0)
+
+    @property
+    def is_directed(self) -> bool:
+        """Whether an edge leads from one node to the other, and another edge may lead back."""
+        return bool(self.net.is_directed())
+
+    def _ends(self, one: object, other: object) -> tuple[str, ...]:
+        """What edges have in common of which the parser keeps the order: their ends, in an order where that counts."""
+        ends = (str(one), str(other))
+        return ends if self.is_directed else tuple(sorted(ends))
 
     def nodes(self) -> Iterator[tuple[str, dict[str, Any]]]:
         """The nodes with what is said of them."""
@@ -293,8 +305,12 @@ class Gml:
 
     def edges(self) -> Iterator[tuple[str, str, int, dict[str, Any]]]:
         """The edges with their round trip in µs, and what else is said of them."""
+        lines: dict[tuple[str, ...], list[int]] = {}
+        for source, target, at in reversed(self._ways):
+            lines.setdefault(self._ends(source, target), []).append(at)
         for one, other, about in self.net.edges(data=True):
-            line = self.line(one, other)
+            left = lines.get(self._ends(one, other))
+            line = left.pop() if left else 0
             if "rtt" not in about:
                 raise ScenarioError(
                     self.path, line, f"the edge between {cut(str(one))} and {cut(str(other))} has no rtt", TIME

@@ -15,12 +15,13 @@ rate = "100Mbit/s"
 ```
 
 Round trips alone (a preset, or a table [rtt]) are a mesh of one node a region. In GML a node may have a `region`, its own
-name without one; an edge has an `rtt`, and perhaps a `rate`.
+name without one; an edge has an `rtt`, and perhaps a `rate`. Of two directions of a directed graph the worse counts.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -102,11 +103,25 @@ def graph_from_gml(text: str, path: str) -> Graph:
             raise ScenarioError(path, net.line(node), f"{cut(node)}: a region that is {short(region)}", "a name")
         regions[node] = str(region)
     _bounded(regions, path)
-    links = [
-        (about["line"], link(one, other, rtt_us, _rate(about.get("rate"), path, about["line"])))
-        for one, other, rtt_us, about in net.edges()
-    ]
+    links: list[tuple[int, Link]] = []
+    waiting: dict[tuple[str, str], int] = {}
+    """Which link an edge has become that has not met the one that leads back."""
+    for one, other, rtt_us, about in net.edges():
+        line = about["line"]
+        made = link(one, other, rtt_us, _rate(about.get("rate"), path, line))
+        back = waiting.pop((other, one), None) if net.is_directed else None
+        if back is None:
+            waiting.setdefault((one, other), len(links))
+            links.append((line, made))
+        else:
+            links[back] = (links[back][0], _both_ways(links[back][1], made))
     return _graph(regions, links, path)
+
+
+def _both_ways(one: Link, back: Link) -> Link:
+    """A link of two directions: of round trips the longer counts, and of rates the lower."""
+    rates = [each.rate_bps for each in (one, back) if each.rate_bps is not None]
+    return replace(one, rtt_us=max(one.rtt_us, back.rtt_us), rate_bps=min(rates, default=None))
 
 
 def graph_from_toml(text: str, path: str) -> Graph:

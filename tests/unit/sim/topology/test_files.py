@@ -16,6 +16,7 @@ NODES = '[nodes]\nana = "eu-west-1"\nben = "us-east-1"\n'
 LISTED = f'preset = "aws"\n{NODES}[[link]]\nbetween = ["ben", "ana"]\nrate = "100Mbit/s"\n'
 AB = ' node [ id 0 label "a" ]\n node [ id 1 label "b" ]\n'
 EDGE = 'edge [ source 0 target 1 rtt "9ms" ]'
+BACK = EDGE.replace("0 target 1", "1 target 0")
 REGIONS = {"ana": "eu-west-1", "ben": "us-east-1"}
 
 
@@ -82,6 +83,25 @@ def test_a_graph_in_gml_has_regions_and_rates(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("there", "back", "rate_bps"),
+    [
+        ("rtt 90", "rtt 10", None),
+        ("rtt 10", 'rtt 90 rate "1Mbit/s"', 1_000_000),
+        ('rtt 90 rate "1Mbit/s"', 'rtt 10 rate "2Mbit/s"', 1_000_000),
+    ],
+)
+@pytest.mark.parametrize("kind", ["", "multigraph 1 "])
+def test_of_two_directions_in_gml_the_worse_counts(
+    tmp_path: Path, there: str, back: str, rate_bps: int | None, kind: str
+) -> None:
+    text = f"graph [ directed 1 {kind}{AB} edge [ source 0 target 1 {there} ] edge [ source 1 target 0 {back} ] ]"
+
+    found = read(tmp_path, "a.gml", text)
+
+    assert found == Graph({"a": "a", "b": "b"}, (Link("a", "b", 90_000, rate_bps),))
+
+
+@pytest.mark.parametrize(
     ("name", "text", "line", "problem"),
     [
         ("a.toml", "", 0, "no nodes"),
@@ -131,7 +151,12 @@ def test_a_graph_in_gml_has_regions_and_rates(tmp_path: Path) -> None:
         ("a.gml", f'graph [\n{AB} node [\n id 1\n label "c" ]\n]', 4, "node id 1 is duplicated"),
         ("a.gml", f"graph [\n{AB} node [ id 2 ]\n]", 4, "node #2 has no 'label' attribute"),
         ("a.gml", f'graph [\n{AB} edge [ source 0 target 0 rtt "9ms" ]\n]', 4, "a link of a to itself"),
-        ("a.gml", f"graph [\n multigraph 1\n{AB} {EDGE}\n {EDGE}\n]", 5, "a second link between a and b"),
+        ("a.gml", f"graph [\n multigraph 1\n{AB} {EDGE}\n {EDGE}\n]", 6, "a second link between a and b"),
+        ("a.gml", f"graph [\n multigraph 1\n{AB} {EDGE}\n {BACK}\n]", 6, "a second link between a and b"),
+        ("a.gml", f"graph [\n multigraph 1 directed 1\n{AB} {BACK}\n {EDGE}\n {BACK}\n]", 7, "a second link between a"),
+        ("a.gml", f"graph [\n multigraph 1 directed 1\n{AB} {EDGE}\n {BACK}\n {EDGE}\n]", 7, "a second link between a"),
+        ("a.gml", f"graph [\n directed 1\n{AB} {EDGE}\n edge [ source 1 target 0 ]\n]", 6, "b and a has no rtt"),
+        ("a.gml", f"graph [\n directed 1\n{AB} edge [ source 0 target 0 rtt 9 ]\n]", 5, "a link of a to itself"),
         (
             "a.gml",
             'graph [\n node [ id 0 label "a" ]\n node [ id 1 label "b" ]\n edge [ source 0 target 1 ]\n]',
