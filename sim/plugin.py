@@ -15,7 +15,10 @@ from __future__ import annotations
 import functools
 import inspect
 import os
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +27,7 @@ import pytest
 from sim.errors import SimError
 from sim.heap import Play
 from sim.outcome import Outcome, foremost, say_more
-from sim.plain import as_argument
+from sim.plain import as_argument, short
 from sim.scenario.reading import find, read
 from sim.seeds import SEED_MAX
 
@@ -45,11 +48,11 @@ class MisusedError(TypeError):
     """`@simulation` stands where it cannot do anything."""
 
 
-def simulation(scenario: str | Path, seeds: int | range = 10) -> Callable[[Test], Test]:
+def simulation(scenario: str | Path, seeds: int | Iterable[int] = 10) -> Callable[[Test], Test]:
     """Make a test of each seed of a scenario; the test gets `outcome` if it asks for it, and `seed`.
 
-    For functions and methods that are not async. Raises `MisusedError` for what is neither, and for no seeds at all or
-    such as there are not.
+    `seeds`: how many, from 0 on; or which, as a range or a list has them. For functions and methods that are not async.
+    Raises `MisusedError` for what is neither, and for no seeds at all or such as there are not.
     """
     if not isinstance(scenario, str | Path):
         raise MisusedError(
@@ -90,20 +93,45 @@ def simulation(scenario: str | Path, seeds: int | range = 10) -> Callable[[Test]
     return made
 
 
-def _numbers(seeds: int | range) -> range:
+def _numbers(seeds: object) -> Sequence[int]:
     """The seeds that are asked for, each within its limits. Raises `MisusedError`."""
     numbers = range(seeds) if isinstance(seeds, int) and not isinstance(seeds, bool) else seeds
-    said = f"@simulation(…, seeds={seeds!r})"
-    if not isinstance(numbers, range) or not numbers or numbers[0] < 0 or numbers[-1] < 0:
-        raise MisusedError(f"{said} is no test; expected at least one seed, such as 10 or range(5, 9)")
-    count = (numbers[-1] - numbers[0]) // numbers.step + 1  # `len` takes no more than a machine word
-    if count > TESTS_MAX:
-        raise MisusedError(
-            f"{said} is {count:,} tests; expected at most {TESTS_MAX:,}: `gossamer sim sweep` plays more"
-        )
-    if max(numbers[0], numbers[-1]) > SEED_MAX:
+    said = f"@simulation(…, seeds={short(seeds)})"
+    if isinstance(numbers, range):
+        return _bounded(numbers, said)
+    if isinstance(numbers, str | bytes | bytearray | Mapping) or not isinstance(numbers, Iterable):
+        raise MisusedError(f"{said} is no test; expected how many, such as 10, or which, such as range(5, 9) or [4, 7]")
+    listed: list[int] = []
+    for seed in islice(numbers, TESTS_MAX + 1):  # it may have no end
+        if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
+            raise MisusedError(f"{said}: {short(seed)} is no seed; expected whole numbers from 0 on, such as [4, 7]")
+        listed.append(int(seed))
+    if len(listed) > TESTS_MAX:
+        raise _too_many(said, f"more than {TESTS_MAX:,}")
+    if isinstance(numbers, AbstractSet):
+        listed.sort()  # its own order may be another in each process
+    twice = [seed for seed, count in Counter(listed).items() if count > 1]
+    if twice:
+        raise MisusedError(f"{said}: {twice[0]} stands there twice; expected each seed once")
+    return _bounded(listed, said)
+
+
+def _bounded(numbers: Sequence[int], said: str) -> Sequence[int]:
+    """Seeds, if there are any, and neither too many nor such as there are not. A range has its least and most at its ends."""
+    ends = (numbers[0], numbers[-1]) if isinstance(numbers, range) and numbers else numbers
+    if not ends or min(ends) < 0:
+        raise MisusedError(f"{said} is no test; expected at least one seed, such as 10, range(5, 9) or [4, 7]")
+    if isinstance(numbers, range):
+        count = (numbers[-1] - numbers[0]) // numbers.step + 1  # `len` takes no more than a machine word
+        if count > TESTS_MAX:
+            raise _too_many(said, f"{count:,}")
+    if max(ends) > SEED_MAX:
         raise MisusedError(f"{said} goes beyond the last seed; expected none above {SEED_MAX}")
     return numbers
+
+
+def _too_many(said: str, count: str) -> MisusedError:
+    return MisusedError(f"{said} is {count} tests; expected at most {TESTS_MAX:,}: `gossamer sim sweep` plays more")
 
 
 def _beside(test: Test, scenario: str | Path) -> Path:

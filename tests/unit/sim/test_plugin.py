@@ -1,6 +1,10 @@
+from itertools import count
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+from sim.plugin import MisusedError, simulation
 
 SCENARIO = """
 title = "Two nodes"
@@ -50,6 +54,63 @@ def test_each_seed_is_a_test_and_a_broken_promise_fails_with_its_witness(pyteste
     result.stdout.fnmatch_lines(
         ["*bounds: disk/wiped never happened*", "*again: gossamer sim run *broken.toml --seed 0*"]
     )
+
+
+def test_seeds_may_be_listed_one_by_one(pytester: pytest.Pytester) -> None:
+    Path(pytester.path, "two.toml").write_text(SCENARIO)
+    forms = {
+        "list": "[7, 4]",
+        "tuple": "(7, 4)",
+        "set": "{7, 4}",
+        "once": "(n for n in (7, 4))",
+        "range": "range(7, 3, -3)",
+    }
+    tests = [f"@simulation('two.toml', {seeds=!s})\ndef test_{form}(): pass" for form, seeds in forms.items()]
+    pytester.makepyfile("\n".join(["from sim.plugin import simulation", *tests]))
+
+    result = pytester.runpytest("--collect-only", "-q", "-p", "no:cacheprovider")
+
+    collected = [line.rpartition("test_")[2] for line in result.outlines if "seed-" in line]
+    orders = {form: (4, 7) if form == "set" else (7, 4) for form in forms}
+    assert collected == [f"{form}[seed-{seed}-]" for form, seeds in orders.items() for seed in seeds]
+
+
+def test_a_seed_that_is_listed_is_played(pytester: pytest.Pytester) -> None:
+    Path(pytester.path, "two.toml").write_text(SCENARIO)
+    pytester.makepyfile(
+        "from sim.plugin import simulation\n\n"
+        "@simulation('two.toml', seeds=[7])\ndef test_it(seed, outcome): assert seed == outcome.seed == 7"
+    )
+
+    result = pytester.runpytest("-q", "-p", "no:cacheprovider")
+
+    result.assert_outcomes(passed=1)
+
+
+@pytest.mark.parametrize(
+    ("seeds", "problem"),
+    [
+        ([], "seeds=[]) is no test; expected at least one seed, such as 10, range(5, 9) or [4, 7]"),
+        ([4, -7], "seeds=[4, -7]): -7 is no seed; expected whole numbers from 0 on, such as [4, 7]"),
+        ([True], "True is no seed; expected whole"),
+        ((4, "7"), "'7' is no seed; expected whole"),
+        ([4, 7.0], "7.0 is no seed; expected whole"),
+        ([4, 7, 4], "4 stands there twice; expected each seed once"),
+        ([4, 2**63], "goes beyond the last seed; expected none above 9223372036854775807"),
+        ("47", "seeds='47') is no test; expected how many, such as 10, or which, such as range(5, 9) or [4, 7]"),
+        (b"47", "is no test; expected how many"),
+        ({4: 7}, "is no test; expected how many"),
+        (4.5, "seeds=4.5) is no test; expected how many"),
+        (None, "seeds=None) is no test; expected how many"),
+        (count(), "seeds=count(0)) is more than 100,000 tests; expected at most 100,000: `gossamer sim sweep`"),
+    ],
+    ids=str,
+)
+def test_what_is_no_list_of_seeds_is_refused_with_a_clear_word(seeds: Any, problem: str) -> None:
+    with pytest.raises(MisusedError) as refused:
+        simulation("two.toml", seeds)
+
+    assert problem in str(refused.value)
 
 
 def test_a_file_that_makes_no_sense_fails_in_a_line(pytester: pytest.Pytester) -> None:
