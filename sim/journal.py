@@ -43,6 +43,8 @@ LINE_BYTES_MAX = 16 << 20
 NUMBER_MAX = (1 << 63) - 1
 TEXT_MAX = 100_000
 DIFFERENCES_MAX = 3
+OF_SCENARIO = "scenario", "round-trips"
+"""What a heading has of a scenario: of another one nearly all of it differs."""
 
 Number = Annotated[int, Field(ge=0, le=NUMBER_MAX)]
 Seconds = Annotated[float, Field(ge=0, le=1e12, allow_inf_nan=False)]
@@ -175,13 +177,12 @@ class Journal:
             raise JournalError(
                 str(self.path), 1, "this is no journal", "a file that `gossamer sim sweep --journal` wrote, or none"
             )
-        found = list(differences(heading, self.subject.heading))
-        if found:
-            more = f", and {len(found) - DIFFERENCES_MAX} more" if len(found) > DIFFERENCES_MAX else ""
+        problem = _foreign(heading, self.subject.heading)
+        if problem:
             raise JournalError(
                 str(self.path),
                 1,
-                f"this is the journal of another sweep: {'; '.join(found[:DIFFERENCES_MAX])}{more}",
+                problem,
                 "the journal of what is swept now: give another file, or remove this one",
                 Code.JOURNAL_FOREIGN,
             )
@@ -247,6 +248,24 @@ class Journal:
             raise unwritable(self.path, error) from error
         if not is_there:  # what is written on it is nowhere
             raise OutputError(str(self.path), 0, "it was deleted while a sweep wrote on it", "a file that stays")
+
+
+def _foreign(theirs: dict[str, Any], ours: dict[str, Any]) -> str:
+    """What a heading says otherwise than ours, if anything; of another scenario its title says more than all of its keys."""
+    there, here = (
+        said.get("title") if isinstance(said := each.get("scenario"), dict) else None for each in (theirs, ours)
+    )
+    parts: list[str] = []
+    is_other = there is not None and there != here
+    if is_other:
+        parts = [f"it is of {short(there)!r}, and this is {short(here)!r}"]
+        theirs, ours = ({key: said for key, said in each.items() if key not in OF_SCENARIO} for each in (theirs, ours))
+    found = list(differences(theirs, ours))
+    if not parts and not found:
+        return ""
+    more = f", and {len(found) - DIFFERENCES_MAX} more" if len(found) > DIFFERENCES_MAX else ""
+    what = "scenario" if is_other else "sweep"
+    return f"this is the journal of another {what}: {'; '.join([*parts, *found[:DIFFERENCES_MAX]])}{more}"
 
 
 def _append(kept: FileIO, written: bytes) -> None:

@@ -37,7 +37,6 @@ def seeds_in(path: Path, subject: Subject | None = None) -> list[int]:
     ("subject", "words"),
     [
         (Subject(scenario(duration="3s")), "scenario.duration is 2s there and 3s here"),
-        (Subject(scenario(title="Another")), "scenario.title is Two nodes there and Another here"),
         (Subject(scenario(crypto="ed25519")), "scenario.crypto is sim there and ed25519 here"),
         (Subject(scenario(workload=[{"rate": 6}])), "scenario.workload.0.rate is 5.0 there and 6.0 here"),
         (Subject(scenario(guarantees={"p99": "1s"})), "scenario.guarantees.p99 is not said there and 1s here"),
@@ -53,6 +52,33 @@ def test_the_journal_of_something_else_is_refused_with_what_differs(
     assert refused.value.code == Code.JOURNAL_FOREIGN
     assert f"{journal}:1: this is the journal of another sweep: " in str(refused.value)
     assert words in str(refused.value)
+
+
+def test_the_journal_of_another_scenario_is_refused_by_its_title_and_not_by_all_its_keys(journal: Path) -> None:
+    other = scenario(title="Another", duration="3s", crypto="ed25519", workload=[{"rate": 6}, {"rate": 7}])
+
+    for subject, more in (
+        (Subject(other), ""),
+        (Subject(other, ("repair",)), '; without is [] there and ["repair"] here'),
+    ):
+        with pytest.raises(JournalError) as refused:
+            seeds_in(journal, subject)
+
+        assert refused.value.code == Code.JOURNAL_FOREIGN
+        assert str(refused.value) == (
+            f"{journal}:1: this is the journal of another scenario: it is of 'Two nodes', and this is 'Another'{more}; "
+            "expected the journal of what is swept now: give another file, or remove this one"
+        )
+
+
+@pytest.mark.parametrize("said", [{}, {"scenario": 7}, {"scenario": {"title": 7}}, {"scenario": {"title": [7]}}])
+def test_a_heading_that_says_no_title_is_refused(journal: Path, said: dict[str, Any]) -> None:
+    journal.write_text(json.dumps({"gossamer-journal": 2, **said}) + "\n")
+
+    with pytest.raises(JournalError, match="this is the journal of another s") as refused:
+        seeds_in(journal)
+
+    assert refused.value.code == Code.JOURNAL_FOREIGN
 
 
 @pytest.mark.parametrize("key", ["version", "sources", "engine", "gossamer-journal"])
