@@ -35,6 +35,7 @@ from sim.scenario.building import round_trips_of
 from sim.scenario.labels import LOOKED_AT
 from sim.scenario.model import Scenario
 from sim.seeds import Seeds, seeds_of
+from sim.worded import expected, problem
 
 FORMAT = 2
 KEY = "gossamer-journal"
@@ -43,6 +44,9 @@ LINE_BYTES_MAX = 16 << 20
 NUMBER_MAX = (1 << 63) - 1
 TEXT_MAX = 100_000
 DIFFERENCES_MAX = 3
+RESULT = "the result of a seed, as a sweep writes it"
+ADDED = "constrained-int", "[key]"
+"""What the validation adds to a place, and no line has."""
 OF_SCENARIO = "scenario", "round-trips"
 """What a heading has of a scenario: of another one nearly all of it differs."""
 
@@ -177,12 +181,12 @@ class Journal:
             raise JournalError(
                 str(self.path), 1, "this is no journal", "a file that `gossamer sim sweep --journal` wrote, or none"
             )
-        problem = _foreign(heading, self.subject.heading)
-        if problem:
+        found = _foreign(heading, self.subject.heading)
+        if found:
             raise JournalError(
                 str(self.path),
                 1,
-                problem,
+                found,
                 "the journal of what is swept now: give another file, or remove this one",
                 Code.JOURNAL_FOREIGN,
             )
@@ -321,9 +325,10 @@ def _two_ways(result: Result, journal: Journal, line: int, where: Journal, at: i
 def _said(error: ValidationError) -> tuple[str, str]:
     """What is wrong with a line, and what was expected."""
     first = error.errors(include_url=False)[0]
-    place = ".".join(short(part) for part in first["loc"])
-    message = first["msg"][0].lower() + first["msg"][1:]
+    place = ".".join(short(part) for part in first["loc"] if part not in ADDED)
     if first["type"] == "json_invalid":
-        return f"no JSON: {message.removeprefix('invalid JSON: ')}", "the result of a seed, as a sweep writes it"
-    found = "it is missing" if first["type"] == "missing" else f"{short(first['input'])}"
-    return f"{place or 'the line'}: {found}", f"the result of a seed, as a sweep writes it ({message})"
+        message = first["msg"].removeprefix("Invalid JSON: ")
+        return f"no JSON: {message}", RESULT
+    shown, words = short(first["input"]), expected(first)
+    found = problem(first, f"{shown!r}" if isinstance(first["input"], str) else shown)
+    return f"{place or 'the line'}: {found}", f"{RESULT} ({words})" if words else RESULT

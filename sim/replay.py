@@ -38,6 +38,7 @@ from sim.scenario.plan import PUBLISHED_BYTES_MAX, STEPS_MAX, Say, Step
 from sim.scenario.quantities import MESSAGE_BYTES_MAX
 from sim.scenario.reading import from_tables
 from sim.tape import Tape
+from sim.worded import expected, problem
 
 FORMAT = 2
 """2: the round trips of a matrix stand in the scenario."""
@@ -50,6 +51,7 @@ NUMBER_MAX = (1 << 63) - 1
 DRAW_MAX = (1 << 64) - 1
 SHOWN_MAX, WORDS_MAX = 60, 300
 EXPECTED = "expected a file that `sim run --save` or `sim shrink --save` wrote"
+WHOLE = "a tape as `sim run --save` or `sim shrink --save` wrote it, with nothing left out"
 SAY_FIELDS = ("at", "client", "channel", "size", "copies", "regions", "ttl", "number")
 
 
@@ -248,8 +250,8 @@ def _step_of(cast: Cast, place: tuple[str | int, ...], step: Any) -> Step:
         try:
             event = Event.model_validate(step)
         except ValidationError as error:
-            where, problem, expected = _first(error)
-            raise CastError((*place, where) if where else place, problem, expected) from error
+            where, *told = _first(error)
+            raise CastError((*place, where) if where else place, *told) from error
         cast.check_event(event, place)
         return event
     try:
@@ -271,16 +273,15 @@ def _published_bytes(cast: Cast, step: Step) -> int:
     return step.publish.bytes_ * step.publish.count * len(cast.clients_of(step.publish.client))
 
 
-def _damaged(path: Path, place: str, problem: str, expected: str) -> TapeError:
-    said = f"{place}: {problem}" if place else problem
-    return TapeError(f"{path}: the tape is damaged: {said[:WORDS_MAX]}; expected {expected[:WORDS_MAX]}")
+def _damaged(path: Path, place: str, found: str, wanted: str) -> TapeError:
+    said = f"{place}: {found}" if place else found
+    return TapeError(f"{path}: the tape is damaged: {said[:WORDS_MAX]}; expected {wanted[:WORDS_MAX]}")
 
 
 def _first(error: ValidationError) -> tuple[str, str, str]:
     """Where something is wrong, what, and what was expected."""
     first = error.errors(include_url=False)[0]
-    problem = "it is missing" if first["type"] == "missing" else _short(first["input"])
-    return _dotted(first["loc"]), problem, first["msg"][0].lower() + first["msg"][1:]
+    return _dotted(first["loc"]), problem(first, _short(first["input"])), expected(first) or WHOLE
 
 
 def _dotted(place: tuple[str | int, ...]) -> str:

@@ -84,17 +84,19 @@ SAY = [1_000_000, "app-1", "room/1", 16, 1, 1, 0, 7]
 DEEP = json.loads("[" * 150 + "]" * 150)
 DAMAGES: list[tuple[str, object, str]] = [
     ("scenario", {}, "scenario: "),
-    ("scenario", None, "scenario: None"),
+    ("scenario", None, "scenario: None; expected an object"),
     ("scenario", "swarm", "scenario: 'swarm'"),
     ("scenario", {"title": DEEP}, "scenario: title: "),
     ("scenario", {"title": "t", "promise": "p", "topology": {"node": []}}, "scenario: topology.node: "),
-    ("steps", 7, "steps: 7"),
+    ("steps", 7, "steps: 7; expected a list"),
     ("steps", ["crash"], "steps.0: 'crash'"),
     ("steps", [SAY, [1]], "steps.1: [1]; expected an event, or at, client, channel, size"),
     ("steps", [DEEP], "steps.0: [["),
-    ("steps", [{"at": "1s"}], "steps.0: "),
+    ("steps", [{"at": "1s"}], "steps.0: an event without a verb; expected exactly one of partition, "),
     ("steps", [{"at": "1s", "crash": ["nobody"]}], "steps.0.crash: no node is called 'nobody'; expected one of"),
-    ("steps", [{"at": "1s", "luck": 7}], "steps.0.luck: 7"),
+    ("steps", [{"crash": ["ana"]}], "steps.0.at: it is missing; expected a tape as `sim run --save` or `sim shrink"),
+    ("steps", [{"at": "soon", "crash": ["ana"]}], "steps.0.at: 'soon'; expected a time such as"),
+    ("steps", [{"at": "1s", "luck": 7}], "steps.0.luck: 7; expected no such key"),
     ("steps", [["1s", *SAY[1:]]], "steps.0: ['1s', "),
     ("steps", [[-1, *SAY[1:]]], "steps.0: [-1, "),
     ("steps", [[*SAY[:3], 1 << 40, *SAY[4:]]], "steps.0: "),
@@ -106,18 +108,18 @@ DAMAGES: list[tuple[str, object, str]] = [
         [{"at": "1s", "publish": {"client": "app-1", "channel": "room/1", "bytes": "1000KiB", "count": 100_000}}],
         "steps: they publish",
     ),
-    ("draws", {"a": ["x"]}, "draws.a.0: 'x'"),
-    ("draws", {"a": [-1]}, "draws.a.0: -1"),
-    ("draws", {"a": [1 << 70]}, "draws.a.0: 11805"),
-    ("draws", {"a": [1.5]}, "draws.a.0: 1.5"),
-    ("draws", [], "draws: []"),
-    ("seed", "x", "seed: 'x'"),
+    ("draws", {"a": ["x"]}, "draws.a.0: 'x'; expected a whole number"),
+    ("draws", {"a": [-1]}, "draws.a.0: -1; expected at least 0"),
+    ("draws", {"a": [1 << 70]}, "draws.a.0: 1180591620717411303424; expected at most 18,446,744,073,709,551,615"),
+    ("draws", {"a": [1.5]}, "draws.a.0: 1.5; expected a whole number"),
+    ("draws", [], "draws: []; expected an object"),
+    ("seed", "x", "seed: 'x'; expected a whole number"),
     ("seed", -1, "seed: -1"),
-    ("broken", "once", "broken: 'once'"),
+    ("broken", "once", "broken: 'once'; expected a list"),
     ("without", ["luck"], "without: 'luck' is no safeguard"),
-    ("stop-at", 5, "stop-at: 5"),
+    ("stop-at", 5, "stop-at: 5; expected a text"),
     ("trace", DEEP, "trace: [["),
-    ("luck", 5, "luck: 5"),
+    ("luck", 5, "luck: 5; expected no such key"),
     ("gossamer-tape", "2", "gossamer-tape: '2'; expected a whole number"),
     ("gossamer-tape", 2.0, "gossamer-tape: 2.0; expected a whole number"),
     ("gossamer-tape", True, "gossamer-tape: True; expected a whole number"),
@@ -142,7 +144,7 @@ def test_a_tape_that_lacks_something_is_refused(tape: Path, field: str) -> None:
     del plain[field]
     tape.write_text(json.dumps(plain))
 
-    with pytest.raises(TapeError, match=f"the tape is damaged: {field}: it is missing; expected"):
+    with pytest.raises(TapeError, match=f"the tape is damaged: {field}: it is missing; expected a tape as `sim run"):
         load(tape)
 
 
@@ -170,7 +172,7 @@ def test_a_tape_of_too_many_steps_is_refused(tape: Path) -> None:
     text = json.dumps({**json.loads(tape.read_text()), "steps": []})
     tape.write_text(text.replace('"steps": []', '"steps": [%s1]' % ("1," * STEPS_MAX)))
 
-    with pytest.raises(TapeError, match=r"the tape is damaged: steps: \[1, 1.*; expected .*at most 2000000 items"):
+    with pytest.raises(TapeError, match=r"the tape is damaged: steps: \[1, 1.*; expected .*at most 2,000,000 items"):
         load(tape)
 
 
