@@ -39,7 +39,11 @@ FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.command()
 @click.argument("file", type=FILE)
 @click.option("--until", help="Print what crossed and what was done up to this time, such as 12.5s.")
-@click.option("--explain", metavar="MESSAGE", help="Tell the story of one message, such as app-1/0691/8.")
+@click.option(
+    "--explain",
+    metavar="MESSAGE",
+    help="Tell the whole story of one message, such as app-1/0691/8. Goes without --until.",
+)
 @click.option("--report", type=OUTPUT, help="Write a page (HTML) about the run.")
 @click.option("--json", "in_json", is_flag=True, help="Print JSON.")
 def replay(file: Path, until: str | None, explain: str | None, report: Path | None, in_json: bool) -> None:
@@ -51,6 +55,8 @@ def replay(file: Path, until: str | None, explain: str | None, report: Path | No
     from sim.replay import replay as play
     from sim.units import duration_us
 
+    if until is not None and explain is not None:
+        raise click.UsageError("--explain tells all of a message's story, whatever --until says: give one of them.")
     check_apart({"--report": report}, [file])
     artefact = load(file)
     try:
@@ -83,15 +89,17 @@ def _tell(played: Play, explain: str | None, until_us: int | None, *, in_json: b
     from sim.explain import explain as story
     from sim.explain import transcript
 
-    told: dict[str, Any] = {}
+    told: dict[str, Any]
     if explain is not None:
-        told |= {"message": explain, "story": list(story(played, explain))}
-    if until_us is not None:
-        told |= {"until_us": until_us, "transcript": list(transcript(played, until_us))}
+        lines = list(story(played, explain))
+        told = {"message": explain, "story": lines}
+    else:
+        lines = list(transcript(played, until_us or 0))
+        told = {"until_us": until_us, "transcript": lines}
     if in_json:
         as_json(told)
         return
-    for line in (*told.get("story", ()), *told.get("transcript", ())):
+    for line in lines:
         say(line)
 
 

@@ -83,6 +83,20 @@ def test_replay_explains_a_message_and_names_those_near_a_wrong_one(file: Path, 
     assert "no message is called 'app-1/22'; expected one such as app-1/2" in wrong
 
 
+def test_replay_refuses_a_story_until_a_time_which_would_be_told_to_its_end(file: Path, tmp_path: Path) -> None:
+    tape, out = tmp_path / "run.tape", tmp_path / "out.html"
+    said("run", file, "--save", tape)
+
+    both = said("replay", tape, "--explain", "app-1/2", "--until", "1s", "--report", out, status=2)
+    until = json.loads(said("replay", tape, "--until", "1.2s", "--json"))
+
+    assert "--explain tells all of a message's story, whatever --until says: give one of them." in " ".join(
+        both.split()
+    )
+    assert not out.exists()
+    assert (until.keys(), until["until_us"]) == ({"until_us", "transcript"}, 1_200_000)
+
+
 def test_sweep_writes_a_report_of_all_its_seeds(file: Path, tmp_path: Path) -> None:
     journal, out = tmp_path / "journal", tmp_path / "out.html"
 
