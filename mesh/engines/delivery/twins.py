@@ -5,9 +5,9 @@ be known from the names alone, for a name may have been used twice for different
 and reported. So the copies of a name are read and compared, once; the answer is remembered for the latest names.
 
 No node that is honest writes a name twice into a log, so of each log few copies are looked at; of many logs a node may well
-have written one in each, while its disk fails. Who writes more into one may have written anything: elsewhere such a name
-counts as used for different messages, so that nobody takes the message that its publisher sent for a copy of another. What
-lies beyond them is a copy of those that it equals. So is it with what one reading of a name does not reach.
+have written one in each, while its disk fails. What lies beyond them is a copy of those that it equals, which its digest
+tells. Where it equals none, or one reading of a name does not reach it, that name counts elsewhere as used for different
+messages, so that nobody takes the message that its publisher sent for a copy of another.
 """
 
 from __future__ import annotations
@@ -47,7 +47,9 @@ class Compared:
     logs: set[LogId] = field(default_factory=set)
     """Where the name stood, whether or not a copy was found there."""
     crowding: set[LogId] = field(default_factory=set)
-    """Logs that hold the name more often than is looked at."""
+    """Logs that hold the name more often than is looked at ..."""
+    strange: set[LogId] = field(default_factory=set)
+    """... and those of them where what is beyond equals nothing that was, or was not read."""
     contents: dict[bytes, list[Copy]] = field(default_factory=dict)
     """Where there are any, by content: what each copy equals that was not looked at."""
     differ: bool = False
@@ -111,15 +113,16 @@ class Twins:
     def differs(self, record: Record, place: Place) -> bool:
         """Whether a copy of a record's name was compared with it and is another message. False where none was.
 
-        Where a node has written more than is compared, some of that may be: to what any other has written.
+        Where a node has written more than is compared, and something else or who knows what, that is one: to what any other has
+        written.
         """
         known = self._known.get(record.name)
         if known is None:
             return False
-        is_crowded = any(log.node != place[0].node for log in known.crowding)
+        may_differ = any(log.node != place[0].node for log in known.strange)
         if place in known.groups:
-            return known.differ or is_crowded
-        return is_crowded and place[0] in known.crowding and record.content() not in known.contents
+            return known.differ or may_differ
+        return may_differ and place[0] in known.crowding and record.content() not in known.contents
 
     def ask(self, names: list[MessageName], request: int) -> Load:
         """Look up copies: of the first name, and of those that follow it without a gap."""
@@ -159,12 +162,14 @@ class Twins:
         known = Compared(logs={run.log for run in self._holdings.names.find(*name)})
         counts: Counter[LogId] = Counter()
         messages: list[tuple[Record, list[Copy]]] = []
+        beyond: list[tuple[LogId, Record]] = []
         for place, record in copies.items():
             log, position = place
             known.logs.add(log)
             counts[log] += 1
             if counts[log] > COPIES_MAX:
                 known.crowding.add(log)
+                beyond.append((log, record))
                 continue
             group = next((equal for message, equal in messages if message.same_message(record)), None)
             if group is None:
@@ -175,8 +180,10 @@ class Twins:
         known.differ = len(messages) > 1
         if not complete:
             known.crowding |= known.logs
+            known.strange |= known.logs
         if known.crowding:
             known.contents = {message.content(): group for message, group in messages}
+            known.strange |= {log for log, record in beyond if record.content() not in known.contents}
         return self._remember(name, known)
 
     def _remember(self, name: MessageName, known: Compared) -> list[Outcome]:

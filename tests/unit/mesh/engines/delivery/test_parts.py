@@ -378,6 +378,16 @@ def test_who_writes_a_name_too_often_may_have_written_another_message_so_nothing
     assert not twins.differs(here.records()[0], (here.log, 1))
 
 
+def test_who_writes_one_message_too_often_has_written_no_other() -> None:
+    """Else who was shown a copy of it, and is shown it at another node, would be shown it twice."""
+    here, there, twins = crowded(*[b"x"] * (COPIES_MAX + 1))
+
+    assert looked_up(twins, here, there) == [Report(Code.NAMES_CONFLICT, {"publisher": "pub", "sequence": 1})]
+
+    assert not twins.differs(here.records()[0], (here.log, 1))
+    assert not any(twins.differs(one, (there.log, at)) for at, one in enumerate(there.records(), 1))
+
+
 def test_what_repeats_a_message_beyond_those_that_are_compared_shows_nothing() -> None:
     here, there, twins = crowded(*[b"x"] * (COPIES_MAX + 1), b"y")
     copies = there.records()
