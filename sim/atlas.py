@@ -27,6 +27,8 @@ class Atlas:
     world: World
     ledger: Ledger
     is_on: bool = True
+    rows_lost: int = 0
+    """Batches that disks have lost, and that their nodes have to get once more."""
 
     def _others_have(self, machine: Machine, log: LogId, first: int) -> bool:
         """Whether another disk holds a row, undamaged and whole: one that lies both as it says and as a power cut leaves it."""
@@ -58,15 +60,14 @@ class Atlas:
     def may_replace(self, machine: Machine, image: Image) -> bool:
         """Whether a disk may be given another image. With the atlas off it may, and what is lost is booked."""
         lost = self._lost_with(machine, image)
-        if self.is_on:
-            return all(self._others_have(machine, *key) for key in lost)
+        if self.is_on and not all(self._others_have(machine, *key) for key in lost):
+            return False
         self._book(machine, lost)
         return True
 
     def before_damage(self, machine: Machine, log: LogId, first: int) -> None:
         """A row is about to be damaged. With the atlas off it may be the last good copy, so the loss is booked."""
-        if not self.is_on:
-            self._book(machine, {(log, first): machine.disk.image.rows[log][first]})
+        self._book(machine, {(log, first): machine.disk.image.rows[log][first]})
 
     def before_power_cut(self, machine: Machine) -> None:
         """A disk that lied about fsync loses what it did not keep, but for the last good copies."""
@@ -78,11 +79,14 @@ class Atlas:
             machine.disk.kept = machine.disk.image.copy()
             self.world.cover("atlas/kept")
         elif lost:
-            if not self.is_on:
-                self._book(machine, lost)
+            self._book(machine, lost)
             self.world.cover("disk/lied")
 
     def _book(self, machine: Machine, lost: dict[Key, Row]) -> None:
+        """Batches are lost. While the atlas is on another good copy of each is known, and nothing is excused."""
+        self.rows_lost += len(lost)
+        if self.is_on:
+            return
         names: dict[Name, bool] = {}
         for (log, _), row in lost.items():
             for record in batch_from_parts(msgpack.unpackb(row.packed)).records():

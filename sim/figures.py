@@ -61,7 +61,7 @@ def measure(play: Play, figures: Figures) -> None:
     if figures.messages:
         spoken = sum(count for kind, count in sent.items() if kind not in HEARTBEATS)
         figures.frames_per_message = round(spoken / figures.messages, 3)
-    needed = world.coverage.get("batch/sealed", 0) * max(1, len(play.cast.nodes) - 1)
+    needed = world.coverage.get("batch/sealed", 0) * max(1, len(play.cast.nodes) - 1) + play.stage.atlas.rows_lost
     figures.copies_per_message = round(sent.get("Push", 0) / needed, 3) if needed else 0.0
     machines = world.machines.values()
     repeats = sum(machine.counts.get("batches_refused_total/duplicate", 0) for machine in machines)

@@ -263,7 +263,7 @@ class Guarantees(Part):
     frames_per_message: Real | None = None
     """Between nodes, without heartbeats."""
     copies_per_message: Real | None = None
-    """Pushes of a batch, for each node that had to get it (1.0 is the floor)."""
+    """Pushes of a batch, for each node that had to get it, once more where its disk lost it (1.0 is the floor)."""
     idle_frames: Real | None = None
     """A second and node, once all is quiet."""
     dials: int | None = Field(default=None, ge=0, le=NUMBER_MAX, strict=True)

@@ -7,7 +7,9 @@ from mesh.log.batch import Batch
 from sim.atlas import Atlas
 from sim.checkers import Watch
 from sim.disk import FOUND_MAX, Disk, Image
+from sim.heap import Play
 from sim.network import Network
+from sim.scenario.reading import from_tables
 from sim.workload import App
 from sim.world import WALL_MS, World
 
@@ -164,6 +166,7 @@ def test_with_the_atlas_off_a_loss_is_booked_and_excuses_only_what_need_not_surv
     assert excused == [[False] * 5, [True] * 5, [True] * 5]
     assert {entry.disks_lost for entry in watch.ledger.values()} == {("ben", "ana")}
     assert {entry.regions_lost for entry in watch.ledger.values()} == {("us", "eu")}
+    assert atlas.rows_lost == 5 * len(excused)
 
 
 def test_the_loss_of_one_disk_again_and_again_excuses_no_second_copy() -> None:
@@ -187,10 +190,30 @@ def test_what_a_disk_lied_about_is_booked_where_no_copy_of_it_is_known_to_stay(*
     app.publish("room/1", b"lost")
     world.run(1)
 
-    Atlas(world, watch.ledger, is_on).before_power_cut(ana)
+    atlas = Atlas(world, watch.ledger, is_on)
+
+    atlas.before_power_cut(ana)
 
     assert [entry.is_excused for entry in watch.ledger.values()] == [False] * 4 + [not is_on]
     assert world.coverage["disk/lied"] == 1
+    assert atlas.rows_lost == 1
+
+
+def test_what_a_lost_disk_gets_again_is_no_copy_too_many() -> None:
+    scenario = from_tables({
+        "title": "t", "promise": "p", "duration": "3s",
+        "topology": {"node": [{"name": name} for name in ("ana", "ben", "cy")]},
+        "client": [{"name": "app", "at": "ana"}],
+        "timeline": [
+            {"at": "1s", "publish": {"client": "app", "channel": "x", "count": 4}}, {"at": "2s", "wipe": "cy"},
+        ],
+    })  # fmt: skip
+    play = Play(scenario, 0)
+
+    outcome = play.run()
+
+    assert (outcome.breaches, play.stage.atlas.rows_lost) == ([], play.world.coverage["batch/sealed"])
+    assert (outcome.figures.copies_per_message, outcome.figures.repeats) == (1, 0)
 
 
 def test_a_wiped_disk_is_empty() -> None:
