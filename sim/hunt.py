@@ -38,16 +38,20 @@ class Trophy:
     """... and the draws in it that matter."""
     runs: int = 0
     proof: str = ""
+    fails_with_it: str = ""
+    """What breaks in that run with the safeguard on: then it proves nothing."""
 
     @property
     def is_proof(self) -> bool:
-        """Whether it was found, and shrunk to what a person can read."""
-        return self.seed >= 0 and 0 < self.events <= EVENTS_MAX
+        """Whether it was found, and shrunk to what a person can read, which breaks without the safeguard alone."""
+        return self.seed >= 0 and 0 < self.events <= EVENTS_MAX and not self.fails_with_it
 
     def line(self) -> str:
         """In a line."""
         if self.seed < 0:
             return f"{self.name:26} NOT FOUND within {self.within} seeds of {self.profile}"
+        if self.fails_with_it:
+            return f"{self.name:26} seed {self.seed} PROVES NOTHING: with it on, too, breaks {self.fails_with_it}"
         return (
             f"{self.name:26} {self.promise}: seed {self.seed} of {self.within} ({self.profile}), "
             f"{self.steps} steps -> {self.events} events on {self.nodes} nodes, {self.runs} runs"
@@ -74,9 +78,10 @@ def hunt(safeguard: Safeguard) -> Trophy:
         small = Shrinker(scenario, seed, broken[0], (safeguard.name,)).run(outcome.steps)
         if small is None:
             return Trophy(*known, seed, broken[0], len(outcome.steps))
-        proof = small.breach.about
+        proof, with_it = small.breach.about, Play(small.scenario, seed).run()
+        fails = with_it.breaches[0].about if with_it.breaches else ""
         nodes, draws = len(small.scenario.topology.node), sum(map(len, small.tape.values()))
-        return Trophy(*known, seed, broken[0], small.before, small.events, nodes, draws, small.runs, proof)
+        return Trophy(*known, seed, broken[0], small.before, small.events, nodes, draws, small.runs, proof, fails)
     return Trophy(*known)
 
 

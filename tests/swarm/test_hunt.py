@@ -68,6 +68,23 @@ def test_a_switch_that_does_not_fit_any_more_proves_nothing() -> None:
             hunt(misfit)
 
 
+def test_a_run_that_breaks_with_the_safeguard_on_proves_nothing() -> None:
+    """Nothing is switched off, and the code is bad in any case."""
+    bad = SAFEGUARDS["de-duplication"].patches()
+    nothing = replace(SAFEGUARDS["de-duplication"], patches=list)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setitem(SAFEGUARDS, nothing.name, nothing)
+        for owner, attribute, replacement in bad:
+            patched.setattr(owner, attribute, replacement)
+        trophy = hunt(nothing)
+
+    assert trophy.events
+    assert not trophy.is_proof
+    assert trophy.line().startswith(
+        f"de-duplication{' ' * 13}seed {trophy.seed} PROVES NOTHING: with it on, too, breaks"
+    )
+
+
 def test_there_are_at_least_twelve() -> None:
     assert len(SAFEGUARDS) >= 12
 
