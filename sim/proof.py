@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -22,9 +23,21 @@ OVERHEARD_MAX = 4
 WAITS = frozenset({"acknowledge_p99_us", "unavailable_us"})
 """Figures of what a publisher waits for; the other times are those of what is shown."""
 
+LEADING = re.compile(r"([\d.]+) s: ")
+"""The time of a witness's line."""
+
 
 def _second(us: int) -> str:
     return f"{us / 1e6:.6f} s"
+
+
+def in_order(lines: Iterable[str]) -> list[str]:
+    """Lines of a witness by the seconds that they begin with; one that has none stays behind the one before it."""
+    timed: list[tuple[float, str]] = []
+    for line in lines:
+        begins = LEADING.match(line)
+        timed.append((float(begins[1]) if begins else timed[-1][0] if timed else 0.0, line))
+    return [line for _, line in sorted(timed, key=lambda each: each[0])]
 
 
 def of_time(figure: str, watch: Watch, diaries: Iterable[Diary]) -> list[str]:
@@ -53,7 +66,8 @@ def slowest_shown(watch: Watch, diaries: Iterable[Diary], pattern: str = "#") ->
     if slowest is None:
         return []
     _, name, shown, owner = slowest
-    return [*watch.events_of(name), f"{_second(shown.at_us)}: {owner} is shown it{', late' if shown.late else ''}"]
+    seen = f"{_second(shown.at_us)}: {owner} is shown it{', late' if shown.late else ''}"
+    return in_order([*watch.events_of(name), seen])
 
 
 def slowest_told(watch: Watch) -> list[str]:

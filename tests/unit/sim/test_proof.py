@@ -55,10 +55,20 @@ def test_a_time_until_shown_is_proved_by_the_slowest_message() -> None:
     ]
     assert proof.slowest_shown(watch, [diary], "room/1") == [
         "1.000000 s: alice publishes alice/0007/1 on room/1, attached nowhere",
-        "5.000000 s: alice is told copies:2 regions:1",
         "3.000000 s: bob is shown it",
+        "5.000000 s: alice is told copies:2 regions:1",
     ]
     assert proof.slowest_shown(watch, [diary], "hall/+") == []
+
+
+def test_lines_of_a_witness_stand_in_the_order_of_their_times() -> None:
+    lines = ["9.5 s: nine", "10.000000 s: ten", "before that: nine", "2.000000 s: two"]
+
+    assert proof.in_order(lines) == ["2.000000 s: two", "9.5 s: nine", "10.000000 s: ten", "before that: nine"]
+    assert proof.in_order(["before that: nothing", "0.000000 s: begun"]) == [
+        "before that: nothing",
+        "0.000000 s: begun",
+    ]
 
 
 def test_what_a_bad_host_wrote_counts_for_no_figure() -> None:
