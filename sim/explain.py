@@ -10,23 +10,33 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from fnmatch import fnmatchcase
 
-import msgpack
-
-from mesh.errors import DecodeError
-from mesh.log.batch import batch_from_parts
-from mesh.types import LogId
+from mesh.clocks.vector import VersionVector
 from sim.diary import Diary, Entry, Name, name_of, say_name
 from sim.errors import SimError
 from sim.heap import Play
 from sim.recorder import PENDING, Crossing, Place, Read, Recorder
-from sim.stage import LASTS
+from sim.stage import LASTS, Band
+from sim.stays import (
+    FINDS,
+    FOR_EVER,
+    LOST,
+    STARTS_WITHOUT,
+    STORES,
+    STORES_AGAIN,
+    Event,
+    Position,
+    Stay,
+    Stays,
+    positions_of,
+    touched,
+)
 from sim.workload import App
 
 LINES_MAX = 20_000
 STORY_MAX = 40
 FAULTS_MAX = 6
-Position = tuple[LogId, int]
 
 
 def _second(us: int) -> str:
@@ -80,52 +90,14 @@ def transcript(play: Play, until_us: int) -> list[str]:
     return said if len(lines) <= LINES_MAX else [*said, f"… and {len(lines) - LINES_MAX} more lines"]
 
 
-# --- where a message stands ------------------------------------------------------------------------------------------------
-
-
-def positions_of(play: Play, name: Name) -> list[Position]:
-    """Every position at which a message stands: more than one where its publish was retried at another node."""
-    found = {
-        (shown.log, shown.position)
-        for app in play.apps.values()
-        for diary in app.books
-        if name in diary.seen
-        for shown in diary.shown
-        if name_of(shown.record) == name
-    }
-    for machine in play.world.machines.values():
-        for log, rows in machine.disk.image.rows.items():
-            for run in machine.disk.image.names.values():
-                if run.log == log and (run.publisher, run.incarnation) == name[:2] and run.first <= name[2] <= run.last:
-                    within = [
-                        first
-                        for first, row in rows.items()
-                        if first <= run.to_position and row.last >= run.from_position
-                    ]
-                    found |= {place for first in within for place in _found(rows[first].packed, name)}
-    return sorted(found)
-
-
-def _found(packed: bytes, name: Name) -> list[Position]:
-    try:
-        batch = batch_from_parts(msgpack.unpackb(packed))
-    except DecodeError:
-        return []  # a damaged row
-    if batch.body is None:
-        return []
-    return [(batch.log, batch.first + index) for index, record in enumerate(batch.records()) if name_of(record) == name]
-
-
-def _covers(places: tuple[Place, ...], at: Position) -> bool:
-    return any(log == at[0] and first <= at[1] <= last for log, first, last in places)
-
-
 # --- the story of one message ----------------------------------------------------------------------------------------------
 
 FIRST, ALWAYS, ASKED, TOLD, HEARD_OF = range(5)
 """What weighs most stays where there is too much to tell: then what happened to it, questions, receipts, announcements."""
 MANY = 8
 """So many nodes or subscriptions still have a line each."""
+LOSES = frozenset({"bit-rot", "fsync-lies", "misdirect", "restore", "scrub", "wipe"})
+"""The faults that take from a disk what it had."""
 
 
 @dataclass
@@ -136,9 +108,18 @@ class _Story:
     recorder: Recorder
     name: Name
     entry: Entry
+    places: list[Position]
     lines: list[tuple[int, int, str]] = field(default_factory=list)
-    has: dict[str, int] = field(default_factory=dict)
-    """When each node stored it first, at any position."""
+    logs: VersionVector = field(init=False)
+    """The same places by log."""
+    stays: Stays = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Find who had it from when to when."""
+        self.logs = VersionVector()
+        for log, position in self.places:
+            self.logs.add(log, position, position)
+        self.stays = Stays(self.recorder, self.logs)
 
     def add(self, at_us: int, what: str, weight: int = ALWAYS) -> None:
         """One more line."""
@@ -149,25 +130,23 @@ def explain(play: Play, message: str) -> list[str]:
     """The story of one message in at most 40 lines. Raises `SimError` for one that there is not."""
     assert play.recorder is not None
     name = _named(play, message)
-    story = _Story(play, play.recorder, name, play.watch.ledger[name])
+    story = _Story(play, play.recorder, name, play.watch.ledger[name], positions_of(play, name))
     _publishing(story)
-    places = positions_of(play, name)
-    for place in places:
-        _storing(story, place)
-    needless = sum(_telling(story, place) for place in places)
+    _meanwhile(story)
+    _storing(story)
+    needless = _telling(story)
     if needless:
         story.add(play.world.now_us, f"{needless} pushes of it were sent to nodes that had it already")
-    _meanwhile(story)
-    _nodes_without(story, places)
-    _showing(story, places)
+    _nodes_without(story)
+    _showing(story)
     for breach in play.watch.breaches:
         if say_name(name) in breach.about.split():
             story.add(play.world.now_us, f"broken: {breach.promise} – {breach.about}", FIRST)
-    where = " and ".join(f"{log.node.hex()[:4]}:{position}" for log, position in places) or "no disk"
+    where = " and ".join(f"{log.node.hex()[:4]}:{position}" for log, position in story.places) or "no disk"
     return [f"{say_name(name)} stands at {where}:", *_cut_short(story.lines)]
 
 
-def _showing(story: _Story, places: list[Position]) -> None:
+def _showing(story: _Story) -> None:
     """Who was shown it when, and why others were not."""
     shown: list[tuple[int, str, str]] = []
     for app in story.play.apps.values():
@@ -176,7 +155,7 @@ def _showing(story: _Story, places: list[Position]) -> None:
             if story.name in diary.seen:
                 shown.append((diary.seen[story.name], app.name, f"is shown it {to}"))
             elif diary.matches(story.entry.channel):
-                why = _why_not_shown(story, app, diary, places)
+                why = _why_not_shown(story, app, diary)
                 story.add(story.play.world.now_us, f"{app.name} was never shown it {to}: {why}", FIRST)
     _gather(story, shown, "subscriptions are shown it")
     read = [
@@ -192,15 +171,20 @@ def _showing(story: _Story, places: list[Position]) -> None:
     _gather(story, read, "pages of history show it")
 
 
-def _gather(story: _Story, found: list[tuple[int, str, str]], words: str) -> None:
+def _gather(
+    story: _Story,
+    found: list[tuple[int, str, str]],
+    words: str,
+    weight: int = ALWAYS,
+) -> None:
     """A line for each of a few; where they are many, one line for all."""
     if len(found) <= MANY:
         for at_us, who, what in found:
-            story.add(at_us, f"{who} {what}")
+            story.add(at_us, f"{who} {what}", weight)
         return
     found.sort()
     (begin_us, first, _), (end_us, last, _) = found[0], found[-1]
-    story.add(begin_us, f"{len(found)} {words}, {first} first, the last at {end_us / 1e6:.6f}: {last}")
+    story.add(begin_us, f"{len(found)} {words}, {first} first, the last at {end_us / 1e6:.6f}: {last}", weight)
 
 
 def _cut_short(lines: list[tuple[int, int, str]]) -> list[str]:
@@ -241,51 +225,82 @@ def _publishing(story: _Story) -> None:
         story.add(story.play.world.now_us, f"{lost}: {levels} need not survive that")
 
 
-def _storing(story: _Story, at: Position) -> None:
-    """Who stored it first when, as an answered append or as what a disk held at a start."""
-    owner = _owner(story.play, at)
-    times: dict[str, tuple[int, str]] = {}
-    for kept in story.recorder.kept:
-        if _covers((kept.place,), at) and kept.node not in times:
-            times[kept.node] = kept.at_us, f"stores it, in the batch {_log(kept.place)}"
-    for life in story.recorder.lives:
-        if _covers(life.held, at) and life.at_us < times.get(life.node, (life.at_us + 1, ""))[0]:
-            times[life.node] = life.at_us, "finds it on its disk as it starts"
-    for node, (at_us, what) in times.items():
-        if node == owner:
-            story.add(at_us, f"{node} has sealed it, and {what}", FIRST)
-        story.has[node] = min(at_us, story.has.get(node, at_us))
-    others = [(at_us, node, what) for node, (at_us, what) in times.items() if node != owner]
-    _gather(story, others, "other nodes store it")
+def _storing(story: _Story) -> None:
+    """Who stored it when, as an answered append or as what a disk held at a start; and who lost it."""
+    found: dict[int, list[tuple[int, str, str]]] = {}
+    sealed: dict[str, list[tuple[int, str, str]]] = {}
+    for event in story.stays.events:
+        node = event.node
+        if event.kind == STORES and node == _owner(story.play, event):
+            sealed.setdefault(node, []).append((event.at_us, node, f"has sealed it, and {_does(event)}"))
+        else:
+            found.setdefault(event.kind, []).append((event.at_us, node, _does(event)))
+    for node, lines in sealed.items():
+        _gather(story, lines, f"batches with it are sealed and stored by {node}", FIRST)
+    for kind, lines in found.items():
+        if kind in (STORES, STORES_AGAIN) and len(lines) > MANY:  # of the copies of a node the first
+            firsts: dict[str, tuple[int, str, str]] = {}
+            for line in lines:
+                firsts.setdefault(line[1], line)
+            _gather(story, list(firsts.values()), GATHERED[kind], ALWAYS if kind == STORES else FIRST)
+        else:
+            _gather(story, lines, GATHERED[kind], ALWAYS if kind == STORES else FIRST)
 
 
-def _owner(play: Play, at: Position) -> str:
-    return next((name for name, machine in play.world.machines.items() if machine.node_id == at[0].node), "")
+GATHERED = {
+    STORES: "other nodes store it",
+    STORES_AGAIN: "nodes store it again",
+    FINDS: "times it is found on a disk at a start",
+    STARTS_WITHOUT: "starts on disks that hold it no longer",
+    LOST: "disks hold it no longer at the end",
+}
 
 
-def _telling(story: _Story, at: Position) -> int:
-    """Frames about it, those that left a node together in one line; each kind once between two nodes.
+def _does(event: Event) -> str:
+    """What a node does with it, or comes upon."""
+    if event.place is not None:
+        return f"stores it{' again' if event.kind == STORES_AGAIN else ''}, in the batch {_log(event.place)}"
+    if event.kind == FINDS:
+        return "finds it on its disk as it starts"
+    return (
+        "starts, and its disk holds it no longer" if event.kind == STARTS_WITHOUT else "holds it no longer at the end"
+    )
+
+
+def _owner(play: Play, event: Event) -> str:
+    assert event.place is not None
+    return _owner_of(play, event.place[0].node)
+
+
+def _owner_of(play: Play, node_id: bytes) -> str:
+    return next((name for name, machine in play.world.machines.items() if machine.node_id == node_id), "")
+
+
+def _telling(story: _Story) -> int:
+    """Frames about it, those that left a node together in one line; each kind once between two nodes, until one has lost it.
 
     Returned are the pushes to nodes that had it already.
     """
-    owner = _owner(story.play, at)
+    stays = story.stays
     groups: dict[tuple[int, str, str], list[Crossing]] = {}
-    seen: set[tuple[str, str, str]] = set()
+    seen: set[tuple[str, str, str, int, int]] = set()
     needless = 0
     for crossing in story.recorder.crossings:
-        if not _covers(crossing.places, at):
+        logs = touched(story.logs, crossing.places)
+        if not logs:
             continue
-        kind, source, target = crossing.kind, crossing.source, crossing.target
-        had_it = story.has.get(target, crossing.sent_us + 1) <= crossing.sent_us
+        kind, source, target, at_us = crossing.kind, crossing.source, crossing.target, crossing.sent_us
+        had_it = stays.has(target, at_us)
         if kind == "Push" and had_it:
             needless += 1
-        if (kind, source, target) in seen or (kind in ("Push", "IHave") and had_it):
+        between = kind, source, target, stays.losses(source, at_us), stays.losses(target, at_us)
+        if between in seen or (kind in ("Push", "IHave") and had_it):
             continue
-        if kind == "Stored" and target != owner:
+        if kind == "Stored" and target not in {_owner_of(story.play, log.node) for log in logs}:
             continue
         if crossing.arrived_us != PENDING:
-            seen.add((kind, source, target))
-        groups.setdefault((crossing.sent_us, source, kind), []).append(crossing)
+            seen.add(between)
+        groups.setdefault((at_us, source, kind), []).append(crossing)
     for (sent_us, source, kind), crossings in groups.items():
         words, weight = SAYS.get(kind, (f"sends {kind} about it to", ASKED))
         story.add(sent_us, f"{source} {words} {_targets(crossings)}", weight)
@@ -318,33 +333,60 @@ def _targets(crossings: list[Crossing]) -> str:
 
 
 def _meanwhile(story: _Story) -> None:
-    """What was under way between the publish and the last time that somebody stored it or was shown it."""
-    begin_us = story.entry.at_us
+    """What took it from disks, and what was under way from the publish to the last time that it was stored or shown."""
+    begin_us, stays, bands = story.entry.at_us, story.stays, story.play.stage.bands
     seen = [diary.seen.get(story.name, 0) for app in story.play.apps.values() for diary in app.books]
-    is_everywhere = all(node in story.has for node in story.play.cast.nodes)
-    end_us = max([*story.has.values(), *seen, begin_us]) if is_everywhere else story.play.world.now_us
+    is_everywhere = all(stays.since_us(node) is not None for node in story.play.cast.nodes)
+    stored = [event.at_us for event in stays.events]
+    end_us = max([*stored, *seen, begin_us]) if is_everywhere else story.play.world.now_us
+    ended = [(node, stay) for node, each in stays.of.items() for stay in each if stay.until_us < FOR_EVER]
+    to_blame = [band for band in bands if any(_may_take(story.play, band, node, stay) for node, stay in ended)]
     found = [
         band
-        for band in story.play.stage.bands
+        for band in bands
         if band.begin_us <= end_us
         and (band.end_us == LASTS or band.end_us >= begin_us)
         and band.end_us != band.begin_us
+        and band not in to_blame
     ]
-    for band in found[:FAULTS_MAX]:
-        until = "to the end" if band.end_us == LASTS else f"until {band.end_us / 1e6:.3f}"
-        story.add(band.begin_us, f"-- {band.what}, {until}")
-    if len(found) > FAULTS_MAX:
-        story.add(end_us, f"-- {len(found) - FAULTS_MAX} more faults lay upon the time", ASKED)
+    for weight, some in ((FIRST, to_blame), (ALWAYS, found)):
+        for band in some[:FAULTS_MAX]:
+            until = "to the end" if band.end_us == LASTS else f"until {band.end_us / 1e6:.3f}"
+            story.add(band.begin_us, f"-- {band.what}" + (f", {until}" if band.end_us != band.begin_us else ""), weight)
+    more = sum(max(0, len(some) - FAULTS_MAX) for some in (to_blame, found))
+    if more:
+        story.add(end_us, f"-- {more} more faults lay upon the time", ASKED)
 
 
-def _nodes_without(story: _Story, places: list[Position]) -> None:
-    """Nodes that never stored it, and why."""
+def _may_take(play: Play, band: Band, node: str, stay: Stay) -> bool:
+    """Whether a fault may have taken it from a node's disk."""
+    is_meanwhile = band.begin_us <= stay.until_us and (band.end_us == LASTS or band.end_us >= stay.begin_us)
+    return band.verb in LOSES and is_meanwhile and _is_about(play, band, node)
+
+
+def _is_about(play: Play, band: Band, node: str) -> bool:
+    """Whether the words of a fault name a node, by its name, a pattern, or its region."""
+    region = f"@{play.cast.nodes[node].region}" if node in play.cast.nodes else ""
+    words = re.findall(r"[@\w*?-]+", band.what)
+    return any(word == region or fnmatchcase(node, word) for word in words)
+
+
+def _nodes_without(story: _Story) -> None:
+    """Nodes that never stored it, or lost it and did not get it again; and why."""
     play = story.play
     for node in play.cast.nodes:
-        if node in story.has or not places:
+        if story.stays.since_us(node) is not None or not story.places:
             continue
-        sent = [each for each in story.recorder.crossings if each.kind == "Push" and each.target == node]
-        about = [each for each in sent if any(_covers(each.places, at) for at in places)]
+        stays = story.stays.of.get(node)
+        begin_us = stays[-1].end_us if stays else 0
+        about = [
+            each
+            for each in story.recorder.crossings
+            if each.kind == "Push"
+            and each.target == node
+            and each.sent_us >= begin_us
+            and touched(story.logs, each.places)
+        ]
         if play.world.machines[node].node is None:
             why = f"it is down {_since(story, node)}"
         elif about and all(each.arrived_us == PENDING for each in about):
@@ -356,7 +398,8 @@ def _nodes_without(story: _Story, places: list[Position]) -> None:
         cuts = [
             band.what for band in play.stage.bands if band.end_us == LASTS and node in re.findall(r"[\w-]+", band.what)
         ]
-        story.add(play.world.now_us, f"{node} never stored it: {'; '.join([why, *cuts])}", FIRST)
+        words = "did not store it again" if stays else "never stored it"
+        story.add(play.world.now_us, f"{node} {words}: {'; '.join([why, *cuts])}", FIRST)
 
 
 def _since(story: _Story, node: str) -> str:
@@ -364,8 +407,8 @@ def _since(story: _Story, node: str) -> str:
     return f"since {downs[-1] / 1e6:.6f}" if downs else "from the beginning"
 
 
-def _why_not_shown(story: _Story, app: App, diary: Diary, places: list[Position]) -> str:
-    entry, now_us = story.entry, story.play.world.now_us
+def _why_not_shown(story: _Story, app: App, diary: Diary) -> str:
+    entry, now_us, places = story.entry, story.play.world.now_us, story.places
     for missed in diary.missed:
         if any(missed.log == log and missed.first <= position <= missed.last for log, position in places):
             return f"it was told of a gap there ({missed.reason})"
@@ -384,9 +427,10 @@ def _why_not_shown(story: _Story, app: App, diary: Diary, places: list[Position]
     if app.session is None or app.home is None:
         return "it is attached to no node"
     home = app.home.name
-    if home not in story.has:
-        return f"its gateway {home} never stored it"
-    return f"its gateway {home} has it since {story.has[home] / 1e6:.6f}"
+    since_us = story.stays.since_us(home)
+    if since_us is None:
+        return f"its gateway {home} {'has lost it' if story.stays.losses(home) else 'never stored it'}"
+    return f"its gateway {home} has it since {since_us / 1e6:.6f}"
 
 
 def _named(play: Play, message: str) -> Name:

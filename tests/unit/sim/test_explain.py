@@ -1,11 +1,14 @@
 """The story of one message: only what concerns it, and why it did not reach those whom it did not."""
 
+from typing import Any
+
 import pytest
 
 from sim import recorder
 from sim.errors import SimError
-from sim.explain import STORY_MAX, explain, positions_of, transcript
+from sim.explain import STORY_MAX, explain, transcript
 from sim.heap import Play
+from sim.stays import positions_of
 from tests.report_samples import played, scenario
 
 
@@ -278,3 +281,95 @@ def test_of_very_many_pages_the_first_are_kept(monkeypatch: pytest.MonkeyPatch) 
 
     assert kept is not None
     assert [(read.page, read.node) for read in kept.reads] == [(1, ""), (1, "ben"), (2, "")]
+
+
+def three(*timeline: dict[str, Any], subscribers: bool = True, **changes: Any) -> Play:
+    """Three nodes; at 1 s app-1 publishes at ana-1, and at 3 s again, so that the run goes on."""
+    say = {"at": "1s", "publish": {"client": ["app-1"], "channel": "room/1"}}
+    client = {"name": "app", "count": 2, "at": ["ana-1"], "gateways": ["ana-1"]}
+    tables = {
+        "duration": "5s",
+        "topology": {"node": [{"name": "ana", "count": 3}]},
+        "client": [client | ({"subscribe": [{"to": "#"}]} if subscribers else {})],
+        "timeline": [*timeline, say, {**say, "at": "3s"}],
+    }
+    return played(scenario(**(tables | changes)))[0]
+
+
+WIPE: list[dict[str, Any]] = [{"at": "2s", "for": "500ms", "wipe": ["ana-3"]}]
+RESTORE: list[dict[str, Any]] = [
+    {"at": "500ms", "snapshot": {"node": "ana-3"}},
+    {"at": "2s", "restore": {"node": "ana-3"}},
+]
+LIE: list[dict[str, Any]] = [{"at": "500ms", "for": "1500ms", "fsync-lies": ["ana-3"]}]
+
+
+@pytest.mark.parametrize(("timeline", "fault"), [(WIPE, "wipe"), (RESTORE, "restore"), (LIE, "fsync-lies")])
+def test_what_took_it_from_a_disk_the_loss_and_the_refill_are_told(timeline: list[dict[str, Any]], fault: str) -> None:
+    lines = told(three(*timeline), "app-1/1")
+
+    begins = [f"-- {fault} ", "ana-3 starts, and its disk holds it no longer", "ana-3 wants it from ", "ana-"]
+    (lost,) = (index for index, line in enumerate(lines) if line == begins[1])
+    after = [line.partition(" from ")[0].partition(": arrives")[0] for line in lines[lost:]]
+    assert sum(line.startswith(begins[0]) for line in lines[:lost]) == 1
+    assert [line.partition(", in the batch")[0] for line in lines if "ana-3 stores it" in line] == [
+        "ana-3 stores it",
+        "ana-3 stores it again",
+    ]
+    assert after[1] == "ana-3 wants it" and after[2].endswith(" pushes it to ana-3")
+    assert after[3].startswith("ana-3 stores it again") and after[4].startswith("ana-3 says that it has it to ana-1")
+    assert "had it already" not in " ".join(lines)
+
+
+def test_row_that_rots_is_stored_again_and_its_push_is_needed() -> None:
+    rot = {"at": "2s", "bit-rot": {"nodes": ["ana-3"], "rows": 8}}
+    lines = told(three(rot, {"at": "2500ms", "scrub": ["ana-3"]}), "app-1/1")
+
+    begins = ["-- bit-rot ", "-- scrub ana-3", "ana-3 wants it from ", "ana-", "ana-3 stores it again, in the batch "]
+    (rotten,) = (index for index, line in enumerate(lines) if line.startswith(begins[0]))
+    assert [line.startswith(begin) for line, begin in zip(lines[rotten:], begins, strict=False)] == [True] * 5
+    assert " pushes it to ana-3" in lines[rotten + 3]
+    assert "had it already" not in " ".join(lines)
+
+
+def test_push_that_refilled_a_rotten_row_unasked_is_needed() -> None:
+    play = three({"at": "2s", "bit-rot": {"nodes": ["ana-3"], "rows": 8}}, {"at": "2500ms", "scrub": ["ana-3"]})
+    assert play.recorder is not None
+    play.recorder.crossings[:] = [each for each in play.recorder.crossings if each.kind not in ("Want", "Graft")]
+
+    lines = told(play, "app-1/1")
+
+    assert sum("pushes it to" in line and "ana-3" in line for line in lines) == 2
+    assert "had it already" not in " ".join(lines)
+
+
+def test_who_lost_it_for_ever_is_told_with_the_reason() -> None:
+    cut = {"at": "500ms", "partition": [["ana-1"], ["ana-2", "ana-3"]], "for": "4s"}
+    far = {"name": "far", "at": ["ana-2"], "gateways": ["ana-2"], "subscribe": [{"to": "#"}]}
+    client = [{"name": "app", "count": 2, "at": ["ana-1"], "gateways": ["ana-1"], "subscribe": [{"to": "#"}]}, far]
+    client.append({"name": "later", "at": ["ana-1"], "gateways": ["ana-1"]})
+    later = {"at": "3s", "subscribe": {"client": ["later"], "to": ["#"], "since": "beginning"}}
+    play = three(cut, {**WIPE[0], "wipe": ["ana-1"]}, later, client=client, atlas=False)
+
+    lines = told(play, "app-1/1")
+
+    assert "ana-1 starts, and its disk holds it no longer" in lines
+    assert "ana-1 did not store it again: nobody pushed it there" in lines
+    assert any(line.startswith("ana-2 never stored it: no push of it arrived") for line in lines)
+    assert "later was never shown it (#): its gateway ana-1 has lost it" in lines
+
+
+def test_disk_that_holds_it_no_longer_at_the_end_is_told() -> None:
+    play = three()
+    image = play.world.machines["ana-3"].disk.image
+    image.held.clear()
+
+    assert "ana-3 holds it no longer at the end" in told(play, "app-1/1")
+
+
+def test_message_that_no_disk_holds_and_nobody_was_shown_stood_where_it_was_acknowledged() -> None:
+    cut = {"at": "500ms", "partition": [["ana-1"], ["ana-2", "ana-3"]], "for": "4s"}
+    lines = told(three(cut, {**WIPE[0], "wipe": ["ana-1"]}, subscribers=False, atlas=False), "app-1/1")
+
+    assert any(line.startswith("ana-1 has sealed it, and stores it, in the batch ") for line in lines)
+    assert "ana-1 starts, and its disk holds it no longer" in lines
