@@ -37,6 +37,8 @@ from sim.workload import App
 LINES_MAX = 20_000
 STORY_MAX = 40
 FAULTS_MAX = 6
+PLACES_MAX = 4
+"""So many of the places at which a message stands are named."""
 
 
 def _second(us: int) -> str:
@@ -92,8 +94,9 @@ def transcript(play: Play, until_us: int) -> list[str]:
 
 # --- the story of one message ----------------------------------------------------------------------------------------------
 
-FIRST, ALWAYS, ASKED, TOLD, HEARD_OF = range(5)
-"""What weighs most stays where there is too much to tell: then what happened to it, questions, receipts, announcements."""
+OWED, FIRST, ALWAYS, ASKED, TOLD, HEARD_OF = range(6)
+"""What weighs most stays where there is too much to tell: what its publisher and subscribers know, and what promises broke,
+who has it and who has not, then what happened to it, questions, receipts, announcements."""
 MANY = 8
 """So many nodes or subscriptions still have a line each."""
 LOSES = frozenset({"bit-rot", "fsync-lies", "misdirect", "restore", "scrub", "wipe"})
@@ -139,16 +142,28 @@ def explain(play: Play, message: str) -> list[str]:
         story.add(play.world.now_us, f"{needless} pushes of it were sent to nodes that had it already")
     _nodes_without(story)
     _showing(story)
-    for breach in play.watch.breaches:
-        if say_name(name) in breach.about.split():
-            story.add(play.world.now_us, f"broken: {breach.promise} – {breach.about}", FIRST)
-    where = " and ".join(f"{log.node.hex()[:4]}:{position}" for log, position in story.places) or "no disk"
-    return [f"{say_name(name)} stands at {where}:", *_cut_short(story.lines)]
+    about = {say_name(name), f"{say_name(name)},"}
+    broken = [each for each in play.watch.breaches if not about.isdisjoint(each.about.split())]
+    said = list(dict.fromkeys(f"broken: {breach.promise} – {breach.about}" for breach in broken))
+    for line in said if len(said) <= MANY else [*said[:MANY], f"broken: {len(said) - MANY} more promises about it"]:
+        story.add(play.world.now_us, line, OWED)
+    return [f"{say_name(name)} stands at {_standing(story)}:", *_cut_short(story.lines)]
+
+
+def _standing(story: _Story) -> str:
+    """The first places in each log, and how many more there are."""
+    chosen = [(log, first) for log, runs in story.logs.items() for first, _ in runs][:PLACES_MAX]
+    if len(story.places) <= PLACES_MAX:
+        chosen = story.places
+    said = [f"{log.node.hex()[:4]}:{position}" for log, position in sorted(chosen)]
+    more = len(story.places) - len(chosen)
+    return " and ".join([*said, *([f"{more} more"] if more else [])]) or "no disk"
 
 
 def _showing(story: _Story) -> None:
     """Who was shown it when, and why others were not."""
     shown: list[tuple[int, str, str]] = []
+    never: dict[str, list[tuple[int, str, str]]] = {}
     for app in story.play.apps.values():
         for diary in app.books:
             to = f"({' '.join(diary.patterns)})"
@@ -156,8 +171,16 @@ def _showing(story: _Story) -> None:
                 shown.append((diary.seen[story.name], app.name, f"is shown it {to}"))
             elif diary.matches(story.entry.channel):
                 why = _why_not_shown(story, app, diary)
-                story.add(story.play.world.now_us, f"{app.name} was never shown it {to}: {why}", FIRST)
-    _gather(story, shown, "subscriptions are shown it")
+                line = story.play.world.now_us, app.name, f"was never shown it {to}: {why}"
+                never.setdefault(why, []).append(line)
+    _gather(story, shown, "subscriptions are shown it", OWED)
+    if sum(len(each) for each in never.values()) <= MANY:
+        never = {"": [line for each in never.values() for line in each]}
+    for why, each in list(never.items())[:MANY]:
+        _gather(story, each, "subscriptions were never shown it", OWED, f": {why}", 1 if why else MANY)
+    more = sum(len(each) for each in list(never.values())[MANY:])
+    if more:
+        story.add(story.play.world.now_us, f"{more} more subscriptions were never shown it", OWED)
     read = [
         (
             each.at_us,
@@ -176,19 +199,22 @@ def _gather(
     found: list[tuple[int, str, str]],
     words: str,
     weight: int = ALWAYS,
+    why: str = "",
+    many: int = MANY,
 ) -> None:
     """A line for each of a few; where they are many, one line for all."""
-    if len(found) <= MANY:
+    if len(found) <= many:
         for at_us, who, what in found:
             story.add(at_us, f"{who} {what}", weight)
         return
     found.sort()
     (begin_us, first, _), (end_us, last, _) = found[0], found[-1]
-    story.add(begin_us, f"{len(found)} {words}, {first} first, the last at {end_us / 1e6:.6f}: {last}", weight)
+    who = f"{first} first, the last at {end_us / 1e6:.6f}: {last}" if end_us > begin_us else f"such as {first}"
+    story.add(begin_us, f"{len(found)} {words}, {who}{why}", weight)
 
 
 def _cut_short(lines: list[tuple[int, int, str]]) -> list[str]:
-    lines.sort(key=lambda line: line[0])
+    lines = sorted(dict.fromkeys(lines), key=lambda line: line[0])
     kept = sorted(range(len(lines)), key=lambda index: (lines[index][1], index))[: STORY_MAX - 2]
     said = [f"{_second(lines[index][0])} {lines[index][2]}" for index in sorted(kept)]
     more = len(lines) - len(kept)
@@ -198,20 +224,20 @@ def _cut_short(lines: list[tuple[int, int, str]]) -> list[str]:
 def _publishing(story: _Story) -> None:
     entry, name = story.entry, story.name
     where = f"attached to {entry.gateway}" if entry.gateway else "attached nowhere: it waits in its outbox"
-    story.add(entry.at_us, f"{name[0]} publishes it on {entry.channel}, {where}", FIRST)
+    story.add(entry.at_us, f"{name[0]} publishes it on {entry.channel}, {where}", OWED)
     if entry.first_told_us >= 0:
         copies, regions = entry.level
         is_raised = entry.told_us > entry.first_told_us
         first = "is told that it is durable" if is_raised else f"is told copies:{copies} regions:{regions}"
-        story.add(entry.first_told_us, f"{name[0]} {first}", FIRST)
+        story.add(entry.first_told_us, f"{name[0]} {first}", OWED)
         if is_raised:
             story.add(
-                entry.told_us, f"{name[0]} is told copies:{copies} regions:{regions}, the most that it ever is", FIRST
+                entry.told_us, f"{name[0]} is told copies:{copies} regions:{regions}, the most that it ever is", OWED
             )
     if entry.refused:
-        story.add(entry.at_us, f"it is refused: {entry.refused}", FIRST)
+        story.add(entry.at_us, f"it is refused: {entry.refused}", OWED)
     if entry.expires_us and entry.expires_us <= story.play.world.now_us:
-        story.add(entry.expires_us, "it expires", FIRST)
+        story.add(entry.expires_us, "it expires", OWED)
     if entry.undated:
         words = "clocks that were wrong and agreed were believed while it lived: it is owed to nobody, and may be shown dead"
         story.add(story.play.world.now_us, words)

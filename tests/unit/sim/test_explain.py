@@ -1,5 +1,6 @@
 """The story of one message: only what concerns it, and why it did not reach those whom it did not."""
 
+import re
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ from sim import recorder
 from sim.errors import SimError
 from sim.explain import STORY_MAX, explain, transcript
 from sim.heap import Play
+from sim.recorder import Kept
 from sim.stays import positions_of
 from tests.report_samples import played, scenario
 
@@ -373,3 +375,100 @@ def test_message_that_no_disk_holds_and_nobody_was_shown_stood_where_it_was_ackn
 
     assert any(line.startswith("ana-1 has sealed it, and stores it, in the batch ") for line in lines)
     assert "ana-1 starts, and its disk holds it no longer" in lines
+
+
+def test_of_many_places_few_are_named_and_each_batch_once() -> None:
+    play = three()
+    assert play.recorder is not None
+    name = next(iter(play.watch.ledger))
+    ((log, _),) = positions_of(play, name)
+    diary = next(iter(play.apps["app-1"].diaries.values()))
+    copy = diary.shown[0].record
+    diary.shown += [type(diary.shown[0])(log, position, copy, late=False) for position in range(1201, 1601)]
+    play.recorder.kept += [Kept(4_000_000, "ana-2", (log, first, first + 9)) for first in range(1201, 1601, 10)]
+
+    head, *lines = explain(play, "app-1/1")
+
+    short = log.node.hex()[:4]
+    assert head.partition(" stands at ")[2] == f"{short}:1 and {short}:1201 and 399 more:"
+    assert len(lines) == len(set(lines)) < STORY_MAX
+    assert sum("ana-2 stores it" in line for line in lines) == 1
+
+
+def test_owner_that_sealed_it_many_times_has_one_line() -> None:
+    play = three()
+    assert play.recorder is not None
+    ((log, _),) = positions_of(play, next(iter(play.watch.ledger)))
+    diary = next(iter(play.apps["app-1"].diaries.values()))
+    copy = diary.shown[0].record
+    diary.shown += [type(diary.shown[0])(log, position, copy, late=False) for position in range(11, 21)]
+    play.recorder.kept += [Kept(4_000_000 + at, "ana-1", (log, at, at)) for at in range(11, 21)]
+
+    lines = told(play, "app-1/1")
+
+    (line,) = (line for line in lines if "sealed" in line)
+    assert line == "11 batches with it are sealed and stored by ana-1, ana-1 first, the last at 4.000020: ana-1"
+
+
+def test_what_subscribers_and_promises_know_is_never_dropped() -> None:
+    nodes = [{"name": "ana", "region": "eu", "count": 50}]
+    topology = {"node": nodes, "latency": "40ms", "links": "random", "degree": 4}
+    play, _ = played(scenario(topology=topology))
+    assert play.recorder is not None
+    play.recorder.kept[:] = [kept for kept in play.recorder.kept if kept.node == "ana-1"]
+    name = next(iter(play.watch.ledger))
+    full = f"{name[0]}/{name[1] % 10_000:04d}/{name[2]}"
+    for _ in range(2):
+        play.watch.broken("once", f"{full} was shown twice")
+    for number in range(12):
+        play.watch.broken("nothing lost", f"{full} was never shown to app-{number}")
+
+    lines = told(play, full)
+
+    assert len(lines) == STORY_MAX
+    assert sum("never stored it" in line for line in lines) > 10
+    assert sum("is shown it (#)" in line for line in lines) == 2
+    broken = [line for line in lines if line.startswith("broken: ")]
+    assert len(broken) == len(set(broken)) == 9
+    assert broken[0] == f"broken: once – {full} was shown twice"
+    assert broken[-1] == "broken: 5 more promises about it"
+
+
+def test_many_who_were_never_shown_it_for_one_reason_have_one_line() -> None:
+    cut = {"at": "500ms", "partition": [["ana"], ["ben"]]}
+    say = {"at": "1s", "publish": {"client": ["app-1"], "channel": "room/1"}}
+    client = [{"name": "app", "count": 2, "at": ["ana"], "gateways": ["ana"]}]
+    far = {"name": "far", "count": 12, "subscribe": [{"to": "#"}], "at": ["ben"], "gateways": ["ben"]}
+    play, _ = played(scenario(timeline=[cut, say], core=["ana"], client=[*client, far]))
+
+    (line,) = (line for line in told(play, "app-1/1") if "never shown" in line)
+
+    assert line.startswith("12 subscriptions were never shown it, such as far-1: its ")
+
+
+def test_of_very_many_reasons_why_it_was_not_shown_some_are_told() -> None:
+    nodes = [{"name": "ana", "count": 24}]
+    clients = [{"name": "app", "count": 2, "at": ["ana-1"], "gateways": ["ana-1"]}]
+    clients += [
+        {"name": f"far-{at}", "at": [f"ana-{at}"], "gateways": [f"ana-{at}"], "subscribe": [{"to": "#"}]}
+        for at in range(2, 25)
+    ]
+    cut = {"at": "500ms", "partition": [["ana-1"], [f"ana-{at}" for at in range(2, 25)]]}
+    say = {"at": "1s", "publish": {"client": ["app-1"], "channel": "room/1"}}
+    play, _ = played(scenario(topology={"node": nodes}, client=clients, timeline=[cut, say], core=["ana-1"]))
+
+    lines = [line for line in told(play, "app-1/1") if "never shown" in line]
+
+    assert len(lines) == 9
+    assert re.fullmatch(r"\d+ more subscriptions were never shown it", lines[-1])
+
+
+def test_broken_promise_that_says_more_of_a_message_is_part_of_its_story() -> None:
+    play = three()
+    ((name, entry), *_) = play.watch.ledger.items()
+    diary = next(iter(play.apps["app-2"].diaries.values()))
+    play.watch.never_shown(diary, name, entry, "the newest on its channel")
+
+    (line,) = (line for line in told(play, "app-1/1") if line.startswith("broken: "))
+
+    assert "/1, the newest on its channel, was acknowledged at " in line
