@@ -12,7 +12,7 @@ the while proves nothing: what was lost and came again may come twice.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from mesh.clocks.hybrid import stamp_ms
@@ -23,6 +23,7 @@ from mesh.types import LogId, pattern_matches
 from sim.checkers import Watch
 from sim.clock import WALL_MS
 from sim.diary import Diary, Name, Shown, name_of, say_name
+from sim.proof import in_order
 
 if TYPE_CHECKING:
     from sim.machine import Machine
@@ -141,6 +142,9 @@ def hold(watch: Watch, world: World, reading: Reading, told_us: int = -1, stood:
         watch.not_invented(diary, name, shown)
         if len(watch.breaches) > count:
             watch.prove(count, *reading.asked)
+            watch.breaches[count:] = [
+                replace(each, witness=tuple(in_order(each.witness))) for each in watch.breaches[count:]
+            ]
         earlier = reading.seen.setdefault((name, record.payload), place)
         is_again = place in reading.places
         is_one = not {log, earlier[0]} & forked  # else another node may have shown another message there
@@ -172,7 +176,7 @@ def hold(watch: Watch, world: World, reading: Reading, told_us: int = -1, stood:
 def _proof(watch: Watch, reading: Reading, name: Name, place: tuple[LogId, int], *first: str) -> list[str]:
     """What proves that something is wrong with a row that is shown now; `first` is what was shown before."""
     now = _shows(watch.now_us(), reading.node, reading.page, place)
-    return [*watch.publish_of(name), *first, *reading.asked, now]
+    return in_order([*watch.publish_of(name), *first, *reading.asked, now])
 
 
 def at_one_cut(watch: Watch, reading: Reading, number: int, cut: VersionVector) -> None:
@@ -322,7 +326,7 @@ def nothing_left_out(watch: Watch, world: World, reading: Reading, since_us: int
         what = f"{reading.title} leaves out {say_name(name)}, which lies in its cut"
         place = f"{log.node.hex()[:8]}:{passed.position}"
         line = f"{world.now_us / 1e6:.6f} s: it is read to its end, and {passed.node} had it at {place}"
-        watch.broken("in order", what, *watch.publish_of(name), *reading.asked, line, kind="left out")
+        watch.broken("in order", what, *in_order([*watch.publish_of(name), *reading.asked, line]), kind="left out")
         break
     if has_died:
         world.cover("history/died-while-read")

@@ -15,7 +15,7 @@ from sim.world import Machine, World
 from tests.samples import BEN
 
 OTHER = LogId(BEN, 1)
-ASKED = ("1.000000 s: app asks for page 1 of history",)
+ASKED = ("0.000000 s: app asks for page 1 of history",)
 
 
 @dataclass

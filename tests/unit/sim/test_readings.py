@@ -141,6 +141,18 @@ def test_what_is_shown_twice_is_proved_by_both_showings_with_their_pages_and_tim
     assert breach.witness[-3].startswith("0.000000 s: ana shows it on page 1, from ")
 
 
+def test_what_proves_a_wrong_row_stands_in_the_order_of_its_times() -> None:
+    found = held()
+    found.world.now_us = MILLION
+    found.watch.ledger["alice", 7, 1] = Entry("room/2", b"y", at_us=MILLION // 2)
+
+    hold(found.watch, found.world, reading(row(1), row(1)))
+
+    witnesses = {breach.promise: breach.witness for breach in found.watch.breaches}
+    assert [line[:3] for line in witnesses["once"]] == ["0.0", "0.5", "1.0", "1.0"]
+    assert [line[:3] for line in witnesses["nothing invented"]] == ["0.0", "0.5", "1.0"]
+
+
 def test_what_was_never_published_is_told_with_who_asked() -> None:
     found = held()
 
@@ -196,7 +208,7 @@ def test_what_lies_in_the_cut_and_lives_is_not_left_out() -> None:
     found = shelf()
 
     assert found.broken() == LEFT_OUT
-    published, asked, read = found.watch.breaches[0].witness
+    asked, published, read = found.watch.breaches[0].witness
     assert (published.split()[2:4], asked, read.split(" s: ")[1][:40]) == (
         ["app", "publishes"],
         ASKED[0],
