@@ -19,6 +19,7 @@ from sim.clock import WALL_MS
 from sim.diary import DROPS, Diary, Entry, Ledger, Matcher, Matching, Name, Shown, say_name
 from sim.diary import name_of as name_of
 from sim.labels import PROMISES as PROMISES
+from sim.proof import in_order
 
 if TYPE_CHECKING:
     from mesh.types import LogId
@@ -131,12 +132,14 @@ class Watch:
         self.skew_us, self.steady, self.doubts_since_us = told.skew_us, told.steady, told.doubts_since_us
 
     def broken(self, promise: str, about: str, *witness: str, kind: str = "") -> None:
-        """Note a breach."""
-        self.breaches.note(Breach(promise, about, witness, kind))
+        """Note a breach, and what proves it in the order in which it happened."""
+        self.breaches.note(Breach(promise, about, tuple(in_order(witness)), kind))
 
     def prove(self, begin: int, *witness: str) -> None:
         """Add to what proves the breaches from one on."""
-        self.breaches[begin:] = [replace(each, witness=(*each.witness, *witness)) for each in self.breaches[begin:]]
+        self.breaches[begin:] = [
+            replace(each, witness=tuple(in_order((*each.witness, *witness)))) for each in self.breaches[begin:]
+        ]
 
     def look(self, promise: str, times: int = 1) -> None:
         """A promise is looked at."""

@@ -54,7 +54,8 @@ def _story(play: Play | None, breach: Breach, index: int) -> Html:
     if play is None or index >= STORIES_MAX:
         return Html("")
     names = {say_name(name) for name in play.watch.ledger}
-    found = next((word for word in breach.about.split() if word in names), "")
+    words = (word.rstrip(",") for word in breach.about.split())
+    found = next((word for word in words if word in names), "")
     if not found:
         return Html("")
     told = "\n".join(explain(play, found))
