@@ -238,6 +238,22 @@ def test_where_no_clock_is_wrong_what_dies_a_second_after_the_end_is_owed() -> N
         assert len(found.breaches) == owed
 
 
+def test_what_proves_a_breach_stands_in_the_order_in_which_it_happened() -> None:
+    found, _ = watch()
+
+    found.broken(
+        "once", "twice", "3.000000 s: it is shown", "10.000000 s: it is shown again", "2.000000 s: it is published"
+    )
+    found.prove(0, "2.500000 s: it is sent")
+
+    assert found.breaches[0].witness == (
+        "2.000000 s: it is published",
+        "2.500000 s: it is sent",
+        "3.000000 s: it is shown",
+        "10.000000 s: it is shown again",
+    )
+
+
 @pytest.mark.parametrize(
     ("level", "regions_lost", "sealed_lost"),
     [
