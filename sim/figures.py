@@ -21,6 +21,9 @@ HEARTBEATS = frozenset({"Hello", "Alive", "Credit", "Members", "RepairHello", "R
 BUSY = frozenset({"Push", "IHave", "Graft", "NotFound", "Want", "Busy", "Forked"})
 """Frames that a converged and idle mesh has no reason to send."""
 
+PARTS_MAX = 4
+"""What proves a bound on a number says of so many what they have of it, the most first."""
+
 
 def percentile(values: list[int], per_cent: int) -> int:
     """A percentile of sorted values (nearest rank); -1 of none."""
@@ -90,7 +93,7 @@ def judge(guarantees: Guarantees, outcome: Outcome, play: Play) -> None:
         watch.look("bounds")
         if found > bound or found == -1:
             shown, most = (say_measured(found), say_us(int(bound))) if name.endswith("_us") else (found, bound)
-            proved = proof.of_time(name, watch, diaries)
+            proved = proof.of_time(name, watch, diaries) or counted(name, play)
             _unbounded(watch, name.removesuffix("_us").replace("_", " "), found, shown, most, proved)
     for pattern, most_us in guarantees.slowest_on.items():
         watch.look("bounds")
@@ -115,6 +118,33 @@ def _unbounded(watch: Watch, what: str, found: float, shown: object, most: objec
         watch.broken("bounds", f"nothing was measured of {what}, which must be at most {most}", kind=f"no {what}")
     else:
         watch.broken("bounds", f"{what} is {shown}, and must be at most {most}", *proved, kind=what)
+
+
+def counted(figure: str, play: Play) -> list[str]:
+    """What a figure that counts is made of: who or what has most of it. Nothing for one that nobody in particular has."""
+    world, machines = play.world, play.world.machines
+    sent = {label.removeprefix("frame/"): n for label, n in world.coverage.items() if label.startswith("frame/")}
+    sealed = world.coverage.get("batch/sealed", 0)
+    nodes = {name: machine.node for name, machine in machines.items() if machine.node is not None}
+    parts: dict[str, dict[str, int]] = {
+        "frames_per_message": {f"{kind} frames": n for kind, n in sent.items() if kind not in HEARTBEATS},
+        "copies_per_message": {
+            "pushes": sent.get("Push", 0), "batches sealed": sealed, "nodes": len(machines),
+            "batches lost with a disk": play.stage.atlas.rows_lost,
+        },
+        "repeats": _counts(play, "batches_refused_total/duplicate", "batches that it had, come to"),
+        "repair_sessions": _counts(play, "repair_sessions_total", "sessions begun by"),
+        "connects": {f"connections of {app.name}": app.attempts for app in play.apps.values()},
+        "logs": {f"logs known to {name}": len(node.holdings.received) for name, node in nodes.items()},
+        "names": {f"runs of names known to {name}": len(node.holdings.names) for name, node in nodes.items()},
+        "rows": {f"rows on the disk of {name}": len(machine.disk.rows) for name, machine in machines.items()},
+    }  # fmt: skip
+    most = sorted(parts.get(figure, {}).items(), key=lambda part: -part[1])
+    return [f"{what}: {n:,}" for what, n in most[:PARTS_MAX] if n]
+
+
+def _counts(play: Play, metric: str, what: str) -> dict[str, int]:
+    return {f"{what} {name}": machine.counts.get(metric, 0) for name, machine in play.world.machines.items()}
 
 
 def slowest_on(pattern: str, ledger: Ledger, diaries: Iterable[Diary]) -> int:

@@ -287,3 +287,30 @@ def test_what_is_pending_is_called_as_elsewhere() -> None:
 
     (line,) = outcome.pending
     assert re.fullmatch(r"writer/\d{4}/1 lies only outside the core", line)
+
+
+def test_a_bound_on_a_number_is_proved_by_who_has_most_of_it() -> None:
+    nodes = [{"name": name} for name in ("ana", "ben", "cy")]
+    bounds = dict.fromkeys(("connects", "logs", "names", "rows", "dials"), 0)
+    scenario = from_tables({
+        "title": "t", "promise": "p", "duration": "3s", "topology": {"node": nodes, "links": "full"},
+        "client": [{"name": "app", "at": "ana", "subscribe": [{"to": "#"}]}],
+        "timeline": [
+            {"at": "1s", "publish": {"client": "app", "channel": "x", "count": 4}}, {"at": "2s", "wipe": "cy"},
+        ],
+        "guarantees": bounds | {"copies-per-message": 0.5, "frames-per-message": 1, "repair-sessions": 0},
+    })  # fmt: skip
+
+    breaches = {breach.kind: breach for breach in Play(scenario, 0).run().breaches}
+
+    assert breaches["copies per message"].witness == (
+        "pushes: 3", "nodes: 3", "batches sealed: 1", "batches lost with a disk: 1",
+    )  # fmt: skip
+    assert breaches["connects"].witness == ("connections of app: 1",)
+    assert breaches["logs"].witness == tuple(f"logs known to {name}: 1" for name in ("ana", "ben", "cy"))
+    assert breaches["names"].witness == tuple(f"runs of names known to {name}: 1" for name in ("ana", "ben", "cy"))
+    assert breaches["rows"].witness == tuple(f"rows on the disk of {name}: 1" for name in ("ana", "ben", "cy"))
+    assert breaches["frames per message"].witness[0].startswith(("Push frames: ", "IHave frames: "))
+    assert all(line.startswith("sessions begun by ") for line in breaches["repair sessions"].witness)
+    assert len(breaches["repair sessions"].witness) in range(1, 4)
+    assert breaches["dials"].witness == (), "nobody in particular has them"
