@@ -181,29 +181,29 @@ class Watch:
         entry = self.ledger.get(name)
         self.broken(
             "once",
-            f"{diary.owner} was shown {say_name(name)} twice, the second time at {shown.position}",
+            f"{diary.who} was shown {say_name(name)} twice, the second time at {shown.position}",
             *([_published(name, entry)] if entry else []),
-            f"{_second(first_us)}: {diary.owner} is shown it",
-            f"{_second(shown.at_us)}: {diary.owner} is shown it again, from {shown.log.node.hex()[:8]}:{shown.position}",
+            f"{_second(first_us)}: {diary.who} is shown it",
+            f"{_second(shown.at_us)}: {diary.who} is shown it again, from {shown.log.node.hex()[:8]}:{shown.position}",
         )
 
     def _disordered(self, diary: Diary, name: Name, before: int, shown: Shown) -> None:
         earlier = (name[0], name[1], before)
         self.broken(
             "in order",
-            f"{diary.owner} was shown {say_name(name)} after {before}, and it was not marked late",
+            f"{diary.who} was shown {say_name(name)} after {before}, and it was not marked late",
             *[_published(each, self.ledger[each]) for each in (name, earlier) if each in self.ledger],
-            f"{_second(diary.seen.get(earlier, 0))}: {diary.owner} is shown {say_name(earlier)}",
-            f"{_second(shown.at_us)}: {diary.owner} is shown {say_name(name)}, not marked late",
+            f"{_second(diary.seen.get(earlier, 0))}: {diary.who} is shown {say_name(earlier)}",
+            f"{_second(shown.at_us)}: {diary.who} is shown {say_name(name)}, not marked late",
         )
 
     def not_invented(self, diary: Diary, name: Name, shown: Shown) -> None:
         """What is shown was published, with these bytes, and has not expired for long."""
         record, entry = shown.record, self.ledger.get(name)
         self.look("nothing invented")
-        line = f"{_second(shown.at_us)}: {diary.owner} is shown {say_name(name)} on {record.channel}"
+        line = f"{_second(shown.at_us)}: {diary.who} is shown {say_name(name)} on {record.channel}"
         if entry is None:
-            self.broken("nothing invented", f"{say_name(name)} was shown to {diary.owner}, and never published", line)
+            self.broken("nothing invented", f"{say_name(name)} was shown to {diary.who}, and never published", line)
             return
         given, found = _content(entry), (record.channel, record.payload, record.headers, record.flags & CONTENT_MASK)
         if given != found:
@@ -214,7 +214,7 @@ class Watch:
             what = f"{say_name(name)} was published as {was}, and shown as {shown_as}"
             self.broken("nothing invented", what, _published(name, entry), line, kind=CONTENTS[at])
         elif entry.refused:
-            what = f"{say_name(name)} was refused ({entry.refused}), and shown to {diary.owner}"
+            what = f"{say_name(name)} was refused ({entry.refused}), and shown to {diary.who}"
             self.broken("nothing invented", what, _published(name, entry), line)
         elif not diary.matches(record.channel):
             self.broken("nothing invented", f"{record.channel} matches none of {diary.patterns}", line)
@@ -234,7 +234,7 @@ class Watch:
         since_us = self.doubts_since_us(shown.gateway, told_us) if is_late else -1
         if is_late and not 0 <= since_us <= expires_us + SKEW_US:  # what dies while a clock is doubted is shown
             dead = f"{_second(expires_us)}: it expires"
-            what = f"{say_name(name)} was shown to {diary.owner} after it had expired"
+            what = f"{say_name(name)} was shown to {diary.who} after it had expired"
             self.broken("stays dead", what, _published(name, entry), dead, line)
 
     def _dated(self, name: Name, entry: Entry, shown: Shown, line: str) -> None:
@@ -307,10 +307,10 @@ class Watch:
         about = f"{say_name(name)}, {what}," if what else say_name(name)
         self.broken(
             "nothing lost",
-            f"{about} was acknowledged at copies:{entry.level[0]} and never shown to {diary.owner}",
+            f"{about} was acknowledged at copies:{entry.level[0]} and never shown to {diary.who}",
             _published(name, entry),
             _told(name, entry),
-            f"{_second(self.now_us())}: all is quiet, and {diary.owner} was never shown it",
+            f"{_second(self.now_us())}: all is quiet, and {diary.who} was never shown it",
             kind="newest" if what else "",
         )
 
@@ -339,10 +339,10 @@ class Watch:
             if not any(told.get(log).touches(first, last) for log, first, last in found):  # type: ignore[arg-type]
                 self.broken(
                     "honest about gaps",
-                    f"{say_name(name)} was neither shown to {diary.owner} nor told as a gap ({diary.policy})",
+                    f"{say_name(name)} was neither shown to {diary.who} nor told as a gap ({diary.policy})",
                     _published(name, entry),
                     _told(name, entry),
-                    f"{_second(self.now_us())}: all is quiet, and {diary.owner} was told of no gap there",
+                    f"{_second(self.now_us())}: all is quiet, and {diary.who} was told of no gap there",
                 )
         self.look("honest about gaps", held)
 
@@ -358,7 +358,7 @@ def whole_ledger(apps: Iterable[App]) -> Ledger:
 def _again(ledger: Ledger, diary: Diary) -> tuple[Watch, Diary]:
     """A watch that has seen all that a diary was shown, and that diary as it would have kept it."""
     watch = Watch(ledger=ledger)
-    fresh = Diary(diary.patterns, diary.policy, missed=diary.missed, owner=diary.owner)
+    fresh = Diary(diary.patterns, diary.policy, missed=diary.missed, owner=diary.who)
     for shown in diary.shown:
         watch.on_shown(fresh, shown)
     return watch, fresh

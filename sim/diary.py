@@ -188,11 +188,18 @@ class Diary:
     misjudged: list[fx.Missed] = field(default_factory=list)
     """Those of `missed` that a node told as expired which had begun alone, with a clock that was wrong."""
     owner: str = ""
+    is_one_of_several: bool = False
+    """Its owner has others."""
     heard: Heard = field(default_factory=Heard)
     seen: dict[Name, int] = field(default_factory=dict)
     """When each name was shown first."""
     newest: dict[tuple[str, int, str], int] = field(default_factory=dict)
     """The highest sequence shown of each publisher's incarnation in each channel."""
+
+    @property
+    def who(self) -> str:
+        """Its owner, as what is told about it names that one: with its patterns, where there are several."""
+        return f"{self.owner} ({' '.join(self.patterns)})" if self.is_one_of_several else self.owner
 
     def owed_of(self, matching: Matching) -> Matching:
         """What of all that it matches may be owed to it, by when it began."""

@@ -43,7 +43,7 @@ def on_missed(watch: Watch, world: World, home: Machine | None, diary: Diary, ga
     before = heard.shown.get(log).within(gap.first, gap.last)
     if before and not (watch.undated and gap.reason is GapReason.EXPIRED):  # a log may have been forgotten
         at = next(shown for shown in diary.shown if shown.log == log and shown.position == before[0][0])
-        line = f"{at.at_us / 1e6:.6f} s: {diary.owner} is shown {say_name(name_of(at.record))}, from {_place(log, at.position)}"
+        line = f"{at.at_us / 1e6:.6f} s: {diary.who} is shown {say_name(name_of(at.record))}, from {_place(log, at.position)}"
         _false(watch, diary, gap, f"and {before[0][0]} was shown before", line)
     if gap.reason is GapReason.EXPIRED and not (home is not None and home.may_call_dead(world.now_us)):
         living = _living(watch, world, diary, gap)
@@ -84,8 +84,8 @@ def on_covered(
         return
     held = home.disk.image.held.get(log)
     if held is None or not held.positions.covers(first, last):
-        line = f"{watch.now_us() / 1e6:.6f} s: {diary.owner} is told to have all of {_place(log, first)} to {last}"
-        what = f"{diary.owner} was told by {home.name} to have what that has not got, and is never told of it"
+        line = f"{watch.now_us() / 1e6:.6f} s: {diary.who} is told to have all of {_place(log, first)} to {last}"
+        what = f"{diary.who} was told by {home.name} to have what that has not got, and is never told of it"
         watch.broken(HONEST, what, line, kind="covered")
 
 
@@ -104,10 +104,8 @@ def on_shown(watch: Watch, world: World, diary: Diary, shown: Shown) -> None:
             world.cover("hole/filled-behind-a-cursor")
         is_behind = at <= heard.reached.get(log, 0) or record.sequence < heard.newest.get(key, 0)
         if not is_behind and not _has_moved(world, key):
-            line = f"{shown.at_us / 1e6:.6f} s: {diary.owner} is shown it, marked late, from {_place(log, at)}"
-            what = (
-                f"{diary.owner} was shown {say_name(name_of(record))} as late, and nothing that comes after it before"
-            )
+            line = f"{shown.at_us / 1e6:.6f} s: {diary.who} is shown it, marked late, from {_place(log, at)}"
+            what = f"{diary.who} was shown {say_name(name_of(record))} as late, and nothing that comes after it before"
             watch.broken(ORDER, what, *watch.publish_of(name_of(record)), line, kind="late")
     _in_its_log(watch, world, diary, shown)
     entry = watch.ledger.get(name_of(record))
@@ -117,15 +115,15 @@ def on_shown(watch: Watch, world: World, diary: Diary, shown: Shown) -> None:
             what = (
                 f"{say_name(name_of(record))} was published to live as long as nodes say, and lives {record.ttl_ms} ms"
             )
-            line = f"{shown.at_us / 1e6:.6f} s: {diary.owner} is shown it, from {_place(log, at)}"
+            line = f"{shown.at_us / 1e6:.6f} s: {diary.who} is shown it, from {_place(log, at)}"
             watch.broken("nothing invented", what, *watch.publish_of(name_of(record)), line, kind="ttl")
     had = diary.before[2].get(log)
     if (at in had or (diary.since_ms is None and at < had.last)) and _is_from_before(watch, diary, record):
-        line = f"{shown.at_us / 1e6:.6f} s: {diary.owner} is shown it, from {_place(log, at)}"
+        line = f"{shown.at_us / 1e6:.6f} s: {diary.who} is shown it, from {_place(log, at)}"
         since = "now" if diary.since_ms is None else f"{_moment_us(diary.since_ms) / 1e6:.6f} s"
-        asked = f"{diary.asked_us / 1e6:.6f} s: {diary.owner} asks for what comes from {since} on, and {diary.before[0]} has it"
+        asked = f"{diary.asked_us / 1e6:.6f} s: {diary.who} asks for what comes from {since} on, and {diary.before[0]} has it"
         what = (
-            f"{diary.owner} asked for what comes from {since} on, and was shown {say_name(name_of(record))} from before"
+            f"{diary.who} asked for what comes from {since} on, and was shown {say_name(name_of(record))} from before"
         )
         watch.broken("once", what, *watch.publish_of(name_of(record)), asked, line, kind="before")
     low, high = watch.stamps.get(name_of(record), (record.stamp, record.stamp))
@@ -187,7 +185,7 @@ def _in_its_log(watch: Watch, world: World, diary: Diary, shown: Shown) -> None:
     is_next = record.sequence > sequence and place > at
     is_same = record.sequence == sequence or place == at
     if not (is_next or is_filling or is_same) and not _is_bad(world, shown.log):
-        line = f"{shown.at_us / 1e6:.6f} s: {diary.owner} is shown it, from {_place(shown.log, place)}"
+        line = f"{shown.at_us / 1e6:.6f} s: {diary.who} is shown it, from {_place(shown.log, place)}"
         what = (
             f"{say_name(name_of(record))}, at {_place(shown.log, place)}, is shown after {sequence} of it, at {at}, "
             "and no gap was told of it"
@@ -231,7 +229,7 @@ def _place(log: LogId, position: int) -> str:
 
 def _say(diary: Diary, gap: fx.Missed) -> str:
     places = str(gap.first) if gap.first == gap.last else f"{gap.first}..{gap.last}"
-    return f"{diary.owner} was told that {gap.log.node.hex()[:8]}:{places} is {gap.reason.value}"
+    return f"{diary.who} was told that {gap.log.node.hex()[:8]}:{places} is {gap.reason.value}"
 
 
 def _false(watch: Watch, diary: Diary, gap: fx.Missed, but: str, *witness: str) -> None:
@@ -244,9 +242,9 @@ def _denied(watch: Watch, diary: Diary, shown: Shown, said: str) -> None:
     at = shown.position
     gap = next(gap for gap in diary.missed if gap.log == shown.log and gap.first <= at <= gap.last)
     name = say_name(name_of(shown.record))
-    line = f"{shown.at_us / 1e6:.6f} s: {diary.owner} is shown {name}, from {_place(shown.log, at)}, not marked late"
+    line = f"{shown.at_us / 1e6:.6f} s: {diary.who} is shown {name}, from {_place(shown.log, at)}, not marked late"
     told = f"before that: {_say(diary, gap)}"
-    what = f"{diary.owner} was told that {_place(shown.log, at)} {said}, and then shown it: {name}"
+    what = f"{diary.who} was told that {_place(shown.log, at)} {said}, and then shown it: {name}"
     watch.broken(HONEST, what, *watch.publish_of(name_of(shown.record)), told, line, kind="shown after all")
 
 

@@ -157,6 +157,8 @@ class App:
         diary = self.diaries[number] = Diary(patterns, policy, whole=whole, from_now=from_now, owner=self.name)
         diary.since_ms = since_ms if cursor is None else None
         diary.asked_us = self.world.now_us
+        for each in self.diaries.values():
+            each.is_one_of_several = len(self.diaries) > 1
         self._run(effects)
         return number
 

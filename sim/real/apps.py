@@ -146,6 +146,8 @@ class App:
         """Subscribe; `since` is `beginning` or `now`."""
         diary = Diary(patterns, policy, whole=since == "beginning", owner=self.name)
         self.diaries.append(diary)
+        for each in self.diaries:
+            each.is_one_of_several = len(self.diaries) > 1
         reading = self._subscribe(diary, _start(diary))
         if self.client._runner is not None:
             reading.task = asyncio.ensure_future(self._read(reading))

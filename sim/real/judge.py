@@ -70,7 +70,7 @@ def unfinished(watch: Watch, apps: Mapping[str, App]) -> list[str]:
 def _unseen(watch: Watch, diary: Diary, matching: Matching) -> list[str]:
     now_us = watch.now_us()
     return [
-        f"{diary.owner} was not shown {name}"
+        f"{diary.who} was not shown {name}"
         for name, entry in matching
         if entry.is_acknowledged and name not in diary.seen
         and not (entry.expires_us and now_us + SKEW_US > entry.expires_us)
