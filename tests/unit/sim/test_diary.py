@@ -19,9 +19,9 @@ def test_a_subscription_is_named_by_its_patterns_where_its_client_has_several() 
     world = World(1, Network.even(1_000, 0))
     world.add("ana", "eu")
     one, two = App(world, "one", ["ana"]), App(world, "two", ["ana"])
-    one.subscribe(("#",))
+    one.subscribe("#")
     for patterns in (("#",), ("room/1", "sea/+")):
-        two.subscribe(patterns)
+        two.subscribe(*patterns)
 
     assert [diary.who for app in (one, two) for diary in app.diaries.values()] == [
         "one",
