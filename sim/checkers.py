@@ -225,6 +225,8 @@ class Watch:
             self.broken("nothing invented", what, _published(name, entry), line, kind="ttl")
         self._dated(name, entry, shown, line)
         expires_us = entry.expires_us
+        if expires_us and not entry.ttl_ms:  # of nodes that took it, each has its own time
+            expires_us = max(expires_us, entry.at_us + record.ttl_ms * 1_000)
         if expires_us and (
             self.skew_us < SKEW_US or entry.misdated
         ):  # it lives from its stamp, and may have waited to be sent

@@ -21,6 +21,7 @@ from mesh.client import ClientConfig
 from mesh.crypto import Suite
 from mesh.errors import MeshError
 from mesh.operations import SlowPolicy
+from mesh.types import NodeId
 from sim import proof
 from sim.apart import Apart
 from sim.assertions import demand_assertions
@@ -113,6 +114,9 @@ class Play:
         for name, member in cast.nodes.items():
             seeds = tuple(a for a, b in dialled if b == name)
             world.add(name, member.region, seeds, config_of(member.group.profile, self.config))
+        self.ttls_us = {
+            NodeId(each.node_id): each.config.intake.ttl_default_ms * 1_000 for each in world.machines.values()
+        }
         self.apps: dict[str, App] = {}
         self.stage = Stage(world, cast, self.apps, self.watch)
         self.stage.atlas.is_on = self.scenario.atlas
@@ -144,7 +148,7 @@ class Play:
         group = person.group
         app = App(self.world, name, list(person.gateways), ClientConfig(credit_messages=group.credit))
         app.watch, app.uplink = self.watch, UPLINKS[group.uplink]
-        app.ttl_default_us = self.config.intake.ttl_default_ms * 1_000
+        app.ttls_us = self.ttls_us
         self.apps[name] = app
         for each in group.subscribe:
             for patterns in each.of(name):

@@ -110,8 +110,9 @@ def on_shown(watch: Watch, world: World, diary: Diary, shown: Shown) -> None:
     _in_its_log(watch, world, diary, shown)
     entry = watch.ledger.get(name_of(record))
     if entry is not None and not entry.ttl_ms:
-        defaults = {machine.config.intake.ttl_default_ms for machine in world.machines.values()}
-        if record.ttl_ms not in defaults:
+        machines = world.machines.values()
+        takers = [machine for machine in machines if machine.node_id == log.node and not machine.is_bad]
+        if record.ttl_ms not in {each.config.intake.ttl_default_ms for each in takers or machines}:
             what = (
                 f"{say_name(name_of(record))} was published to live as long as nodes say, and lives {record.ttl_ms} ms"
             )

@@ -9,6 +9,7 @@ turned off takes nothing any more, so that its credit runs out and it falls behi
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from mesh.client import Client, ClientConfig
@@ -36,7 +37,7 @@ from mesh.operations import (
     Subscribed,
     Unsubscribe,
 )
-from mesh.types import LogId, SessionId
+from mesh.types import LogId, NodeId, SessionId
 from sim import levels, telling
 from sim.checkers import Watch
 from sim.clock import WALL_MS
@@ -46,6 +47,8 @@ from sim.tape import Stream
 from sim.world import Machine, World
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from sim.reader import Readers
 
 CONNECT_US = 1_000
@@ -74,8 +77,8 @@ class App:
     """One way between it and any gateway."""
     offline: bool = False
     """It has no connection, and none can be made."""
-    ttl_default_us: int = 0
-    """How long its messages live where it does not say; 0: longer than any run."""
+    ttls_us: Mapping[NodeId, int] = field(default_factory=dict)
+    """How long its messages live where it does not say, as the node says that takes them; none: longer than any run."""
     diaries: dict[int, Diary] = field(default_factory=dict)
     left: dict[int, Diary] = field(default_factory=dict)
     """Of the subscriptions that its process has left."""
@@ -127,14 +130,20 @@ class App:
         gateway = self.home.name if self.session is not None and self.home is not None else ""
         entry = Entry(channel, payload, mortal=ttl_ms > 0, at_us=now_us, gateway=gateway, wanted=(copies, regions))
         entry.headers, entry.flags, entry.ttl_ms = headers, flags, ttl_ms
-        lives_us = ttl_ms * 1_000 or self.ttl_default_us
-        entry.expires_us = now_us + lives_us if lives_us else 0
+        lives_us = (ttl_ms * 1_000,) if ttl_ms else self._lives_us
+        if len(lives_us) == 1:  # else it is known when a node has taken it
+            entry.expires_us = now_us + lives_us[0]
         self.ledger[name] = entry
         if self.watch is not None:
             self.watch.ledger[name] = entry
-            entry.undated = self.watch.is_reached(entry.expires_us)
+            entry.undated = any(self.watch.is_reached(now_us + each) for each in lives_us)
         self._run(self.client.flush(now_us))
         return name
+
+    @cached_property
+    def _lives_us(self) -> tuple[int, ...]:
+        """How long a message lives where it does not say, as one node or another says."""
+        return tuple(sorted(set(self.ttls_us.values())))
 
     def _dress(self) -> tuple[dict[str, str], int]:
         """Headers and a content type, which one message in eight has: they are no less part of it than its payload."""
@@ -372,11 +381,25 @@ class App:
             if entry is None:
                 continue
             before = entry.said
+            self._dated(name, entry, home)
             if entry.expires_us and home.has_sealed(name) and home.is_misled(self.world.now_us):
                 entry.misdated = True  # it lives from its stamp, and nobody had shown that node what the time is
             entry.said = max(before[0], receipt.copies), max(before[1], receipt.regions)
             if self.watch is not None:
                 levels.on_said(self.watch, self.world, home, name, receipt, before)
+
+    def _dated(self, name: Name, entry: Entry, home: Machine) -> None:
+        """Nodes have taken a message: where it does not say so itself, the first of these says when it expires."""
+        if entry.ttl_ms or home.node is None or len(self._lives_us) < 2:
+            return
+        takers = {run.log.node for run in home.node.holdings.names.find(*name)}
+        found = [entry.at_us + self.ttls_us[node] for node in takers if node in self.ttls_us]
+        if entry.expires_us:
+            found.append(entry.expires_us)
+        if found:
+            entry.expires_us = min(found)
+            if self.watch is not None:
+                entry.undated = entry.undated or self.watch.is_reached(entry.expires_us)
 
     def _transmit(self, home: Machine, session: SessionId, operation: ClientOperation) -> None:
         """An operation crosses the uplink, in order."""
