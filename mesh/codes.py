@@ -47,6 +47,7 @@ class Code(StrEnum):
     SESSIONS_TOO_MANY = "GSM-2114"
     READER_TOO_SLOW = "GSM-2115"
     ORDER_WAITS = "GSM-2116"
+    RECEIPTS_DROPPED = "GSM-2117"
 
     FRAME_UNDECODABLE = "GSM-3101"
     BATCH_INVALID = "GSM-3102"
@@ -252,6 +253,11 @@ _TABLE: dict[Code, tuple[str, str, str]] = {
         "an earlier publish was refused",
         "A publish before this one was refused for now; taking this one would change their order.",
         "Send the earlier one again first; every SDK does so by itself.",
+    ),
+    Code.RECEIPTS_DROPPED: (
+        "receipts were given up: ask for them again",
+        "So many publishes waited here for a higher level that the node gave up following the oldest. They stay published.",
+        "Publish again, under the same names, those that wait; every SDK does so by itself. Or raise `receipts.waiting-max`.",
     ),
     Code.FRAME_UNDECODABLE: (
         "a peer sent bytes that are no frame",

@@ -163,7 +163,7 @@ class Composition:
             engine.check()
             engine.check_all()
         self.book.check_all()
-        heard = set(self.receipts.waiting.sessions)
+        heard = {*self.receipts.waiting.sessions, *self.receipts.dropped}
         heard |= {session for session, _ in self.delivery.readers}
         assert heard | self.intake.publishers.keys() <= self.sessions.sessions.keys(), (
             "somebody is gone, and still known"

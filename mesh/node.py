@@ -107,6 +107,8 @@ class Node(Composition):
                 return self.repair.on_stall_timer(key[0], now)
             case receipts.TELL:
                 return self.receipts.tell_gathered()
+            case receipts.AGAIN:
+                return self.receipts.ask_again(now)
             case forks.TELL | forks.RESCUE:
                 self._doors_touched = True
                 return self.forks.on_timer(timer.kind, now)
@@ -143,7 +145,7 @@ class Node(Composition):
                 case e.Tell() | e.Count() | e.Append() | e.Load() | e.Dial() | e.Hangup() | e.Report() | e.Drained():
                     self._effects.append(outcome)
                 case e.Placed():
-                    self._run(self.receipts.on_placed(outcome), now)
+                    self.receipts.on_placed(outcome)
                 case e.PeerUp(link):
                     self._run(self.roster.on_peer_up(link), now)
                     self._run(self.forks.on_peer_up(link, now), now)
@@ -423,7 +425,7 @@ class Node(Composition):
         if intake.gathered or self.journal.incoming or intake.rescued or self.roster.learnt or self._strip_before_ms:
             self._append(now)
         if self.receipts.risen.sets:  # without a call, as nearly always
-            self._run(self.receipts.tell_publishers(), now)
+            self._run(self.receipts.settle(now), now)
         if self.receipts.moved:
             self._run(self.receipts.tell_peers(now), now)
         delivery = self.delivery

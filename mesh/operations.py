@@ -178,7 +178,7 @@ class Receipt:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """A request was refused: nothing of it happened. `code` is in the registry; `retry_ms` < 0 means never retry.
+    """A request was refused: nothing of it happened, but with GSM-2112 and GSM-2117. `retry_ms` < 0 means never retry.
 
     `request` is the number the client gave (a subscription's for `Subscribe`); for publishes it is 0 and
     `first..last` says which, including all that the client sent after them and the node will refuse likewise until

@@ -19,6 +19,7 @@ from sortedcontainers import SortedKeyList
 from mesh.types import LogId, SessionId
 
 Place = tuple[float, float]
+Span = tuple[int, int]
 
 
 @dataclass(slots=True, eq=False)
@@ -49,6 +50,43 @@ Line = SortedKeyList[Waiting, Place]
 
 def _line() -> Line:
     return SortedKeyList(key=lambda waiting: waiting.place)
+
+
+@dataclass(slots=True)
+class Dropped:
+    """Publishes of a session that wait no more, though they have not reached their level: it is asked to send them again.
+
+    They are asked for in rounds, a part at a time, the first of them first. Only the ends of a round are known: some between
+    them may be done, and their client sends only what still waits.
+    """
+
+    first: int
+    last: int
+    more: Span | None = None
+    """What was dropped since this round began is the next one."""
+    due_us: int = 0
+    """When a part is asked for though few places have become free."""
+
+    def add(self, first: int, last: int) -> None:
+        """These have been dropped, too."""
+        if not self.due_us:  # nobody has looked at this round yet
+            self.first, self.last = min(self.first, first), max(self.last, last)
+            return
+        low, high = self.more or (first, last)
+        self.more = min(low, first), max(high, last)
+
+    def take(self, number: int) -> Span:
+        """Ask for so many at most."""
+        taken = self.first, min(self.first + number - 1, self.last)
+        self.first = taken[1] + 1
+        if self.first > self.last and self.more is not None:
+            (self.first, self.last), self.more = self.more, None
+        return taken
+
+    @property
+    def is_over(self) -> bool:
+        """Whether all have been asked for."""
+        return self.first > self.last
 
 
 @dataclass

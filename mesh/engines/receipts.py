@@ -17,16 +17,21 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from mesh.clocks.vector import IntervalSet, VersionVector
+from mesh.codes import Code
 from mesh.effects import Count, Outcome, Placed, Send, SetTimer, Tell, Timer
 from mesh.errors import require
 from mesh.frames import Stored
 from mesh.log.holdings import Holdings
-from mesh.operations import Receipt
+from mesh.operations import Receipt, Refused
 from mesh.peers import Peer, Peers
 from mesh.types import US_PER_MS, LinkId, LogId, NodeId, Now, SessionId
-from mesh.waiting import Waiters, Waiting
+from mesh.waiting import Dropped, Waiters, Waiting
 
 TELL = "receipts.tell"
+AGAIN = "receipts.again"
+AGAIN_AT_LEAST = 64
+"""So many are asked for at once, however few may wait: what has come to its level in between takes no place."""
+AGAIN_TEXT = "too many waited for receipts: send again what still does"
 PAGE_RANGES = 1_024
 RUNS_MAX = 4_096
 """Runs of a log that are remembered of what another node has told: the last ones, which publishers wait for. A run is a hole
@@ -41,19 +46,24 @@ class ReceiptConfig:
     waiting_max: int = 262_144
     """Runs of publishes whose receipts may still rise; beyond, the sessions that have most are told no more of their oldest.
 
-    A retry asks again.
+    They are asked to send these again as places become free.
     """
 
     gather_ms: int = 1_000
     """What is stored of a log is told so long afterwards to nodes whose log it is not: when `Alive` would be due."""
     session_waiting_max: int = 16_384
     """Those of one session: who asks for what is never reached, or for the same again and again, takes nobody's place."""
+    again_ms: int = 100
+    """Who was told no more of some is asked to send a part of them again so often, while half of the places are free ..."""
+    patience_ms: int = 10_000
+    """... and so often though they are not: others may wait there for what is never reached."""
 
     def __post_init__(self) -> None:
         """Refuse what makes no sense."""
         require(self.waiting_max >= 1, "waiting_max: at least 1")
         require(self.session_waiting_max >= 1, "session_waiting_max: at least 1")
         require(self.gather_ms >= 0, "gather_ms: not negative")
+        require(0 < self.again_ms <= self.patience_ms, "0 < again_ms <= patience_ms")
 
 
 @dataclass
@@ -81,20 +91,77 @@ class Receipts:
     What was covered anew: from the first position of what was stored to the end of the run that this is a part of now.
     """
 
-    def on_placed(self, p: Placed) -> list[Outcome]:
+    dropped: dict[SessionId, Dropped] = field(default_factory=dict)
+    """What each session waits for and is told no more of, until it has been asked to send that again."""
+    _again_us: int = 0
+
+    grown: set[SessionId] = field(default_factory=set)
+    """Who waits for more since publishers were last told."""
+
+    def on_placed(self, p: Placed) -> None:
         """Publishes stand in a log: tell of them as their durability rises to what their publisher wants."""
-        waiting = self.waiting
-        waiting.add(Waiting(p.session, p.first, p.last, p.log, p.from_position, p.to_position, p.copies, p.regions))
+        self.waiting.add(
+            Waiting(p.session, p.first, p.last, p.log, p.from_position, p.to_position, p.copies, p.regions)
+        )
         self.risen.add(p.log, p.to_position, p.to_position)
-        dropped: list[Waiting] = []
-        of_session, most = waiting.sessions[p.session], self.config.session_waiting_max
-        if len(of_session) > most:
-            dropped = waiting.of(p.session)[: 1 + most // 8]
-            self._forget(dropped)
+        self.grown.add(p.session)
+
+    def settle(self, now: Now) -> list[Outcome]:
+        """What a tick does once: tell what has risen, give up what is too much, and ask for what was given up."""
+        outcomes = self.tell_publishers()
+        if self.grown:
+            outcomes += self.shed()
+        return [*outcomes, *self.ask_again(now)] if self.dropped else outcomes
+
+    def shed(self) -> list[Outcome]:
+        """Of what waits still where more does than may, the oldest is told no more: of a session, and of all of them."""
+        grown, self.grown = sorted(self.grown), set()
+        waiting, most, gone = self.waiting, self.config.session_waiting_max, 0
+        for session in grown:
+            too_many = len(waiting.sessions.get(session, ())) - most
+            if too_many > 0:
+                gone += self._drop(waiting.of(session)[: too_many + most // 8])
         too_many = waiting.count - self.config.waiting_max
         if too_many > 0:
-            dropped += self._forget(waiting.crowding(too_many + self.config.waiting_max // 64))
-        return [Count("receipts_dropped_total", len(dropped))] if dropped else []
+            gone += self._drop(waiting.crowding(too_many + self.config.waiting_max // 64))
+        return [Count("receipts_dropped_total", gone)] if gone else []
+
+    def _drop(self, gone: list[Waiting]) -> int:
+        """There are too many of these: they wait no more, and are to come again. Return how many they are."""
+        for waiting in self._forget(gone):
+            known = self.dropped.get(waiting.session)
+            if known is None:
+                self.dropped[waiting.session] = Dropped(waiting.first, waiting.last)
+            else:
+                known.add(waiting.first, waiting.last)
+        return len(gone)
+
+    def ask_again(self, now: Now) -> list[Outcome]:
+        """Ask sessions to send again, a part at a time, what they wait for and are told no more of: soon as places are free."""
+        if now.mono_us < self._again_us:
+            return [SetTimer(Timer(AGAIN), self._again_us)]
+        self._again_us = now.mono_us + self.config.again_ms * US_PER_MS
+        outcomes: list[Outcome] = []
+        for session, dropped in list(self.dropped.items()):
+            number = self._room_of(session, dropped, now)
+            if not number:
+                continue
+            first, last = dropped.take(number)
+            outcomes.append(Tell((session,), Refused(Code.RECEIPTS_DROPPED, AGAIN_TEXT, 0, first, last, 0)))
+            if dropped.is_over:
+                del self.dropped[session]
+        return [*outcomes, SetTimer(Timer(AGAIN), self._again_us)] if self.dropped else outcomes
+
+    def _room_of(self, session: SessionId, dropped: Dropped, now: Now) -> int:
+        """How many a session may send again now."""
+        has, most = len(self.waiting.sessions.get(session, ())), self.config.session_waiting_max
+        everybody = self.config.waiting_max
+        is_free = has <= most // 2 and self.waiting.count <= everybody // 2
+        free = min(most - has, (everybody - self.waiting.count) // len(self.dropped)) if is_free else most // 8
+        if not is_free and now.mono_us < dropped.due_us:
+            return 0
+        is_new, dropped.due_us = not dropped.due_us, now.mono_us + self.config.patience_ms * US_PER_MS
+        return 0 if is_new and not is_free else max(AGAIN_AT_LEAST, free)
 
     def _forget(self, gone: list[Waiting]) -> list[Waiting]:
         """These wait no more."""
@@ -250,6 +317,7 @@ class Receipts:
     def on_session_closed(self, session: SessionId) -> None:
         """Nobody hears what a session waited for; retries ask again."""
         self._forget(self.waiting.of(session))
+        self.dropped.pop(session, None)
 
     def expire(self, gone: list[LogId]) -> None:
         """Logs have wholly expired: no receipt rises there any more, nor in such as were lost and have not come again."""
@@ -270,6 +338,7 @@ class Receipts:
     def check_all(self) -> None:
         """Assert the invariants."""
         self.waiting.check_all()
+        assert not any(dropped.is_over for dropped in self.dropped.values())
         assert all(len(told) <= RUNS_MAX for there in self.elsewhere.values() for told in there.values())
         assert max(map(len, self.waiting.sessions.values()), default=0) <= self.config.session_waiting_max
         for waiting in (waiting for line in self.waiting.lines.values() for waiting in line):

@@ -12,6 +12,7 @@ from mesh.clocks.vector import VersionVector
 from mesh.codes import Code
 from mesh.config import sim
 from mesh.effects import Append, Count, Marks, Report, Send, Tell
+from mesh.engines.receipts import AGAIN_TEXT
 from mesh.errors import UsageError
 from mesh.log.batch import NO_NAME, Batch
 from mesh.log.log import Log, Run
@@ -296,6 +297,24 @@ def test_a_retry_is_asked_for_again_where_the_row_may_be_lost_in_which_it_stands
     assert host.node.intake.publishers[SEAT].held_back == 0, (
         "it was told that it stands there: what follows it may go on"
     )
+
+
+def test_who_waits_for_more_receipts_than_are_followed_is_asked_again_and_hears_of_all() -> None:
+    config = sim()
+    host = linked(replace(config, receipts=replace(config.receipts, session_waiting_max=2)))
+    host.attach()
+    drafts = tuple(Draft("a", number, b"") for number in range(1, 5))
+    for some in (drafts[:2], drafts[2:3], drafts[3:]):
+        host.say(Publish(some, copies=2))
+        (receipt, *_) = host.stored()
+    assert isinstance(receipt, Tell) and isinstance(receipt.operation, Receipt)
+    assert host.node.receipts.dropped.keys() == {SEAT}
+    log, asked = receipt.operation.log, Tell((SEAT,), Refused(Code.RECEIPTS_DROPPED, AGAIN_TEXT, 0, 1, 2, 0))
+
+    assert host.frame(f.Stored(BEN, "us", ((log, 1, 4),)))[:1] == [Tell((SEAT,), Receipt(3, 4, 2, 1, log, 4))]
+    assert host.node.deadline_us() == at(host.ms + config.receipts.again_ms).mono_us
+    assert host.tick(e.Wakeup(), ms=host.ms + config.receipts.again_ms) == [asked]
+    assert host.say(Publish(drafts[:2], copies=2)) == [Tell((SEAT,), Receipt(1, 2, 2, 1, log, 2))]
 
 
 def test_what_died_while_a_node_stood_still_is_not_told_by_the_first_thing_that_it_hears() -> None:

@@ -37,7 +37,7 @@ def test_a_publish_is_told_local_when_this_node_has_stored_it() -> None:
     take(holdings, batch)
     one = receipts(holdings=holdings)
 
-    assert one.on_placed(placed(ana.log, 1, 2)) == []
+    one.on_placed(placed(ana.log, 1, 2))
     assert one.tell_publishers() == []
     holdings.store(batch)
     one.on_stored_here(ana.log, 1, 3)

@@ -5,11 +5,12 @@ from dataclasses import replace
 import pytest
 
 from mesh.clocks.vector import IntervalSet
-from mesh.effects import Count
+from mesh.effects import Count, Outcome
 from mesh.engines.receipts import RUNS_MAX
 from mesh.log.batch import POSITION_MAX
 from mesh.types import SessionId
-from tests.engine_samples import TO_BEN, held, to_ben
+from mesh.waiting import Dropped
+from tests.engine_samples import TO_BEN, at, held, to_ben
 from tests.receipt_samples import OTHER, SEAT, from_ben, placed, receipts, told
 from tests.samples import BEN, Writer
 
@@ -17,13 +18,30 @@ from tests.samples import BEN, Writer
 def test_beyond_the_limit_the_oldest_of_who_waits_for_most_are_told_no_more() -> None:
     one_log, two_log = Writer(epoch=1), Writer(epoch=2)
     one = receipts(holdings=held(one_log.write(3), two_log.write()), waiting_max=3)
-    one.on_placed(placed(one_log.log, 1, 1, session=OTHER))
-    one.on_placed(placed(two_log.log, 1, 1))
-    one.on_placed(placed(one_log.log, 2, 2))
+    one.on_placed(placed(one_log.log, 1, 1, session=OTHER, copies=2))
+    one.on_placed(placed(two_log.log, 1, 1, copies=2))
+    one.on_placed(placed(one_log.log, 2, 2, copies=2))
+    one.on_placed(placed(one_log.log, 3, 3, copies=2))
 
-    assert one.on_placed(placed(one_log.log, 3, 3)) == [Count("receipts_dropped_total", 1)]
+    assert one.tell_publishers() == [
+        told(one_log.log, 1, 1, 1, 1, OTHER),
+        told(one_log.log, 2, 3, 1, 1),
+        told(two_log.log, 1, 1, 1, 1),
+    ], "all hear what is so now"
+    assert one.shed() == [Count("receipts_dropped_total", 1)]
     one.check_all()
-    assert one.tell_publishers() == [told(one_log.log, 1, 1, 1, 1, OTHER), told(one_log.log, 2, 3, 1, 1)]
+    assert {log: [w.first for w in line] for log, line in one.waiting.lines.items()} == {one_log.log: [1, 2, 3]}
+    assert one.dropped == {SEAT: Dropped(1, 1)}
+
+
+def test_what_has_reached_its_level_takes_no_place() -> None:
+    ana = Writer()
+    one = receipts(holdings=held(ana.write(9)), waiting_max=3)
+    for each in range(1, 10):
+        one.on_placed(placed(ana.log, each, each))
+
+    assert one.settle(at(0)) == [told(ana.log, 1, 9, 1, 1)]
+    assert (one.waiting.count, one.dropped) == (0, {})
 
 
 def test_who_comes_with_many_sessions_takes_nobodys_place() -> None:
@@ -34,7 +52,10 @@ def test_who_comes_with_many_sessions_takes_nobodys_place() -> None:
         one.on_placed(placed(ana.log, first, first, session=OTHER, copies=2))
     crowd = [SessionId(100 + number) for number in range(8)]
 
-    outcomes = [one.on_placed(placed(ana.log, 3, 3, session=each, copies=9)) for each in crowd * 60]
+    outcomes: list[list[Outcome]] = []
+    for each in crowd * 60:
+        one.on_placed(placed(ana.log, 3, 3, session=each, copies=9))
+        outcomes.append(one.shed())
     one.check_all()
 
     dropped = [outcome for (outcome,) in filter(None, outcomes)]
@@ -53,7 +74,10 @@ def test_a_session_that_waits_for_too_much_takes_nobodys_place() -> None:
     one.on_placed(placed(ana.log, 1, 1, session=OTHER, copies=2))
     one.tell_publishers()
 
-    dropped = [one.on_placed(placed(log, 1, 1, copies=9)) for log in [ben.log] * 2 + [ana.log] * 15]
+    dropped: list[list[Outcome]] = []
+    for log in [ben.log] * 2 + [ana.log] * 15:
+        one.on_placed(placed(log, 1, 1, copies=9))
+        dropped.append(one.shed())
     one.check_all()
 
     assert dropped == [[]] * 16 + [[Count("receipts_dropped_total", 3)]]
@@ -67,8 +91,9 @@ def test_a_log_of_which_the_last_is_told_no_more_is_not_kept() -> None:
     one_log, two_log = Writer(epoch=1), Writer(epoch=2)
     one = receipts(holdings=held(one_log.write(), two_log.write()), waiting_max=1)
     one.on_placed(placed(one_log.log, 1, 1))
+    one.on_placed(placed(two_log.log, 1, 1))
 
-    assert one.on_placed(placed(two_log.log, 1, 1)) == [Count("receipts_dropped_total", 1)]
+    assert one.shed() == [Count("receipts_dropped_total", 1)]
     assert list(one.waiting.lines) == [two_log.log]
     one.check_all()
 
