@@ -77,6 +77,7 @@ SAFEGUARDS = (
     "gap-report",
     "intervals-with-rows",
     "redial",
+    "ask-again",
     "counted-copies",
     "one-history",
 )

@@ -336,6 +336,14 @@ SAFEGUARDS: dict[str, Safeguard] = {
             _dial_with_leisure,
         ),
         Safeguard(
+            "ask-again",
+            "who waits for receipts of rows that were lost is not asked to send them again",
+            ("available",),
+            "rot-before-its-copy",
+            8,
+            lambda: [(Receipts, "on_lost", _always([]))],
+        ),
+        Safeguard(
             "counted-copies",
             "nodes count whom they are linked with, and not who has said that it is stored there",
             ("durable before acknowledged",),
