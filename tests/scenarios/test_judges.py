@@ -157,15 +157,15 @@ def _tells_what_it_has_not_written(rise: Callable[..., Any]) -> Callable[..., An
     return risen
 
 
-def _gives_a_session_all_places(place: Callable[..., Any]) -> Callable[..., Any]:
-    def placed(receipts: Receipts, publishes: Any) -> Any:
+def _gives_a_session_all_places(shed: Callable[..., Any]) -> Callable[..., Any]:
+    def shedding(receipts: Receipts) -> Any:
         stated = receipts.config
         receipts.config = replace(stated, session_waiting_max=stated.waiting_max)
-        outcomes = place(receipts, publishes)
+        outcomes = shed(receipts)
         receipts.config = stated
         return outcomes
 
-    return placed
+    return shedding
 
 
 def _keeps_every_retry(again: list[Any], *retry: Any) -> None:
@@ -292,7 +292,7 @@ BROKEN: dict[str, Wrong] = {
         "places-of-others",
         "invariants",
         PLACES,
-        (Receipts, "on_placed", _gives_a_session_all_places(Receipts.on_placed)),
+        (Receipts, "shed", _gives_a_session_all_places(Receipts.shed)),
     ),
     "keeps every retry": (
         "sent-again-before-it-is-sealed",
