@@ -291,10 +291,10 @@ class Gml:
         """Whether an edge leads from one node to the other, and another edge may lead back."""
         return bool(self.net.is_directed())
 
-    def _ends(self, one: object, other: object) -> tuple[str, ...]:
+    def ends(self, one: object, other: object) -> tuple[str, str]:
         """What edges have in common of which the parser keeps the order: their ends, in an order where that counts."""
-        ends = (str(one), str(other))
-        return ends if self.is_directed else tuple(sorted(ends))
+        low, high = str(one), str(other)
+        return (high, low) if high < low and not self.is_directed else (low, high)
 
     def nodes(self) -> Iterator[tuple[str, dict[str, Any]]]:
         """The nodes with what is said of them."""
@@ -305,11 +305,11 @@ class Gml:
 
     def edges(self) -> Iterator[tuple[str, str, int, dict[str, Any]]]:
         """The edges with their round trip in µs, and what else is said of them."""
-        lines: dict[tuple[str, ...], list[int]] = {}
+        lines: dict[tuple[str, str], list[int]] = {}
         for source, target, at in reversed(self._ways):
-            lines.setdefault(self._ends(source, target), []).append(at)
+            lines.setdefault(self.ends(source, target), []).append(at)
         for one, other, about in self.net.edges(data=True):
-            left = lines.get(self._ends(one, other))
+            left = lines.get(self.ends(one, other))
             line = left.pop() if left else 0
             if "rtt" not in about:
                 raise ScenarioError(
@@ -334,5 +334,5 @@ def matrix_from_gml(text: str, path: str) -> RegionMatrix:
     for name, _ in graph.nodes():
         gathering.name(name, graph.line(name))
     for one, other, _, about in graph.edges():
-        gathering.add(one, other, about["rtt"], about["line"])
+        gathering.add_once(*graph.ends(one, other), about["rtt"], about["line"])
     return gathering.done(str(graph.net.graph.get("comment", "")))

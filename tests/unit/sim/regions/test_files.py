@@ -23,6 +23,13 @@ GML = """graph [
   edge [ source 1 target 2 rtt 110.5 ]
 ]
 """
+TWO = """graph [
+ {}
+ node [ id 0 label "a" ]
+ node [ id 1 label "b" ]
+ edge [ source 0 target 1 rtt 90 ]
+ edge [ source {} target {} rtt 80 ]
+]"""
 
 
 def read(tmp_path: Path, name: str, text: str) -> RegionMatrix:
@@ -105,6 +112,14 @@ def test_a_region_alone_needs_no_round_trip(tmp_path: Path) -> None:
             4,
             "no rtt",
         ),
+        ("a.gml", TWO.format("multigraph 1", 0, 1), 6, "a second round trip from a to b, after that of line 5"),
+        ("a.gml", TWO.format("multigraph 1", 1, 0), 6, "a second round trip from a to b, after that of line 5"),
+        (
+            "a.gml",
+            TWO.format("multigraph 1 directed 1", 0, 1),
+            6,
+            "a second round trip from a to b, after that of line 5",
+        ),
         ("a.xls", "", 0, "the name ends in '.xls'"),
         ("a", "", 0, "the name ends in 'nothing'"),
     ],
@@ -118,6 +133,12 @@ def test_an_error_names_the_file_the_line_and_what_was_expected(
     error = caught.value
     assert (error.path, error.line) == (str(tmp_path / name), line), error
     assert problem in error.problem and error.expected
+
+
+@pytest.mark.parametrize("kind", ["directed 1", "directed 1 multigraph 1"])
+def test_both_directions_of_a_directed_graph_are_read(tmp_path: Path, kind: str) -> None:
+    found = read(tmp_path, "a.gml", TWO.format(kind, 1, 0))
+    assert (found.names, found.round_trips_us) == (("a", "b"), {("a", "b"): 90_000})
 
 
 def test_a_file_that_is_not_there_or_no_text_is_told(tmp_path: Path) -> None:
