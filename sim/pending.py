@@ -17,8 +17,9 @@ from sim.units import MILLION
 
 if TYPE_CHECKING:
     from mesh.client.outbox import Held
-    from sim.diary import Diary, Ledger
+    from sim.diary import Diary, Ledger, Name
     from sim.heap import Play
+    from sim.machine import Machine
     from sim.workload import App
 
 NAMES_MAX = 4
@@ -129,7 +130,17 @@ def receipts(play: Play, app: App) -> Iterator[tuple[int, Held, str]]:
             why = f"{who} counts {len(regions)}{of} ({_some(regions)})"
         elif play.has_lost((app.name, app.client.incarnation, sequence)):
             why = "only others than the core hold it still"
+        elif _takes_nothing(play.world.machines.get(gateway), (app.name, app.client.incarnation, sequence)):
+            why = f"{gateway} has begun as many logs as it may in an hour, and takes nothing new"
         yield sequence, held, why
+
+
+def _takes_nothing(machine: Machine | None, name: Name) -> bool:
+    """Whether a node has no log to write in, and may begin none, for each append that failed had cost it one."""
+    intake = machine.node.intake if machine is not None and machine.node is not None else None
+    if machine is None or intake is None or intake.epoch is not None:
+        return False
+    return len(intake.opened_us) >= intake.config.epochs_per_hour_max and not machine.has(name)
 
 
 def waits(play: Play, app: App) -> Iterator[str]:

@@ -54,6 +54,21 @@ def test_a_level_that_the_core_cannot_give_is_pending() -> None:
     assert told(scenario()) == ["app waits for copies:3 of app/1: the core counts 2 (ana, ben)"]
 
 
+@pytest.mark.parametrize(("most", "waits"), [(1, True), (2, False)])
+def test_a_node_that_may_begin_no_other_log_takes_nothing_for_an_hour(most: int, waits: bool) -> None:
+    timeline = [
+        published(2, "500ms"),
+        {"at": "1s", "for": "500ms", "io-error": "ana"},
+        published(1, "1200ms"),
+        published(2),
+    ]
+    reason = "app waits for local of 2 messages, the first app/4: ana has begun as many logs as it may in an hour"
+
+    found = told(scenario(timeline=timeline, core="all", config={"intake.epochs-per-hour-max": most}))
+
+    assert found == ([f"{reason}, and takes nothing new"] if waits else [])
+
+
 def test_what_waits_is_told_once_for_each_level_with_how_much_it_is_and_which_is_first() -> None:
     timeline = [{"at": "1s", "crash": "cy"}, published(4, copies=3), published(1, "2500ms", regions=2), published(1)]
 
