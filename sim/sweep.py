@@ -9,6 +9,7 @@ never looked at.
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from array import array
@@ -233,6 +234,8 @@ def cluster(address: str) -> Iterator[Executor]:
         from distributed.comm.addressing import get_address_host_port  # noqa: PLC0415
     except ImportError as error:
         raise SimError("Dask is not installed: pip install 'gossamer[cluster]'") from error
+    for name in ("distributed", "distributed.client"):  # it writes whole tracebacks about what is told here in a line
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     try:
         if not address.startswith("ucx://"):  # before Dask begins anything
             get_address_host_port(address)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -254,6 +255,19 @@ def test_a_scheduler_that_ends_is_told_and_what_was_played_is_kept(tmp_path: Pat
 
     kept = sim("sweep", "silence", "--merge", str(journal), "--json")
     assert 1 <= json.loads(kept.stdout)["seeds"] < 400
+
+
+def test_a_scheduler_that_ends_is_told_in_one_line(tmp_path: Path) -> None:
+    journal = tmp_path / "kept.jsonl"
+    with LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None, host="127.0.0.1") as workers:
+        asked = ["silence", "--seeds", "0..400", "--cluster", workers.scheduler_address, "--journal", str(journal)]
+        process = subprocess.Popen([GOSSAMER, "sim", "sweep", *asked], stderr=subprocess.PIPE, text=True)
+        until(lambda: journal.exists() and journal.read_text().count("\n") > 5)
+        workers.close()
+        _, complaint = process.communicate(timeout=50)
+
+    assert process.returncode == 2
+    assert re.fullmatch(r"gossamer sim: the scheduler gave back what it was to have played, .*\n", complaint), complaint
 
 
 def test_what_ships_is_listed_and_the_schema_is_printed() -> None:
