@@ -125,6 +125,14 @@ def _says_that_all_is_new(*_: Any) -> Lane:
     return Lane.LIVE
 
 
+def _begins_at_the_first_hole(recover: Callable[..., Any]) -> Callable[..., Any]:
+    def recovered(delivery: Delivery) -> None:
+        recover(delivery)
+        delivery.fresh.clear()
+
+    return recovered
+
+
 def _forgets_whom_it_has_asked(on_graft_timer: Callable[..., Any]) -> Callable[..., Any]:
     def forgetful(engine: Dissemination, log: Any, first: int, now: Any) -> Any:
         wanted = engine.wanted.get((log, first))
@@ -156,6 +164,7 @@ BROKEN: dict[tuple[str, str], tuple[object, Callable[..., Any] | str]] = {
     ("full-disk", "_refusal"): (Intake, _takes_publishes_whatever_room_there_is(Intake._refusal)),
     ("overload", "_refusal"): (Intake, _takes_publishes_whatever_room_there_is(Intake._refusal)),
     ("hole-that-fills", "_begin"): (Delivery, _takes_a_cursor_for_one_without_holes(Delivery._begin)),
+    ("hole-that-stays", "recover"): (Delivery, _begins_at_the_first_hole(Delivery.recover)),
     ("lone-leap", "on_now"): (ClockGuard, _takes_every_leap_for_true(ClockGuard.on_now)),
     ("wrong-clock", "_process"): (Delivery, _reads_what_is_dead(Delivery._process)),
     ("lying-digest", "on_stored_there"): (Receipts, _counts_whomever_a_receipt_names),
