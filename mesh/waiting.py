@@ -20,6 +20,10 @@ from mesh.types import LogId, SessionId
 
 Place = tuple[float, float]
 Span = tuple[int, int]
+WORTH = 8
+"""One in so many that come again has to have reached its level: then others are asked for without waiting."""
+NOTHING = (0, 0)
+"""What was told of publishes that are on their way to the disk."""
 
 
 @dataclass(slots=True, eq=False)
@@ -34,9 +38,11 @@ class Waiting:
     to_position: int
     copies: int
     regions: int
-    told: tuple[int, int] = (0, 0)
+    told: tuple[int, int] = NOTHING
     number: int = 0
     """In which order they came."""
+    has_come_again: bool = False
+    """It was asked for, having been given up before: if it has not reached its level it is given up before others are."""
 
     @property
     def place(self) -> Place:
@@ -64,12 +70,18 @@ class Dropped:
     last: int
     more: Span | None = None
     """What was dropped since this round began is the next one."""
-    due_us: int = 0
-    """When a part is asked for though few places have become free."""
+    seen_us: int = -1
+    """When a part was last asked for, or first thought of; -1: never."""
+    pause_us: int = 0
+    """How long after that the next part is asked for though few places have become free."""
+    asked: Span = (0, 0)
+    """The last part; of it so many have come, and were at the level that they wait for."""
+    came: int = 0
+    done: int = 0
 
     def add(self, first: int, last: int) -> None:
         """These have been dropped, too."""
-        if not self.due_us:  # nobody has looked at this round yet
+        if self.seen_us < 0:  # nobody has looked at this round yet
             self.first, self.last = min(self.first, first), max(self.last, last)
             return
         low, high = self.more or (first, last)
@@ -77,16 +89,32 @@ class Dropped:
 
     def take(self, number: int) -> Span:
         """Ask for so many at most."""
-        taken = self.first, min(self.first + number - 1, self.last)
+        taken = self.asked = self.first, min(self.first + number - 1, self.last)
+        self.came = self.done = 0
         self.first = taken[1] + 1
         if self.first > self.last and self.more is not None:
             (self.first, self.last), self.more = self.more, None
         return taken
 
+    def is_asked(self, waiting: Waiting) -> bool:
+        """Whether this belongs to the last part that was asked for."""
+        return self.asked[0] <= waiting.first <= self.asked[1]
+
+    @property
+    def is_worth_it(self) -> bool:
+        """Whether enough of what was asked for last had reached its level, so that it took no place."""
+        return self.asked != (0, 0) and self.came <= WORTH * self.done
+
     @property
     def is_over(self) -> bool:
         """Whether all have been asked for."""
         return self.first > self.last
+
+
+def _in_turn(own: dict[int, Waiting]) -> list[Waiting]:
+    """What a session waits for, as it is given up; not what is on its way to the disk."""
+    there = [each for each in own.values() if each.told != NOTHING]
+    return sorted(there, key=lambda each: not each.has_come_again)
 
 
 @dataclass
@@ -132,17 +160,38 @@ class Waiters:
         """Those of a session, the oldest first."""
         return list(self.sessions.get(session, {}).values())
 
-    def crowding(self, number: int) -> list[Waiting]:
-        """So many in all, the oldest of each of the sessions for which most wait: those of one that has few are not among them.
+    def unite(self, session: SessionId) -> None:
+        """Of the same publishes in the same place, of which nothing is told yet, one waits for all of them."""
+        kept: dict[tuple[LogId, int, int, int, int], Waiting] = {}
+        for each in self.of(session):
+            if each.told == NOTHING:
+                place = each.log, each.from_position, each.to_position, each.first, each.last
+                first = kept.setdefault(place, each)
+                if first is not each:
+                    first.copies, first.regions = max(first.copies, each.copies), max(first.regions, each.regions)
+                    self.remove(each)
 
+    def least(self, session: SessionId, number: int, more: int) -> list[Waiting]:
+        """Of a session so many at most, the oldest, and some more lest it be looked through for each; not for what came again.
+
+        What is on its way to the disk is not among them.
+        """
+        found = _in_turn(self.sessions.get(session, {}))
+        has_come_again = number <= len(found) and found[number - 1].has_come_again
+        return found[: number if has_come_again else number + more]
+
+    def crowding(self, number: int) -> list[Waiting]:
+        """So many at most, the oldest of each of the sessions for which most wait: one that has few loses none.
+
+        Nor is what is on its way to the disk: if it does not get there, who waits for it has to hear of it at once.
         A session is not a client: who has many connections has many of them.
         """
         sizes = [len(own) for own in self.sessions.values()]
         level = max(sizes)
         while sum(size - level for size in sizes if size > level) < number:
             level -= 1 + level // 8
-        oldest = (each for own in self.sessions.values() for each in islice(own.values(), max(0, len(own) - level)))
-        return list(islice(oldest, number))
+        found = (each for own in self.sessions.values() for each in islice(_in_turn(own), max(0, len(own) - level)))
+        return list(islice(found, number))
 
     def check_all(self) -> None:
         """Assert the invariants."""

@@ -14,6 +14,7 @@ from mesh.engines.delivery.history import PAGES_WAITING_MAX
 from mesh.node import Node
 from mesh.publisher import REFUSED_RUNS_MAX
 from mesh.types import SessionId
+from mesh.waiting import NOTHING
 from sim.checkers import Watch
 from sim.units import MILLION
 from sim.world import World
@@ -71,7 +72,7 @@ def _held(node: Node) -> Iterator[Held]:
     most = node.config.receipts.session_waiting_max
     lines = list(node.receipts.waiting.lines.values())
     if sum(map(len, lines)) > most:
-        yield from _each(PLACES, (waiting.session for line in lines for waiting in line), most)
+        yield from _each(PLACES, (each.session for line in lines for each in line if each.told != NOTHING), most)
     for again in node.intake.waiting.values():
         if len(again) > 1:
             yield from _each(RETRIES, (publisher.session for publisher, *_ in again), 1)

@@ -392,7 +392,8 @@ class App:
         """Nodes have taken a message: where it does not say so itself, the first of these says when it expires."""
         if entry.ttl_ms or home.node is None or len(self._lives_us) < 2:
             return
-        takers = {run.log.node for run in home.node.holdings.names.find(*name)}
+        bad = {machine.node_id for machine in self.world.machines.values() if machine.is_bad}  # it copies what it likes
+        takers = {run.log.node for run in home.node.holdings.names.find(*name)} - bad
         found = [entry.at_us + self.ttls_us[node] for node in takers if node in self.ttls_us]
         if entry.expires_us:
             found.append(entry.expires_us)

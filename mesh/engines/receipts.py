@@ -14,6 +14,7 @@ reached its level waits no more.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 
 from mesh.clocks.vector import IntervalSet, VersionVector
@@ -25,7 +26,7 @@ from mesh.log.holdings import Holdings
 from mesh.operations import Receipt, Refused
 from mesh.peers import Peer, Peers
 from mesh.types import US_PER_MS, LinkId, LogId, NodeId, Now, SessionId
-from mesh.waiting import Dropped, Waiters, Waiting
+from mesh.waiting import NOTHING, Dropped, Waiters, Waiting
 
 TELL = "receipts.tell"
 AGAIN = "receipts.again"
@@ -56,7 +57,7 @@ class ReceiptConfig:
     again_ms: int = 100
     """Who was told no more of some is asked to send a part of them again so often, while half of the places are free ..."""
     patience_ms: int = 10_000
-    """... and so often though they are not: others may wait there for what is never reached."""
+    """... and at least so often though they are not: others may wait there for what is never reached."""
 
     def __post_init__(self) -> None:
         """Refuse what makes no sense."""
@@ -100,11 +101,14 @@ class Receipts:
 
     def on_placed(self, p: Placed) -> None:
         """Publishes stand in a log: tell of them as their durability rises to what their publisher wants."""
-        self.waiting.add(
-            Waiting(p.session, p.first, p.last, p.log, p.from_position, p.to_position, p.copies, p.regions)
-        )
+        waiting = Waiting(p.session, p.first, p.last, p.log, p.from_position, p.to_position, p.copies, p.regions)
+        self.waiting.add(waiting)
         self.risen.add(p.log, p.to_position, p.to_position)
         self.grown.add(p.session)
+        if self.dropped:
+            dropped = self.dropped.get(p.session)
+            if dropped is not None and dropped.is_asked(waiting):
+                dropped.came, waiting.has_come_again = dropped.came + 1, True
 
     def settle(self, now: Now) -> list[Outcome]:
         """What a tick does once: tell what has risen, give up what is too much, and ask for what was given up."""
@@ -114,16 +118,25 @@ class Receipts:
         return [*outcomes, *self.ask_again(now)] if self.dropped else outcomes
 
     def shed(self) -> list[Outcome]:
-        """Of what waits still where more does than may, the oldest is told no more: of a session, and of all of them."""
+        """Of what waits still where more does than may, some is told no more: of a session, and of all of them.
+
+        What is on its way to the disk stays, and is not counted before it is there.
+        """
         grown, self.grown = sorted(self.grown), set()
         waiting, most, gone = self.waiting, self.config.session_waiting_max, 0
         for session in grown:
-            too_many = len(waiting.sessions.get(session, ())) - most
-            if too_many > 0:
-                gone += self._drop(waiting.of(session)[: too_many + most // 8])
+            own = waiting.sessions.get(session, {})
+            if len(own) > most:
+                waiting.unite(session)
+            if len(own) > most:
+                gone += self._drop(waiting.least(session, len(own) - most, most // 8))
+            if len(own) > most:
+                self.grown.add(session)
         too_many = waiting.count - self.config.waiting_max
         if too_many > 0:
             gone += self._drop(waiting.crowding(too_many + self.config.waiting_max // 64))
+        if waiting.count > self.config.waiting_max:
+            self.grown.update(grown)
         return [Count("receipts_dropped_total", gone)] if gone else []
 
     def _drop(self, gone: list[Waiting]) -> int:
@@ -155,13 +168,20 @@ class Receipts:
     def _room_of(self, session: SessionId, dropped: Dropped, now: Now) -> int:
         """How many a session may send again now."""
         has, most = len(self.waiting.sessions.get(session, ())), self.config.session_waiting_max
-        everybody = self.config.waiting_max
-        is_free = has <= most // 2 and self.waiting.count <= everybody // 2
-        free = min(most - has, (everybody - self.waiting.count) // len(self.dropped)) if is_free else most // 8
-        if not is_free and now.mono_us < dropped.due_us:
+        everybody, again_us = self.config.waiting_max, self.config.again_ms * US_PER_MS
+        patience_us = self.config.patience_ms * US_PER_MS
+        if dropped.seen_us < 0:
+            dropped.seen_us, dropped.pause_us = now.mono_us, patience_us
+        pause_us = again_us if dropped.is_worth_it else dropped.pause_us
+        if has <= most // 2 and self.waiting.count <= everybody // 2:
+            number = min(most - has, (everybody - self.waiting.count) // len(self.dropped))
+        elif now.mono_us >= dropped.seen_us + pause_us:
+            number = most // 8
+        else:
             return 0
-        is_new, dropped.due_us = not dropped.due_us, now.mono_us + self.config.patience_ms * US_PER_MS
-        return 0 if is_new and not is_free else max(AGAIN_AT_LEAST, free)
+        is_first = dropped.asked == (0, 0)
+        dropped.seen_us, dropped.pause_us = now.mono_us, again_us if is_first else min(2 * pause_us, patience_us)
+        return max(number, AGAIN_AT_LEAST)
 
     def _forget(self, gone: list[Waiting]) -> list[Waiting]:
         """These wait no more."""
@@ -211,7 +231,7 @@ class Receipts:
 
     def on_take_back(self, log: LogId, first: int, last: int) -> list[Waiting]:
         """A batch was taken back: forget the publishes in it, and return those whose outcome is unknown now."""
-        return self._forget([w for w in self.waiting.about(log, first, last) if w.told == (0, 0)])
+        return self._forget([w for w in self.waiting.about(log, first, last) if w.told == NOTHING])
 
     def on_lost(self, log: LogId, first: int, last: int) -> list[Waiting]:
         """Rows were lost: return those who wait for what stands, or may stand, there, and forget them: they send it again.
@@ -236,7 +256,7 @@ class Receipts:
         end = self.holdings.forked.get(log)
         receipts: list[tuple[SessionId, Receipt]] = []
         for waiting in ending:
-            if waiting.told == (0, 0) and not stored.covers(waiting.from_position, waiting.to_position):
+            if waiting.told == NOTHING and not stored.covers(waiting.from_position, waiting.to_position):
                 continue
             holders = [node for node, told in there if told.covers(waiting.from_position, waiting.to_position)]
             if end is not None and waiting.to_position > end:
@@ -248,6 +268,10 @@ class Receipts:
                 _add(receipts, waiting, level, log)
             if told[0] >= waiting.copies and told[1] >= waiting.regions:
                 self.waiting.remove(waiting)
+                if self.dropped:
+                    dropped = self.dropped.get(waiting.session)
+                    if dropped is not None and dropped.is_asked(waiting):
+                        dropped.done += 1
         return receipts
 
     def tell_peers(self, now: Now) -> list[Outcome]:
@@ -332,7 +356,8 @@ class Receipts:
     def check(self) -> None:
         """Assert that what waits is bounded and counted."""
         waiting = self.waiting
-        assert len(waiting.lines) <= waiting.count <= self.config.waiting_max
+        assert len(waiting.lines) <= waiting.count
+        assert waiting.count <= self.config.waiting_max or self.grown, "there are too many, and nobody looks"
         assert bool(waiting.lines) == bool(waiting.count)
 
     def check_all(self) -> None:
@@ -340,8 +365,13 @@ class Receipts:
         self.waiting.check_all()
         assert not any(dropped.is_over for dropped in self.dropped.values())
         assert all(len(told) <= RUNS_MAX for there in self.elsewhere.values() for told in there.values())
-        assert max(map(len, self.waiting.sessions.values()), default=0) <= self.config.session_waiting_max
-        for waiting in (waiting for line in self.waiting.lines.values() for waiting in line):
+        told = [
+            waiting for own in self.waiting.sessions.values() for waiting in own.values() if waiting.told != NOTHING
+        ]
+        assert len(told) <= self.config.waiting_max
+        most = max(Counter(waiting.session for waiting in told).values(), default=0)
+        assert most <= self.config.session_waiting_max
+        for waiting in told:
             assert waiting.told[0] < waiting.copies or waiting.told[1] < waiting.regions, "it is done and still waits"
 
 

@@ -59,11 +59,27 @@ def test_the_oldest_of_those_that_have_most_are_the_crowd() -> None:
     few = [waiting(1, 1, session=OTHER) for _ in range(2)]
     many = [[waiting(at, at, session=SessionId(7 + each), log=NEXT) for at in range(9)] for each in range(2)]
     all_of_them = waiters(*few, *many[0], *many[1])
+    assert all_of_them.crowding(20) == [], "what is on its way to the disk is not among them"
+    for each in (*few, *many[0], *many[1]):
+        each.told = 1, 1
 
     assert all_of_them.crowding(1) == many[0][:1]
     assert all_of_them.crowding(4) == [*many[0][:2], *many[1][:2]]
     assert all_of_them.crowding(14) == [*many[0][:7], *many[1][:7]]
     assert set(map(id, all_of_them.crowding(18))) > set(map(id, few)), "there is nobody else"
+
+
+def test_of_a_session_what_came_again_is_given_up_first_and_then_the_oldest_and_some_more() -> None:
+    found = [waiting(at, at) for at in range(6)]
+    for each in found[:5]:
+        each.told = 1, 1
+    found[2].has_come_again = found[4].has_come_again = True
+    who = waiters(*found)
+
+    assert [who.least(SEAT, number, 2) for number in (1, 2)] == [[found[2]], [found[2], found[4]]]
+    assert who.least(SEAT, 3, 1) == [found[2], found[4], found[0], found[1]]
+    assert who.least(SEAT, 9, 9) == [found[2], found[4], found[0], found[1], found[3]]
+    assert who.least(OTHER, 1, 1) == []
 
 
 def test_the_oldest_of_a_session_come_first_in_whatever_log() -> None:

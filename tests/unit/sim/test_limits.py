@@ -45,7 +45,7 @@ def waits(node: Node, session: SessionId, count: int) -> None:
     """In two logs, and more of somebody else's: all together are too many, and only one session has more than it may."""
     node.receipts.waiting = Waiters()
     for number, who in enumerate([session] * count + [OTHERS] * 5):
-        node.receipts.waiting.add(Waiting(who, 1, 1, LogId(ANA, 1 + number % 2), 1, 1 + number % 3, 9, 1))
+        node.receipts.waiting.add(Waiting(who, 1, 1, LogId(ANA, 1 + number % 2), 1, 1 + number % 3, 9, 1, (1, 1)))
 
 
 def retries(node: Node, session: SessionId, count: int) -> None:

@@ -45,7 +45,7 @@ def test_what_was_given_up_comes_again_when_half_of_the_places_are_free() -> Non
     for each in range(1, 12):
         one.on_placed(placed(ana.log, each, each, copies=2))
     assert one.settle(at(0)) == [told(ana.log, 1, 11, 1, 1), Count("receipts_dropped_total", 4), again(100)]
-    assert one.dropped == {SEAT: Dropped(1, 4, None, at(10_000).mono_us)}
+    assert one.dropped == {SEAT: Dropped(1, 4, None, 0, at(10_000).mono_us)}
     one.check_all()
     one.on_stored_there(TO_BEN, from_ben((ana.log, 1, 7)))
     assert one.settle(at(99)) == [told(ana.log, 5, 7, 2, 1), again(100)], "not so soon, and not never"
@@ -67,7 +67,7 @@ def test_what_is_given_up_between_two_parts_is_asked_for_too() -> None:
         one.settle(at(first))
     one.on_stored_there(TO_BEN, from_ben((ana.log, 1, 12)))
     one.settle(at(20))
-    assert one.dropped == {SEAT: Dropped(1, 2, (3, 5), at(10_001).mono_us)}
+    assert one.dropped == {SEAT: Dropped(1, 2, (3, 5), 1_000, at(10_000).mono_us)}
     assert one.ask_again(at(101)) == [asked(1, 2), again(201)]
     assert one.ask_again(at(201)) == [asked(3, 5)]
 
@@ -81,17 +81,29 @@ def test_a_part_at_a_time_is_asked_for() -> None:
     found = [one.ask_again(at(100 * number)) for number in range(3)]
     assert found == [[asked(101, 250), again(100)], [asked(251, 400), again(200)], [asked(401, 450)]]
 
-    one.dropped[SEAT] = Dropped(101, 450)
-    for each in range(1, 52):
+
+def test_what_has_reached_its_level_is_followed_by_more_at_once_and_what_has_not_ever_later() -> None:
+    """All places are taken by what is never reached: a part is asked for, and how it comes says when the next one is."""
+    ana = Writer()
+    one = limited(ana, 500, session_waiting_max=8, patience_ms=2_000)
+    one.dropped[SEAT] = Dropped(101, 500)
+    for each in range(1, 9):
         one.on_placed(placed(ana.log, each, each, copies=9))
-    found = [one.ask_again(at(ms)) for ms in (300, 10_200, 10_300, 20_200, 20_300)]
-    assert found == [
-        [again(400)],
-        [again(10_300)],
-        [asked(101, 164), again(10_400)],
-        [again(20_300)],
-        [asked(165, 228), again(20_400)],
-    ]
+    one.settle(at(0))
+    reached, parts = 8, list[tuple[float, int]]()
+    for ms in range(100, 9_100, 100):
+        for outcome in one.settle(at(ms)) + one.ask_again(at(ms)):
+            if isinstance(outcome, Tell) and isinstance(outcome.operation, Refused):
+                parts.append((ms / 1_000, outcome.operation.first))
+                for each in range(outcome.operation.first, outcome.operation.last + 1):
+                    one.on_placed(placed(ana.log, each, each, copies=1 if each % 64 < reached else 9))
+                one.settle(at(ms))
+                reached = 8 if len(parts) < 3 else 7
+        one.check_all()
+    assert parts == [
+        (2.0, 101), (2.1, 165), (2.2, 229), (2.3, 293), (2.5, 357), (2.9, 421), (3.7, 485), (5.3, 101), (7.3, 165),
+    ]  # fmt: skip
+    assert {waiting.first for waiting in one.waiting.of(SEAT)} == {*range(1, 9)}, "who has come again makes way first"
 
 
 def test_those_that_wait_for_what_is_never_reached_take_turns_with_what_was_given_up() -> None:
@@ -129,6 +141,7 @@ def test_sessions_share_the_places_that_all_have() -> None:
 
     assert one.ask_again(at(0)) == [asked(1, 256), asked(1, 3, OTHER), again(100)]
     one.on_placed(placed(ana.log, 513, 513, session=SessionId(9), copies=9))
+    one.dropped[SEAT].came, one.dropped[SEAT].pause_us = 1, at(101).mono_us
     assert one.ask_again(at(100)) == [again(200)], "more than half are taken"
 
 
@@ -154,6 +167,7 @@ def test_a_session_that_closed_is_asked_for_nothing() -> None:
     one = limited(ana, waiting_max=1)
     for each, session in enumerate((SEAT, SEAT, OTHER, OTHER), 1):
         one.on_placed(placed(ana.log, each, each, session=session, copies=2))
+        one.tell_publishers()
         one.shed()
     assert one.dropped.keys() == {SEAT, OTHER}
 

@@ -6,11 +6,12 @@ import pytest
 
 from mesh.clocks.vector import IntervalSet
 from mesh.effects import Count, Outcome
-from mesh.engines.receipts import RUNS_MAX
+from mesh.engines.receipts import AGAIN, RUNS_MAX
 from mesh.log.batch import POSITION_MAX
+from mesh.log.holdings import Holdings
 from mesh.types import SessionId
 from mesh.waiting import Dropped
-from tests.engine_samples import TO_BEN, at, held, to_ben
+from tests.engine_samples import TO_BEN, at, held, set_timer, take, to_ben
 from tests.receipt_samples import OTHER, SEAT, from_ben, placed, receipts, told
 from tests.samples import BEN, Writer
 
@@ -55,6 +56,7 @@ def test_who_comes_with_many_sessions_takes_nobodys_place() -> None:
     outcomes: list[list[Outcome]] = []
     for each in crowd * 60:
         one.on_placed(placed(ana.log, 3, 3, session=each, copies=9))
+        one.tell_publishers()
         outcomes.append(one.shed())
     one.check_all()
 
@@ -77,6 +79,7 @@ def test_a_session_that_waits_for_too_much_takes_nobodys_place() -> None:
     dropped: list[list[Outcome]] = []
     for log in [ben.log] * 2 + [ana.log] * 15:
         one.on_placed(placed(log, 1, 1, copies=9))
+        one.tell_publishers()
         dropped.append(one.shed())
     one.check_all()
 
@@ -87,11 +90,50 @@ def test_a_session_that_waits_for_too_much_takes_nobodys_place() -> None:
     assert told(ana.log, 1, 1, 2, 1, OTHER) in one.tell_publishers()
 
 
+def test_what_is_on_its_way_to_the_disk_is_not_given_up_and_takes_a_place_as_soon_as_it_is_there() -> None:
+    """Its append may fail: whoever waits for it has to hear of that before what follows it is taken."""
+    ana, holdings = Writer(), Holdings()
+    batches = [ana.write() for _ in range(6)]
+    take(holdings, *batches)
+    one = receipts(to_ben(), holdings=holdings)
+    one.config = replace(one.config, session_waiting_max=2, waiting_max=3)
+    for each in range(1, 7):
+        one.on_placed(placed(ana.log, each, each, copies=2))
+    for each in (SEAT, OTHER):
+        one.on_placed(placed(ana.log, 6, 6, session=each, copies=3))
+    assert one.settle(at(0)) == []
+    one.check()
+    one.check_all()
+    assert [(w.session, w.first, w.copies) for w in one.waiting.lines[ana.log]] == [
+        *((SEAT, each, 2) for each in range(1, 6)), (SEAT, 6, 3), (OTHER, 6, 3),
+    ], "of one and the same, one waits for all of them"  # fmt: skip
+
+    assert [w.first for w in one.on_take_back(ana.log, 4, 5)] == [4, 5]
+    holdings.store(batches[0])
+    one.on_stored_here(ana.log, 1, 1)
+    assert one.settle(at(1)) == [
+        told(ana.log, 1, 1, 1, 1),
+        Count("receipts_dropped_total", 1),
+        set_timer(AGAIN, ms=101),
+    ]
+    assert one.dropped[SEAT].last == 1
+    for batch in (*batches[1:3], batches[5]):
+        holdings.store(batch)
+        one.on_stored_here(ana.log, batch.first, batch.last)
+    outcomes = one.settle(at(2))
+    assert Count("receipts_dropped_total", 1) in outcomes
+    assert [(w.session, w.first) for w in one.waiting.lines[ana.log]] == [(SEAT, 3), (SEAT, 6), (OTHER, 6)]
+    one.check_all()
+    assert one.settle(at(3)) == [set_timer(AGAIN, ms=101)]
+    assert not one.grown
+
+
 def test_a_log_of_which_the_last_is_told_no_more_is_not_kept() -> None:
     one_log, two_log = Writer(epoch=1), Writer(epoch=2)
     one = receipts(holdings=held(one_log.write(), two_log.write()), waiting_max=1)
-    one.on_placed(placed(one_log.log, 1, 1))
-    one.on_placed(placed(two_log.log, 1, 1))
+    one.on_placed(placed(one_log.log, 1, 1, copies=2))
+    one.on_placed(placed(two_log.log, 1, 1, copies=2))
+    one.tell_publishers()
 
     assert one.shed() == [Count("receipts_dropped_total", 1)]
     assert list(one.waiting.lines) == [two_log.log]
