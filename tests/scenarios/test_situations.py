@@ -10,6 +10,7 @@ import pytest
 from mesh.clocks.hybrid import ClockGuard
 from mesh.clocks.vector import IntervalSet, VersionVector
 from mesh.codes import Code
+from mesh.effects import Loaded
 from mesh.engines import journal
 from mesh.engines.delivery import Delivery
 from mesh.engines.delivery import engine as reading
@@ -133,6 +134,23 @@ def _begins_at_the_first_hole(recover: Callable[..., Any]) -> Callable[..., Any]
     return recovered
 
 
+def _takes_a_part_for_all(on_loaded: Callable[..., Any]) -> Callable[..., Any]:
+    def loaded(engine: Any, answer: Loaded, *rest: Any) -> Any:
+        return on_loaded(engine, replace(answer, complete=True), *rest)
+
+    return loaded
+
+
+def _forgets_what_waits_for_its_copy(deliver: Callable[..., Any]) -> Callable[..., Any]:
+    def delivered(tail: Delivery, log: Any, first: int, last: int, *, late: bool) -> Any:
+        outcomes = deliver(tail, log, first, last, late=late)
+        if log in tail.held_up:
+            tail.late.pop(log, None)
+        return outcomes
+
+    return delivered
+
+
 def _forgets_whom_it_has_asked(on_graft_timer: Callable[..., Any]) -> Callable[..., Any]:
     def forgetful(engine: Dissemination, log: Any, first: int, now: Any) -> Any:
         wanted = engine.wanted.get((log, first))
@@ -164,6 +182,8 @@ BROKEN: dict[tuple[str, str], tuple[object, Callable[..., Any] | str]] = {
     ("full-disk", "_refusal"): (Intake, _takes_publishes_whatever_room_there_is(Intake._refusal)),
     ("overload", "_refusal"): (Intake, _takes_publishes_whatever_room_there_is(Intake._refusal)),
     ("hole-that-fills", "_begin"): (Delivery, _takes_a_cursor_for_one_without_holes(Delivery._begin)),
+    ("more-than-a-read", "on_loaded"): (Delivery, _takes_a_part_for_all(Delivery.on_loaded)),
+    ("hole-with-copies", "_deliver"): (Delivery, _forgets_what_waits_for_its_copy(Delivery._deliver)),
     ("hole-that-stays", "recover"): (Delivery, _begins_at_the_first_hole(Delivery.recover)),
     ("lone-leap", "on_now"): (ClockGuard, _takes_every_leap_for_true(ClockGuard.on_now)),
     ("wrong-clock", "_process"): (Delivery, _reads_what_is_dead(Delivery._process)),
