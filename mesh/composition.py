@@ -13,7 +13,7 @@ from mesh.clocks.hybrid import ClockGuard, HybridClock
 from mesh.codes import Code
 from mesh.config import NodeConfig
 from mesh.crypto import Suite
-from mesh.effects import Outcome, Started, Tell
+from mesh.effects import Load, Outcome, Ranges, Started, Tell
 from mesh.engines.delivery import Delivery, Histories
 from mesh.engines.dissemination import Dissemination
 from mesh.engines.forks import Forks
@@ -25,16 +25,20 @@ from mesh.engines.repair import Repair
 from mesh.engines.roster import Roster
 from mesh.engines.serving import Serving
 from mesh.engines.sessions import Sessions
+from mesh.log.batch import Batch
 from mesh.log.holdings import Holdings
 from mesh.operations import Refused
 from mesh.peers import Peers
 from mesh.rng import Rng
 from mesh.status import holdings_status, links_status, sessions_status
-from mesh.types import Now, node_text
+from mesh.types import LogId, Now, node_text
 from mesh.waiting import Waiting
 
 LIFE_SHIFT = 20
 """A life is numbered by the wall clock (ms) and so many random bits: never by a counter that was loaded."""
+NAMES_REQUEST = 0
+"""Loads of the node's own; those of engines are 1, 2 or 3 modulo 4."""
+NAMES_ASKED_MAX = 1_024
 
 
 class Checked(Protocol):
@@ -179,6 +183,22 @@ class Composition:
             Tell((each.session,), Refused(Code.OUTCOME_UNKNOWN, text, 0, each.first, each.last, retry_ms))
             for each in gone
         ]
+
+    def _learn(self, batches: tuple[Batch, ...]) -> list[Outcome]:
+        """Names were read again; those that did not fit into the answer are asked for, as long as any come."""
+        if not batches:
+            return []
+        held = self.holdings.stored.get(batches[0].log)
+        before = 0 if held is None else len(held.unnamed())
+        for batch in batches:
+            self.holdings.learn(batch)
+        return self._ask_names(batches[0].log) if held is not None and len(held.unnamed()) < before else []
+
+    def _ask_names(self, log: LogId) -> list[Outcome]:
+        """Read the neighbors of what was damaged: their names are part of what is compared, and the disk knows them."""
+        held = self.holdings.stored.get(log)
+        ranges = tuple((at, at) for at in (held.unnamed()[:NAMES_ASKED_MAX] if held is not None else ()))
+        return [Load(NAMES_REQUEST, Ranges(log, ranges), self.config.repair.want_bytes)] if ranges else []
 
     def _status(self, now: Now) -> dict[str, object]:
         """What the node says of itself."""

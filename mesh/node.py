@@ -33,9 +33,6 @@ from mesh.types import US_PER_MS, LinkId, LogId, Now, SessionId
 EXPIRE = "node.expire"
 RECOVER = "node.recover"
 DRAIN = "node.drain"
-NAMES_REQUEST = 0
-"""Loads of the node's own; those of engines are 1, 2 or 3 modulo 4."""
-NAMES_ASKED_MAX = 1_024
 STARTED_ONCE = "a node is started once, by its first event"
 ROUTED_BEFORE = (f.Hello, f.Push)
 
@@ -390,9 +387,7 @@ class Node(Composition):
             case 0 if event.request:
                 return outcomes + self.forks.on_loaded(event, now)
             case 0:
-                for batch in event.batches:
-                    self.holdings.learn(batch)
-                return outcomes
+                return outcomes + self._learn(event.batches)
             case _:
                 return outcomes + self.histories.on_loaded(event, self.guard.expiry_ms)
 
@@ -410,12 +405,6 @@ class Node(Composition):
             outcomes.append(e.Report(Code.ROWS_CORRUPT, about))
         outcomes += [outcome for log in sorted({log for log, _, _ in ranges}) for outcome in self._ask_names(log)]
         return [*outcomes, e.RepairDue()] if ranges else outcomes
-
-    def _ask_names(self, log: LogId) -> list[Outcome]:
-        """Read the neighbors of what was damaged: their names are part of what is compared, and the disk knows them."""
-        held = self.holdings.stored.get(log)
-        ranges = tuple((at, at) for at in (held.unnamed()[:NAMES_ASKED_MAX] if held is not None else ()))
-        return [e.Load(NAMES_REQUEST, e.Ranges(log, ranges), self.config.repair.want_bytes)] if ranges else []
 
     # --- settling ----------------------------------------------------------------------------------------------------
 
