@@ -20,16 +20,17 @@ BYTES_LEAST = 10 << 20
 
 
 def real_text() -> bytes:
-    """The source of the Python that runs this, and every ugliness that a line can have."""
+    """The source of the Python that runs this, as much that is no text, and every ugliness that a line can have."""
     ugly = b"carriage\r\nreturns\r\n\0NUL in\0side\n\xff\xfe\xc3( no UTF-8\n\n\n" + b"long " * (60 << 10) + b"\n"
     assert len(ugly) > 300 << 10
     parts, size = [ugly], len(ugly)
     for path in sorted(Path(sysconfig.get_paths()["stdlib"]).rglob("*.py")):
-        if size >= BYTES_LEAST:
+        if size >= BYTES_LEAST // 2:
             break
         parts.append(path.read_bytes())
         size += len(parts[-1])
-    assert size >= BYTES_LEAST
+    parts.append(os.urandom(max(0, BYTES_LEAST - size)))
+    assert size >= BYTES_LEAST // 2
     return b"".join(parts) + ugly + b"and no newline at the end"
 
 
