@@ -137,10 +137,14 @@ def receipts(play: Play, app: App) -> Iterator[tuple[int, Held, str]]:
 
 def _takes_nothing(machine: Machine | None, name: Name) -> bool:
     """Whether a node has no log to write in, and may begin none, for each append that failed had cost it one."""
-    intake = machine.node.intake if machine is not None and machine.node is not None else None
-    if machine is None or intake is None or intake.epoch is not None:
+    node = machine.node if machine is not None else None
+    if node is None or node.intake.epoch is not None:
         return False
-    return len(intake.opened_us) >= intake.config.epochs_per_hour_max and not machine.has(name)
+    if len(node.intake.opened_us) < node.intake.config.epochs_per_hour_max:
+        return False
+    # What lies there beside what was lost in the same run it would seal anew: it does not know which of their names it has.
+    runs = node.holdings.names.find(*name)
+    return not any(node.holdings.received_of(run.log).covers(run.from_position, run.to_position) for run in runs)
 
 
 def waits(play: Play, app: App) -> Iterator[str]:

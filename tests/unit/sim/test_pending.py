@@ -69,6 +69,26 @@ def test_a_node_that_may_begin_no_other_log_takes_nothing_for_an_hour(most: int,
     assert found == ([f"{reason}, and takes nothing new"] if waits else [])
 
 
+def test_what_stands_beside_lost_rows_is_not_taken_either_where_no_other_log_may_begin() -> None:
+    timeline = [
+        {"at": "500ms", "isolate": "ana"},
+        *(published(1, f"{at}ms", copies=2) for at in range(600, 1_000, 50)),
+        {"at": "1100ms", "for": "500ms", "io-error": "ana"},
+        published(1, "1200ms"),
+        {"at": "1700ms", "bit-rot": {"nodes": "ana", "rows": 2}},
+        {"at": "1800ms", "scrub": "ana"},
+    ]
+    config = {"intake.epochs-per-hour-max": 1, "receipts.session-waiting-max": 1}
+
+    found = told(scenario(timeline=timeline, core=["ana", "ben"], atlas=False, config=config), seed=1)
+
+    why = "ana has begun as many logs as it may in an hour, and takes nothing new"
+    assert found == [
+        f"app waits for copies:2 of 8 messages, the first app/1: {why}",
+        f"app waits for local of app/9: {why}",
+    ]
+
+
 def test_what_waits_is_told_once_for_each_level_with_how_much_it_is_and_which_is_first() -> None:
     timeline = [{"at": "1s", "crash": "cy"}, published(4, copies=3), published(1, "2500ms", regions=2), published(1)]
 
