@@ -48,6 +48,7 @@ class Code(StrEnum):
     READER_TOO_SLOW = "GSM-2115"
     ORDER_WAITS = "GSM-2116"
     RECEIPTS_DROPPED = "GSM-2117"
+    LEVEL_OUTLIVED = "GSM-2118"
 
     FRAME_UNDECODABLE = "GSM-3101"
     BATCH_INVALID = "GSM-3102"
@@ -257,7 +258,12 @@ _TABLE: dict[Code, tuple[str, str, str]] = {
     Code.RECEIPTS_DROPPED: (
         "receipts were given up: ask for them again",
         "So many publishes waited here for a higher level that the node gave up following the oldest. They stay published.",
-        "Publish again, under the same names, those that wait; every SDK does so by itself. Or raise `receipts.waiting-max`.",
+        "Publish again, under the same names, those that wait and live; SDKs do so. Or raise `receipts.waiting-max`.",
+    ),
+    Code.LEVEL_OUTLIVED: (
+        "a publish expired before it reached its level",
+        "A node took it and said so; its time to live was over before so many nodes, or regions, were known to hold it.",
+        "Do not repeat it: it was published. See who is away (`gossamer status`); ask for a lower level or a longer life.",
     ),
     Code.FRAME_UNDECODABLE: (
         "a peer sent bytes that are no frame",

@@ -301,7 +301,7 @@ SAFEGUARDS: dict[str, Safeguard] = {
             ("available",),
             "swarm",
             20,
-            lambda: [(Outbox, "resend_all", _always(None))],
+            lambda: [(Outbox, "resend_all", _always([]))],
         ),
         Safeguard(
             "late-mark",

@@ -37,7 +37,7 @@ from mesh.operations import (
     Subscribed,
     Unsubscribe,
 )
-from mesh.types import LogId, NodeId, SessionId
+from mesh.types import US_PER_MS, LogId, NodeId, SessionId
 from sim import levels, telling
 from sim.checkers import Watch
 from sim.clock import WALL_MS
@@ -316,8 +316,8 @@ class App:
             case fx.Rejected(what, number, code, why):
                 name = (self.name, self.client.incarnation, number)
                 self.world.cover(f"rejected/{code}")
-                if what == "publish" and name in self.ledger:
-                    self._refused(name, self.ledger[name], code, why)
+                if what in ("publish", "level") and name in self.ledger:
+                    self._refused(name, self.ledger[name], code, why, is_level=what == "level")
                 elif what == "request" and self.readers is not None:
                     self.readers.on_refused(self, number, f"{code} {why}")
             case fx.Began(number):
@@ -367,8 +367,13 @@ class App:
         else:
             diary.heard.behind = diary.heard.awaited.copy()
 
-    def _refused(self, name: Name, entry: Entry, code: str, why: str) -> None:
-        """A publish is refused for good. That is for what no node may take, and nothing such is published here."""
+    def _refused(self, name: Name, entry: Entry, code: str, why: str, *, is_level: bool) -> None:
+        """A publish is refused for good. That is for what no node may take, and nothing such is published here.
+
+        Its level is given up where a node has taken it and it is dead: not before it has lived as long as it was to.
+        """
+        if is_level and entry.ttl_ms and 0 <= entry.first_told_us <= self.world.now_us - entry.ttl_ms * US_PER_MS:
+            return
         entry.refused = code
         if self.watch is not None and self.home is not None:
             self.watch.on_refused(name, entry, self.home.name, f"{code} {why}")

@@ -75,7 +75,10 @@ class Reached:
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """A publish, subscription or request will never succeed: `number` is its sequence, number or request."""
+    """A publish, subscription or request will never succeed: `number` is its sequence, number or request.
+
+    `what` is one of these, `attach`, or `level`: the publish was taken, but dies before it is as durable as was asked for.
+    """
 
     what: str
     number: int

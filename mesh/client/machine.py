@@ -17,7 +17,7 @@ from typing import assert_never
 
 from mesh.client import effects as fx
 from mesh.client.effects import ClientEffect
-from mesh.client.outbox import Outbox, content_bytes
+from mesh.client.outbox import Outbox, Outlived, content_bytes
 from mesh.client.seen import RUNS_MAX, Seen
 from mesh.clocks.vector import VersionVector
 from mesh.codes import Code
@@ -262,13 +262,18 @@ class Client:
         if self.state == ATTACHING and self.attach_by_us is not None and now_us >= self.attach_by_us:
             self.attach_by_us = None
             return [fx.Disconnect()]
-        return self.flush(now_us)
+        outlived: list[ClientEffect] = []
+        if self.state == ATTACHED and 0 < self.outbox.dies_us <= now_us:
+            outlived = _outlived(self.outbox.expire(now_us))
+        return outlived + self.flush(now_us)
 
     def deadline_us(self) -> int | None:
         """When to call `on_timer`, if nothing happens before."""
         if self.state == ATTACHING:
             return self.attach_by_us
-        return self.outbox.wakes_us if self.state == ATTACHED else None
+        if self.state != ATTACHED:
+            return None
+        return min((due_us for due_us in (self.outbox.wakes_us, self.outbox.dies_us) if due_us), default=None)
 
     # --- what the node says ------------------------------------------------------------------------------------------
 
@@ -279,7 +284,9 @@ class Client:
                 return self._messages(operation)
             case Receipt():
                 self.held_up_by = ""
-                effects: list[ClientEffect] = [fx.Reached(operation)] if self.outbox.on_receipt(operation) else []
+                effects: list[ClientEffect] = []
+                if self.outbox.on_receipt(operation, now_us):
+                    effects.append(fx.Reached(operation))
                 return effects + self.flush(now_us)
             case Gap():
                 return self._gap(operation)
@@ -308,7 +315,7 @@ class Client:
         effects: list[ClientEffect] = [fx.Changed(ATTACHED, self.gateway, operation.region)]
         effects += [self._subscribe(subscription) for subscription in self.subscriptions.values()]
         effects += [fx.Transmit(request) for request in self.requests.values()]
-        self.outbox.resend_all()
+        effects += _outlived(self.outbox.resend_all(now_us))
         return effects + self.flush(now_us)
 
     def _learn(self, gateways: tuple[str, ...]) -> None:
@@ -392,8 +399,9 @@ class Client:
         code, text = refused.code, refused.text
         if refused.first:
             retry_us = now_us + refused.retry_ms * US_PER_MS if refused.retry_ms >= 0 else None
+            outlived = _outlived(self.outbox.expire(now_us)) if code == Code.RECEIPTS_DROPPED else []
             for_good = self.outbox.on_refused(refused.first, refused.last, retry_us)
-            told: list[ClientEffect] = [fx.Rejected("publish", sequence, code, text) for sequence in for_good]
+            told = [*outlived, *(fx.Rejected("publish", sequence, code, text) for sequence in for_good)]
             if retry_us is not None and code != self.held_up_by:
                 self.held_up_by = code
                 told.append(fx.Changed(self.state, self.gateway, f"{code} {text}"))
@@ -415,6 +423,15 @@ class Client:
         """Assert the invariants."""
         self.check()
         self.outbox.check_all()
+
+
+def _outlived(publishes: list[Outlived]) -> list[ClientEffect]:
+    """What is told of publishes that a node has taken, and that are dead by now: their levels never come."""
+    text = "its time to live is over before it was as durable as was asked for: copies:{} regions:{} was reached"
+    return [
+        fx.Rejected("level", sequence, Code.LEVEL_OUTLIVED, text.format(copies, regions))
+        for sequence, copies, regions in publishes
+    ]
 
 
 def _numbered(request: History | Inspect, number: int) -> History | Inspect:

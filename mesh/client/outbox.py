@@ -4,6 +4,9 @@ A publish stays until a receipt says that it has reached its level. After a reco
 stay are sent again under the names that they were first tried with, so that none is lost and none doubled. A refusal
 for now stops the sending at that publish until its time has come, so that order is kept.
 
+A publish that a node has taken, and whose own time to live is over before it has reached its level, is given up: the mesh
+drops it, and once its name is forgotten, a retry would be another message.
+
 Invariants, checked by `check`: sequences rise; what is sent is a prefix of what waits; bytes are counted.
 """
 
@@ -13,7 +16,10 @@ from collections import deque
 from dataclasses import dataclass
 
 from mesh.operations import Draft, Publish, Receipt
+from mesh.types import US_PER_MS
 
+DEATHS_US = 1_000_000
+"""What has outlived its time is looked for so often at most, for that looks at all that is held."""
 DRAFT_OVERHEAD_BYTES = 64
 PUBLISH_DRAFTS_MAX = 1_024
 PUBLISH_BYTES_MAX = 256 << 10
@@ -24,6 +30,10 @@ def content_bytes(draft: Draft) -> int:
     """What a draft holds: payload, channel and headers. Less than the record that becomes of it."""
     headers = sum(len(k.encode()) + len(v.encode()) for k, v in draft.headers.items()) if draft.headers else 0
     return len(draft.payload) + len(draft.channel.encode()) + headers
+
+
+Outlived = tuple[int, int, int]
+"""A publish that was given up: its sequence, and how many copies, in how many regions, were told of."""
 
 
 @dataclass(slots=True)
@@ -38,6 +48,8 @@ class Held:
     reached: tuple[int, int] = (0, 0)
     is_here: bool = False
     """Whether the node of this session has said that it has it."""
+    dies_us: int = 0
+    """When it is dead for certain, by its own time to live, counted from its first receipt: later than nodes do. 0: never."""
 
     @property
     def is_done(self) -> bool:
@@ -60,6 +72,9 @@ class Outbox:
         self.flight_bytes = 0
         self.next_sequence = 1
         self.paused_until_us = 0
+        self.dies_us = 0
+        """When something may have outlived its time; 0 where nothing can."""
+        self._looked_us = -DEATHS_US
 
     def __len__(self) -> int:
         return len(self._held)
@@ -80,14 +95,43 @@ class Outbox:
         self.bytes += held.size
         return sequence
 
-    def resend_all(self) -> None:
-        """A new session begins: everything that stays is sent again."""
+    def resend_all(self, mono_us: int) -> list[Outlived]:
+        """A new session begins: everything that stays is sent again. What has outlived its time does not, and is returned."""
+        dead = self.expire(mono_us, anew=True)
         self._unsent = deque(sorted(self._held))
         for held in self._held.values():
             held.is_here = False
         self._in_flight.clear()
         self.flight_bytes = 0
         self.paused_until_us = 0
+        return dead
+
+    def expire(self, mono_us: int, *, anew: bool = False) -> list[Outlived]:
+        """Give up what has outlived its time; return which publishes, and what they had reached.
+
+        What the node of this session has not, or has refused, stays until one begins `anew`: that takes nothing that follows
+        before it comes again.
+        """
+        if not self.dies_us:
+            return []
+        mortal = [(sequence, held) for sequence, held in self._held.items() if held.dies_us]
+        dead = [
+            (sequence, *held.reached) for sequence, held in mortal if held.dies_us <= mono_us and (anew or held.is_here)
+        ]
+        for sequence, _, _ in dead:
+            self._landed(sequence)
+            self._forget(sequence)
+        self._looked_us = mono_us
+        self.dies_us = 0
+        for sequence, held in mortal:
+            if sequence in self._held:
+                self._dies(held.dies_us)
+        return dead
+
+    def _dies(self, dies_us: int) -> None:
+        """A publish dies at that time: it is looked for then, or a while after the last look."""
+        due_us = max(dies_us, self._looked_us + DEATHS_US)
+        self.dies_us = min(self.dies_us, due_us) if self.dies_us else due_us
 
     def take(self, mono_us: int) -> list[Publish]:
         """What may be sent now, in order, as few operations as possible."""
@@ -115,7 +159,7 @@ class Outbox:
             operations.append(Publish(tuple(drafts), *level))
         return operations
 
-    def on_receipt(self, receipt: Receipt) -> bool:
+    def on_receipt(self, receipt: Receipt, mono_us: int) -> bool:
         """A receipt came: what has reached its level is done. Whether it told anything new."""
         news = False
         for sequence in range(receipt.first, min(receipt.last, self.next_sequence - 1) + 1):
@@ -128,6 +172,9 @@ class Outbox:
             held.reached, held.is_here = reached, True
             if held.is_done:
                 self._forget(sequence)
+            elif held.draft.ttl_ms and not held.dies_us:
+                held.dies_us = mono_us + held.draft.ttl_ms * US_PER_MS
+                self._dies(held.dies_us)
         return news
 
     def _landed(self, sequence: int) -> None:

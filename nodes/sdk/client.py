@@ -204,7 +204,8 @@ class Client:
     def _rejected(self, effect: fx.Rejected) -> None:
         error = GossamerError(effect.code, effect.text)
         match effect.what:
-            case "publish":
+            case "publish" | "level":
+                self._reached.pop(effect.number, None)
                 waiting = self._waiting.pop(effect.number, None)
                 if waiting is not None and not waiting[1].done():
                     waiting[1].set_exception(error)
@@ -365,7 +366,8 @@ class Client:
     ) -> Receipt:
         """Publish, and wait until the message is as durable as asked for.
 
-        Raises `WaitTimedOutError` after `timeout` seconds; the message stays and is sent all the same.
+        Raises `WaitTimedOutError` after `timeout` seconds; the message stays and is sent all the same. Raises `GossamerError`
+        (GSM-2118) where it has outlived its `ttl_ms` before that, and so never will be.
         """
         await self.room()
         future = self.post(channel, data, durability=durability, headers=headers, ttl_ms=ttl_ms)

@@ -22,6 +22,8 @@ def script(gateway: str, elsewhere: str) -> None:
         assert caught.value.receipt is not None
         assert [message.data for message in client.history("room/#")] == [{"text": "hello"}, b"\0"]
         assert client.status()["records"] == 2
+        with pytest.raises(gossamer.GossamerError, match=r"GSM-2118.*copies:2 regions:2 was reached"):
+            client.publish("brief", "1", durability="copies:9", ttl_ms=500)
     with gossamer.sync.connect(elsewhere) as client:
         messages = client.subscribe("room/#", since="all")
         first = next(messages)

@@ -26,9 +26,10 @@ LATE_US = 8_000_000
 
 
 def _sends_again_in_reverse(resend_all: Callable[..., Any]) -> Callable[..., Any]:
-    def resend(outbox: Outbox) -> None:
-        resend_all(outbox)
+    def resend(outbox: Outbox, mono_us: int) -> Any:
+        dead = resend_all(outbox, mono_us)
         outbox._unsent.reverse()
+        return dead
 
     return resend
 

@@ -66,18 +66,18 @@ def test_a_receipt_of_the_level_asked_for_makes_room() -> None:
     put(box, b"1", b"2", copies=2, regions=2)
     box.take(0)
 
-    assert box.on_receipt(receipt(1, 2))
+    assert box.on_receipt(receipt(1, 2), 0)
     box.check_all()
     assert (len(box), box.flight_bytes) == (2, 0)
-    assert not box.on_receipt(receipt(1, 2))
-    assert box.on_receipt(receipt(1, 1, copies=2))
-    assert box.on_receipt(receipt(1, 1, copies=1, regions=2))
+    assert not box.on_receipt(receipt(1, 2), 0)
+    assert box.on_receipt(receipt(1, 1, copies=2), 0)
+    assert box.on_receipt(receipt(1, 1, copies=1, regions=2), 0)
     box.check_all()
     assert len(box) == 1
-    assert box.on_receipt(receipt(2, 2, copies=3, regions=2))
+    assert box.on_receipt(receipt(2, 2, copies=3, regions=2), 0)
 
     assert (len(box), box.bytes) == (0, 0)
-    assert not box.on_receipt(receipt(1, 1 << 60, copies=9))
+    assert not box.on_receipt(receipt(1, 1 << 60, copies=9), 0)
 
 
 def test_no_more_is_under_way_than_the_window_holds() -> None:
@@ -86,7 +86,7 @@ def test_no_more_is_under_way_than_the_window_holds() -> None:
 
     assert box.take(0) == [Publish(tuple(drafts[:2]))]
     assert box.take(0) == []
-    box.on_receipt(receipt(1, 1))
+    box.on_receipt(receipt(1, 1), 0)
 
     assert box.take(0) == [Publish((drafts[2],))]
     box.check_all()
@@ -118,11 +118,11 @@ def test_a_new_session_sends_all_that_stays_again_and_no_more() -> None:
     box = outbox()
     drafts = put(box, b"1", b"2", b"3", copies=2)
     box.take(0)
-    box.on_receipt(receipt(2, 2, copies=2))
-    box.on_receipt(receipt(1, 1))
+    box.on_receipt(receipt(2, 2, copies=2), 0)
+    box.on_receipt(receipt(1, 1), 0)
     put(box, b"4")
 
-    box.resend_all()
+    box.resend_all(0)
 
     box.check_all()
     assert box.take(0) == [
@@ -136,9 +136,9 @@ def test_a_receipt_overtakes_what_was_to_be_sent_again() -> None:
     box = outbox()
     drafts = put(box, b"1", b"2")
     box.take(0)
-    box.resend_all()
+    box.resend_all(0)
 
-    box.on_receipt(receipt(1, 1))
+    box.on_receipt(receipt(1, 1), 0)
 
     assert box.take(0) == [Publish((drafts[1],))]
 
@@ -147,7 +147,7 @@ def test_a_refusal_for_now_stops_at_the_first_refused_until_its_time() -> None:
     box = outbox()
     drafts = put(box, b"1", b"2", b"3")
     box.take(0)
-    box.on_receipt(receipt(1, 1))
+    box.on_receipt(receipt(1, 1), 0)
 
     assert box.on_refused(2, 3, 1_000) == []
     put(box, b"4")
@@ -188,7 +188,7 @@ def test_without_anything_to_send_nobody_is_woken() -> None:
     assert box.wakes_us is None
     box.take(0)
     box.on_refused(1, 1, 1_000)
-    box.on_receipt(receipt(1, 1))
+    box.on_receipt(receipt(1, 1), 0)
     box.take(1_000)
 
     assert box.wakes_us is None
@@ -210,7 +210,7 @@ def test_a_refusal_of_what_is_done_changes_nothing() -> None:
     box = outbox()
     put(box, b"1")
     box.take(0)
-    box.on_receipt(receipt(1, 1))
+    box.on_receipt(receipt(1, 1), 0)
 
     assert box.on_refused(1, 1, 5) == []
     assert box.take(5) == []
@@ -222,7 +222,7 @@ def test_a_new_session_ends_a_pause() -> None:
     box.take(0)
     box.on_refused(1, 1, 1_000)
 
-    box.resend_all()
+    box.resend_all(0)
 
     assert box.take(0) == [Publish(tuple(drafts))]
 
@@ -234,7 +234,7 @@ def test_what_nobody_waits_for_is_dropped_once_it_is_stored_anywhere() -> None:
 
     box.drop(1)
     assert len(box) == 1
-    box.on_receipt(receipt(1, 1))
+    box.on_receipt(receipt(1, 1), 0)
     box.drop(1)
     box.drop(1)
 
@@ -248,7 +248,7 @@ def test_what_nobody_waits_for_waits_for_no_more_than_one_copy() -> None:
     box.take(0)
     box.drop(1)
 
-    box.on_receipt(receipt(1, 1))
+    box.on_receipt(receipt(1, 1), 0)
 
     assert len(box) == 0
 
@@ -259,18 +259,18 @@ def test_what_nobody_waits_for_stays_until_the_node_of_this_session_has_it(is_re
     box = outbox()
     put(box, b"1", b"2", copies=3)
     box.take(0)
-    box.on_receipt(receipt(1, 2))
+    box.on_receipt(receipt(1, 2), 0)
     if is_refused:  # by the same, which has lost it
         box.on_refused(1, 1, 50)
     else:
-        box.resend_all()
+        box.resend_all(0)
 
     box.drop(1)
     box.drop(2)
 
     again = box.take(100)
     assert [draft.sequence for each in again for draft in each.drafts] == ([1] if is_refused else [1, 2])
-    box.on_receipt(receipt(1, 2))
+    box.on_receipt(receipt(1, 2), 0)
     box.check_all()
     assert (len(box), box.bytes, box.flight_bytes) == (0, 0, 0)
 
