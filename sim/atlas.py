@@ -3,6 +3,9 @@
 `local` promises that a message survives on that one disk, `copies:N` any N-1 lost disks, `regions:N` any N-1 regions. A
 fault that would take the last good copy is not done (`atlas/refused` counts it), unless the atlas is off: then the loss
 is booked to the messages that it took, which excuses those whose level need not survive it, and no others.
+
+Levels count what nodes say that they have stored. A host that has gone bad may say so falsely, and may keep to itself what
+it has: its disk is no good copy, and counts as lost wherever another is.
 """
 
 from __future__ import annotations
@@ -35,7 +38,7 @@ class Atlas:
         return any(
             all(_holds(image, log, first) for image in (other.disk.image, other.disk.kept) if image is not None)
             for other in self.world.machines.values()
-            if other is not machine
+            if other is not machine and not other.is_bad
         )
 
     def spare_rows(self, machine: Machine) -> list[Key]:
@@ -96,11 +99,11 @@ class Atlas:
             entry = self.ledger.get(name)
             if entry is None:
                 continue
-            if machine.name not in entry.disks_lost:
-                entry.disks_lost = (*entry.disks_lost, machine.name)
+            entry.lose(machine.name, machine.region)
             entry.sealed_lost |= is_its_own
-            if machine.region not in entry.regions_lost:
-                entry.regions_lost = (*entry.regions_lost, machine.region)
+            for other in self.world.machines.values():
+                if other.is_bad:
+                    entry.lose(other.name, other.region)
 
 
 def _holds(image: Image, log: LogId, first: int) -> bool:

@@ -88,6 +88,13 @@ class Entry:
         self.level, self.told_us = level, now_us
         return True
 
+    def lose(self, disk: str, region: str) -> None:
+        """A disk that may have held it is lost."""
+        if disk not in self.disks_lost:
+            self.disks_lost = (*self.disks_lost, disk)
+        if region not in self.regions_lost:
+            self.regions_lost = (*self.regions_lost, region)
+
     @property
     def is_acknowledged(self) -> bool:
         """Whether its publisher was told that it is durable anywhere."""

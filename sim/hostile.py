@@ -81,7 +81,7 @@ class Hostiles:
 
     world: World
     ledger: Ledger
-    """Where a host that publishes by itself writes down what."""
+    """Where a host that publishes by itself writes down what, and what others have published."""
     deeds: dict[str, list[Evil]] = field(default_factory=dict)
     """By node: each is done to what the one before has left."""
     rng: Stream = field(init=False)
@@ -96,7 +96,12 @@ class Hostiles:
     def turn(self, node: str, deed: str, share_ppm: int, done: Callable[[], None] = lambda: None) -> Callable[[], None]:
         """A member goes bad, or worse; what is returned ends this deed, and no other that goes on."""
         evil = Evil(deed, share_ppm, done)
-        self.world.machines[node].is_bad = True
+        machine = self.world.machines[node]
+        if not machine.is_bad:
+            machine.is_bad = True
+            for entry in self.ledger.values():
+                if entry.disks_lost:  # what it said of its own, or keeps to itself, makes up for none of these
+                    entry.lose(machine.name, machine.region)
         if node not in self.deeds:
             self._forgers[node] = Forger(self.world, self.world.machines[node], self.rng.fork(node), self.ledger)
         self.deeds.setdefault(node, []).append(evil)
