@@ -1,11 +1,13 @@
 """What the real engine cannot do is said by name, before anything starts."""
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from sim.errors import SimError
-from sim.real.limits import VERBS, LimitError, check, durability_of, settings_of
+from sim.real.limits import LINKS, VERBS, LimitError, check, durability_of, settings_of
 from sim.real.stage import RealStage
 from sim.scenario.events import Event
 from sim.scenario.model import Scenario
@@ -33,6 +35,17 @@ def complaint(what: Scenario, *steps: Event, without: tuple[str, ...] = ()) -> s
 
 def test_every_verb_that_is_offered_can_be_done() -> None:
     assert [verb for verb in VERBS if not hasattr(RealStage, f"_do_{verb.replace('-', '_')}")] == []
+
+
+def test_the_page_that_errors_name_lists_all_that_can_be_done_and_nothing_else() -> None:
+    page = Path(__file__).parents[4] / "docs/internals/testing.md"
+    row = next(line for line in page.read_text().splitlines() if line.startswith("| verbs |"))
+
+    assert re.findall("`([a-z-]+)`", row) == [
+        *VERBS[: VERBS.index("link") + 1],
+        *LINKS[1:],
+        *VERBS[VERBS.index("link") + 1 :],
+    ]
 
 
 @pytest.mark.parametrize(
