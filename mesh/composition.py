@@ -136,7 +136,8 @@ class Composition:
         is_member, room = self.roster.members.__contains__, self.intake.rescue_room
         self.forks = Forks(identity.mesh, self.suite, holdings, peers, is_member, identity.node, room)
         self.receipts = Receipts(config.receipts, identity.node, identity.region, holdings, peers)
-        self.sessions = Sessions(config.sessions, identity.node, identity.region, config.version, config.gateways)
+        about = identity.node, identity.region, config.version, config.gateways
+        self.sessions = Sessions(config.sessions, *about, config.intake.ttl_default_ms)
         self.delivery = Delivery(config.delivery, holdings, self.repair.can_fill, self.repair.has_asked_everyone)
         self.delivery.expiry_ms = self.guard.expiry_ms
         self.delivery.recover()

@@ -159,6 +159,8 @@ class Attached:
     region: str
     version: str
     gateways: tuple[str, ...] = ()
+    ttl_ms: int = 0
+    """How long lives what is published here, where its publisher does not say; 0: not told."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,6 +49,8 @@ class Entry:
     gateway: str = ""
     """Where its publisher was attached when it was published; empty where it was attached nowhere."""
     first_told_us: int = -1
+    is_retried: bool = False
+    """Its publisher was attached anew before it had its level, and sent it again: a node may have had it for a while."""
     told_us: int = -1
     """When the level was told."""
     wanted: tuple[int, int] = (1, 1)

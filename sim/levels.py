@@ -30,7 +30,7 @@ def on_said(watch: Watch, world: World, home: Machine, name: Name, receipt: Rece
     is_first, who = before == (0, 0), (name, home.name, home.life)
     if who not in watch.vouched:
         watch.vouched.add(who)
-        is_new = is_first and entry.gateway == home.name
+        is_new = is_first and entry.gateway == home.name and not entry.is_retried
         if is_new or home.lost_us < entry.at_us:  # what was retried may have rotted where it had been, unread
             _is_durable(watch, world, home, node, name)
         if is_first and name[2] == receipt.last:

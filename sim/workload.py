@@ -335,6 +335,13 @@ class App:
                 self.diaries[number].heard.pass_to(log, last)
                 self._hear_covered(self.diaries[number], log, first, last)
 
+    def _retry(self) -> None:
+        """A session begins, in which all is sent again that was sent in another."""
+        for sequence, _ in self.waiting():
+            entry = self.ledger.get((self.name, self.client.incarnation, sequence))
+            if entry is not None and entry.gateway:
+                entry.is_retried = True
+
     def _see(self, effect: fx.Delivered) -> None:
         """A message is shown to the application."""
         number, record = effect.subscription, effect.record
@@ -372,7 +379,8 @@ class App:
 
         Its level is given up where a node has taken it and it is dead: not before it has lived as long as it was to.
         """
-        if is_level and entry.ttl_ms and 0 <= entry.first_told_us <= self.world.now_us - entry.ttl_ms * US_PER_MS:
+        lives_us = entry.ttl_ms * US_PER_MS or min(self._lives_us, default=0)
+        if is_level and lives_us and 0 <= entry.first_told_us <= self.world.now_us - lives_us:
             return
         entry.refused = code
         if self.watch is not None and self.home is not None:
@@ -436,6 +444,7 @@ class App:
             return
         self.home = machine
         self.session = session = self.world.connect(machine, lambda operation: self._arrives(life, session, operation))
+        self._retry()
         self._run(self.client.on_connected(self.world.now_us))
 
     def _arrives(self, life: int, session: SessionId, operation: NodeOperation) -> None:

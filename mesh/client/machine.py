@@ -309,6 +309,7 @@ class Client:
         if self.state != ATTACHING:
             return []
         self.state, self.attach_by_us, self.failures = ATTACHED, None, 0
+        self.outbox.ttl_ms = operation.ttl_ms
         self._learn(operation.gateways)
         self._known.remove(self.gateway)
         self._known.insert(0, self.gateway)

@@ -4,7 +4,7 @@ A publish stays until a receipt says that it has reached its level. After a reco
 stay are sent again under the names that they were first tried with, so that none is lost and none doubled. A refusal
 for now stops the sending at that publish until its time has come, so that order is kept.
 
-A publish that a node has taken, and whose own time to live is over before it has reached its level, is given up: the mesh
+A publish that a node has taken, and whose time to live is over before it has reached its level, is given up: the mesh
 drops it, and once its name is forgotten, a retry would be another message.
 
 Invariants, checked by `check`: sequences rise; what is sent is a prefix of what waits; bytes are counted.
@@ -49,7 +49,7 @@ class Held:
     is_here: bool = False
     """Whether the node of this session has said that it has it."""
     dies_us: int = 0
-    """When it is dead for certain, by its own time to live, counted from its first receipt: later than nodes do. 0: never."""
+    """When it is dead for certain: its time to live is counted from its first receipt, later than nodes do. 0: not known."""
 
     @property
     def is_done(self) -> bool:
@@ -72,6 +72,8 @@ class Outbox:
         self.flight_bytes = 0
         self.next_sequence = 1
         self.paused_until_us = 0
+        self.ttl_ms = 0
+        """How long lives what does not say so itself, as the node of this session says; 0: that is not known."""
         self.dies_us = 0
         """When something may have outlived its time; 0 where nothing can."""
         self._looked_us = -DEATHS_US
@@ -172,8 +174,8 @@ class Outbox:
             held.reached, held.is_here = reached, True
             if held.is_done:
                 self._forget(sequence)
-            elif held.draft.ttl_ms and not held.dies_us:
-                held.dies_us = mono_us + held.draft.ttl_ms * US_PER_MS
+            elif not held.dies_us and (ttl_ms := held.draft.ttl_ms or self.ttl_ms):
+                held.dies_us = mono_us + ttl_ms * US_PER_MS
                 self._dies(held.dies_us)
         return news
 

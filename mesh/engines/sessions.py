@@ -94,6 +94,8 @@ class Sessions:
     region: str
     version: str
     gateways: tuple[str, ...] = ()
+    ttl_ms: int = 0
+    """How long lives what does not say so itself."""
     sessions: dict[SessionId, Session] = field(default_factory=dict)
     draining: bool = False
     patterns: int = 0
@@ -171,7 +173,7 @@ class Sessions:
         if operation.incarnation >= 1 << 63:
             return [_refuse(seat.session, operation, Code.FIELD_INVALID, "an incarnation lies below 2^63")]
         seat.client, seat.incarnation, seat.attached = operation.client, operation.incarnation, True
-        attached = Attached(self.node, self.region, self.version, self.gateways)
+        attached = Attached(self.node, self.region, self.version, self.gateways, self.ttl_ms)
         return [SetTimer(Timer(ATTACH, (seat.session,)), None), Tell((seat.session,), attached)]
 
     def _subscribe(self, seat: Session, operation: Subscribe) -> list[Outcome] | None:

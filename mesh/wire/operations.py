@@ -106,8 +106,8 @@ def _parts(operation: _Whole) -> list[Any]:  # a table in the form of a match
             return [6, request, list(patterns), limit, since_ms, until_ms, backwards, *vectors]
         case o.Inspect(request):
             return [7, request]
-        case o.Attached(node, region, version, gateways):
-            return [21, node, region, version, list(gateways)]
+        case o.Attached(node, region, version, gateways, ttl_ms):
+            return [21, node, region, version, list(gateways), ttl_ms]
         case o.Receipt(first, last, copies, regions, log, through):
             return [22, first, last, copies, regions, log_parts(log), through]
         case o.Refused(code, about, request, first, last, retry_ms):
@@ -251,7 +251,8 @@ def _status(p: list[Any]) -> o.Status:
 
 def _attached(p: list[Any]) -> o.Attached:
     gateways = tuple(map(text, array(p[3]))) if len(p) > 3 else ()
-    return o.Attached(NodeId(blob(p[0], NODE_ID_BYTES)), text(p[1]), text(p[2]), gateways)
+    ttl_ms = number(p[4]) if len(p) > 4 else 0
+    return o.Attached(NodeId(blob(p[0], NODE_ID_BYTES)), text(p[1]), text(p[2]), gateways, ttl_ms)
 
 
 def _receipt(p: list[Any]) -> o.Receipt:

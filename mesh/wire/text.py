@@ -288,9 +288,9 @@ def _node_parts(operation: o.NodeOperation) -> dict[str, Any]:
                 messages[index]["conflict"] = True
             place = {"log": log_text(log), "first": first, "last": last}
             return {"op": "messages", "subscription": subscription, **place, "messages": messages}
-        case o.Attached(node, region, version, gateways):
+        case o.Attached(node, region, version, gateways, ttl_ms):
             about = {"node": node_text(node), "region": region, "version": version}
-            return {"op": "attached", **about, "gateways": list(gateways)}
+            return {"op": "attached", **about, "gateways": list(gateways), "ttl_ms": ttl_ms}
         case o.Receipt(first, last, copies, regions, log, through):
             level = {"copies": copies, "regions": regions}
             return {"op": "receipt", "first": first, "last": last, **level, "log": log_text(log), "through": through}

@@ -55,7 +55,7 @@ OPERATIONS: dict[str, o.ClientOperation | o.NodeOperation] = {
     "history-on-past-missing": o.History(5, ("#",), cut=VECTOR, after=VECTOR, missing=VECTOR),
     "history-all": o.History(1 << 20, ("#",)),
     "inspect": o.Inspect(5),
-    "attached": o.Attached(ANA, "eu", "0.1.0", ("ws://a", "ws://b")),
+    "attached": o.Attached(ANA, "eu", "0.1.0", ("ws://a", "ws://b"), 604_800_000),
     "receipt": o.Receipt(1, 9, 2, 1, LOG, 40),
     "refused": o.Refused(Code.OVERLOADED, "too much", 0, 3, 9, 1_000),
     "refused-for-good": o.Refused(Code.PATTERN_INVALID, "no", 4),

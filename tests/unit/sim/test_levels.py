@@ -43,12 +43,19 @@ def excuse(machine: Machine, change: str, now_us: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("gateway", "rots", "is_told"), [("ana", True, False), ("ben", True, True), ("ana", False, True)]
+    ("gateway", "rots", "again", "is_told"),
+    [
+        ("ana", True, False, False),
+        ("ben", True, False, True),
+        ("ben", True, True, False),
+        ("ben", False, True, True),
+        ("ana", False, False, True),
+    ],
 )
-def test_what_another_node_took_first_may_have_rotted_at_the_one_that_says_so_first(
-    gateway: str, rots: bool, is_told: bool
+def test_what_is_sent_again_may_have_rotted_at_the_one_that_says_so_first(
+    gateway: str, rots: bool, again: bool, is_told: bool
 ) -> None:
-    """Its publisher heard nothing of the first, moved, and sent it again: it had come to the second meanwhile."""
+    """Its publisher heard nothing of the first, moved or came back, and sent it again: it had come to this one meanwhile."""
     world = World(7, Network.even(delay_us=5_000))
     _, ben = world.add("ana", "eu"), world.add("ben", "us", ("ana",))
     app = App(world, "app", ["ana"])
@@ -56,7 +63,7 @@ def test_what_another_node_took_first_may_have_rotted_at_the_one_that_says_so_fi
     name = app.publish("room/1", b"x")
     world.run(1)
     (log,) = ben.disk.image.rows
-    app.ledger[name].gateway = gateway
+    app.ledger[name].gateway, app.ledger[name].is_retried = gateway, again
     ben.disk.image.rows[log].clear()
     ben.lost_us = world.now_us if rots else -1
     watch = Watch(lambda: world.now_us, dict(app.ledger))
@@ -80,3 +87,19 @@ def test_a_copy_that_is_on_no_disk_is_told(change: str) -> None:
 )
 def test_who_need_not_hold_what_it_told_is_counted(change: str, ttl_ms: int) -> None:
     assert told(change, ttl_ms)[0] == []
+
+
+def test_what_waits_is_sent_again_once_its_publisher_is_attached_anew() -> None:
+    world = World(7, Network.even(delay_us=5_000))
+    world.add("ana", "eu")
+    app = App(world, "app", ["ana"])
+    early = app.publish("room/1", b"x")
+    world.run(2)
+    here, waits = app.publish("room/1", b"x"), app.publish("room/1", b"x", copies=2)
+    world.run(1)
+
+    app.drop()
+    world.run(30)
+
+    assert app.client.state == "attached"
+    assert [app.ledger[name].is_retried for name in (early, here, waits)] == [False, False, True]

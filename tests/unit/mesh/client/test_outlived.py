@@ -6,8 +6,9 @@ from mesh.client import Client
 from mesh.client import effects as fx
 from mesh.client.outbox import DEATHS_US, Outbox
 from mesh.codes import Code
-from mesh.operations import Draft, Publish, Receipt, Refused
-from tests.client_samples import LOG, attached, reattach
+from mesh.operations import Attached, Draft, Publish, Receipt, Refused
+from tests.client_samples import LOG, attached, client, reattach
+from tests.samples import ANA
 
 TTL_MS = 3_000
 TTL_US = TTL_MS * 1_000
@@ -56,7 +57,7 @@ def test_what_a_node_has_dies_a_life_after_its_first_receipt_and_not_before() ->
 
 
 @pytest.mark.parametrize(("ttl_ms", "copies"), [(0, 2), (TTL_MS, 1)])
-def test_what_lives_as_long_as_the_node_says_or_has_reached_its_level_never_dies(ttl_ms: int, copies: int) -> None:
+def test_what_lives_nobody_knows_how_long_or_has_reached_its_level_never_dies(ttl_ms: int, copies: int) -> None:
     box = boxed(1, ttl_ms, copies)
 
     box.on_receipt(receipt(1), 10)
@@ -111,6 +112,21 @@ def test_a_client_wakes_to_give_up_what_is_dead() -> None:
 
     assert (len(me.outbox), me.deadline_us()) == (1, None)
     me.check_all()
+
+
+def test_what_does_not_say_how_long_it_lives_lives_as_long_as_its_node_says() -> None:
+    me = client()
+    me.start(0)
+    me.on_connected(0)
+    me.on_operation(Attached(ANA, "eu", "1", (), 5_000), 0)
+    for ttl_ms in (0, TTL_MS):
+        me.publish(Draft("a", 0, b"1", 0, ttl_ms), 2, 1)
+    me.flush(0)
+    me.on_operation(receipt(1), 0)
+    me.on_operation(receipt(2), 0)
+
+    assert me.on_timer(TTL_US) == [outlived(2)]
+    assert me.on_timer(5_000_000) == [outlived(1)]
 
 
 def test_of_two_reasons_to_wake_the_first_counts() -> None:

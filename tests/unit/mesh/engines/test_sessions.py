@@ -34,7 +34,7 @@ PUBLISH = Publish((Draft("a", 4, b"x"), Draft("a", 5, b"y")))
 
 
 def sessions(config: SessionConfig = CONFIG) -> Sessions:
-    return Sessions(config, ANA, "eu", "1.0", ("ws://ben",))
+    return Sessions(config, ANA, "eu", "1.0", ("ws://ben",), 5_000)
 
 
 def opened(config: SessionConfig = CONFIG) -> Sessions:
@@ -88,7 +88,7 @@ def test_a_client_has_a_time_to_attach_and_is_told_where_it_is() -> None:
     one = sessions()
 
     assert one.on_opened(SEAT, "here", at(1)) == [set_timer(ATTACH, SEAT, ms=10_001)]
-    welcome = Tell((SEAT,), Attached(ANA, "eu", "1.0", ("ws://ben",)))
+    welcome = Tell((SEAT,), Attached(ANA, "eu", "1.0", ("ws://ben",), 5_000))
     assert one.admit(SEAT, Attach("me", 7)) == [no_timer(ATTACH, SEAT), welcome]
     assert one.on_attach_timer(SEAT) == []
     seat = one.sessions[SEAT]

@@ -58,6 +58,7 @@ def test_missing_trailing_elements_take_their_default_and_surplus_ones_are_ignor
     assert client(6, 1, ["#"]) == o.History(1, ("#",))
     assert client(6, 1, ["#"], 5, 6) == o.History(1, ("#",), 5, 6)
     assert node(21, ANA, "eu", "1") == o.Attached(ANA, "eu", "1")
+    assert node(21, ANA, "eu", "1", ["ws://a"]) == o.Attached(ANA, "eu", "1", ("ws://a",))
 
 
 def test_empty_headers_are_none_and_only_the_content_type_is_the_publisher_s() -> None:
