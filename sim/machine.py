@@ -219,7 +219,7 @@ class Machine:
     def doubts_since_us(self, true_us: int) -> int:
         """Since when it may doubt its clock, and so let nothing expire; -1: it may not, for it and enough others are right."""
         if not self.is_right_for_long(true_us):
-            return max(0, self.wrong_since_us)
+            return 0 if self.began_wrong else max(0, self.wrong_since_us)
         others = list(self._linked())
         wrong = [other for other in others if not other.is_right_for_long(true_us)]
         right = len(others) - len(wrong)

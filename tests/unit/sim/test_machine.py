@@ -186,6 +186,7 @@ def test_who_is_wrong_or_hears_too_few_that_are_right_may_doubt_since_then(
 ) -> None:
     names = ("ben", "cy", "dan", "eve")[: len(neighbors)]
     world, ana = world_of(*names)
+    ana.began_wrong = False
     world.run(10)
     for machine, ahead in zip([ana, *map(world.machines.__getitem__, names)], [own, *neighbors], strict=True):
         machine.clock_ms = ahead * SKEW_MAX_MS
@@ -196,8 +197,40 @@ def test_who_is_wrong_or_hears_too_few_that_are_right_may_doubt_since_then(
     assert ana.doubts_since_us(world.now_us) == (turned_us if is_so else -1)
 
 
+def test_who_began_with_a_wrong_clock_may_doubt_it_since_ever() -> None:
+    world, ana = world_of()
+    world.run(10)
+    ana.clock_ms = 2 * SKEW_MAX_MS
+    ana.on_turned(world.now_us, was_right=True)
+
+    assert ana.doubts_since_us(world.now_us) == 0
+
+
+def test_who_is_started_alone_with_a_clock_that_is_behind_shows_what_is_dead() -> None:
+    """It died more than a minute before the clock went wrong; a node that starts knows of no other time."""
+    timeline = [
+        {"at": "1s", "publish": {"client": "app", "channel": "x", "ttl": "1s"}},
+        {"at": "70s", "for": "40s", "isolate": "ana"},
+        {"at": "71s", "for": "38s", "clock": {"nodes": "ana", "offset": "-1h"}},
+        {"at": "75s", "restart": "ana"},
+        {"at": "90s", "subscribe": {"client": "late", "to": "#"}},
+    ]
+    plain = {
+        "title": "t", "promise": "p", "duration": "120s", "timeline": timeline,
+        "topology": {"node": [{"name": "ana"}, {"name": "ben"}]},
+        "client": [{"name": name, "at": "ana", "gateways": "ana", "subscribe": []} for name in ("app", "late")],
+    }  # fmt: skip
+    played = Play(from_tables(plain), 0)
+
+    outcome = played.run()
+
+    assert outcome.breaches == []
+    assert [len(diary.shown) for diary in played.apps["late"].diaries.values()] == [1]
+
+
 def test_a_clock_that_is_turned_by_little_is_not_doubted() -> None:
     world, ana = world_of("ben", "cy")
+    ana.began_wrong = False
     world.run(30)
     ana.clock_ms = SKEW_MAX_MS
     ana.on_turned(world.now_us, was_right=True)
