@@ -247,10 +247,9 @@ def _publishing(story: _Story) -> None:
         )
     elif entry.is_excused:
         bad = [name for name in entry.disks_lost if story.play.world.machines[name].is_bad]
-        others = ", ".join(name for name in entry.disks_lost if name not in bad)
-        lost = f"{others} lost it with the disk, the node that accepted it among them"
+        lost = f"{', '.join(entry.disks_lost)} lost it with the disk, the node that accepted it among them"
         if bad:
-            lost += f", and the word of {', '.join(bad)} counts for nothing"
+            lost += f" (a bad host counts as a lost disk: {', '.join(bad)})"
         levels = f"copies:{entry.level[0]} regions:{entry.level[1]}"
         story.add(story.play.world.now_us, f"{lost}: {levels} need not survive that")
 

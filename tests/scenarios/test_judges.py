@@ -18,7 +18,7 @@ from mesh.engines.delivery.tail import Tail
 from mesh.engines.receipts import Receipts
 from mesh.engines.repair import Repair
 from mesh.node import Node
-from mesh.operations import Gap, GapReason, Messages
+from mesh.operations import Gap, GapReason, Messages, Receipt
 from sim.limits import PLACES, RETRIES
 from tests.play_samples import Wrong, breaks_its_promise
 
@@ -32,6 +32,13 @@ def _sends_again_in_reverse(resend_all: Callable[..., Any]) -> Callable[..., Any
         return dead
 
     return resend
+
+
+def _gives_up_half_a_second_early(on_receipt: Callable[..., bool]) -> Callable[..., bool]:
+    def heard(outbox: Outbox, receipt: Receipt, mono_us: int) -> bool:
+        return on_receipt(outbox, receipt, mono_us - 500_000)
+
+    return heard
 
 
 def _covers_holes(delivery: Delivery) -> list[Tell]:
@@ -192,6 +199,12 @@ BROKEN: dict[str, Wrong] = {
         "in order",
         "log",
         (Outbox, "resend_all", _sends_again_in_reverse(Outbox.resend_all)),
+    ),
+    "gives up the living": (
+        "outlived-level",
+        "available",
+        "refused",
+        (Outbox, "on_receipt", _gives_up_half_a_second_early(Outbox.on_receipt)),
     ),
     "shows the dead": ("mortal", "stays dead", "", (Tail, "_collect", _expires(Tail._collect, lambda _: 0))),
     "calls the living dead": (
