@@ -227,10 +227,8 @@ class Watch:
         expires_us = entry.expires_us
         if expires_us and not entry.ttl_ms:  # of nodes that took it, each has its own time
             expires_us = max(expires_us, entry.at_us + record.ttl_ms * 1_000)
-        if expires_us and (
-            self.skew_us < SKEW_US or entry.misdated
-        ):  # it lives from its stamp, and may have waited to be sent
-            expires_us = max(expires_us, (stamp_ms(record.stamp) + record.ttl_ms - WALL_MS) * 1_000)
+        if expires_us:  # it lives from when it was taken, and may have waited for that
+            expires_us = max(expires_us, self._taken_us(entry, shown) + record.ttl_ms * 1_000)
         told_us = shown.at_us if shown.told_us < 0 else shown.told_us
         is_late = expires_us and told_us > expires_us + self.skew_us and not entry.undated
         since_us = self.doubts_since_us(shown.gateway, told_us) if is_late else -1
@@ -238,6 +236,12 @@ class Watch:
             dead = f"{_second(expires_us)}: it expires"
             what = f"{say_name(name)} was shown to {diary.who} after it had expired"
             self.broken("stays dead", what, _published(name, entry), dead, line)
+
+    def _taken_us(self, entry: Entry, shown: Shown) -> int:
+        """When a message was taken: its stamp says so, if not by a clock that was ever wrong; else its node's first word."""
+        if self.skew_us < SKEW_US or entry.misdated or shown.log.node in self.steady:
+            return (stamp_ms(shown.record.stamp) - WALL_MS) * 1_000
+        return entry.said_us
 
     def _dated(self, name: Name, entry: Entry, shown: Shown, line: str) -> None:
         """A message is stamped after it was published and before it is shown, or where clocks are wrong, not far ahead."""

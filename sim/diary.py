@@ -76,7 +76,9 @@ class Entry:
     strange: bool = False
     """A bad host or client wrote it, and no application of the scenario: it may be shown, and counts for no figure."""
     said: tuple[int, int] = (0, 0)
-    """The highest level that a node said, whether its publisher has heard of it or not."""
+    """The highest level that a node said, whether its publisher has heard of it or not ..."""
+    said_us: int = -1
+    """... and when one first said any, where that is known."""
 
     def rise(self, copies: int, regions: int, now_us: int) -> bool:
         """Its publisher is told of a level; whether that is more than was told before."""

@@ -394,6 +394,8 @@ class App:
             if entry is None:
                 continue
             before = entry.said
+            if entry.said_us < 0:
+                entry.said_us = self.world.now_us
             self._dated(name, entry, home)
             if entry.expires_us and home.has_sealed(name) and home.is_misled(self.world.now_us):
                 entry.misdated = True  # it lives from its stamp, and nobody had shown that node what the time is
