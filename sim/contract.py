@@ -180,7 +180,24 @@ def held_to_us(cast: Cast, world: World, pairs: list[tuple[str, str]], names: li
     configs = [world.machines[name].config for name in names]
     linked = [(world.machines[a], world.machines[b]) for a, b in pairs if a in names and b in names]
     redial_ms = max((max(_strangers_ms(world, *two), _unheard_ms(*two)) for two in linked), default=0)
-    return convergence_us(cast, world.network, pairs, names, configs, backlog, redial_ms)
+    unanswered_ms = max((_unanswered_ms(*two) for two in linked), default=0)
+    return convergence_us(cast, world.network, pairs, names, configs, backlog, redial_ms) + unanswered_ms * US_PER_MS
+
+
+def _unanswered_ms(one: Machine, other: Machine) -> int:
+    """How long a node may wait until it compares with the other again, a member gone bad that may have kept things back, or 0.
+
+    What it was asked for is waited for as long as a session may stand still, and half as long again until the next; of what it
+    did not announce nobody knows before the next.
+    """
+    waits = [0]
+    for here, there in ((one, other), (other, one)):
+        partners = here.node.repair.partners if here.node is not None and here.node.started else {}
+        for link, pipe in here.links.items():
+            if there.is_bad and pipe.target is there and link in partners:
+                stall_ms = here.config.repair.stall_ms
+                waits.append(max(partners[link].interval_ms, stall_ms) * 3 // 2 + stall_ms)
+    return max(waits)
 
 
 def _unheard_ms(one: Machine, other: Machine) -> int:

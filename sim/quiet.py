@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Sequence
 
     from sim.heap import Play
+    from sim.machine import Machine
     from sim.outcome import Outcome
 
 CALM_US = 5 * MILLION
@@ -113,7 +114,7 @@ def _come_to_rest(play: Play, outcome: Outcome, others: Sequence[list[str]]) -> 
     """Wait, no longer than the contract and what dies may take, until what clients brought last is everywhere.
 
     Return by when a mesh has to be quiet. Whoever is slow is asked again, and others beside it: what of that still waits for
-    room on a link has to leave first.
+    room on a link has to leave first; and what a member gone bad said to have is asked for.
     """
     world = play.world
     core = [world.machines[name] for name in play.core]
@@ -124,9 +125,18 @@ def _come_to_rest(play: Play, outcome: Outcome, others: Sequence[list[str]]) -> 
         len({each.node.holdings.digest for each in core if each.node}) > 1
         or any(not world.converged(names) or _brings(play, names) for names in others)
         or any(debt.ranges.count for each in running if each.node for debt in each.node.serving.owed.values())
+        or any(map(_asks_the_bad, running))
     ):
         world.run_to(world.now_us + MILLION)
     return by_us
+
+
+def _asks_the_bad(machine: Machine) -> bool:
+    """Whether a node waits for what a member gone bad was asked for: all that one boasted of takes a while, part after part."""
+    links = machine.node.repair.partners if machine.node is not None and machine.node.started else {}
+    return any(
+        pipe.target.is_bad and link in links and links[link].owes_anything for link, pipe in machine.links.items()
+    )
 
 
 def _brings(play: Play, names: list[str]) -> bool:
