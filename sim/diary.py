@@ -63,7 +63,7 @@ class Entry:
     """Whose disks were lost that held it, and in which regions ..."""
     regions_lost: tuple[str, ...] = ()
     sealed_lost: bool = False
-    """... and whether that of a node was which had accepted it: what none of its levels need survive is excused."""
+    """... and whether that of the node was which stamped it: what none of its levels need survive is excused."""
     misdated: bool = False
     """It dies, and a node took it that was alone with a wrong clock: to others it may be dead from its birth."""
     undated: bool = False
@@ -78,7 +78,9 @@ class Entry:
     said: tuple[int, int] = (0, 0)
     """The highest level that a node said, whether its publisher has heard of it or not ..."""
     said_us: int = -1
-    """... and when one first said any, where that is known."""
+    """... and when one first said any, where that is known ..."""
+    said_by: tuple[str, ...] = ()
+    """... and which nodes did, each for itself: with no other than the disk of each of these is its level lost."""
 
     def rise(self, copies: int, regions: int, now_us: int) -> bool:
         """Its publisher is told of a level; whether that is more than was told before."""
@@ -108,11 +110,12 @@ class Entry:
     def is_excused(self) -> bool:
         """Whether nobody knows when it dies, or its levels need not survive the disks that were lost.
 
-        `local` needs the disk of the node that accepted it, `copies:N` outlives any N-1 of them, `regions:N` those of any N-1
-        regions; and whoever was told one of these was told `local`, too.
+        `local` needs the disk of the node that told it, `copies:N` outlives any N-1 of them, `regions:N` those of any N-1
+        regions; and whoever was told one of these was told `local`, too. Where a publisher moved, several nodes have told it.
         """
         copies, regions = self.level
-        is_lost = self.sealed_lost and len(self.disks_lost) >= copies and len(self.regions_lost) >= regions
+        has_gone = set(self.said_by) <= set(self.disks_lost) if self.said_by else self.sealed_lost
+        is_lost = has_gone and len(self.disks_lost) >= copies and len(self.regions_lost) >= regions
         return self.misdated or self.undated or is_lost
 
 

@@ -394,8 +394,9 @@ class App:
             if entry is None:
                 continue
             before = entry.said
-            if entry.said_us < 0:
-                entry.said_us = self.world.now_us
+            if home.name not in entry.said_by:
+                entry.said_us = self.world.now_us if entry.said_us < 0 else entry.said_us
+                entry.said_by = (*entry.said_by, home.name)
             self._dated(name, entry, home)
             if entry.expires_us and home.has_sealed(name) and home.is_misled(self.world.now_us):
                 entry.misdated = True  # it lives from its stamp, and nobody had shown that node what the time is

@@ -293,6 +293,27 @@ def test_a_level_outlives_fewer_lost_disks_than_it_counts_and_any_but_the_first(
     assert [promise for promise, _ in broken(found)] == ["nothing lost"]
 
 
+@pytest.mark.parametrize(
+    ("said_by", "sealed_lost", "is_owed"),
+    [
+        ((), True, False),
+        (("ana",), False, False),
+        (("ben", "ana"), False, False),
+        (("cy",), True, True),
+        (("ana", "cy"), True, True),
+    ],
+)
+def test_a_level_is_lost_with_the_disks_of_all_who_told_it(
+    said_by: tuple[str, ...], *, sealed_lost: bool, is_owed: bool
+) -> None:
+    lost = {"disks_lost": ("ana", "ben"), "regions_lost": ("eu", "us"), "sealed_lost": sealed_lost}
+    found, diary = watch(1, level=(2, 1), said_by=said_by, **lost)
+
+    found.nothing_lost(diary)
+
+    assert [promise for promise, _ in broken(found)] == ["nothing lost"] * is_owed
+
+
 def test_a_gap_has_to_name_the_place() -> None:
     found, diary = watch()
     diary.missed.append(Missed(1, LOG, 5, 9, GapReason.EXPIRED, may_fill=False))
