@@ -205,8 +205,10 @@ def _unheard_ms(one: Machine, other: Machine) -> int:
     waits = [0]
     for here, there in ((one, other), (other, one)):
         links = here.node.links.links if here.node is not None and here.node.started else {}
-        if any(pipe.target is there and link in links and not links[link].carried for link, pipe in here.links.items()):
-            waits.append(here.config.links.greeting_timeout_ms)
+        for link, pipe in here.links.items():  # one that came up while its node stood still is not told to it yet
+            is_unheard = not links[link].carried if link in links else pipe.target_link not in there.links
+            if pipe.target is there and is_unheard:
+                waits.append(here.config.links.greeting_timeout_ms)
     return max(waits)
 
 

@@ -137,11 +137,11 @@ def _ends_too_early(ask: Callable[..., Any]) -> Callable[..., Any]:
     return asked
 
 
-def _dates_nothing(*_: Any) -> None:
+def _dates_nothing(*_: Any, **__: Any) -> None:
     pass
 
 
-def _takes_all_for_outside(page: Page, *_: Any) -> None:
+def _takes_all_for_outside(page: Page, *_: Any, **__: Any) -> None:
     page.absent.clear()
 
 

@@ -60,7 +60,7 @@ def drawn(number: int) -> Scenario:
             "atlas": rng.random() < 0.8,
             "topology": topology,
             "config": _settings(rng, rng.randint(0, 3)),
-            "client": (clients := _clients(rng, names)),
+            "client": (clients := _clients(rng, [name for name in names if name != bad])),
             "workload": [_work(rng, len(names), regions, is_long=is_long) for _ in range(rng.randint(1, 2))],
             "timeline": _timeline(rng, clients, names, duration_s),
             "random": _faults(rng, bad, is_long=is_long),
@@ -92,8 +92,8 @@ def _settings(rng: Random, count: int) -> dict[str, int]:
     return {name: rng.choice(SETTINGS[name]) for name in rng.sample(sorted(SETTINGS), count)}
 
 
-def _clients(rng: Random, names: tuple[str, ...]) -> list[dict[str, Any]]:
-    """Some that publish and hear, and at times one that reads the past, or only hears."""
+def _clients(rng: Random, gateways: list[str]) -> list[dict[str, Any]]:
+    """Some that publish and hear, and at times one that reads the past; at honest nodes, for a bad one keeps what only it has."""
     policies = ("all", "all", "drop-oldest", "latest", "disconnect")
 
     def subscriptions() -> list[dict[str, str]]:
@@ -104,11 +104,12 @@ def _clients(rng: Random, names: tuple[str, ...]) -> list[dict[str, Any]]:
         {"name": "app", "count": rng.randint(1, 4), "credit": rng.choice((8, 64, 8_192)), "subscribe": subscriptions()}
     ]
     if rng.random() < 0.5:
-        groups.append({"name": "other", "at": [rng.choice(names)], "subscribe": subscriptions()})
+        groups.append({"name": "other", "at": [rng.choice(gateways)], "subscribe": subscriptions()})
     if rng.random() < 0.3:
         often = [{"every": f"{rng.randint(1, 6)}s", "page": rng.choice((5, 20, 50)), "backwards": rng.random() < 0.5}]
         groups.append({"name": "reader", "history": often})
     for group in groups:
+        group["gateways"] = gateways
         group["uplink"] = rng.choice(("beside", "beside", "fibre", "cafe"))
     return groups
 

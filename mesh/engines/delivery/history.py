@@ -72,8 +72,8 @@ class Page:
     streams: dict[LogId, Stream] = field(default_factory=dict)
     absent: dict[LogId, IntervalSet] = field(default_factory=dict)
     """Of the cut, what was not here as it was asked for, or has been lost before it was read."""
-    bounds: list[int] = field(default_factory=list)
-    """Times, in ms since 1970, of which the disk has to say first where they lie."""
+    bounds: list[tuple[int, bool]] = field(default_factory=list)
+    """Times, in ms since 1970, of which the disk has to say first where they lie; and whether what is asked for begins so."""
     records: list[Record] = field(default_factory=list)
     places: list[tuple[LogId, int]] = field(default_factory=list)
     size: int = 0
@@ -117,7 +117,8 @@ class Histories:
         for log, runs in cut.items():
             self._look_for(page, log, runs.minus(after.get(log)))
         if page.absent:
-            page.bounds = [ms for ms in (operation.since_ms, operation.until_ms) if 0 < ms < UNTIL_ALWAYS_MS]
+            bounds = (operation.since_ms, True), (operation.until_ms, False)
+            page.bounds = [(ms, is_begin) for ms, is_begin in bounds if 0 < ms < UNTIL_ALWAYS_MS]
         queue = self.pages.setdefault(session, deque())
         queue.append(page)
         return self._go_on(page) if len(queue) == 1 else []
@@ -163,7 +164,7 @@ class Histories:
         if page.bounds:
             request = self._request()
             self.dating[request] = page, {log: self.holdings.stored_of(log).copy() for log in page.absent}
-            return [Load(request, Since(page.bounds[-1]), self.load_bytes)]
+            return [Load(request, Since(page.bounds[-1][0]), self.load_bytes)]
         outcomes: list[Outcome] = []
         while True:
             if len(page.records) >= page.operation.limit or page.size >= PAGE_BYTES_MAX:
@@ -249,7 +250,8 @@ class Histories:
             return outcomes + (self._go_on(page) if self._is_wanted(page) else [])
         if loaded.request in self.dating:
             page, stored = self.dating.pop(loaded.request)
-            _date(page, stored, page.bounds.pop(), dict(loaded.positions))
+            _, is_begin = page.bounds.pop()
+            _date(page, stored, dict(loaded.positions), is_begin=is_begin)
             return self._go_on(page) if self._is_wanted(page) else []
         page, log, first, last = self.reads.pop(loaded.request)
         if not self._is_wanted(page):
@@ -309,15 +311,15 @@ class Histories:
         assert all(id(queue[0]) in waiting for queue in self.pages.values())
 
 
-def _date(page: Page, stored: Mapping[LogId, IntervalSet], bound_ms: int, positions: Mapping[LogId, int]) -> None:
-    """Take out of what is missing what lies on the other side of a time, which begins at these positions.
+def _date(page: Page, stored: Mapping[LogId, IntervalSet], positions: Mapping[LogId, int], *, is_begin: bool) -> None:
+    """Take out of what is missing what lies on the other side of where the times begin or end, which is at these positions.
 
     Stamps rise in a log: a hole below one that is stored and lies before the time does so, too, and one above where it begins
     lies behind it. What lies between the two may be either.
     """
     for log, held in stored.items():
         absent, begins = page.absent[log], positions.get(log)
-        if bound_ms == page.operation.since_ms:
+        if is_begin:
             older = held.within(1, begins - 1 if begins is not None else absent.last)
             outside = (1, older[-1][1]) if older else None
         else:

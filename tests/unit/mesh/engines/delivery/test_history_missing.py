@@ -184,6 +184,7 @@ def dated(*absent: int) -> tuple[Shelf, VersionVector, LogId]:
         (3, 8, (1, 2, 5, 8, 9), [3, 4, 6, 7], [(1, 2), (5, 5), (8, 9)]),
         (3, 6, (1, 2, 5, 8), [3, 4], [(1, 2), (5, 5)]),
         (20, 99, (2, 9), [], [(9, 9)]),
+        (5, 5, (2, 4, 7, 9), [], [(4, 4)]),
     ],
 )
 def test_what_certainly_lies_outside_the_times_is_not_missed(
