@@ -93,7 +93,7 @@ def _settings(rng: Random, count: int) -> dict[str, int]:
 
 
 def _clients(rng: Random, gateways: list[str]) -> list[dict[str, Any]]:
-    """Some that publish and hear, and at times one that reads the past; at honest nodes, for a bad one keeps what only it has."""
+    """Some that publish and hear, and at times one that reads the past; at honest nodes: a bad one keeps what only it has."""
     policies = ("all", "all", "drop-oldest", "latest", "disconnect")
 
     def subscriptions() -> list[dict[str, str]]:
