@@ -342,7 +342,8 @@ class Watch:
             if entry.is_excused or not is_owed(name):
                 continue
             held += 1
-            if not any(told.get(log).touches(first, last) for log, first, last in found):  # type: ignore[arg-type]
+            is_told = any(told.get(log).touches(first, last) for log, first, last in found)  # type: ignore[arg-type]
+            if not is_told and name not in diary.told_dead:
                 self.broken(
                     "honest about gaps",
                     f"{say_name(name)} was neither shown to {diary.who} nor told as a gap ({diary.policy})",

@@ -204,6 +204,8 @@ class Diary:
     owner: str = ""
     is_one_of_several: bool = False
     """Its owner has others."""
+    told_dead: set[Name] = field(default_factory=set)
+    """What it was told of as expired, wherever that stood: nodes forget where, once it is dead everywhere."""
     heard: Heard = field(default_factory=Heard)
     seen: dict[Name, int] = field(default_factory=dict)
     """When each name was shown first."""

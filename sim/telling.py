@@ -49,6 +49,8 @@ def on_missed(watch: Watch, world: World, home: Machine | None, diary: Diary, ga
         living = _living(watch, world, diary, gap)
         if living:
             _false(watch, diary, gap, f"and {living} lives")
+    if gap.reason is GapReason.EXPIRED:
+        diary.told_dead.update(_names(world, gap))
     if gap.reason is GapReason.LOST:
         holders = [machine.name for machine in world.machines.values() if any(_rows(machine, gap))]
         if holders:
@@ -256,6 +258,16 @@ def _rows(machine: Machine, gap: fx.Missed) -> Iterator[Row]:
     for first, row in machine.disk.image.rows.get(gap.log, {}).items():
         if first <= gap.last and row.last >= gap.first and not row.damaged:
             yield row
+
+
+def _names(world: World, gap: fx.Missed) -> Iterator[Name]:
+    """The messages in a gap, by whoever has it with its body still: of an equal copy in another log nothing more is told."""
+    for machine in world.machines.values():
+        for row in _rows(machine, gap):
+            if not row.stripped:
+                batch = row.batch()
+                records = enumerate(batch.records(), batch.first)
+                yield from (name_of(record) for position, record in records if gap.first <= position <= gap.last)
 
 
 def _living(watch: Watch, world: World, diary: Diary, gap: fx.Missed) -> str:

@@ -10,10 +10,10 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from random import Random
-from typing import Any
+from typing import Any, get_args
 
 from sim.scenario.drawing import OF_OTHER_VERSIONS, TABLE
-from sim.scenario.model import Scenario
+from sim.scenario.model import Audience, Scenario
 from sim.scenario.reading import from_tables
 from sim.scenario.writing import write
 
@@ -21,6 +21,7 @@ LONG_FROM = 10_000
 """From this number on a scenario lasts for minutes: names are forgotten and epochs spent."""
 NAMES = ("ana", "ben", "cy", "dan", "eve", "fay")
 REGIONS = ("eu", "us", "ap")
+AUDIENCES = get_args(Audience)
 HOSTILE = ("hostile", "hostile-client", "misdiscover")
 """Verbs of those who are bad: drawn with a bad member alone."""
 HARMLESS = sorted(set(TABLE) - {*HOSTILE, "clock"})
@@ -61,7 +62,10 @@ def drawn(number: int) -> Scenario:
             "topology": topology,
             "config": _settings(rng, rng.randint(0, 3)),
             "client": (clients := _clients(rng, [name for name in names if name != bad])),
-            "workload": [_work(rng, len(names), regions, is_long=is_long) for _ in range(rng.randint(1, 2))],
+            "workload": [
+                _work(rng, len(names), regions, is_long=is_long, is_narrow="rate" in topology)
+                for _ in range(rng.randint(1, 2))
+            ],
             "timeline": _timeline(rng, clients, names, duration_s),
             "random": _faults(rng, bad, is_long=is_long),
         },
@@ -75,7 +79,7 @@ def _topology(rng: Random, names: tuple[str, ...]) -> dict[str, Any]:
     nodes = [{"name": name, "region": rng.choice(regions)} for name in names]
     if rng.random() < 0.25:
         rng.choice(nodes)["profile"] = _settings(rng, rng.randint(1, 2))  # type: ignore[assignment]
-    kinds = ["full", "full", "line", "star", "sparse"] + ["ring"] * (len(names) > 2)
+    kinds = ["full", "full", "line", "star", "sparse", "grid"] + ["ring"] * (len(names) > 2)
     topology = {
         "node": nodes,
         "links": rng.choice(kinds),
@@ -83,8 +87,13 @@ def _topology(rng: Random, names: tuple[str, ...]) -> dict[str, Any]:
         "jitter": f"{rng.choice((0, 2, 10))}ms",
         "loss": rng.choice(("0%", "0%", "0.2%", "2%")),
     }
+    if rng.random() < 0.2:
+        topology["shape"] = rng.choice(("constant", "exponential", "log-normal", "pareto"))
     if rng.random() < 0.1:
         topology["rate"] = rng.choice(("256kbit/s", "1Mbit/s"))
+    if rng.random() < 0.2:
+        slow = {"between": rng.sample(names, 2), "latency": f"{rng.choice((300, 900))}ms", "jitter": "50ms"}
+        topology["link"] = [slow]
     return topology
 
 
@@ -114,15 +123,16 @@ def _clients(rng: Random, gateways: list[str]) -> list[dict[str, Any]]:
     return groups
 
 
-def _work(rng: Random, nodes: int, regions: int, *, is_long: bool) -> dict[str, Any]:
-    """What is published: little where it lasts, so that it is played in seconds."""
+def _work(rng: Random, nodes: int, regions: int, *, is_long: bool, is_narrow: bool) -> dict[str, Any]:
+    """What is published: little where it lasts, so that it is played in seconds; and no more than links carry twice."""
     work: dict[str, Any] = {
         "clients": rng.choice(("app*", "*")),
         "channels": "room/{n}",
         "spread": rng.randint(2, 5),
-        "audience": rng.choice(("steady", "steady", "bursts", "chat-room")),
+        "audience": rng.choice(("steady", "steady", *AUDIENCES)),
+        "zipf": rng.random() < 0.3,
         "rate": rng.choice((0.5, 1.0, 2.0)) if is_long else rng.choice((2.0, 6.0, 12.0)),
-        "bytes": [1, rng.choice((16, 200, 3_000))],
+        "bytes": [1, rng.choice((16, 200)) if is_narrow else rng.choice((16, 200, 3_000, 20_000))],
         "copies": [1, *(rng.randint(1, nodes) for _ in range(rng.randint(0, 2)))],
         "regions": [1, 1, rng.randint(1, regions)],
     }

@@ -325,6 +325,10 @@ def test_a_gap_has_to_name_the_place() -> None:
     told.honest_about_gaps(diary, lambda _: [(LOG, 4, 5)])
     assert told.breaches == []
 
+    diary.told_dead.add(("alice", 7, 1))  # where it stood in another log, that nobody remembers
+    told.honest_about_gaps(diary, lambda _: [(LOG, 4, 4)])
+    assert told.breaches == []
+
 
 def test_many_diaries_are_each_given_what_they_match_in_the_order_of_the_ledger() -> None:
     ledger = {("alice", 7, number): entry(channel=f"room/{number % 3}") for number in range(1, 7)}

@@ -75,6 +75,7 @@ def test_what_is_shown_in_its_order_and_an_honest_gap_break_nothing() -> None:
     found.miss(EXPIRED, 1, 2)
 
     assert found.broken() == []
+    assert found.diary.told_dead == {name_of(each.record) for each in found.all[1:]}
     assert found.watch.evaluated["honest about gaps"] == 1
 
 
