@@ -97,6 +97,7 @@ def forget(play: Play) -> None:
         for diary in app.diaries.values():
             diary.seen = {name: at_us for name, at_us in diary.seen.items() if name not in dead}
             diary.shown = [shown for shown in diary.shown if name_of(shown.record) not in dead]
+            diary.told_dead -= dead
 
 
 def slope(days: list[Day], values: list[int]) -> float:
