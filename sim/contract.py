@@ -217,7 +217,9 @@ def _strangers_ms(world: World, one: Machine, other: Machine) -> int:
     waits = []
     for here, there in ((one, other), (other, one)):
         if here.node is None or not here.node.started:
-            return 0  # it begins anew, and dials at once
+            if there.address in here.config.seeds:
+                return 0  # it begins anew, and dials at once
+            continue  # it waits to be dialled
         if any(pipe.target is there for pipe in here.links.values()):
             return 0
         place = here.node.links.book.places.get(there.address)
