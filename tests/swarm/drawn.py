@@ -90,7 +90,7 @@ def _topology(rng: Random, names: tuple[str, ...]) -> dict[str, Any]:
     if rng.random() < 0.2:
         topology["shape"] = rng.choice(("constant", "exponential", "log-normal", "pareto"))
     if rng.random() < 0.1:
-        topology["rate"] = rng.choice(("256kbit/s", "1Mbit/s"))
+        topology["rate"] = rng.choice(("1Mbit/s", "4Mbit/s"))
     if rng.random() < 0.2:
         slow = {"between": rng.sample(names, 2), "latency": f"{rng.choice((300, 900))}ms", "jitter": "50ms"}
         topology["link"] = [slow]
