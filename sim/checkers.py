@@ -365,7 +365,7 @@ def whole_ledger(apps: Iterable[App]) -> Ledger:
 def _again(ledger: Ledger, diary: Diary) -> tuple[Watch, Diary]:
     """A watch that has seen all that a diary was shown, and that diary as it would have kept it."""
     watch = Watch(ledger=ledger)
-    fresh = Diary(diary.patterns, diary.policy, missed=diary.missed, owner=diary.who)
+    fresh = Diary(diary.patterns, diary.policy, missed=diary.missed, owner=diary.who, told_dead=diary.told_dead)
     for shown in diary.shown:
         watch.on_shown(fresh, shown)
     return watch, fresh

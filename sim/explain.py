@@ -247,7 +247,7 @@ def _publishing(story: _Story) -> None:
         )
     elif entry.is_excused:
         bad = [name for name in entry.disks_lost if story.play.world.machines[name].is_bad]
-        lost = f"{', '.join(entry.disks_lost)} lost it with the disk, the node that accepted it among them"
+        lost = f"{', '.join(entry.disks_lost)} lost it with the disk, whoever told a level among them"
         if bad:
             lost += f" (a bad host counts as a lost disk: {', '.join(bad)})"
         levels = f"copies:{entry.level[0]} regions:{entry.level[1]}"

@@ -146,6 +146,9 @@ class Histories:
             stream = page.streams.get(log)
             for lo, hi in stream.left.within(first, last) if stream is not None else ():
                 page.absent.setdefault(log, IntervalSet()).add(lo, hi)
+        for _, stored in self.dating.values():  # the disk looks for where times begin among what is left
+            if log in stored:
+                stored[log].remove(first, last)
 
     def on_session_closed(self, session: SessionId) -> None:
         """Nobody wants the pages any more; reads under way come to nothing."""

@@ -148,7 +148,7 @@ def test_refused_message_says_why() -> None:
         ({"misdated": True}, "a node dated it that was alone with a wrong clock: nobody knows when it dies"),
         (
             {"disks_lost": ("ana", "ben"), "regions_lost": ("eu",), "sealed_lost": True},
-            "ana, ben lost it with the disk, the node that accepted it among them: copies:1 regions:1 need not survive that",
+            "ana, ben lost it with the disk, whoever told a level among them: copies:1 regions:1 need not survive that",
         ),
     ],
 )

@@ -220,6 +220,22 @@ def test_what_lands_while_the_disk_looks_for_a_time_says_nothing_of_what_is_miss
     assert (found.positions, list(page.missing.get(log))) == ((), [(2, 9)])
 
 
+@pytest.mark.parametrize(("since_s", "lost"), [(3, [3]), (3, [3, 4]), (8, [8, 9]), (3, [6])])
+def test_what_is_lost_while_the_disk_looks_for_a_time_is_missing(since_s: int, lost: list[int]) -> None:
+    one, cut, log = dated(1)
+    (load,) = one.histories.ask(SEAT, History(1, ("#",), 9, WALL_MS + 1_000 * since_s, cut=cut), WALL_MS)
+    for position in lost:
+        one.holdings.lose(log, position, position)
+        one.histories.on_lost(log, position, position)
+    one.batches = tuple(batch for batch in one.batches if batch.first not in lost)
+    assert isinstance(load, Load)
+
+    page = one.run(one.histories.on_loaded(one.answer(load), WALL_MS))
+
+    assert [int(payload) for payload in shown(page)] == [at for at in range(since_s, 10) if at not in lost]
+    assert list(page.missing.get(log)) == [(lost[0], lost[-1])]
+
+
 def test_what_is_lost_while_a_page_waits_for_the_one_before_it_is_missing_of_both() -> None:
     whole, cut, log = dated()
     (load,) = whole.histories.ask(SEAT, History(1, ("#",), 9, cut=cut), WALL_MS)
