@@ -76,9 +76,9 @@ def drawn(number: int) -> Scenario:
 def _topology(rng: Random, names: tuple[str, ...]) -> dict[str, Any]:
     """Nodes in up to three regions, and links that keep them together."""
     regions = REGIONS[: rng.randint(1, 3)]
-    nodes = [{"name": name, "region": rng.choice(regions)} for name in names]
+    nodes: list[dict[str, Any]] = [{"name": name, "region": rng.choice(regions)} for name in names]
     if rng.random() < 0.25:
-        rng.choice(nodes)["profile"] = _settings(rng, rng.randint(1, 2))  # type: ignore[assignment]
+        rng.choice(nodes)["profile"] = _settings(rng, rng.randint(1, 2))
     kinds = ["full", "full", "line", "star", "sparse", "grid"] + ["ring"] * (len(names) > 2)
     topology = {
         "node": nodes,
