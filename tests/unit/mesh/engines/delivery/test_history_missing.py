@@ -227,13 +227,14 @@ def test_what_is_lost_while_the_disk_looks_for_a_time_is_missing(since_s: int, l
     for position in lost:
         one.holdings.lose(log, position, position)
         one.histories.on_lost(log, position, position)
+    one.histories.on_lost(Writer(BEN).log, 1, 9)  # of which nothing is asked
     one.batches = tuple(batch for batch in one.batches if batch.first not in lost)
     assert isinstance(load, Load)
 
     page = one.run(one.histories.on_loaded(one.answer(load), WALL_MS))
 
     assert [int(payload) for payload in shown(page)] == [at for at in range(since_s, 10) if at not in lost]
-    assert list(page.missing.get(log)) == [(lost[0], lost[-1])]
+    assert page.missing == VersionVector([(log, [(lost[0], lost[-1])])])
 
 
 def test_what_is_lost_while_a_page_waits_for_the_one_before_it_is_missing_of_both() -> None:
