@@ -59,6 +59,8 @@ class Composition:
         "_doors",
         "_doors_touched",
         "_engines",
+        "_of_links",
+        "_of_logs",
         "book",
         "clock",
         "config",
@@ -95,6 +97,10 @@ class Composition:
         self.peers = Peers()
         self.holdings = Holdings(config.delivery.recent_bytes)
         self._engines: tuple[Checked, ...] = ()
+        self._of_links: tuple[Checked, ...] = ()
+        """What looks only at links that were touched ..."""
+        self._of_logs: tuple[Checked, ...] = ()
+        """... and at logs."""
         self._doors: tuple[Checked, ...] = ()
         """Those of them that only members, sessions and forks touch."""
         self._doors_touched = False
@@ -142,8 +148,9 @@ class Composition:
         self.delivery.expiry_ms = self.guard.expiry_ms
         self.delivery.recover()
         self.histories = Histories(holdings, self.delivery.twins, config.delivery.load_bytes, self.delivery.known)
-        spread = self.dissemination, self.serving, self.repair, self.receipts
-        self._engines = (self.links, self.journal, *spread, self.delivery, holdings)
+        self._engines = (self.journal, self.dissemination, self.receipts)
+        self._of_links = (self.links, self.serving, self.repair)
+        self._of_logs = (self.delivery, holdings)
         self._doors = (self.roster, self.sessions, self.histories, self.intake, self.forks)
         self.started = True
 
@@ -156,15 +163,21 @@ class Composition:
             self._doors_touched = False
             for engine in self._doors:
                 engine.check()
-        if not self.holdings.touched and not self.peers.touched:
-            return
-        for engine in self._engines:
-            engine.check()
+        links, logs = self.peers.touched, self.holdings.touched
+        if links:
+            for engine in self._of_links:
+                engine.check()
+        if logs:
+            for engine in self._of_logs:
+                engine.check()
+        if links or logs:
+            for engine in self._engines:
+                engine.check()
 
     def check_all(self) -> None:
         """Assert every invariant of every engine. Called now and then, and at the end."""
         assert self.started
-        for engine in (*self._engines, *self._doors):
+        for engine in (*self._engines, *self._of_links, *self._of_logs, *self._doors):
             engine.check()
             engine.check_all()
         self.book.check_all()

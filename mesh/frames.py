@@ -66,6 +66,7 @@ class Members:
     addresses: tuple[tuple[NodeId, Address], ...] = ()
 
 
+@final
 @value
 class Push:
     """A batch that was just sealed, was grafted, or is wanted by a repair: live if it is new, else backfill."""
@@ -81,6 +82,7 @@ class IHave:
     ranges: tuple[tuple[LogId, int, int], ...]
 
 
+@final
 @value
 class Graft:
     """Asks for announced batches that never came. Always answered: by `Push`, and `NotFound` for the rest.

@@ -34,18 +34,20 @@ EXPIRE = "node.expire"
 RECOVER = "node.recover"
 DRAIN = "node.drain"
 STARTED_ONCE = "a node is started once, by its first event"
-ROUTED_BEFORE = (f.Hello, f.Push)
+ROUTED_BEFORE = (f.Hello, f.Push, f.IHave, f.Stored)
 
 
 class Node(Composition):
     """One node of a mesh: deterministic, without input or output of its own."""
 
-    __slots__ = ("_ahead", "_drained", "_draining", "_effects", "_strip_before_ms", "_timers")
+    __slots__ = ("_ahead", "_drained", "_draining", "_effects", "_strip_before_ms", "_timers", "deadline_us")
 
     def __init__(self, config: NodeConfig, identity: Identity, suite: Suite) -> None:
         """Build a node that waits for `Started`."""
         super().__init__(config, identity, suite)
         self._timers = Timers()
+        self.deadline_us = self._timers.next_us
+        """When the host must come back with `Wakeup`, if nothing happens before (monotonic µs): asked after each tick."""
         self._effects: list[Effect] = []
         self._draining = self._drained = False
         self._strip_before_ms = 0
@@ -78,10 +80,6 @@ class Node(Composition):
             self._settle(now)
         effects, self._effects = self._effects, []
         return effects
-
-    def deadline_us(self) -> int | None:
-        """When the host must come back with `Wakeup`, if nothing happens before (monotonic µs)."""
-        return self._timers.next_us()
 
     # --- timers ------------------------------------------------------------------------------------------------------
 
@@ -223,12 +221,17 @@ class Node(Composition):
             return outcomes
         if outcomes:
             self._run(outcomes, now)
-        if type(frame) is f.Push:
-            return self._on_push(link, frame.batch, now)
         if type(frame) is f.Hello:
             return self._on_hello(link, frame, now)
         peer = self.peers.by_link.get(link) or self.links.reading(link)
         assert peer is not None, "nothing but HELLO passes before it"
+        if type(frame) is f.IHave:  # by far the most frequent three
+            return self.dissemination.on_ihave(peer.link, frame, now)
+        if type(frame) is f.Stored:
+            has_ours = self.receipts.on_stored_there(peer.link, frame)
+            return self.repair.on_peer_back(peer.link, now) if has_ours else []
+        if type(frame) is f.Push:
+            return self._on_push(link, frame.batch, now)
         return self._on_control(link, peer, frame, now)
 
     def _on_hello(self, link: LinkId, frame: f.Hello, now: Now) -> list[Outcome]:
@@ -243,11 +246,6 @@ class Node(Composition):
     def _on_control(self, came_on: LinkId, peer: Peer, frame: f.Frame, now: Now) -> list[Outcome]:
         """Route a frame of a peer, which is answered on its own link and spoke on `came_on`."""
         link = peer.link
-        if type(frame) is f.IHave:  # by far the most frequent two
-            return self.dissemination.on_ihave(link, frame, now)
-        if type(frame) is f.Stored:
-            has_ours = self.receipts.on_stored_there(link, frame)
-            return self.repair.on_peer_back(link, now) if has_ours else []
         assert not isinstance(frame, ROUTED_BEFORE), "these were routed before"
         match frame:
             case f.Graft() | f.Want():  # the most frequent first: each case that is passed over costs

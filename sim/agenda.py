@@ -42,11 +42,11 @@ class Agenda:
 
     def at(self, t_us: int, action: Callable[..., None], *arguments: Any) -> None:
         """Do something at a time."""
-        self.due(t_us, call, action, arguments)
+        self.due(max(t_us, self.now_us), call, action, arguments)
 
     def after(self, delay_us: int, action: Callable[..., None], *arguments: Any) -> None:
         """Do something later."""
-        self.due(self.now_us + delay_us, call, action, arguments)
+        self.at(self.now_us + delay_us, action, *arguments)
 
     def every(self, period_us: int, action: Callable[[], None]) -> None:
         """Do something again and again, from so much later on."""
@@ -57,10 +57,8 @@ class Agenda:
         self.every(period_us, action)
 
     def due(self, t_us: int, action: Callable[[Any, Any], None], one: Any, other: Any) -> None:
-        """The same for what happens all the time: with two arguments, nothing is packed and unpacked."""
+        """The same for what happens all the time: with two arguments nothing is packed. Not before now."""
         self._number = number = self._number + 1
-        if t_us < self.now_us:  # noqa: PLR1730  # without a call, for each thing that happens
-            t_us = self.now_us
         if t_us < self._near_us:
             heappush(self._near, (t_us, number, action, one, other))
             return
@@ -83,15 +81,17 @@ class Agenda:
     def run_to(self, until_us: int) -> None:
         """Let time pass up to a moment, which is not before now."""
         near = self._near
-        # With the condition at its head Python 3.11 would not specialise the loop: it counts only jumps back there.
-        while True:
-            if not (near or self._next_slot()):
+        while self._near_us <= until_us:  # whole slots, in which nobody asks for the end
+            # With the condition at its head Python 3.11 would not specialise the loop: it counts only jumps back there.
+            while True:
+                if not near:
+                    break
+                self.now_us, _, action, one, other = heappop(near)
+                action(one, other)
+            if not self._next_slot():
                 break
-            due = heappop(near)
-            if due[0] > until_us:
-                heappush(near, due)
-                break
-            self.now_us, _, action, one, other = due
+        while near and near[0][0] <= until_us:
+            self.now_us, _, action, one, other = heappop(near)
             action(one, other)
         self.now_us = until_us
 

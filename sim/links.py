@@ -191,19 +191,31 @@ class Links:
 
     # --- frames ------------------------------------------------------------------------------------------------------
 
-    def send(self, pipe: Pipe, packed: bytes, lane: Lane = Lane.CONTROL) -> None:
-        """A frame leaves, or waits in its lane for a bottleneck that has much to do; it arrives after what left before it."""
-        path = pipe.path
-        if path.clear and not pipe.held and not pipe.waiting:  # as nearly always
-            path.sent_bytes += len(packed)
-            world, pipe.number = self.world, pipe.number + 1
-            at_us = world.now_us + (path.draws[pipe.rng.below(STEPS)] if path.draws else path.delay.draw(pipe.rng))
+    def send_all(self, machine: Machine, links: Sequence[LinkId], packed: bytes, lane: Lane) -> None:
+        """A frame leaves on several links: as `send` on each, without its questions where nothing is in the way."""
+        pipes, world, arriving, size = machine.links, self.world, self._arriving, len(packed)
+        due, now_us = world.due, world.now_us
+        for link in links:
+            pipe = pipes.get(link)
+            if pipe is None:  # it is gone
+                continue
+            path = pipe.path
+            if not path.clear or pipe.held or pipe.waiting:
+                self.send(pipe, packed, lane)
+                continue
+            path.sent_bytes += size
+            pipe.number = number = pipe.number + 1
+            draws = path.draws
+            at_us = now_us + (draws[pipe.rng.below(STEPS)] if draws else path.delay.draw(pipe.rng))
             if at_us < pipe.free_us:
                 at_us = pipe.free_us
             else:
                 pipe.free_us = at_us
-            world.due(at_us, self._arriving, pipe, (pipe.number, packed))
-            return
+            due(at_us, arriving, pipe, (number, packed))
+
+    def send(self, pipe: Pipe, packed: bytes, lane: Lane = Lane.CONTROL) -> None:
+        """A frame leaves, or waits in its lane for a bottleneck that has much to do; it arrives after what left before it."""
+        path = pipe.path
         if pipe.waiting or pipe.held_bytes > ahead_bytes(path.rate_bps) or self._has_to_wait(path, packed):
             self._number += 1
             heappush(pipe.waiting, (lane, self._number, packed, len(packed)))
@@ -268,42 +280,39 @@ class Links:
         world.due(at_us, self._arriving, pipe, frame)
 
     def _arrive(self, pipe: Pipe, frame: tuple[int, bytes]) -> None:
-        path, target = pipe.path, pipe.target
+        target = pipe.target
         if pipe.target_link not in target.links:
             return
         number, packed = frame
-        if path.cuts or path.clogs:  # it was under way when nothing passed any more
+        path = pipe.path
+        if not path.clear and (path.cuts or path.clogs):  # it was under way when nothing passed any more
             pipe.held.append(frame)
             pipe.held_bytes += len(packed)
             return
         if number != pipe.due:  # what left before it was held up on its way, and comes again
             pipe.early[number] = packed
             return
-        pipe.due = number + 1
-        if number == 1:
-            pipe.heard_us = self.world.now_us
-        self._take(pipe, target, packed)
-        early = pipe.early
-        while early and pipe.due in early and pipe.target_link in target.links:
-            pipe.due += 1
-            self._take(pipe, target, early.pop(pipe.due - 1))
-
-    def _take(self, pipe: Pipe, target: Machine, packed: bytes) -> None:
-        """A frame is next in its stream, and reaches the node."""
         world = self.world
-        if world.recorder is not None:
-            world.recorder.on_arrived(pipe, packed)
-        try:
-            frame = decoded(packed)
-        except DecodeError as error:
-            world.hear(target, LinkBroken(pipe.target_link, Code.FRAME_UNDECODABLE, str(error)))
-            return
-        if frame is not None:  # a node that has a link runs: what `World.hear` would ask is known
-            if self.bend is not None:
-                frame = self.bend(target, pipe.target_link, frame)
-            target.inbox.append(FrameReceived(pipe.target_link, frame, len(packed)))
-            if not target.ticking and not target.paused:
-                world.plan(target)
+        if number == 1:
+            pipe.heard_us = world.now_us
+        while True:
+            pipe.due += 1
+            if world.recorder is not None:
+                world.recorder.on_arrived(pipe, packed)
+            try:
+                heard = decoded(packed)
+            except DecodeError as error:
+                world.hear(target, LinkBroken(pipe.target_link, Code.FRAME_UNDECODABLE, str(error)))
+                heard = None
+            if heard is not None:  # a node that has a link runs: what `World.hear` would ask is known
+                if self.bend is not None:
+                    heard = self.bend(target, pipe.target_link, heard)
+                target.inbox.append(FrameReceived(pipe.target_link, heard, len(packed)))
+                if not target.ticking and not target.paused:
+                    world.plan(target)
+            if not pipe.early or pipe.due not in pipe.early or pipe.target_link not in target.links:
+                return
+            packed = pipe.early.pop(pipe.due)
 
     # --- the end of a link -------------------------------------------------------------------------------------------
 

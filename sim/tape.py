@@ -56,6 +56,11 @@ class Tape:
                 raise TapeError(f"the tape has {len(given)} draws for {label}, and this run made {used}")
 
 
+def _begun(key: bytes) -> blake2b:
+    """The hash of a counter's block under a key, the first byte of nine taken in: so is the key, once for all."""
+    return blake2b(b"\0", key=key, digest_size=BLOCK.size)
+
+
 class Stream(Rng):
     """Draws from a seed, recorded."""
 
@@ -67,7 +72,7 @@ class Stream(Rng):
         self._drawn = drawn
         self._is_kept = tape.recording
         self._block: list[int] = []
-        self._keyed = blake2b(key=self._key, digest_size=BLOCK.size)
+        self._keyed = _begun(self._key)
         """What the hash of each block begins with."""
         self._blocks = 0
         """Counted apart from `bytes`, so that keys do not depend on how many draws were made before them."""
@@ -79,7 +84,7 @@ class Stream(Rng):
     def mix(self, entropy: bytes) -> None:
         """See `Rng.mix`; what has been hashed ahead is drawn first."""
         super().mix(entropy)
-        self._keyed = blake2b(key=self._key, digest_size=BLOCK.size)
+        self._keyed = _begun(self._key)
 
     def below(self, bound: int) -> int:
         """Draw an integer in `[0, bound)`."""
@@ -92,7 +97,7 @@ class Stream(Rng):
     def _filled(self) -> list[int]:
         self._blocks += 1
         state = self._keyed.copy()
-        state.update(self._blocks.to_bytes(9, "big"))
+        state.update(self._blocks.to_bytes(8, "big"))
         self._block = list(BLOCK.unpack(state.digest()))
         return self._block
 

@@ -90,7 +90,7 @@ class World(Agenda):
         self.seed = seed
         self.suite = suite
         self.network = network or Network()
-        self.events = self.ticks = 0
+        self.events = 0
         self.machines: dict[str, Machine] = {}
         self.coverage: dict[str, int] = {}
         """How often each thing happened: `frame/Push`, `report/GSM-…`, `tick/over-16`, …"""
@@ -119,6 +119,11 @@ class World(Agenda):
         """A hash of all that has happened; equal seeds give equal traces."""
         self._hash_noted()
         return self._trace.hexdigest()
+
+    @property
+    def ticks(self) -> int:
+        """How many all nodes have had."""
+        return sum(machine.ticks for machine in self.machines.values())
 
     def _hash_noted(self) -> None:
         if self.listener is not None:
@@ -197,7 +202,7 @@ class World(Agenda):
         machine.paused = False
         if machine.dropped_us >= 0:  # of what its disk dropped meanwhile it hears now
             machine.dropped_us = self.now_us
-        if machine.inbox and not machine.ticking:
+        if machine.inbox and not machine.ticking:  # of a node that runs: what is over hears nothing
             self.plan(machine)
 
     def drain(self, machine: Machine, seconds: float = 5) -> None:
@@ -219,25 +224,23 @@ class World(Agenda):
         """Its next tick begins once it has served so long."""
         machine.ticking = True
         busy_us = (SERVICE_LOW_US + machine.rng.below(SERVICE_SPREAD)) * machine.slowness
-        self.due(self.now_us + busy_us, self._ticking, machine, machine.life)
+        self.due(self.now_us + busy_us, self._ticking, machine, machine.node)
 
-    def _tick(self, machine: Machine, life: int) -> None:
-        node = machine.node
-        if machine.life != life or node is None:
+    def _tick(self, machine: Machine, node: Node) -> None:
+        if machine.node is not node:  # it is over, or in another life
             return
         machine.ticking = False
         if machine.paused:
             return
         events, machine.inbox = machine.inbox, []
         count = len(events)
-        self.ticks += 1
         machine.ticks += 1
         self.events += count
-        if count > 16:
-            self.cover("tick/over-16")
         if count == 1:
             heard = machine.lone[type(events[0])]
         else:
+            if count > 16:
+                self.cover("tick/over-16")
             heard = b" %s %d%s" % (machine.label, count, b"".join([EVENT[type(event)] for event in events]))
         noted = self._noted
         noted.append(b"%d%s" % (self.now_us, heard))
@@ -262,7 +265,7 @@ class World(Agenda):
             deadline_us = node.deadline_us()
             if deadline_us is not None and deadline_us != machine.alarm_us:
                 machine.alarm_us = deadline_us
-                self.due(machine.clock.true_us(deadline_us), self._ring, machine, deadline_us)
+                self.due(max(machine.clock.true_us(deadline_us), self.now_us), self._ring, machine, deadline_us)
 
     def check_all(self) -> None:
         """Assert every invariant of every node that runs."""
@@ -282,14 +285,12 @@ class World(Agenda):
         self._noted.append(packed)
         what = FRAME[type(send.frame)]
         self.coverage[what] = self.coverage.get(what, 0) + len(send.links)
-        is_plain = self.filter is None and self.mangle is None and self.recorder is None
+        if self.filter is None and self.mangle is None and self.recorder is None:
+            self.links.send_all(machine, send.links, packed, send.lane)
+            return
         for link in send.links:
             pipe = machine.links.get(link)
-            if pipe is None:
-                continue
-            if is_plain:
-                self.links.send(pipe, packed, send.lane)
-            else:
+            if pipe is not None:
                 self._send(machine, pipe, packed, send.lane)
 
     def _perform(self, machine: Machine, effect: Effect) -> None:

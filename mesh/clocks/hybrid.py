@@ -116,12 +116,12 @@ class ClockGuard:
 
     def on_now(self, now: Now) -> None:
         """Notice a leap of the wall clock against the monotonic one. Call at the start of each tick."""
-        mono_us, wall_ms = now.mono_us, now.wall_ms
-        mono_ms = mono_us // 1_000
+        wall_ms, mono_ms = now.wall_ms, now.mono_us // 1_000
         base = wall_ms - mono_ms
         judged = self.is_sure or (base == self._judged_ms and self._agreed and not self._leapt)
         if judged and base == self._base_ms:  # as nearly always
-            self.is_sure, self._is_told = True, False
+            if not self.is_sure:
+                self.is_sure, self._is_told = True, False
             if wall_ms > self.expiry_ms or (self.offsets and self.expiry_ms > wall_ms + SKEW_MAX_MS):
                 self.expiry_ms = wall_ms
             return

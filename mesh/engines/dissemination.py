@@ -173,9 +173,10 @@ class Dissemination:
     def _untell(self, link: LinkId, log: LogId, first: int, last: int) -> None:
         """A link need not be told of a range any more."""
         for links, vector in list(self.announcements.items()):
-            if link in links and vector.get(log).touches(first, last):
+            runs = vector.sets.get(log)
+            if runs is not None and link in links and runs.touches(first, last):
                 others = tuple(other for other in links if other != link)
-                for lo, hi in vector.get(log).within(first, last):
+                for lo, hi in runs.within(first, last):
                     vector.remove(log, lo, hi)
                     if others:
                         self.announcements.setdefault(others, VersionVector()).add(log, lo, hi)
@@ -188,11 +189,12 @@ class Dissemination:
         outcomes: list[Outcome] = []
         asked: list[tuple[LogId, int, int]] = []
         too_many = False
-        ranges = frame.ranges
+        ranges, received = frame.ranges, self.holdings.received
         for log, first, last in ranges if len(ranges) == 1 else once(ranges):
             if self.announcements:
                 self._untell(link, log, first, last)
-            for lo, hi in self.holdings.received_of(log).missing(first, last):
+            held = received.get(log)
+            for lo, hi in [(first, last)] if held is None else held.positions.missing(first, last):
                 wanted = self.wanted.get((log, lo))
                 if wanted is not None:
                     if hi > wanted.last:  # noqa: PLR1730  # without a call, for each announcement

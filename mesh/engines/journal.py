@@ -122,11 +122,7 @@ class Journal:
         self.appends += 1
         self.pending[self.appends] = entries
         batches = tuple([batch for batch, _ in entries])
-        channels = [
-            (channel, batch.log, batch.first)
-            for batch in batches
-            for channel in dict.fromkeys([record.channel for record in batch.records()])
-        ]
+        channels = [(channel, batch.log, batch.first) for batch in batches for channel in batch.channels()]
         names = self.holdings.named()
         return Append(self.appends, batches, Marks(names, tuple(channels), members, strip_before_ms, forget))
 

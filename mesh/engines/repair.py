@@ -397,8 +397,8 @@ class Repair:
         """A batch came, from wherever: nobody needs to be asked for it."""
         outcomes: list[Outcome] = []
         for link, partner in self.partners.items():
-            missing = partner.missing.sets.get(log)
-            if missing is None or not missing.touches(first, last):
+            sets = partner.missing.sets
+            if not sets or log not in sets or not sets[log].touches(first, last):
                 continue
             partner.came(log, first, last)
             if not partner.active:
@@ -495,6 +495,6 @@ class Repair:
             self._check_partner(link, partner)
 
     def _check_partner(self, link: LinkId, partner: Partner) -> None:
-        assert link in self.peers
+        assert link in self.peers.by_link
         if partner.asked.sets or partner.doubtful.sets:
             partner.check([other for other in self.partners.values() if other is not partner])

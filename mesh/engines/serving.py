@@ -254,7 +254,7 @@ class Serving:
     def check(self) -> None:
         """Assert that what is owed is owed to links that are written to, those that were touched."""
         for link in self.peers.touched:
-            assert link not in self.owed or link in self.peers
+            assert link not in self.owed or link in self.peers.by_link
 
     def check_all(self) -> None:
         """Assert the invariants."""

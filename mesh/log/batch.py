@@ -84,13 +84,16 @@ def epoch_statement(mesh: bytes, node: NodeId, number: int, public: bytes) -> by
 
 
 class Batch:
-    """A sealed run of records. Immutable; decoded records are kept once they were asked for.
+    """A sealed run of records. Immutable; what is reckoned from it, its records first of all, is kept once it was asked for.
 
     `body` is None where it has expired and been dropped.
     """
 
     __slots__ = (
+        "_channels",
         "_earliest_ms",
+        "_fault",
+        "_is_named",
         "_records",
         "body",
         "epoch_proof",
@@ -126,6 +129,9 @@ class Batch:
         """What it costs a link's credit, in bytes."""
         self._records: list[Record] | None = None
         self._earliest_ms = -1
+        self._channels: tuple[str, ...] | None = None
+        self._is_named: bool | None = None
+        self._fault: str | None = None
 
     def plain_body(self) -> bytes:
         """The records' bytes back to back. Raises `DecodeError` if they do not unfold, or to too many bytes."""
@@ -153,13 +159,27 @@ class Batch:
             self._earliest_ms = min((record.expires_ms for record in self.records()), default=0)
         return self._earliest_ms
 
+    def channels(self) -> tuple[str, ...]:
+        """The channels of its records, each once, in the order in which they come. Raises `DecodeError`."""
+        if self._channels is None:
+            self._channels = tuple(dict.fromkeys([record.channel for record in self.records()]))
+        return self._channels
+
     def stripped(self) -> Batch:
         """The same batch without its body, as it stands after it has expired."""
         return Batch(self.header, None, self.signature, self.epoch_public, self.epoch_proof)
 
     def matches_name(self) -> bool:
         """Whether the body is the one that the header names (one that was dropped is not missed)."""
-        return self.body is None or name_of(self.body) == self.head.body_hash
+        if self._is_named is None:
+            self._is_named = self.body is None or name_of(self.body) == self.head.body_hash
+        return self._is_named
+
+    def content_fault(self) -> str:
+        """Whether the header tells the truth about the records: what it says wrong; empty if nothing. Raises `DecodeError`."""
+        if self._fault is None:
+            self._fault = _content_fault(self.head, self.records())
+        return self._fault
 
     def parts(self) -> list[Any]:
         """The fields that travel, in order."""
@@ -294,25 +314,22 @@ def verify(batch: Batch, mesh: bytes, suite: Suite, known_epochs: dict[tuple[Nod
     if not batch.matches_name():
         return "the body is not the one that was signed"
     try:
-        records = batch.records()
+        fault = batch.content_fault()
     except DecodeError as error:
         return str(error)
-    fault = _content_fault(batch, records)
     if known is None and not fault:
         known_epochs[log.node, log.epoch] = batch.epoch_public, batch.epoch_proof
     return fault
 
 
-def _content_fault(batch: Batch, records: list[Record]) -> str:
-    """Whether the header tells the truth about the records; empty if it does."""
+def _content_fault(head: Header, records: list[Record]) -> str:
     if not records:
-        too_late = batch.head.expires_ms > stamp_ms(batch.head.stamp) + TTL_MS_MAX
+        too_late = head.expires_ms > stamp_ms(head.stamp) + TTL_MS_MAX
         return "the header's expiry is later than any record's" if too_late else ""
-    is_one = len(records) == 1  # as often as not: no loops are made for it
-    expires_ms = records[0].expires_ms if is_one else max(record.expires_ms for record in records)
-    if batch.head.stamp != records[-1].stamp or batch.head.expires_ms != expires_ms:
+    expires_ms = max(record.expires_ms for record in records)
+    if head.stamp != records[-1].stamp or head.expires_ms != expires_ms:
         return "the header's stamp or expiry is not the records'"
-    if not is_one and any(a.stamp >= b.stamp for a, b in pairwise(records)):
+    if any(a.stamp >= b.stamp for a, b in pairwise(records)):
         return "the stamps do not rise"
     return ""
 

@@ -212,11 +212,11 @@ def _parts(frame: f.Frame) -> list[Any]:
         return [6, frame.ranges]
     if type(frame) is f.Stored:
         return [9, frame.node, frame.region, frame.ranges]
+    if type(frame) is f.Push:
+        return [5, frame.batch.parts()]
+    if type(frame) is f.Graft:
+        return [7, frame.ranges]
     match frame:
-        case f.Push(batch):
-            return [5, batch.parts()]
-        case f.Graft(ranges):
-            return [7, ranges]
         case f.Alive(shown_ms):
             return [2, shown_ms]
         case f.Credit(until_bytes):

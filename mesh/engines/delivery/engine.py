@@ -324,10 +324,12 @@ class Delivery(Tail):
             return
         self.groups.check()
         for log in self.holdings.touched:
-            self._check_log(log, self.deliverable.get(log))
+            runs = self.deliverable.sets.get(log)
+            if runs is not None:
+                self._check_log(log, runs)
 
     def _check_log(self, log: LogId, runs: IntervalSet) -> None:
-        assert self.holdings.stored_of(log).includes(runs), log
+        assert log in self.holdings.stored and self.holdings.stored[log].positions.includes(runs), log
         assert runs.last <= self.horizon.get(log, 0)
 
     def check_all(self) -> None:

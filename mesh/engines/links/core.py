@@ -135,6 +135,15 @@ class Links:
     advertise: Address | None = None
     links: dict[LinkId, Link] = field(default_factory=dict)
     draining: bool = False
+    rate: int = field(init=False)
+    """What may come on a link of all but batches, in bytes a second ..."""
+    burst: int = field(init=False)
+    """... and at a time."""
+
+    def __post_init__(self) -> None:
+        """Reckon once what is asked at each frame."""
+        self.rate = self.config.control_bytes_per_s
+        self.burst = self.rate * CONTROL_BURST_S
 
     # --- connections -------------------------------------------------------------------------------------------------
 
@@ -143,8 +152,7 @@ class Links:
         if self.draining or len(self.links) >= self.config.links_max:
             code = Code.NODE_STOPPING if self.draining else Code.LINKS_TOO_MANY
             return [Hangup(event.link, code), *self._dial_failed(event.dialed, now)]
-        burst = self.config.control_bytes_per_s * CONTROL_BURST_S
-        link = Link(event.link, event.binding, event.dialed, now.mono_us, now.mono_us, now.mono_us, burst)
+        link = Link(event.link, event.binding, event.dialed, now.mono_us, now.mono_us, now.mono_us, self.burst)
         self.links[event.link] = link
         greeting = SetTimer(Timer(GREETING, (event.link,)), now.mono_us + self.config.greeting_timeout_ms * US_PER_MS)
         outcomes: list[Outcome] = [greeting, *self._set_alive(now)]
@@ -263,10 +271,9 @@ class Links:
             return []  # we have hung up; what was under way does not matter
         if not link.greeted and not isinstance(frame, Hello):
             return self._drop(link_id, Code.HELLO_MISSING, type(frame).__name__, now)
-        idle_us = now.mono_us - link.heard_us
-        link.heard_us = now.mono_us
-        rate = self.config.control_bytes_per_s
-        budget, most = link.budget + idle_us * rate // 1_000_000, rate * CONTROL_BURST_S
+        mono_us, rate = now.mono_us, self.rate
+        budget, most = link.budget + (mono_us - link.heard_us) * rate // 1_000_000, self.burst
+        link.heard_us = mono_us
         if budget > most:  # noqa: PLR1730  # without a call, at each frame
             budget = most
         if type(frame) is not Push:

@@ -216,7 +216,7 @@ class Reader:
 
     def _indexed(self, number: int, batch: Batch) -> bool:
         """Whether the channel index names a batch under each of its channels."""
-        for channel in () if batch.body is None else dict.fromkeys(record.channel for record in batch.records()):
+        for channel in batch.channels():
             key = (channel, number, batch.first)
             row = self._connection.execute(
                 "SELECT row_check FROM channels WHERE channel=? AND log=? AND first=?", key
@@ -243,7 +243,7 @@ def _concerns(batch: Batch, patterns: tuple[str, ...]) -> bool:
     """Whether any record of a batch matches; of one without its body nobody knows, so it does."""
     if batch.body is None:
         return True
-    channels = dict.fromkeys(record.channel for record in batch.records())
+    channels = batch.channels()
     return any(pattern_matches(pattern, channel) for channel in channels for pattern in patterns)
 
 

@@ -197,7 +197,7 @@ class Writer:
             held.add(batch.first, batch.last)
             for run in names.note(batch, held):
                 runs[run.publisher, run.incarnation, run.first, run.from_position] = run
-            channels += [(c, number, batch.first) for c in dict.fromkeys(r.channel for r in batch.records())]
+            channels += [(c, number, batch.first) for c in batch.channels()]
         self._write_names(runs.values())
         self._connection.executemany(
             "INSERT OR REPLACE INTO channels VALUES (?,?,?,?)", [(*row, row_check(*row)) for row in channels]
