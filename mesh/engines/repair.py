@@ -400,6 +400,7 @@ class Repair:
             sets = partner.missing.sets
             if not sets or log not in sets or not sets[log].touches(first, last):
                 continue
+            self.peers.touched.add(link)
             partner.came(log, first, last)
             if not partner.active:
                 continue

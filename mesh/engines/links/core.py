@@ -346,7 +346,6 @@ class Links:
         """Count a batch that came against what we granted. The link is gone afterwards if it was too much."""
         link = self.links[link_id]
         link.got += size
-        self.peers.touched.add(link_id)
         return self._drop(link_id, Code.CREDIT_EXCEEDED, "", now) if link.got > link.granted_until else []
 
     def on_batch_done(self, link_id: LinkId, size: int) -> list[Outcome]:
@@ -355,7 +354,7 @@ class Links:
         if link is None:
             return []
         link.done += size
-        self.peers.touched.add(link_id)
+        assert link.done <= link.got, "more is done with than came"  # here, so that no batch has all of its link looked at
         until = link.done + self.config.credit_ahead_bytes
         if until - link.granted_until < self.config.credit_step_bytes:
             return []

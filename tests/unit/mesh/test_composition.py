@@ -6,12 +6,12 @@ import pytest
 
 from mesh import frames as f
 from mesh import operations as o
-from mesh.effects import Effect, Event
+from mesh.effects import Effect, Event, LinkUp
 from mesh.log.log import Run
 from mesh.node import Node
 from mesh.types import LogId
 from tests.engine_samples import TO_BEN, at
-from tests.node_samples import Host, ben, linked
+from tests.node_samples import BINDING, Host, ben, hello, linked, started
 from tests.samples import received
 
 
@@ -22,6 +22,14 @@ def busy() -> Node:
     host.say(o.Subscribe(1, ("#",)))
     host.frame(f.Push(ben().write(2)))
     host.stored()
+    return host.node
+
+
+def greeted() -> Node:
+    """A node that has just heard Ben's greeting."""
+    host = started()
+    host.tick(LinkUp(TO_BEN, BINDING, None))
+    host.frame(hello())
     return host.node
 
 
@@ -58,25 +66,23 @@ def _not_greeted(node: Node) -> None:
     node.links.links[TO_BEN].greeted = False
 
 
-def _asked_for_what_is_here(node: Node) -> None:
-    node.repair.partners[TO_BEN].asked.add(the_log(node), 1, 1)
+def _asked_for_what_is_not_missing(node: Node) -> None:
+    node.repair.partners[TO_BEN].asked.add(LogId(b"?" * 32, 1), 1, 1)
 
 
+TOUCHED_LOGS = [_lost_position, _other_head, _delivered_too_much, _horizon_too_low, _untold]
+TOUCHED_LINKS = [_not_greeted, _asked_for_what_is_not_missing]
 TOUCHED = [
-    _lost_position,
-    _other_head,
-    _delivered_too_much,
-    _horizon_too_low,
-    _untold,
-    _too_much_done,
-    _not_greeted,
-    _asked_for_what_is_here,
+    *[(busy, break_it) for break_it in TOUCHED_LOGS],
+    *[(greeted, break_it) for break_it in TOUCHED_LINKS],
 ]
 
 
-@pytest.mark.parametrize("break_it", TOUCHED)
-def test_check_sees_what_broke_where_the_last_tick_changed_something(break_it: Callable[[Node], None]) -> None:
-    node = busy()
+@pytest.mark.parametrize(("touch", "break_it"), TOUCHED)
+def test_check_sees_what_broke_where_the_last_tick_changed_something(
+    touch: Callable[[], Node], break_it: Callable[[Node], None]
+) -> None:
+    node = touch()
     node.check()
 
     break_it(node)
@@ -85,9 +91,9 @@ def test_check_sees_what_broke_where_the_last_tick_changed_something(break_it: C
         node.check()
 
 
-@pytest.mark.parametrize("break_it", TOUCHED)
-def test_check_all_sees_it_long_after(break_it: Callable[[Node], None]) -> None:
-    node = busy()
+@pytest.mark.parametrize(("touch", "break_it"), [*TOUCHED, (busy, _too_much_done)])
+def test_check_all_sees_it_long_after(touch: Callable[[], Node], break_it: Callable[[Node], None]) -> None:
+    node = touch()
     break_it(node)
 
     node.tick([], at(1))

@@ -71,11 +71,20 @@ def test_the_least_credit_holds_the_largest_batch_though_half_of_it_is_not_grant
     one.links.on_credit(TO_BEN, Credit(config.credit_ahead_bytes))
     peer = one.peers.by_link[TO_BEN]
 
+    assert one.links.on_batch(TO_BEN, largest, at()) == []
     assert one.links.on_batch_done(TO_BEN, largest - 1) == []
     peer.sent = largest - 1  # and the other side grants no more either
 
     assert peer.can_take_old(largest)
     assert one.links.on_batch_done(TO_BEN, 1) == [Send((TO_BEN,), Credit(3 * largest))]
+
+
+def test_nobody_is_done_with_more_than_came() -> None:
+    one = greeted()
+    assert one.links.on_batch(TO_BEN, 10, at()) == []
+
+    with pytest.raises(AssertionError, match="more is done with"):
+        one.links.on_batch_done(TO_BEN, 11)
 
 
 # --- greeting --------------------------------------------------------------------------------------------------------
