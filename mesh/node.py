@@ -46,8 +46,8 @@ class Node(Composition):
         """Build a node that waits for `Started`."""
         super().__init__(config, identity, suite)
         self._timers = Timers()
-        self.deadline_us = self._timers.next_us
-        """When the host must come back with `Wakeup`, if nothing happens before (monotonic µs): asked after each tick."""
+        self.deadline_us: int | None = None
+        """When the host must come back with `Wakeup`, if nothing happens before (monotonic µs), by the last tick."""
         self._effects: list[Effect] = []
         self._draining = self._drained = False
         self._strip_before_ms = 0
@@ -78,6 +78,8 @@ class Node(Composition):
                 self._run(outcomes, now)
         if self.started:
             self._settle(now)
+            if self._timers.moved:
+                self.deadline_us = self._timers.next_us()
         effects, self._effects = self._effects, []
         return effects
 

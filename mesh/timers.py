@@ -23,9 +23,12 @@ class Timers:
         self._count = 0
         self.soonest_us = NEVER_US
         """No timer is due before; it may be too early, where one was moved or taken away."""
+        self.moved = False
+        """Something was set, or taken away, since it was asked what is next."""
 
     def set(self, wish: SetTimer) -> None:
         """Set a timer, or take it away."""
+        self.moved = True
         timer, at_us = wish.timer, wish.at_us
         if at_us is None:
             holds = self._set.pop(timer, None)
@@ -47,6 +50,7 @@ class Timers:
 
     def due(self, mono_us: int) -> list[Timer]:
         """The timers that are due, earliest first. `take` each before firing it: another's firing may have moved it."""
+        self.moved = True
         heap = self._heap
         due: list[Timer] = []
         while heap and heap[0][0] <= mono_us:
@@ -67,6 +71,7 @@ class Timers:
 
     def next_us(self) -> int | None:
         """When the first timer is due."""
+        self.moved = False
         heap = self._heap
         while heap:
             at_us, number, holds, _ = heap[0]

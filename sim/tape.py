@@ -88,7 +88,6 @@ class Stream(Rng):
 
     def below(self, bound: int) -> int:
         """Draw an integer in `[0, bound)`."""
-        assert bound > 0
         value = (self._block or self._filled()).pop() % bound
         if self._is_kept:
             self._drawn.append(value)

@@ -402,13 +402,11 @@ class Repair:
                 continue
             self.peers.touched.add(link)
             partner.came(log, first, last)
-            if not partner.active:
-                continue
-            if not partner.missing:
+            if partner.active and not partner.missing:
                 partner.incomplete = 0
                 outcomes += self._finish(link, partner, now, differed=True)
-                continue
-            outcomes += self._want(link, now)
+            elif partner.active:
+                outcomes += self._want(link, now)
         return outcomes
 
     def on_not_found(self, link: LinkId, frame: NotFound | Busy, now: Now) -> list[Outcome]:

@@ -163,7 +163,7 @@ class Host:
             time.sleep(YIELD_S)
 
     def _set_alarm(self) -> None:
-        deadline_us = self.node.deadline_us()
+        deadline_us = self.node.deadline_us
         if deadline_us == self._alarm_us:
             return
         if self._alarm is not None:

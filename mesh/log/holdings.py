@@ -75,8 +75,8 @@ class Holdings:
         self.recent = RecentBatches(recent_bytes_max)
         self.revision = 0
         self.touched: dict[LogId, bool] = {}
-        """Logs of which something changed in this tick, and whether that was stored, for `check`; the node clears it as
-        the next begins."""
+        """Logs of which something changed in this tick, and whether that was what is stored or delivered, for `check`; the node
+        clears it as the next begins."""
         self._digest = 0
         self._digests: dict[LogId, int] = {}
         self._stale: dict[LogId, None] = {}

@@ -202,7 +202,7 @@ class Adapter:
         if self.member is None:
             return None
         member = self.member
-        due = [member.node.deadline_us() if member.node.started else None, member.client.deadline_us()]
+        due = [member.node.deadline_us if member.node.started else None, member.client.deadline_us()]
         due += [member.switch.due_us(), member.wires.due_us(), self._connect_us]
         due += [gathered.due_us for gathered in self._receipts.values()]
         due.append(self._linked_by_us if self._topologies else None)
@@ -219,7 +219,7 @@ class Adapter:
             member.inbox += member.wires.events
             member.wires.events.clear()
             self._send_entries(member, now)
-            deadline_us = member.node.deadline_us() if member.node.started else None
+            deadline_us = member.node.deadline_us if member.node.started else None
             if not member.inbox and (deadline_us is None or deadline_us > now.mono_us):
                 break
             events, member.inbox = member.inbox or [Wakeup()], []

@@ -323,8 +323,8 @@ class Delivery(Tail):
         if not self.holdings.touched:
             return
         self.groups.check()
-        for log in self.holdings.touched:
-            runs = self.deliverable.sets.get(log)
+        for log, is_more in self.holdings.touched.items():
+            runs = self.deliverable.sets.get(log) if is_more else None
             if runs is not None:
                 self._check_log(log, runs)
 

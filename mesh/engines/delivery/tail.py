@@ -344,7 +344,7 @@ class Tail:
 
     def _pass(self, log: LogId, first: int, last: int) -> None:
         """A run may be delivered from now on."""
-        self.holdings.touched.setdefault(log, False)
+        self.holdings.touched[log] = True
         self.deliverable.add(log, first, last)
         self.horizon[log] = max(self.horizon.get(log, 0), last)
         self._revise(log)

@@ -354,7 +354,9 @@ class Links:
         if link is None:
             return []
         link.done += size
-        assert link.done <= link.got, "more is done with than came"  # here, so that no batch has all of its link looked at
+        assert link.done <= link.got, (
+            "more is done with than came"
+        )  # here, so that no batch has all of its link looked at
         until = link.done + self.config.credit_ahead_bytes
         if until - link.granted_until < self.config.credit_step_bytes:
             return []

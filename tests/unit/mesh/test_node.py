@@ -42,9 +42,9 @@ def test_a_node_that_begins_keeps_its_certificate_and_dials_its_seeds() -> None:
     begun = host.tick(e.Started(e.Recovered(), b"e" * 32))
 
     assert begun == [Append(1, (), Marks(members=(ME.certificate_raw,)))]
-    assert host.node.deadline_us() == 0
+    assert host.node.deadline_us == 0
     assert host.tick(e.Stored(1)) == [e.Dial(SEED)]
-    assert host.node.deadline_us() == 60_000_000
+    assert host.node.deadline_us == 60_000_000
 
 
 def test_names_beside_a_damaged_row_are_read_from_the_disk_so_that_digests_are_equal_again() -> None:
@@ -312,7 +312,7 @@ def test_who_waits_for_more_receipts_than_are_followed_is_asked_again_and_hears_
     log, asked = receipt.operation.log, Tell((SEAT,), Refused(Code.RECEIPTS_DROPPED, AGAIN_TEXT, 0, 1, 2, 0))
 
     assert host.frame(f.Stored(BEN, "us", ((log, 1, 4),)))[:1] == [Tell((SEAT,), Receipt(3, 4, 2, 1, log, 4))]
-    assert host.node.deadline_us() == at(host.ms + config.receipts.again_ms).mono_us
+    assert host.node.deadline_us == at(host.ms + config.receipts.again_ms).mono_us
     assert host.tick(e.Wakeup(), ms=host.ms + config.receipts.again_ms) == [asked]
     assert host.say(Publish(drafts[:2], copies=2)) == [Tell((SEAT,), Receipt(1, 2, 2, 1, log, 2))]
 

@@ -15,14 +15,11 @@ class Sleeper:
     def __init__(self) -> None:
         self.slept_s = 0.0
         self.ticks: list[tuple[list[Event], int]] = []
-        self.due_us: int | None = None
+        self.deadline_us: int | None = None
 
     def tick(self, events: list[Event], now: Now) -> list[Effect]:
         self.ticks.append((events, now.mono_us))
         return []
-
-    def deadline_us(self) -> int | None:
-        return self.due_us
 
 
 def host(sleeper: Sleeper) -> Host:
@@ -60,7 +57,7 @@ def test_a_deadline_is_met_by_the_same_clock() -> None:
         sleeper.slept_s = 3_600
         one = host(sleeper)
         now_us = int((asyncio.get_running_loop().time() + 3_600) * 1e6)
-        sleeper.due_us = now_us + 1_000
+        sleeper.deadline_us = now_us + 1_000
         one.post(Wakeup())
         await turns()
         async with asyncio.timeout(5):
@@ -70,8 +67,8 @@ def test_a_deadline_is_met_by_the_same_clock() -> None:
 
     sleeper = asyncio.run(story())
 
-    assert sleeper.due_us is not None
-    assert sleeper.ticks[1][1] >= sleeper.due_us
+    assert sleeper.deadline_us is not None
+    assert sleeper.ticks[1][1] >= sleeper.deadline_us
 
 
 def test_a_machine_has_been_suspended_for_no_less_than_no_time() -> None:
