@@ -185,7 +185,7 @@ def held_to_us(cast: Cast, world: World, pairs: list[tuple[str, str]], names: li
 
 
 def _unanswered_ms(one: Machine, other: Machine) -> int:
-    """How long a node may wait until it compares with the other again, a member gone bad that may have kept things back, or 0.
+    """How long a node may wait until it compares with the other again, a member that may have kept something back; else 0.
 
     What it was asked for is waited for as long as a session may stand still, and half as long again until the next; of what it
     did not announce nobody knows before the next.
@@ -194,7 +194,7 @@ def _unanswered_ms(one: Machine, other: Machine) -> int:
     for here, there in ((one, other), (other, one)):
         partners = here.node.repair.partners if here.node is not None and here.node.started else {}
         for link, pipe in here.links.items():
-            if there.is_bad and pipe.target is there and link in partners:
+            if there.keeps_waiting and pipe.target is there and link in partners:
                 stall_ms = here.config.repair.stall_ms
                 waits.append(max(partners[link].interval_ms, stall_ms) * 3 // 2 + stall_ms)
     return max(waits)

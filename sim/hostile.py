@@ -48,6 +48,8 @@ HUGE_BYTES = 3 << 20
 """Above any limit on records."""
 COPIES_OF_NOBODY = 1_000_000
 """More than there are nodes in any mesh."""
+KEEP_WAITING = frozenset({"withhold", "forget", "deny", "boast", "garble"})
+"""Deeds after which a peer may wait for an answer, or for what was never announced, though the link stands."""
 STRANGER = "hostile"
 REPEATED = Draft("room/1", 1, b"again")
 
@@ -97,6 +99,7 @@ class Hostiles:
         """A member goes bad, or worse; what is returned ends this deed, and no other that goes on."""
         evil = Evil(deed, share_ppm, done)
         machine = self.world.machines[node]
+        machine.keeps_waiting |= deed in KEEP_WAITING
         if not machine.is_bad:
             machine.is_bad = True
             for entry in self.ledger.values():

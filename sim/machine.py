@@ -90,7 +90,9 @@ class Machine:
     wrong_since_us: int = -1
     """When it was last turned while it was right; -1: never."""
     is_bad: bool = False
-    """Its host does, or has done, what no honest one does."""
+    """Its host does, or has done, what no honest one does ..."""
+    keeps_waiting: bool = False
+    """... of a kind that lets others wait for what it does not say, or has not."""
 
     def has(self, name: tuple[str, int, int]) -> bool:
         """Whether its disk holds a message, as far as its node, or the disk while it is down, knows where to look."""

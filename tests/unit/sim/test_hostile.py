@@ -4,15 +4,20 @@ from collections.abc import Callable
 from dataclasses import replace
 from hashlib import shake_256
 
+import pytest
+
 from mesh import frames as f
 from mesh.config import sim
 from mesh.engines.receipts import ReceiptConfig
 from mesh.log.batch import verify
 from mesh.types import LinkId, LogId, NodeId
 from mesh.wire.frames import decode_frame, encode_frame
+from sim.contract import Backlog, held_to_us
 from sim.hostile import BOAST_POSITIONS, FLOOD_TIMES, REPEATS, Hostiles, _of_tomorrow, _said_by
 from sim.links import Pipe
 from sim.network import Network
+from sim.scenario.cast import Cast
+from sim.scenario.reading import from_tables
 from sim.workload import App
 from sim.world import Machine, World
 from tests.link_samples import hello
@@ -93,6 +98,24 @@ def test_a_host_that_boasts_gives_receipts_for_what_it_has_not_also_in_the_name_
     ben = replace(claimed, node=NodeId(world.machines["ben"].node_id), region="ap")
     assert alone == [encode_frame(claimed)]
     assert beside == [encode_frame(claimed), encode_frame(ben)]
+
+
+@pytest.mark.parametrize(("deed", "waits"), [("withhold", True), ("deny", True), ("boast", True), ("flood", False)])
+def test_others_wait_longer_for_who_may_have_kept_something_back_and_for_nobody_else(deed: str, waits: bool) -> None:
+    world, hostiles, _ = two()
+    members = [{"name": "ana", "region": "eu"}, {"name": "eve", "region": "us"}]
+    cast = Cast(from_tables({"title": "two", "promise": "none", "topology": {"node": members}}))
+
+    def within_us() -> int:
+        return held_to_us(cast, world, [("ana", "eve")], ["ana", "eve"], Backlog())
+
+    before_us = within_us()
+
+    hostiles.turn("eve", deed, 1_000_000)()
+
+    after_us = within_us()
+    stall_ms = max(machine.config.repair.stall_ms for machine in world.machines.values())
+    assert after_us == before_us if not waits else after_us > before_us + stall_ms * 1_000
 
 
 def test_one_deed_twice_is_two_of_which_one_may_end() -> None:
