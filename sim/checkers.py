@@ -115,6 +115,8 @@ class Watch:
     """How many messages such clocks may have reached: until those are dead, nodes differ."""
     doubts_since_us: Callable[[str, int], int] = lambda _node, _at_us: -1
     """Since when a node may doubt its clock, at a moment, and let nothing expire; -1: it does not."""
+    came_us: Callable[[LogId, int], int] = lambda _log, _position: -1
+    """Since when a place of a log lies on a disk, the first that has it; -1: on none."""
     steady: Collection[bytes] = ()
     """Nodes whose clocks are right, and not to be outvoted: what they stamp is not far ahead of the time, whoever else's is."""
 
@@ -129,7 +131,8 @@ class Watch:
 
     def follow(self, told: Watch) -> None:
         """Judge by the same clocks as another does."""
-        self.skew_us, self.steady, self.doubts_since_us = told.skew_us, told.steady, told.doubts_since_us
+        self.skew_us, self.steady = told.skew_us, told.steady
+        self.doubts_since_us, self.came_us = told.doubts_since_us, told.came_us
 
     def broken(self, promise: str, about: str, *witness: str, kind: str = "") -> None:
         """Note a breach, and what proves it in the order in which it happened."""
@@ -238,10 +241,11 @@ class Watch:
             self.broken("stays dead", what, _published(name, entry), dead, line)
 
     def _taken_us(self, entry: Entry, shown: Shown) -> int:
-        """When a message was taken: its stamp says so, if not by a clock that was ever wrong; else its node's first word."""
+        """When a message was taken: its stamp says so, or if a clock was ever wrong, a disk, or its node's first word."""
         if self.skew_us < SKEW_US or entry.misdated or shown.log.node in self.steady:
             return (stamp_ms(shown.record.stamp) - WALL_MS) * 1_000
-        return entry.said_us
+        came_us = self.came_us(shown.log, shown.position)
+        return came_us if came_us >= 0 else entry.said_us
 
     def _dated(self, name: Name, entry: Entry, shown: Shown, line: str) -> None:
         """A message is stamped after it was published and before it is shown, or where clocks are wrong, not far ahead."""

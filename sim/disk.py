@@ -30,7 +30,7 @@ from mesh.effects import (
     Since,
 )
 from mesh.errors import DecodeError
-from mesh.log.batch import Batch, batch_from_parts
+from mesh.log.batch import BATCH_RECORDS_MAX, Batch, batch_from_parts
 from mesh.log.log import Log
 from mesh.log.names import NameRun
 from mesh.types import LogId, pattern_matches
@@ -109,6 +109,15 @@ class Disk:
         """All rows by log and first position, in order. For faults and questions, not for every tick."""
         image = self.image
         return {(log, first): image.rows[log][first] for log in sorted(image.rows) for first in sorted(image.rows[log])}
+
+    def row_at(self, log: LogId, position: int) -> Row | None:
+        """The row in which a position lies, if it is here."""
+        held, rows = self.image.held.get(log), self.image.rows.get(log, {})
+        if held is None or not held.positions.covers(position, position):
+            return None
+        firsts = range(position, max(0, position - BATCH_RECORDS_MAX), -1)
+        row = next((rows[first] for first in firsts if first in rows), None)
+        return row if row is not None and position <= row.last else None
 
     def batches(self) -> list[Batch]:
         """All that it holds, decoded."""

@@ -21,7 +21,7 @@ from mesh.client import ClientConfig
 from mesh.crypto import Suite
 from mesh.errors import MeshError
 from mesh.operations import SlowPolicy
-from mesh.types import NodeId
+from mesh.types import LogId, NodeId
 from sim import proof
 from sim.apart import Apart
 from sim.assertions import demand_assertions
@@ -131,6 +131,7 @@ class Play:
         self.watch.doubts_since_us = lambda name, at_us: (
             machines[name].doubts_since_us(at_us) if name in machines else -1
         )
+        self.watch.came_us = partial(_came_us, world)
         for step in self.steps:
             world.at(self.scenario.settle + step.at, self.stage.do, step)
         self.core: list[str] = []
@@ -448,6 +449,12 @@ class Play:
         machines = self.world.machines
         left = [name for name in self.cast.nodes if name not in self.core and machines[name].node is not None]
         return [part for part in parts(left, self.pairs) if len(part) > 1]
+
+
+def _came_us(world: World, log: LogId, position: int) -> int:
+    """Since when a place of a log lies on a disk, the first that has it; -1: on none."""
+    rows = (machine.disk.row_at(log, position) for machine in world.machines.values())
+    return min((row.since_us for row in rows if row is not None), default=-1)
 
 
 def suite_of(scenario: Scenario) -> Suite:

@@ -146,23 +146,25 @@ def test_what_a_lone_wrong_clock_dated_lives_from_its_stamp_whatever_clocks_diff
         assert broken(found) == ([] if is_fine else said)
 
 
-def test_what_waited_lives_from_the_stamp_of_a_right_clock_and_from_the_first_word_where_it_was_wrong() -> None:
+def test_what_waited_lives_from_the_stamp_of_a_right_clock_and_from_when_a_disk_had_it_where_it_was_wrong() -> None:
     stamped = Record("room/1", "alice", 7, 1, stamp_of(WALL_MS + 10_000), 0, 0, [], {}, b"x", b"")
     until_us = 10_000_000 + SKEW_US
     accused = [("stays dead", "alice/0007/1 was shown to bob after it had expired")]
-    for steady, said_us, at_us, expected in (
-        ((ANA,), -1, until_us, []),
-        ((ANA,), -1, until_us + 1, accused),
-        ((BEN,), -1, until_us, accused),
-        ((BEN,), 10_000_000, until_us, []),
-        ((BEN,), 10_000_000, until_us + 1, accused),
+    for steady, came_us, said_us, at_us, expected in (
+        ((ANA,), -1, -1, until_us, []),
+        ((ANA,), -1, -1, until_us + 1, accused),
+        ((BEN,), -1, -1, until_us, accused),
+        ((BEN,), -1, 10_000_000, until_us, []),
+        ((BEN,), -1, 10_000_000, until_us + 1, accused),
+        ((BEN,), 10_000_000, -1, until_us, []),  # its node died before it said a word
+        ((BEN,), 10_000_000, 99_000_000, until_us + 1, accused),  # its first word was cut off
     ):
         found, diary = watch(1, expires_us=2_000_000, said_us=said_us)
-        found.steady = steady
+        found.steady, found.came_us = steady, lambda log, at, us=came_us: us if (log, at) == (LOG, 1) else -1
 
         found.on_shown(diary, Shown(LOG, 1, stamped, late=False, at_us=at_us))
 
-        assert broken(found) == expected, (steady, said_us, at_us)
+        assert broken(found) == expected, (steady, came_us, said_us, at_us)
 
 
 def test_what_died_is_shown_by_a_node_that_doubts_its_clock_and_where_wrong_clocks_were_believed() -> None:

@@ -2,7 +2,7 @@ import pytest
 
 from mesh.clocks.hybrid import stamp_ms
 from mesh.clocks.vector import VersionVector
-from mesh.effects import Load, OfChannels, OfNames, Ranges, Since
+from mesh.effects import Append, Load, Marks, OfChannels, OfNames, Ranges, Since
 from mesh.log.batch import Batch
 from sim.atlas import Atlas
 from sim.checkers import Watch
@@ -12,6 +12,7 @@ from sim.network import Network
 from sim.scenario.reading import from_tables
 from sim.workload import App
 from sim.world import WALL_MS, World
+from tests.samples import ANA, BEN, Writer
 
 
 def written(count: int = 4) -> tuple[World, App, Watch]:
@@ -62,6 +63,19 @@ def test_a_disk_that_is_asked_for_ever_remembers_so_much_and_says_the_same() -> 
         assert len(disk._found) <= FOUND_MAX
 
     assert [disk.has(log, at, at, name) for at in (1, 4) for name in ours] == [True, *[False] * 6, True]
+
+
+def test_a_row_is_found_by_each_of_its_positions_until_it_is_gone() -> None:
+    ana, disk = Writer(ANA), Disk()
+    for at, count in enumerate((1, 3, 2)):
+        disk.write(Append(at, (ana.write(count),), Marks()), 100 + at)
+
+    found = [disk.row_at(ana.log, position) for position in range(8)]
+    assert [row and row.since_us for row in found] == [None, 100, 101, 101, 101, 102, 102, None]
+    disk.corrupt(ana.log, 2)
+    assert disk.scrub() == ((ana.log, 2, 4),)
+    assert [disk.row_at(ana.log, position) for position in range(2, 5)] == [None, None, None]
+    assert disk.row_at(Writer(BEN).log, 1) is None
 
 
 def test_a_flipped_bit_and_a_misdirected_write_are_found_and_dropped() -> None:
