@@ -181,4 +181,6 @@ def text_of(number: int) -> str:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 2 or not sys.argv[1].isdecimal():
+        sys.exit("usage: python -m tests.swarm.drawn NUMBER > drawn.toml")
     sys.stdout.write(text_of(int(sys.argv[1])))
