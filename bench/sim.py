@@ -181,7 +181,7 @@ GOSSIP_S = 100 * GOSSIP_RUMORS / 1_000 + 10
 
 def gossip_here() -> Figure:
     """On the heap of our world, without its nodes."""
-    world = World(1, tape=Tape())
+    world = World(1, tape=Tape(recording=False))
     gossip = Gossip(lambda delay_ms, action, *rest: world.after(1_000 * delay_ms, action, *rest))
 
     def run() -> int:

@@ -7,7 +7,7 @@ then stays counts for nothing.
 
 What a run is judged by grows with the run: the ledger of what was published, the stamps under which it was shown, and the
 diaries of what was shown. Here they forget each day what expired over an hour before. A message that were shown again later
-would count as invented, so nothing is excused by it. The tape does not record. The plan of all steps is made at the start,
+would count as invented, so nothing is excused by it. The plan of all steps is made at the start,
 and shrinks.
 """
 
@@ -24,7 +24,6 @@ import sim
 from sim.diary import name_of
 from sim.heap import Play
 from sim.scenario.reading import read
-from sim.tape import Tape
 from sim.units import MILLION
 
 DAY_US = 86_400 * MILLION
@@ -119,7 +118,7 @@ def main() -> None:
     days: list[Day] = []
     if arguments.trace:
         tracemalloc.start()
-    play = Play(scenario, arguments.seed, tape=Tape(recording=False))
+    play = Play(scenario, arguments.seed)
 
     def sample() -> None:
         days.append(measured(play, len(days) + 1))

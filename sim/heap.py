@@ -80,7 +80,8 @@ class Play:
 
     scenario: Scenario
     seed: int
-    tape: Tape = field(default_factory=Tape)
+    tape: Tape = field(default_factory=partial(Tape, recording=False))
+    """Give one that records where it is to be saved (`sim.replay.record`)."""
     steps: list[Step] | None = None
     """Instead of those that the scenario and the seed would give."""
     stop_at: str = ""

@@ -129,7 +129,8 @@ def _sources(folder: Traversable, path: str) -> list[tuple[str, bytes]]:
 
 
 def record(play: Play, outcome: Outcome, without: Sequence[str] = ()) -> Artefact:
-    """What has just been played, as an artefact."""
+    """What has just been played, on a tape that records, as an artefact."""
+    assert play.tape.recording, "there is nothing on its tape"
     draws = {label: each for label, each in play.tape.draws.items() if not label.startswith(PLANNED)}
     return Artefact(
         play.scenario,

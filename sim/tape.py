@@ -30,7 +30,7 @@ class Tape:
     """What is replayed; None where the draws are made."""
     strict: bool = True
     recording: bool = True
-    """Off for runs of many simulated days, whose tape nobody replays: a draw is then kept nowhere."""
+    """Off for runs whose tape nobody keeps, as of most: a draw is then kept nowhere."""
 
     def stream(self, seed: bytes, label: str) -> Stream:
         """Begin a stream. A label that is begun again gets a number."""
@@ -39,9 +39,9 @@ class Tape:
             again += 1
             name = f"{label}#{again}"
         drawn = self.draws[name] = []
-        if self.given is None:
-            return Stream(seed, name, self, drawn)
-        return Replayed(seed, name, self, drawn)
+        if self.given is not None:
+            return Replayed(seed, name, self, drawn)
+        return (Recorded if self.recording else Stream)(seed, name, self, drawn)
 
     @property
     def length(self) -> int:
@@ -62,7 +62,7 @@ def _begun(key: bytes) -> blake2b:
 
 
 class Stream(Rng):
-    """Draws from a seed, recorded."""
+    """Draws from a seed."""
 
     def __init__(self, seed: bytes, label: str, tape: Tape, drawn: list[int]) -> None:
         """Begin a stream; `Tape.stream` does."""
@@ -70,7 +70,6 @@ class Stream(Rng):
         self.label = label
         self._tape = tape
         self._drawn = drawn
-        self._is_kept = tape.recording
         self._block: list[int] = []
         self._keyed = _begun(self._key)
         """What the hash of each block begins with."""
@@ -88,10 +87,7 @@ class Stream(Rng):
 
     def below(self, bound: int) -> int:
         """Draw an integer in `[0, bound)`."""
-        value = (self._block or self._filled()).pop() % bound
-        if self._is_kept:
-            self._drawn.append(value)
-        return value
+        return (self._block or self._filled()).pop() % bound
 
     def _filled(self) -> list[int]:
         self._blocks += 1
@@ -103,6 +99,16 @@ class Stream(Rng):
     def chance(self, ppm: int) -> bool:
         """Whether something happens that happens so many times in a million; a draw of 0 says that it does not."""
         return ppm > 0 and self.below(MILLION) >= MILLION - ppm
+
+
+class Recorded(Stream):
+    """Draws from a seed, kept on the tape."""
+
+    def below(self, bound: int) -> int:
+        """Draw an integer in `[0, bound)`."""
+        value = super().below(bound)
+        self._drawn.append(value)
+        return value
 
 
 class Replayed(Stream):

@@ -263,7 +263,7 @@ class World(Agenda):
                 self._perform(machine, effect)
         if machine.node is node:
             deadline_us = node.deadline_us
-            if deadline_us is not None and deadline_us != machine.alarm_us:
+            if deadline_us != machine.alarm_us and deadline_us is not None:
                 machine.alarm_us = deadline_us
                 self.due(max(machine.clock.true_us(deadline_us), self.now_us), self._ring, machine, deadline_us)
 

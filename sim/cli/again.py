@@ -178,9 +178,10 @@ def _save(small: Shrunk, without: Sequence[str], path: Path) -> None:
     from sim.heap import Play
     from sim.replay import record, save
     from sim.safeguards import off
+    from sim.tape import Tape
 
     with off(*without):
-        play = Play(small.scenario, small.seed, stop_at=small.promise)
+        play = Play(small.scenario, small.seed, Tape(), stop_at=small.promise)
         outcome = play.run()
     save(record(play, outcome, tuple(without)), path)
 
@@ -217,6 +218,7 @@ def _artefact(file: str, seed: int | None, without: tuple[str, ...], written: Ma
     from sim.replay import is_tape, load, record
     from sim.safeguards import off
     from sim.scenario.reading import find
+    from sim.tape import Tape
 
     of_none = (
         seed is None and file and not file.endswith((".toml", ".py")) and Path(file).exists()
@@ -231,6 +233,6 @@ def _artefact(file: str, seed: int | None, without: tuple[str, ...], written: Ma
     _, scenario, inputs = scenario_of(file)
     check_apart(written, inputs)
     with off(*without):
-        play = Play(scenario, seed)
+        play = Play(scenario, seed, Tape())
         outcome = play.run()
     return record(play, outcome, without)

@@ -77,9 +77,10 @@ def _on_heap(
     from sim.heap import Play
     from sim.replay import record, save
     from sim.safeguards import off
+    from sim.tape import Tape
 
     with off(*without):
-        play = Play(scenario, seed, recorded=report is not None)
+        play = Play(scenario, seed, Tape(recording=tape is not None), recorded=report is not None)
         outcome = play.run()
     if tape is not None:
         with outputs.kept_back():

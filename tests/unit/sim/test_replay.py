@@ -15,6 +15,7 @@ from sim.safeguards import off
 from sim.scenario.model import Scenario
 from sim.scenario.plan import STEPS_MAX
 from sim.scenario.reading import find, read
+from sim.tape import Tape
 
 WITHOUT = ("cursor",)
 
@@ -27,7 +28,7 @@ def swarm() -> Scenario:
 @pytest.fixture(scope="module")
 def played(swarm: Scenario) -> tuple[Play, Outcome]:
     with off(*WITHOUT):
-        play = Play(swarm, 1)
+        play = Play(swarm, 1, Tape())
         return play, play.run()
 
 

@@ -10,13 +10,14 @@ from gossamer.command import command
 from sim.heap import Play
 from sim.replay import is_tape, record, save
 from sim.scenario.reading import SHIPPED, read
+from sim.tape import Tape
 
 
 @pytest.fixture(params=["run.tape", "run.tape.gz", "run.toml"])
 def tape(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     """A tape, whatever it is called."""
     path = tmp_path / request.param
-    play = Play(read(SHIPPED / "halves.toml"), 0)
+    play = Play(read(SHIPPED / "halves.toml"), 0, Tape())
     save(record(play, play.run()), path)
     return path
 
