@@ -16,6 +16,9 @@ from enum import Enum
 
 from mesh.types import LogId
 
+NEVER = 1 << 64
+"""The least number of what includes none: beyond all that there are."""
+
 
 class Order(Enum):
     """How one version vector stands to another."""
@@ -27,75 +30,99 @@ class Order(Enum):
 
 
 class IntervalSet:
-    """A mutable set of positive integers, kept as runs; every change costs O(log runs) plus the runs it touches."""
+    """A mutable set of positive integers, kept as runs; every change costs O(log runs) plus the runs it touches.
 
-    __slots__ = ("_firsts", "_lasts")
+    Nearly all sets are one run for nearly all of their life: that is two numbers, and lists are made where there are more.
+    """
+
+    __slots__ = ("_first", "_last", "_runs")
 
     def __init__(self, runs: Iterable[tuple[int, int]] = ()) -> None:
         """Build from closed runs `(first, last)` in any order; they may overlap. Costs O(n log n)."""
-        self._firsts: list[int] = []
-        self._lasts: list[int] = []
-        for first, last in sorted(runs):
-            self.add(first, last)
+        self._first, self._last = NEVER, 0
+        """The least and the greatest number that is included."""
+        self._runs: tuple[list[int], list[int]] | None = None
+        """The first and the last numbers of all runs, where there are several."""
+        if runs:
+            for first, last in sorted(runs):
+                self.add(first, last)
+
+    def _lists(self) -> tuple[list[int], list[int]]:
+        """The first and the last numbers of all runs."""
+        return self._runs or (([self._first], [self._last]) if self._last else ([], []))
+
+    def _keep(self, firsts: list[int], lasts: list[int]) -> None:
+        """These are all runs from now on."""
+        self._first, self._last = (firsts[0], lasts[-1]) if firsts else (NEVER, 0)
+        self._runs = (firsts, lasts) if len(firsts) > 1 else None
 
     def add(self, first: int, last: int) -> None:
         """Include `first..last`, joining what it touches."""
         assert 0 < first <= last
-        firsts, lasts = self._firsts, self._lasts
-        if not firsts or lasts[-1] + 1 < first:
-            firsts.append(first)
-            lasts.append(last)
+        end = self._last
+        if not end:
+            self._first, self._last = first, last
             return
-        if firsts[-1] <= first:  # the last run goes on, as nearly always
-            if lasts[-1] < last:  # noqa: PLR1730  # without a call, for each batch and each announcement
-                lasts[-1] = last
+        if self._runs is None and first <= end + 1 and last >= self._first - 1:  # the run grows, as nearly always
+            if last > end:
+                self._last = last
+            self._first = min(self._first, first)
             return
-        lo = bisect_left(self._lasts, first - 1)
-        hi = bisect_right(self._firsts, last + 1)
+        firsts, lasts = self._lists()
+        if firsts[-1] <= first <= end + 1:  # the last run goes on
+            self._last = lasts[-1] = max(end, last)
+            return
+        lo = bisect_left(lasts, first - 1)
+        hi = bisect_right(firsts, last + 1)
         if lo < hi:
-            first, last = min(first, self._firsts[lo]), max(last, self._lasts[hi - 1])
-        self._firsts[lo:hi] = [first]
-        self._lasts[lo:hi] = [last]
+            first, last = min(first, firsts[lo]), max(last, lasts[hi - 1])
+        firsts[lo:hi] = [first]
+        lasts[lo:hi] = [last]
+        self._keep(firsts, lasts)
 
     def remove(self, first: int, last: int) -> None:
         """Exclude `first..last`, splitting the runs it cuts."""
         assert 0 < first <= last
-        lo = bisect_left(self._lasts, first)
-        hi = bisect_right(self._firsts, last)
-        if lo >= hi:
+        if not self.touches(first, last):
             return
-        kept = [(self._firsts[lo], first - 1), (last + 1, self._lasts[hi - 1])]
+        firsts, lasts = self._lists()
+        lo = bisect_left(lasts, first)
+        hi = bisect_right(firsts, last)
+        kept = [(firsts[lo], first - 1), (last + 1, lasts[hi - 1])]
         kept = [(a, b) for a, b in kept if a <= b]
-        self._firsts[lo:hi] = [a for a, _ in kept]
-        self._lasts[lo:hi] = [b for _, b in kept]
+        firsts[lo:hi] = [a for a, _ in kept]
+        lasts[lo:hi] = [b for _, b in kept]
+        self._keep(firsts, lasts)
 
     def covers(self, first: int, last: int) -> bool:
         """Whether all of `first..last` is included."""
-        firsts, lasts = self._firsts, self._lasts
-        if len(firsts) == 1:  # as nearly always
-            return firsts[0] <= first and last <= lasts[0]
+        if self._runs is None:
+            return self._first <= first and last <= self._last
+        firsts, lasts = self._runs
         i = bisect_left(lasts, first)
         return i < len(firsts) and firsts[i] <= first and last <= lasts[i]
 
     def includes(self, other: IntervalSet) -> bool:
         """Whether all that the other includes is included here."""
-        if len(other._firsts) == 1:  # as nearly always
-            return self.covers(other._firsts[0], other._lasts[0])
-        return self.equals(other) or all(map(self.covers, other._firsts, other._lasts))
+        if other._runs is None:
+            return not other._last or self.covers(other._first, other._last)
+        return self.equals(other) or all(map(self.covers, *other._runs))
 
     def equals(self, other: IntervalSet) -> bool:
         """Whether both include the same: `==` without asking what the other is."""
-        return self._firsts == other._firsts and self._lasts == other._lasts
+        return self._first == other._first and self._last == other._last and self._runs == other._runs
 
     def is_run(self, first: int, last: int) -> bool:
         """Whether `first..last` is all that is included."""
-        firsts = self._firsts
-        return len(firsts) == 1 and firsts[0] == first and self._lasts[0] == last
+        return self._runs is None and self._first == first and self._last == last
 
     def touches(self, first: int, last: int) -> bool:
         """Whether any of `first..last` is included."""
-        i = bisect_left(self._lasts, first)
-        return i < len(self._firsts) and self._firsts[i] <= last
+        if self._runs is None:
+            return first <= self._last and self._first <= last
+        firsts, lasts = self._runs
+        i = bisect_left(lasts, first)
+        return i < len(firsts) and firsts[i] <= last
 
     def __contains__(self, number: int) -> bool:
         return self.covers(number, number)
@@ -103,30 +130,32 @@ class IntervalSet:
     @property
     def frontier(self) -> int:
         """The highest number below which nothing is missing; 0 if even 1 is."""
-        return self._lasts[0] if self._firsts and self._firsts[0] == 1 else 0
+        return 0 if self._first != 1 else self._last if self._runs is None else self._runs[1][0]
 
     @property
     def last(self) -> int:
         """The highest number included; 0 if none is."""
-        return self._lasts[-1] if self._lasts else 0
+        return self._last
 
     @property
     def count(self) -> int:
         """How many numbers are included."""
-        if len(self._firsts) == 1:
-            return self._lasts[0] - self._firsts[0] + 1
-        return sum(self._lasts) - sum(self._firsts) + len(self._firsts)
+        if self._runs is None:
+            return self._last - self._first + 1 if self._last else 0
+        firsts, lasts = self._runs
+        return sum(lasts) - sum(firsts) + len(firsts)
 
     def missing(self, first: int, last: int) -> list[tuple[int, int]]:
         """The runs of `first..last` that are not included, ascending."""
-        firsts, lasts = self._firsts, self._lasts
-        if not lasts or lasts[-1] < first:  # all of it comes later, or all of it is in the last run, as nearly always
+        if self._last < first:  # all of it comes later, or all of it is in the one run, as nearly always
             return [(first, last)] if first <= last else []
-        if firsts[-1] <= first and last <= lasts[-1]:
-            return []
-        start = bisect_left(lasts, first)
         gaps: list[tuple[int, int]] = []
-        for i in range(start, len(firsts)):
+        if self._runs is None and self._first <= first:
+            if last > self._last:
+                gaps.append((self._last + 1, last))
+            return gaps
+        firsts, lasts = self._lists()
+        for i in range(bisect_left(lasts, first), len(firsts)):
             if firsts[i] > last:
                 break
             if first < firsts[i]:
@@ -140,20 +169,23 @@ class IntervalSet:
         """The included runs of `first..last`, clipped to it, ascending."""
         if first <= last and self.covers(first, last):  # as nearly always
             return [(first, last)]
-        lo, hi = bisect_left(self._lasts, first), bisect_right(self._firsts, last)
+        firsts, lasts = self._lists()
+        lo, hi = bisect_left(lasts, first), bisect_right(firsts, last)
         if lo >= hi:
             return []
-        return [(max(self._firsts[i], first), min(self._lasts[i], last)) for i in range(lo, hi)]
+        return [(max(firsts[i], first), min(lasts[i], last)) for i in range(lo, hi)]
 
     def reach(self, number: int) -> int:
         """The last of the run that includes a number; the number itself where none does."""
-        i = bisect_left(self._lasts, number)
-        return self._lasts[i] if i < len(self._firsts) and self._firsts[i] <= number else number
+        firsts, lasts = self._lists()
+        i = bisect_left(lasts, number)
+        return lasts[i] if i < len(firsts) and firsts[i] <= number else number
 
     def edge(self, *, last: bool) -> tuple[int, int]:
         """The first run, or the last; there has to be one."""
+        firsts, lasts = self._lists()
         at = -1 if last else 0
-        return self._firsts[at], self._lasts[at]
+        return firsts[at], lasts[at]
 
     def update(self, other: IntervalSet) -> None:
         """Include all that the other includes."""
@@ -162,7 +194,7 @@ class IntervalSet:
 
     def beyond(self, other: IntervalSet) -> tuple[int, int] | None:
         """The first run of what is included here and not in the other: no more of both is looked at than that takes."""
-        firsts, lasts = other._firsts, other._lasts
+        firsts, lasts = other._lists()
         for begin, last in self:
             first, i = begin, bisect_left(lasts, begin)
             if i < len(firsts) and firsts[i] <= begin:
@@ -181,22 +213,25 @@ class IntervalSet:
     def copy(self) -> IntervalSet:
         """A set of its own with the same numbers."""
         twin = IntervalSet()
-        twin._firsts, twin._lasts = self._firsts[:], self._lasts[:]
+        twin._first, twin._last = self._first, self._last
+        if self._runs is not None:
+            firsts, lasts = self._runs
+            twin._runs = firsts[:], lasts[:]
         return twin
 
     def __iter__(self) -> Iterator[tuple[int, int]]:
-        if len(self._firsts) == 1:
-            return iter([(self._firsts[0], self._lasts[0])])
-        return iter(list(zip(self._firsts, self._lasts, strict=True)))
+        if self._runs is None:
+            return iter([(self._first, self._last)] if self._last else [])
+        return iter(list(zip(*self._runs, strict=True)))
 
     def __len__(self) -> int:
-        return len(self._firsts)
+        return len(self._runs[0]) if self._runs is not None else 1 if self._last else 0
 
     def __bool__(self) -> bool:
-        return bool(self._firsts)
+        return self._last > 0
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, IntervalSet) and (self._firsts, self._lasts) == (other._firsts, other._lasts)
+        return isinstance(other, IntervalSet) and self.equals(other)
 
     __hash__ = None  # type: ignore[assignment]  # mutable: equal today is not equal tomorrow
 
@@ -204,9 +239,12 @@ class IntervalSet:
         return f"IntervalSet({list(self)})"
 
     def check(self) -> None:
-        """Assert the invariants: sorted, disjoint, not adjacent, positive."""
+        """Assert the invariants: sorted, disjoint, not adjacent, positive; lists where there are several runs, and only there."""
+        firsts, lasts = self._lists()
+        assert len(firsts) == len(lasts) and (len(firsts) > 1) == (self._runs is not None), self
+        assert (self._first, self._last) == ((firsts[0], lasts[-1]) if firsts else (NEVER, 0)), self
         below = -1
-        for first, last in self:
+        for first, last in zip(firsts, lasts, strict=True):
             assert below + 1 < first <= last, self
             below = last
 

@@ -109,9 +109,21 @@ def test_sets_and_vectors_equal_only_their_like_and_show_what_they_hold() -> Non
 
 
 def test_a_check_trips_over_each_broken_invariant() -> None:
-    for firsts, lasts in [([0], [1]), ([3], [2]), ([1, 3], [2, 4]), ([5, 1], [6, 2]), ([1, 2], [4, 6])]:
+    broken: list[tuple[int, int, tuple[list[int], list[int]] | None]] = [
+        (0, 1, None),
+        (3, 2, None),
+        (1, 0, None),
+        (1, 2, ([1], [2])),
+        (1, 4, ([1, 3], [2, 4])),
+        (5, 2, ([5, 1], [6, 2])),
+        (1, 6, ([1, 2], [4, 6])),
+        (1, 5, ([1, 4], [2, 6])),
+        (2, 6, ([1, 4], [2, 6])),
+        (1, 6, ([1, 4], [2, 5, 6])),
+    ]
+    for first, last, lists in broken:
         runs = IntervalSet()
-        runs._firsts, runs._lasts = firsts, lasts
+        runs._first, runs._last, runs._runs = first, last, lists
         with pytest.raises(AssertionError):
             runs.check()
     vector = VersionVector()
@@ -191,7 +203,8 @@ def test_many_runs_in_falling_order_cost_no_more_than_sorting_them() -> None:
 
     class Counted(IntervalSet):
         def __setattr__(self, name: str, value: object) -> None:
-            super().__setattr__(name, Counting(value))  # type: ignore[call-overload]
+            runs = tuple(map(Counting, value)) if isinstance(value, tuple) else value
+            super().__setattr__(name, runs)
 
     runs = Counted((number, number) for number in range(2_000, 0, -2))
 
