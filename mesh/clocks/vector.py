@@ -239,7 +239,7 @@ class IntervalSet:
         return f"IntervalSet({list(self)})"
 
     def check(self) -> None:
-        """Assert the invariants: sorted, disjoint, not adjacent, positive; lists where there are several runs, and only there."""
+        """Assert the invariants: sorted, disjoint, not adjacent, positive; lists only where there are several runs."""
         firsts, lasts = self._lists()
         assert len(firsts) == len(lasts) and (len(firsts) > 1) == (self._runs is not None), self
         assert (self._first, self._last) == ((firsts[0], lasts[-1]) if firsts else (NEVER, 0)), self
