@@ -19,6 +19,8 @@ from mesh.types import LogId
 NEVER = 1 << 64
 """The least number of what includes none: beyond all that there are."""
 
+NO_RUNS: tuple[tuple[int, int], ...] = ()
+
 
 class Order(Enum):
     """How one version vector stands to another."""
@@ -37,13 +39,13 @@ class IntervalSet:
 
     __slots__ = ("_first", "_last", "_runs")
 
-    def __init__(self, runs: Iterable[tuple[int, int]] = ()) -> None:
+    def __init__(self, runs: Iterable[tuple[int, int]] = NO_RUNS) -> None:
         """Build from closed runs `(first, last)` in any order; they may overlap. Costs O(n log n)."""
         self._first, self._last = NEVER, 0
         """The least and the greatest number that is included."""
         self._runs: tuple[list[int], list[int]] | None = None
         """The first and the last numbers of all runs, where there are several."""
-        if runs:
+        if runs is not NO_RUNS:  # without a call, for each of the many that begin empty
             for first, last in sorted(runs):
                 self.add(first, last)
 
