@@ -218,10 +218,13 @@ class Node(Composition):
                 assert_never(event)
 
     def _on_frame(self, link: LinkId, frame: f.Frame, size: int, now: Now) -> list[Outcome]:
-        outcomes = self.links.on_frame(link, frame, size, now)
-        if link not in self.links.links:  # it is gone, or was before
-            return outcomes
+        known = self.links.links.get(link)
+        if known is None:
+            return []  # we have hung up; what was under way does not matter
+        outcomes = self.links.on_frame(known, frame, size, now)
         if outcomes:
+            if link not in self.links.links:  # it may not say this now, or has said too much
+                return outcomes
             self._run(outcomes, now)
         if type(frame) is f.Hello:
             return self._on_hello(link, frame, now)
@@ -290,7 +293,8 @@ class Node(Composition):
         if peer is None:
             return outcomes
         outcomes += self.repair.on_answer(peer.link, batch.log, batch.first, batch.last, now)
-        verdict = self.journal.on_push(link, batch, self.guard.stripped_ms(now), now)
+        expiry_ms = self.guard.stripped_ms(now) if batch.body is None else 0
+        verdict = self.journal.on_push(link, batch, expiry_ms, now)
         if verdict is Verdict.TAKEN:
             outcomes += self._observe(batch, now)
             outcomes += self.dissemination.on_received(batch, peer.link, now)

@@ -75,7 +75,7 @@ def greeted(config: LinkConfig = CONFIG, who: Identity = BENS, me: Identity = ME
     """A node that somebody dialled and said HELLO to."""
     one = net(config, me)
     one.links.on_link_up(up(), at())
-    one.links.on_frame(TO_BEN, hello(who), 0, at())
+    one.links.on_frame(one.links.links[TO_BEN], hello(who), 0, at())
     one.links.on_hello(TO_BEN, hello(who), at())
     one.links.check()
     one.links.check_all()
@@ -86,7 +86,7 @@ def double(me: Identity = ME) -> Net:
     """A node to which one life of Ben has two links, the second the newer."""
     one = greeted(me=me)
     one.links.on_link_up(up(SECOND, AT_BEN), at())
-    one.links.on_frame(SECOND, hello(dialler=False), 0, at())
+    one.links.on_frame(one.links.links[SECOND], hello(dialler=False), 0, at())
     one.links.on_hello(SECOND, hello(dialler=False), at())
     one.links.check()
     one.links.check_all()

@@ -249,7 +249,7 @@ class ClockGuard:
 
         Where most do not agree and none has leapt, each stamps by its own.
         """
-        if self.trusted(now):
+        if self.is_sure or self.trusted(now):
             return now.wall_ms
         agreed_ms = self.agreed_ms(now)
         if agreed_ms is not None:

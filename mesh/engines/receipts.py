@@ -219,11 +219,11 @@ class Receipts:
             if told is None:
                 told = there[node] = IntervalSet()
             if not told.covers(first, last):
-                news = told.missing(first, last)
+                news = told.missing(first, last) if log in waiting else []
                 told.add(first, last)
                 if len(told) > RUNS_MAX:
                     told.remove(*told.edge(last=False))
-                if log in waiting:
+                if news:
                     self.risen.add(log, news[0][0], told.reach(last))
                 if log.node == self.own and not self.holdings.has(log, first, last):
                     has_ours = True

@@ -261,16 +261,13 @@ class Links:
 
     # --- frames ------------------------------------------------------------------------------------------------------
 
-    def on_frame(self, link_id: LinkId, frame: Frame, size: int, now: Now) -> list[Outcome]:
+    def on_frame(self, link: Link, frame: Frame, size: int, now: Now) -> list[Outcome]:
         """Account for a frame that came; all but batches, which have credit, count against the rate of its link.
 
         The link is gone afterwards if it may not say this now, or says too much.
         """
-        link = self.links.get(link_id)
-        if link is None:
-            return []  # we have hung up; what was under way does not matter
         if not link.greeted and not isinstance(frame, Hello):
-            return self._drop(link_id, Code.HELLO_MISSING, type(frame).__name__, now)
+            return self._drop(link.link, Code.HELLO_MISSING, type(frame).__name__, now)
         mono_us, rate = now.mono_us, self.rate
         budget, most = link.budget + (mono_us - link.heard_us) * rate // 1_000_000, self.burst
         link.heard_us = mono_us
@@ -280,7 +277,7 @@ class Links:
             budget -= size if size > CONTROL_BYTES_MIN else CONTROL_BYTES_MIN  # noqa: FURB136  # as above
         link.budget = budget
         if budget < 0:
-            return self._on_flood(link_id, now)
+            return self._on_flood(link.link, now)
         peer = link.peer
         if link.carried and peer is not None and not peer.silent:  # as nearly always
             return []
@@ -291,8 +288,8 @@ class Links:
         if peer is not None and peer.silent:
             peer.silent = False
             outcomes += self._set_alive(now)
-            if link_id in self.peers and not peer.behind:
-                outcomes.append(PeerBack(link_id))
+            if link.link in self.peers and not peer.behind:
+                outcomes.append(PeerBack(link.link))
         return outcomes
 
     def _on_flood(self, link_id: LinkId, now: Now) -> list[Outcome]:

@@ -103,7 +103,7 @@ def test_the_dialler_says_hello_and_waits_for_the_other() -> None:
 def test_the_acceptor_answers_hello_grants_credit_and_begins_to_write() -> None:
     one = net()
     assert one.links.on_link_up(up(), at()) == [set_timer(GREETING, TO_BEN, ms=5_000), alive(60_000)]
-    assert one.links.on_frame(TO_BEN, hello(), 0, at(10)) == []
+    assert one.links.on_frame(one.links.links[TO_BEN], hello(), 0, at(10)) == []
 
     outcomes = one.links.on_hello(TO_BEN, hello(address=AT_BEN), at(10))
 
@@ -153,8 +153,7 @@ def test_nothing_is_accepted_before_hello() -> None:
     one = net()
     one.links.on_link_up(up(), at())
 
-    assert one.links.on_frame(TO_BEN, FRAME, 0, at()) == dropped(TO_BEN, Code.HELLO_MISSING, "IHave")
-    assert one.links.on_frame(TO_BEN, FRAME, 0, at()) == []
+    assert one.links.on_frame(one.links.links[TO_BEN], FRAME, 0, at()) == dropped(TO_BEN, Code.HELLO_MISSING, "IHave")
 
 
 OTHER_MESH = solo_identity(SUITE, b"x", b"other", "eu", WALL_MS)
@@ -269,18 +268,24 @@ def test_a_flood_of_control_frames_is_cut_off_and_a_rate_within_its_limit_is_not
     left = one.links.links[TO_BEN].budget
     assert left == 1_000 * CONTROL_BURST_S - 16  # HELLO counts, too
 
-    assert one.links.on_frame(TO_BEN, FRAME, left - 16, at()) == []
-    assert one.links.on_frame(TO_BEN, FRAME, 1, at()) == []
+    assert one.links.on_frame(one.links.links[TO_BEN], FRAME, left - 16, at()) == []
+    assert one.links.on_frame(one.links.links[TO_BEN], FRAME, 1, at()) == []
     assert one.links.links[TO_BEN].budget == 0
-    assert one.links.on_frame(TO_BEN, Push(Writer().write(1)), 1 << 20, at()) == []  # batches have their own credit
-    assert one.links.on_frame(TO_BEN, FRAME, 100, at(100)) == []
+    assert (
+        one.links.on_frame(one.links.links[TO_BEN], Push(Writer().write(1)), 1 << 20, at()) == []
+    )  # batches have their own credit
+    assert one.links.on_frame(one.links.links[TO_BEN], FRAME, 100, at(100)) == []
     flooded = dropped(TO_BEN, Code.CONTROL_FLOOD, peer=BEN)
-    assert one.links.on_frame(TO_BEN, FRAME, 1, at(100)) == [*flooded, PeerDown(TO_BEN), no_timer(DIAL)]
+    assert one.links.on_frame(one.links.links[TO_BEN], FRAME, 1, at(100)) == [
+        *flooded,
+        PeerDown(TO_BEN),
+        no_timer(DIAL),
+    ]
 
 
 def test_a_pause_does_not_save_up_for_more_than_a_burst() -> None:
     one = greeted(replace(CONFIG, control_bytes_per_s=1_000))
 
-    one.links.on_frame(TO_BEN, FRAME, 20, at(50_000))
+    one.links.on_frame(one.links.links[TO_BEN], FRAME, 20, at(50_000))
 
     assert one.links.links[TO_BEN].budget == 1_000 * CONTROL_BURST_S - 20

@@ -41,7 +41,7 @@ def test_two_lives_of_one_node_stand_side_by_side() -> None:
     one.links.on_hello(SECOND, hello(life=LIFE + 1), at())
 
     assert [peer.link for peer in one.peers] == [TO_BEN, SECOND]
-    assert one.links.on_frame(SECOND, FRAME, 0, at()) == []
+    assert one.links.on_frame(one.links.links[SECOND], FRAME, 0, at()) == []
 
 
 SMALLER, LARGER = (ME, BENS) if ANA < BEN else (BENS, ME)
@@ -60,19 +60,19 @@ def pair(me: Identity) -> Net:
 def test_the_smaller_closes_the_older_once_the_newer_has_carried_and_compares_what_was_under_way() -> None:
     one = pair(SMALLER)
 
-    outcomes = one.links.on_frame(SECOND, FRAME, 0, at())
+    outcomes = one.links.on_frame(one.links.links[SECOND], FRAME, 0, at())
 
     closed = [Hangup(TO_BEN, Code.LINK_SUPERSEDED), Count(f"links_dropped_total/{Code.LINK_SUPERSEDED}")]
     assert outcomes == [*closed, no_timer(DIAL), PeerBack(SECOND, anew=True)]
     assert list(one.links.links) == [SECOND]
-    assert one.links.on_frame(SECOND, FRAME, 0, at()) == []
+    assert one.links.on_frame(one.links.links[SECOND], FRAME, 0, at()) == []
     one.links.check_all()
 
 
 def test_the_smaller_writes_to_the_older_again_if_that_has_carried_first() -> None:
     one = pair(SMALLER)
 
-    outcomes = one.links.on_frame(TO_BEN, FRAME, 0, at())
+    outcomes = one.links.on_frame(one.links.links[TO_BEN], FRAME, 0, at())
 
     closed = [Hangup(SECOND, Code.LINK_SUPERSEDED), Count(f"links_dropped_total/{Code.LINK_SUPERSEDED}")]
     assert outcomes == [*closed, PeerDown(SECOND), no_timer(DIAL), PeerUp(TO_BEN)]
@@ -83,7 +83,7 @@ def test_the_smaller_writes_to_the_older_again_if_that_has_carried_first() -> No
 def test_the_larger_waits_for_the_other_to_close_and_compares_then() -> None:
     one = pair(LARGER)
 
-    assert one.links.on_frame(SECOND, FRAME, 0, at()) == []
+    assert one.links.on_frame(one.links.links[SECOND], FRAME, 0, at()) == []
     assert one.links.on_link_down(TO_BEN, at()) == [no_timer(GREETING, TO_BEN), PeerBack(SECOND, anew=True)]
     one.links.check_all()
 
@@ -221,7 +221,7 @@ def test_over_a_busy_link_we_say_what_our_clock_shows_every_ten_seconds() -> Non
 
     def busy(ms: int) -> None:
         one.links.on_sent((TO_BEN,), at(ms))
-        one.links.on_frame(TO_BEN, FRAME, 0, at(ms))
+        one.links.on_frame(one.links.links[TO_BEN], FRAME, 0, at(ms))
 
     busy(9_400)
     assert one.links.on_alive_timer(at(9_499)) == [alive(10_000)]
@@ -241,7 +241,7 @@ def test_a_peer_that_says_nothing_for_three_seconds_is_silent_until_it_speaks() 
     silent = one.links.on_alive_timer(at(3_000))
     one.links.on_sent((TO_BEN,), at(3_500))
     still = one.links.on_alive_timer(at(3_500))
-    back = one.links.on_frame(TO_BEN, FRAME, 0, at(3_600))
+    back = one.links.on_frame(one.links.links[TO_BEN], FRAME, 0, at(3_600))
 
     assert silent == [PeerSilent(TO_BEN), no_timer(DIAL), alive(4_000)]
     assert still == [alive(4_500)]
@@ -267,7 +267,7 @@ def test_a_peer_that_speaks_again_without_credit_stays_behind() -> None:
     assert peer is not None
     peer.starved = True
 
-    assert one.links.on_frame(TO_BEN, FRAME, 0, at(3_600)) == [alive(4_000)]
+    assert one.links.on_frame(one.links.links[TO_BEN], FRAME, 0, at(3_600)) == [alive(4_000)]
 
 
 def test_a_link_that_is_silent_for_a_minute_is_closed() -> None:
