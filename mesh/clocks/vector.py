@@ -37,12 +37,14 @@ class IntervalSet:
     Nearly all sets are one run for nearly all of their life: that is two numbers, and lists are made where there are more.
     """
 
-    __slots__ = ("_first", "_last", "_runs")
+    __slots__ = ("_first", "_runs", "last")
 
     def __init__(self, runs: Iterable[tuple[int, int]] = NO_RUNS) -> None:
         """Build from closed runs `(first, last)` in any order; they may overlap. Costs O(n log n)."""
-        self._first, self._last = NEVER, 0
-        """The least and the greatest number that is included."""
+        self._first = NEVER
+        """The least number that is included ..."""
+        self.last = 0
+        """... and the greatest, 0 if there is none: read only."""
         self._runs: tuple[list[int], list[int]] | None = None
         """The first and the last numbers of all runs, where there are several."""
         if runs is not NO_RUNS:  # without a call, for each of the many that begin empty
@@ -51,28 +53,28 @@ class IntervalSet:
 
     def _lists(self) -> tuple[list[int], list[int]]:
         """The first and the last numbers of all runs."""
-        return self._runs or (([self._first], [self._last]) if self._last else ([], []))
+        return self._runs or (([self._first], [self.last]) if self.last else ([], []))
 
     def _keep(self, firsts: list[int], lasts: list[int]) -> None:
         """These are all runs from now on."""
-        self._first, self._last = (firsts[0], lasts[-1]) if firsts else (NEVER, 0)
+        self._first, self.last = (firsts[0], lasts[-1]) if firsts else (NEVER, 0)
         self._runs = (firsts, lasts) if len(firsts) > 1 else None
 
     def add(self, first: int, last: int) -> None:
         """Include `first..last`, joining what it touches."""
         assert 0 < first <= last
-        end = self._last
+        end = self.last
         if not end:
-            self._first, self._last = first, last
+            self._first, self.last = first, last
             return
         if self._runs is None and first <= end + 1 and last >= self._first - 1:  # the run grows, as nearly always
             if last > end:
-                self._last = last
+                self.last = last
             self._first = min(self._first, first)
             return
         firsts, lasts = self._lists()
         if firsts[-1] <= first <= end + 1:  # the last run goes on
-            self._last = lasts[-1] = max(end, last)
+            self.last = lasts[-1] = max(end, last)
             return
         lo = bisect_left(lasts, first - 1)
         hi = bisect_right(firsts, last + 1)
@@ -99,7 +101,7 @@ class IntervalSet:
     def covers(self, first: int, last: int) -> bool:
         """Whether all of `first..last` is included."""
         if self._runs is None:
-            return self._first <= first and last <= self._last
+            return self._first <= first and last <= self.last
         firsts, lasts = self._runs
         i = bisect_left(lasts, first)
         return i < len(firsts) and firsts[i] <= first and last <= lasts[i]
@@ -107,21 +109,21 @@ class IntervalSet:
     def includes(self, other: IntervalSet) -> bool:
         """Whether all that the other includes is included here."""
         if other._runs is None:
-            return not other._last or self.covers(other._first, other._last)
+            return not other.last or self.covers(other._first, other.last)
         return self.equals(other) or all(map(self.covers, *other._runs))
 
     def equals(self, other: IntervalSet) -> bool:
         """Whether both include the same: `==` without asking what the other is."""
-        return self._first == other._first and self._last == other._last and self._runs == other._runs
+        return self._first == other._first and self.last == other.last and self._runs == other._runs
 
     def is_run(self, first: int, last: int) -> bool:
         """Whether `first..last` is all that is included."""
-        return self._runs is None and self._first == first and self._last == last
+        return self._runs is None and self._first == first and self.last == last
 
     def touches(self, first: int, last: int) -> bool:
         """Whether any of `first..last` is included."""
         if self._runs is None:
-            return first <= self._last and self._first <= last
+            return first <= self.last and self._first <= last
         firsts, lasts = self._runs
         i = bisect_left(lasts, first)
         return i < len(firsts) and firsts[i] <= last
@@ -132,29 +134,24 @@ class IntervalSet:
     @property
     def frontier(self) -> int:
         """The highest number below which nothing is missing; 0 if even 1 is."""
-        return 0 if self._first != 1 else self._last if self._runs is None else self._runs[1][0]
-
-    @property
-    def last(self) -> int:
-        """The highest number included; 0 if none is."""
-        return self._last
+        return 0 if self._first != 1 else self.last if self._runs is None else self._runs[1][0]
 
     @property
     def count(self) -> int:
         """How many numbers are included."""
         if self._runs is None:
-            return self._last - self._first + 1 if self._last else 0
+            return self.last - self._first + 1 if self.last else 0
         firsts, lasts = self._runs
         return sum(lasts) - sum(firsts) + len(firsts)
 
     def missing(self, first: int, last: int) -> list[tuple[int, int]]:
         """The runs of `first..last` that are not included, ascending."""
-        if self._last < first:  # all of it comes later, or all of it is in the one run, as nearly always
+        if self.last < first:  # all of it comes later, or all of it is in the one run, as nearly always
             return [(first, last)] if first <= last else []
         gaps: list[tuple[int, int]] = []
         if self._runs is None and self._first <= first:
-            if last > self._last:
-                gaps.append((self._last + 1, last))
+            if last > self.last:
+                gaps.append((self.last + 1, last))
             return gaps
         firsts, lasts = self._lists()
         for i in range(bisect_left(lasts, first), len(firsts)):
@@ -215,7 +212,7 @@ class IntervalSet:
     def copy(self) -> IntervalSet:
         """A set of its own with the same numbers."""
         twin = IntervalSet()
-        twin._first, twin._last = self._first, self._last
+        twin._first, twin.last = self._first, self.last
         if self._runs is not None:
             firsts, lasts = self._runs
             twin._runs = firsts[:], lasts[:]
@@ -223,14 +220,14 @@ class IntervalSet:
 
     def __iter__(self) -> Iterator[tuple[int, int]]:
         if self._runs is None:
-            return iter([(self._first, self._last)] if self._last else [])
+            return iter([(self._first, self.last)] if self.last else [])
         return iter(list(zip(*self._runs, strict=True)))
 
     def __len__(self) -> int:
-        return len(self._runs[0]) if self._runs is not None else 1 if self._last else 0
+        return len(self._runs[0]) if self._runs is not None else 1 if self.last else 0
 
     def __bool__(self) -> bool:
-        return self._last > 0
+        return self.last > 0
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, IntervalSet) and self.equals(other)
@@ -244,7 +241,7 @@ class IntervalSet:
         """Assert the invariants: sorted, disjoint, not adjacent, positive; lists only where there are several runs."""
         firsts, lasts = self._lists()
         assert len(firsts) == len(lasts) and (len(firsts) > 1) == (self._runs is not None), self
-        assert (self._first, self._last) == ((firsts[0], lasts[-1]) if firsts else (NEVER, 0)), self
+        assert (self._first, self.last) == ((firsts[0], lasts[-1]) if firsts else (NEVER, 0)), self
         below = -1
         for first, last in zip(firsts, lasts, strict=True):
             assert below + 1 < first <= last, self

@@ -123,7 +123,7 @@ def test_a_check_trips_over_each_broken_invariant() -> None:
     ]
     for first, last, lists in broken:
         runs = IntervalSet()
-        runs._first, runs._last, runs._runs = first, last, lists
+        runs._first, runs.last, runs._runs = first, last, lists
         with pytest.raises(AssertionError):
             runs.check()
     vector = VersionVector()
