@@ -46,7 +46,7 @@ class Agenda:
 
     def after(self, delay_us: int, action: Callable[..., None], *arguments: Any) -> None:
         """Do something later."""
-        self.at(self.now_us + delay_us, action, *arguments)
+        self.due(self.now_us + delay_us if delay_us > 0 else self.now_us, call, action, arguments)
 
     def every(self, period_us: int, action: Callable[[], None]) -> None:
         """Do something again and again, from so much later on."""
