@@ -351,9 +351,8 @@ class Links:
         if link is None:
             return []
         link.done += size
-        assert link.done <= link.got, (
-            "more is done with than came"
-        )  # here, so that no batch has all of its link looked at
+        # Looked at where it changes, so that `check` need not look at the link of each batch that comes and is stored.
+        assert link.done <= link.got, "more is done with than came"
         until = link.done + self.config.credit_ahead_bytes
         if until - link.granted_until < self.config.credit_step_bytes:
             return []
