@@ -52,11 +52,13 @@ def on_missed(watch: Watch, world: World, home: Machine | None, diary: Diary, ga
     if gap.reason is GapReason.EXPIRED:
         diary.told_dead.update(_names(world, gap))
     if gap.reason is GapReason.LOST:
-        holders = [machine.name for machine in world.machines.values() if any(_rows(machine, gap))]
+        machines = world.machines.values()
+        holders = [each.name for each in machines if each.replaced_us < told_us and any(_rows(each, gap))]
         if holders:
             _false(watch, diary, gap, f"and {' '.join(holders)} has it")
     if gap.reason is GapReason.MISSING and home is not None:
-        lies = next((row for row in _rows(home, gap) if row.since_us < told_us - TAKEN_IN_US), None)
+        taken_us = told_us - TAKEN_IN_US  # an earlier image may have brought it back
+        lies = next((row for row in _rows(home, gap) if max(row.since_us, home.replaced_us) < taken_us), None)
         if lies is not None:
             line = f"{lies.since_us / 1e6:.6f} s: it lies on {home.name}’s disk"
             _false(watch, diary, gap, f"and {home.name}, which told it so, has it", line)
@@ -65,7 +67,7 @@ def on_missed(watch: Watch, world: World, home: Machine | None, diary: Diary, ga
         if IntervalSet(heard.awaited.get(log).within(gap.first, gap.last)).minus(heard.behind.get(log)):
             _false(watch, diary, gap, "and was told so before, since it last began")
         heard.awaited.add(log, gap.first, gap.last)
-        for row in _rows(home, gap) if home is not None else ():
+        for row in _rows(home, gap) if home is not None and home.replaced_us < told_us else ():
             if row.since_us < told_us:
                 first, last = row.batch().first, row.last
                 heard.held.add(log, max(first, gap.first), min(last, gap.last))
