@@ -163,6 +163,7 @@ class Composition:
             self._doors_touched = False
             for engine in self._doors:
                 engine.check()
+            self.repair.check_all()  # what was lost, forked, denied or refused is not asked for, of whomever
         links, logs = self.peers.touched, self.holdings.touched
         if links:
             for engine in self._of_links:

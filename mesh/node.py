@@ -268,9 +268,11 @@ class Node(Composition):
                 others = [told for told in addresses if told[0] != self.identity.node]
                 return outcomes + self.book.on_told(others, peer.node, now)
             case f.NotFound():
+                self._doors_touched = True
                 self.dissemination.on_not_found(link, frame)
                 return self.repair.on_not_found(link, frame, now)
             case f.Busy():
+                self._doors_touched = True
                 return self.repair.on_not_found(link, frame, now)
             case f.RepairHello():
                 return [*self.receipts.tell_all(link), *self.repair.on_repair_hello(link, frame, now)]
@@ -302,6 +304,7 @@ class Node(Composition):
         outcomes.append(e.Count(f"batches_refused_total/{verdict.value}"))
         outcomes += self.links.on_batch_done(link, batch.size)
         if verdict is Verdict.BLOCKED:
+            self._doors_touched = True
             self.repair.on_blocked(batch.log, batch.first, batch.last)
         if verdict is Verdict.INVALID:
             outcomes += self.links.on_broken(link, Code.BATCH_INVALID, self.journal.fault, now)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from sim.calm import LOOK_US, difference
 from sim.contract import in_vain
 from sim.pending import CLIENTS_US
+from sim.units import say_seconds
 
 if TYPE_CHECKING:
     from sim.checkers import Watch
@@ -64,7 +65,7 @@ class Apart:
             if part.is_equal and is_now:
                 well.append(part.names)
             else:
-                group, within = " ".join(part.names), f"the bound is {part.within_us / 1e6:.2f} s"
+                group, within = " ".join(part.names), f"the bound is {say_seconds(part.within_us)}"
                 when = "equal digests too late" if is_now else "never had equal digests"
                 what = f"{group}, cut off together, {'had ' if is_now else ''}{when}; {within}"
                 what += in_vain(self.world, self.pairs, part.names)

@@ -18,7 +18,7 @@ from sim.clock import WALL_MS
 from sim.contract import Backlog, backlog_of, in_vain, parts, stored_since
 from sim.diary import name_of, say_name
 from sim.machine import Machine
-from sim.units import MILLION
+from sim.units import MILLION, say_seconds
 from sim.world import World
 
 LOOK_US = 250_000
@@ -99,7 +99,7 @@ class Calm:
         )
         faults = [told for told in self.story if float(told.split()[0]) * MILLION <= self._began_us]
         line = f"{self.world.now_us / 1e6:.6f} s: {name} has not got {log.node.hex()[:8]}:{first}..{last}"
-        within = f"the bound is {self.bound_us / MILLION:.2f} s{in_vain(self.world, self.pairs, self._names)}"
+        within = f"the bound is {say_seconds(self.bound_us)}{in_vain(self.world, self.pairs, self._names)}"
         self.watch.broken("converges", f"{about}; {within}", *faults[-2:], line, kind="calm")
 
     def _count(self) -> int:

@@ -52,7 +52,7 @@ from sim.tape import Tape
 from sim.telling import newest_unseen, owed_of
 from sim.tripwire import TripwireError, tripwires
 from sim.undated import Undated
-from sim.units import MILLION
+from sim.units import MILLION, say_seconds
 from sim.workload import App
 from sim.world import SUITE, World
 
@@ -426,7 +426,7 @@ class Play:
         is_late = figures.converged_us < 0 or figures.converged_us > figures.bound_us
         if is_late and not watch.undated:
             after = "never" if figures.converged_us < 0 else f"only after {figures.converged_us / 1e6:.2f} s"
-            what = f"{core} had equal digests {after}; the bound is {figures.bound_us / 1e6:.2f} s"
+            what = f"{core} had equal digests {after}; the bound is {say_seconds(figures.bound_us)}"
             what += in_vain(self.world, self.pairs, self.core)
             watch.broken("converges", what, *self.stage.story[-4:], *difference(self.world, self.core))
         for _, line, prove in self._unserved(PAGE_US):

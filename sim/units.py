@@ -95,6 +95,11 @@ def say_us(us: int) -> str:
     return f"{us}us" if us else "0s"
 
 
+def say_seconds(us: int) -> str:
+    """A time in seconds, to a hundredth; one that is shorter, as it is."""
+    return f"{us / MILLION:.2f} s" if us == 0 or us >= 10_000 else f"{us / MILLION:g} s"
+
+
 def say_measured(us: int) -> str:
     """A time that was measured, as a person reads it: to a hundredth of the unit that fits it."""
     for unit, factor in (("s", 1_000_000), ("ms", 1_000)):

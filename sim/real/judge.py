@@ -15,7 +15,7 @@ from sim.figures import bounds_of, measure_books
 from sim.outcome import Outcome
 from sim.proof import of_time
 from sim.real.apps import App
-from sim.units import MILLION, say_measured, say_us
+from sim.units import MILLION, say_measured, say_seconds, say_us
 
 SLACK_US = 1_500_000
 SLACK_TIMES = 2
@@ -84,7 +84,7 @@ def judge(outcome: Outcome, watch: Watch, apps: Mapping[str, App], stores: Store
     watch.look("converges")
     if figures.converged_us < 0 or figures.converged_us > slack_us(figures.bound_us):
         after = "never" if figures.converged_us < 0 else f"only after {figures.converged_us / 1e6:.2f} s"
-        what = f"all nodes had equal digests {after}; the bound is {figures.bound_us / 1e6:.2f} s"
+        what = f"all nodes had equal digests {after}; the bound is {say_seconds(figures.bound_us)}"
         watch.broken("converges", what, *outcome.story[-4:])
     watch.look("available")
     for line in waits:

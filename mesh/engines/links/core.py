@@ -343,7 +343,10 @@ class Links:
         """Count a batch that came against what we granted. The link is gone afterwards if it was too much."""
         link = self.links[link_id]
         link.got += size
-        return self._drop(link_id, Code.CREDIT_EXCEEDED, "", now) if link.got > link.granted_until else []
+        if link.got <= link.granted_until:
+            return []
+        self.peers.touched.add(link_id)  # for `check`, should it not be gone
+        return self._drop(link_id, Code.CREDIT_EXCEEDED, "", now)
 
     def on_batch_done(self, link_id: LinkId, size: int) -> list[Outcome]:
         """A batch that came is stored, or was refused: its room is free again."""
@@ -352,7 +355,7 @@ class Links:
             return []
         link.done += size
         # Looked at where it changes, so that `check` need not look at the link of each batch that comes and is stored.
-        assert link.done <= link.got, "more is done with than came"
+        assert link.done <= link.got <= link.granted_until, "more is done with than came, or has come than was granted"
         until = link.done + self.config.credit_ahead_bytes
         if until - link.granted_until < self.config.credit_step_bytes:
             return []

@@ -137,6 +137,19 @@ def _tell_of_it(host: Host) -> None:
     host.tick(ms=host.ms + 100)
 
 
+def _deny(host: Host) -> None:
+    host.frame(f.NotFound(((LogId(b"?" * 32, 1), 1, 1),)))
+
+
+def _refuse(host: Host) -> None:
+    host.frame(f.Busy(((LogId(b"?" * 32, 1), 1, 1),), 1_000))
+
+
+def _come_too_early(host: Host) -> None:
+    host.node.journal.blocked_until_us = 1 << 60
+    host.frame(f.Push(ben().write()))
+
+
 def _expire(host: Host) -> None:
     host.tick(ms=host.ms + host.node.config.expire_every_ms)
 
@@ -166,6 +179,9 @@ class Unchecked(Host):
         (_prove, _unproven),
         (_tell_of_it, _unproven),
         (_expire, _unproven),
+        (_deny, _asked_for_what_is_not_missing),
+        (_refuse, _asked_for_what_is_not_missing),
+        (_come_too_early, _asked_for_what_is_not_missing),
     ],
 )
 def test_what_seldom_changes_is_looked_at_where_it_may_have(

@@ -83,7 +83,7 @@ def test_nobody_is_done_with_more_than_came() -> None:
     one = greeted()
     assert one.links.on_batch(TO_BEN, 10, at()) == []
 
-    with pytest.raises(AssertionError, match="more is done with"):
+    with pytest.raises(AssertionError, match="more is done with than came"):
         one.links.on_batch_done(TO_BEN, 11)
 
 
