@@ -97,7 +97,7 @@ def say_us(us: int) -> str:
 
 def say_seconds(us: int) -> str:
     """A time in seconds, to a hundredth; one that is shorter, as it is."""
-    return f"{us / MILLION:.2f} s" if us == 0 or us >= 10_000 else f"{us / MILLION:g} s"
+    return f"{us / MILLION:.2f} s" if us == 0 or us >= 10_000 else f"{us / MILLION:.6f}".rstrip("0") + " s"
 
 
 def say_measured(us: int) -> str:

@@ -113,4 +113,4 @@ def test_who_is_far_apart_and_unequal_is_told_so() -> None:
     others.judge([])
 
     (breach,) = watch.breaches
-    assert breach.about.endswith("; the bound is 0.00 s" + SAID + ONLY)
+    assert breach.about.endswith("; the bound is 0.000001 s" + SAID + ONLY)

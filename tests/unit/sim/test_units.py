@@ -84,6 +84,6 @@ def test_what_is_said_is_read_as_the_same(number: int) -> None:
 
 
 def test_seconds_are_told_to_a_hundredth_and_what_is_shorter_is_not_nothing() -> None:
-    said = [units.say_seconds(us) for us in (0, 1_000, 9_999, 10_000, 5_418_000)]
+    said = [units.say_seconds(us) for us in (0, 1, 1_000, 9_999, 10_000, 5_418_000)]
 
-    assert said == ["0.00 s", "0.001 s", "0.009999 s", "0.01 s", "5.42 s"]
+    assert said == ["0.00 s", "0.000001 s", "0.001 s", "0.009999 s", "0.01 s", "5.42 s"]
