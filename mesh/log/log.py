@@ -16,7 +16,7 @@ from hashlib import blake2b
 from typing import NamedTuple
 
 from mesh.clocks.vector import IntervalSet
-from mesh.log.batch import Batch
+from mesh.log.batch import NO_NAME, Batch
 from mesh.types import LogId
 
 UNKNOWN_NAME = b""
@@ -33,20 +33,48 @@ class Run(NamedTuple):
 
 
 class Log:
-    """The runs of one log. Every change costs O(log runs) plus the runs it moves."""
+    """The runs of one log. Every change costs O(log runs) plus the runs it moves.
 
-    __slots__ = ("_hashed", "expires_ms", "id", "positions", "runs", "stamp")
+    Nearly all logs are one run, as `IntervalSet` has it: beside its positions that is two names, and no list of runs.
+    """
+
+    __slots__ = ("_before", "_hashed", "_head", "_runs", "expires_ms", "id", "positions", "stamp")
 
     def __init__(self, log: LogId, runs: tuple[Run, ...] = (), stamp: int = 0, expires_ms: int = 0) -> None:
         """Start from recovered runs (sorted, joined), the newest stamp and the latest expiry of the log."""
         self.id = log
-        self.runs: list[Run] = list(runs)
         self.positions = IntervalSet((run.first, run.last) for run in runs)
+        self._runs: list[Run] | None = None
+        """All runs, where there is not one."""
+        self._before = self._head = NO_NAME
+        """The names before and at the end of the one."""
+        self.runs = list(runs)
         self.stamp = stamp
         self.expires_ms = expires_ms
         self._hashed = blake2b(log.node, digest_size=8, person=b"gsm-digest")
         """What every digest of this log begins with."""
         self._hashed.update(b"%d/%s" % (log.epoch, log.space.encode()))
+
+    @property
+    def runs(self) -> list[Run]:
+        """All runs, ascending. Not to be changed in place."""
+        if self._runs is None:
+            return [Run(first, last, self._before, self._head) for first, last in self.positions]
+        return self._runs
+
+    @runs.setter
+    def runs(self, runs: list[Run]) -> None:
+        self._runs = runs
+        if len(runs) == 1:
+            _, _, self._before, self._head = runs[0]
+            self._runs = None
+
+    def has_runs_of(self, other: Log) -> bool:
+        """Whether both have the same runs, names and all."""
+        if self._runs is None and other._runs is None:
+            names = self._head == other._head and self._before == other._before
+            return names and self.positions.equals(other.positions)
+        return self.runs == other.runs
 
     @property
     def frontier(self) -> int:
@@ -55,36 +83,36 @@ class Log:
 
     def name_at(self, last: int) -> bytes:
         """The name of the batch that ends at a position, which is known where a run ends there; else `UNKNOWN_NAME`."""
-        i = bisect_right(self.runs, last, key=_first) - 1
-        return self.runs[i].head if i >= 0 and self.runs[i].last == last else UNKNOWN_NAME
-
-    def _place(self, first: int) -> int:
-        """How many runs begin at or before a position: all, as nearly always, or as many as are searched for."""
         runs = self.runs
-        return len(runs) if not runs or runs[-1].first <= first else bisect_right(runs, first, key=_first)
+        i = bisect_right(runs, last, key=_first) - 1
+        return runs[i].head if i >= 0 and runs[i].last == last else UNKNOWN_NAME
 
     def fault(self, batch: Batch) -> str:
         """Say why a batch that overlaps nothing cannot stand at its place; empty if it can."""
-        i = self._place(batch.first)
+        if self._runs is None and self.positions.last < batch.first:  # as nearly always
+            goes_on = self.positions.last + 1 == batch.first
+            is_other = goes_on and self._head not in (UNKNOWN_NAME, batch.head.previous)
+            return "it does not name the batch before it" if is_other else ""
+        runs = self.runs
+        i = bisect_right(runs, batch.first, key=_first)
         if i > 0:
-            before = self.runs[i - 1]
+            before = runs[i - 1]
             if before.last + 1 == batch.first and before.head not in (UNKNOWN_NAME, batch.head.previous):
                 return "it does not name the batch before it"
-        if i < len(self.runs):
-            after = self.runs[i]
+        if i < len(runs):
+            after = runs[i]
             if batch.last + 1 == after.first and after.before not in (UNKNOWN_NAME, batch.name):
                 return "the batch after it names another"
         return ""
 
     def add(self, batch: Batch) -> None:
         """Take a batch that overlaps nothing here and for which `fault` is empty."""
-        runs, last, head = self.runs, batch.last, batch.head
-        if runs and runs[-1].last + 1 == batch.first:  # it goes on where the log ends, as nearly always
-            first, _, before, _ = runs[-1]
-            runs[-1] = Run(first, last, before, batch.name)
+        positions, head = self.positions, batch.head
+        if self._runs is None and positions.last + 1 == batch.first:  # it goes on where the log ends, as nearly always
+            self._head = batch.name
         else:
             self._insert(batch)
-        self.positions.add(batch.first, last)
+        positions.add(batch.first, batch.last)
         stamp, expires_ms = head.stamp, head.expires_ms
         if stamp > self.stamp:  # noqa: PLR1730  # without a call, for each batch
             self.stamp = stamp
@@ -92,26 +120,28 @@ class Log:
             self.expires_ms = expires_ms
 
     def _insert(self, batch: Batch) -> None:
-        i = self._place(batch.first)
+        runs = self.runs
+        i = bisect_right(runs, batch.first, key=_first)
         first, last, before, head = batch.first, batch.last, batch.head.previous, batch.name
         start, end = i, i
-        if i > 0 and self.runs[i - 1].last + 1 == first:
-            start, first, before = i - 1, self.runs[i - 1].first, self.runs[i - 1].before
-        if i < len(self.runs) and last + 1 == self.runs[i].first:
-            end, last, head = i + 1, self.runs[i].last, self.runs[i].head
-        self.runs[start:end] = [Run(first, last, before, head)]
+        if i > 0 and runs[i - 1].last + 1 == first:
+            start, first, before = i - 1, runs[i - 1].first, runs[i - 1].before
+        if i < len(runs) and last + 1 == runs[i].first:
+            end, last, head = i + 1, runs[i].last, runs[i].head
+        self.runs = [*runs[:start], Run(first, last, before, head), *runs[end:]]
 
     def remove(self, batch: Batch) -> None:
         """Take a batch out again: its append failed, or its row did not verify."""
-        i = bisect_right(self.runs, batch.first, key=_first) - 1
-        run = self.runs[i]
+        runs = self.runs
+        i = bisect_right(runs, batch.first, key=_first) - 1
+        run = runs[i]
         assert run.first <= batch.first and batch.last <= run.last
         kept = []
         if run.first < batch.first:
             kept.append(Run(run.first, batch.first - 1, run.before, batch.head.previous))
         if batch.last < run.last:
             kept.append(Run(batch.last + 1, run.last, batch.name, run.head))
-        self.runs[i : i + 1] = kept
+        self.runs = [*runs[:i], *kept, *runs[i + 1 :]]
         self.positions.remove(batch.first, batch.last)
 
     def lose(self, first: int, last: int) -> None:
@@ -135,15 +165,16 @@ class Log:
 
     def learn(self, batch: Batch) -> None:
         """Learn names again from a batch that was read from the disk, where it stands at the end of a run."""
-        i = bisect_right(self.runs, batch.first, key=_first) - 1
-        if i < 0 or self.runs[i].last < batch.last:
+        runs = self.runs
+        i = bisect_right(runs, batch.first, key=_first) - 1
+        if i < 0 or runs[i].last < batch.last:
             return
-        run = self.runs[i]
+        run = runs[i]
         if run.first == batch.first and run.before == UNKNOWN_NAME:
             run = run._replace(before=batch.head.previous)
         if run.last == batch.last and run.head == UNKNOWN_NAME:
             run = run._replace(head=batch.name)
-        self.runs[i] = run
+        self.runs = [*runs[:i], run, *runs[i + 1 :]]
 
     def through(self, end: int) -> list[Run]:
         """The runs up to a position. A run that reaches it ends there without a name, whether it goes on or not."""
@@ -161,13 +192,12 @@ class Log:
 
     def check(self) -> None:
         """Assert that runs and positions agree and that what touches is joined."""
-        if len(self.runs) == 1:  # as nearly always
-            first, last, _, _ = self.runs[0]
-            assert 0 < first <= last and self.positions.is_run(first, last)
+        if self._runs is None:  # as nearly always
+            assert len(self.positions) == 1
             return
-        assert len(self.positions) == len(self.runs)
+        assert len(self.positions) == len(self._runs) != 1
         below = -1
-        for run, (first, last) in zip(self.runs, self.positions, strict=True):
+        for run, (first, last) in zip(self._runs, self.positions, strict=True):
             assert below + 1 < first <= last
             assert (run.first, run.last) == (first, last)
             below = last

@@ -43,7 +43,7 @@ def _lost_position(node: Node) -> None:
 
 def _other_head(node: Node) -> None:
     held = node.holdings.stored[the_log(node)]
-    held.runs[0] = Run(1, 2, held.runs[0].before, b"?" * 32)
+    held.runs = [Run(1, 2, held.runs[0].before, b"?" * 32)]
 
 
 def _delivered_too_much(node: Node) -> None:

@@ -439,7 +439,7 @@ def test_a_check_trips_over_each_broken_invariant() -> None:
     wrong_sum = holding(batch)
     wrong_sum._digest += 1
     broken_log = holding(batch)
-    broken_log.stored[writer.log].runs.clear()
+    broken_log.stored[writer.log].runs = []
     broken_names = holding(batch)
     broken_names.names._runs["x", 1] = []
 
@@ -460,7 +460,7 @@ def test_a_name_that_one_of_two_tables_does_not_know_is_no_contradiction_and_ano
 
     assert holdings.received[writer.log].runs == [Run(2, 2, UNKNOWN_NAME, more.name)]
     assert holdings.stored[writer.log].runs == [Run(2, 2, batch.name, more.name)]
-    holdings.stored[writer.log].runs[0] = Run(2, 2, batch.name, b"?" * 32)
+    holdings.stored[writer.log].runs = [Run(2, 2, batch.name, b"?" * 32)]
     with pytest.raises(AssertionError):
         holdings.check()
 

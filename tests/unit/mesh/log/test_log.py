@@ -259,9 +259,9 @@ def test_a_new_log_is_empty() -> None:
 
 def test_a_check_trips_where_runs_and_positions_disagree_or_touch_unjoined() -> None:
     log = Log(LogId(ANA, 1), (Run(1, 2, NO_NAME, OTHER),))
-    log.positions.add(3, 3)
+    log.positions.add(5, 5)
     with pytest.raises(AssertionError):
         log.check()
-    log.runs.append(Run(3, 3, OTHER, OTHER))
+    log.runs = [*log.runs[:1], Run(3, 3, OTHER, OTHER)]
     with pytest.raises(AssertionError):
         log.check()
