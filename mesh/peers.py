@@ -7,10 +7,12 @@ it is back.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 from mesh.types import Address, LinkId, NodeId
+
+NOBODY: Mapping[int, Peer] = {}
 
 
 @dataclass(slots=True)
@@ -57,24 +59,30 @@ class Peer:
 class Peers:
     """The links that are written to: at most one for each life of a node. Iterates in the order of their coming up."""
 
+    __slots__ = ("_nodes", "by_link", "touched")
+
     def __init__(self) -> None:
         """Start alone."""
         self.by_link: dict[LinkId, Peer] = {}
         """Read only: a look-up at each frame costs no call."""
-        self._lives: dict[tuple[NodeId, int], Peer] = {}
+        self._nodes: dict[NodeId, dict[int, Peer]] = {}
+        """The same by node and life: who asks for one node looks at no other."""
         self.touched: set[LinkId] = set()
         """Links of which something changed in this tick, for `check`; the node clears it as the next begins."""
 
     def add(self, peer: Peer) -> None:
         """Begin to write to a link, and to no other of this life of its node."""
-        self.by_link[peer.link] = self._lives[peer.node, peer.life] = peer
+        self.by_link[peer.link] = self._nodes.setdefault(peer.node, {})[peer.life] = peer
         self.touched.add(peer.link)
 
     def remove(self, link: LinkId) -> Peer | None:
         """Stop writing to a link."""
         peer = self.by_link.pop(link, None)
         if peer is not None:
-            del self._lives[peer.node, peer.life]
+            lives = self._nodes[peer.node]
+            del lives[peer.life]
+            if not lives:
+                del self._nodes[peer.node]
             self.touched.add(link)
         return peer
 
@@ -84,16 +92,20 @@ class Peers:
 
     def of(self, node: NodeId, life: int) -> Peer | None:
         """The link to this life of a node, if there is one."""
-        return self._lives.get((node, life))
+        return self._nodes.get(node, NOBODY).get(life)
+
+    def lives_of(self, node: NodeId) -> Collection[Peer]:
+        """The links to all lives of a node."""
+        return self._nodes.get(node, NOBODY).values()
 
     def linked(self, node: NodeId) -> bool:
         """Whether any life of a node is linked."""
-        return any(peer.node == node for peer in self)
+        return node in self._nodes
 
     def speaks(self, node: NodeId) -> bool:
         """Whether any life of a node is linked and not silent."""
-        for peer in self.by_link.values():  # noqa: SIM110  # without a generator, for each announcement
-            if peer.node == node and not peer.silent:
+        for peer in self._nodes.get(node, NOBODY).values():  # noqa: SIM110  # without a generator, for each announcement
+            if not peer.silent:
                 return True
         return False
 

@@ -67,7 +67,7 @@ class ReceiptConfig:
         require(0 < self.again_ms <= self.patience_ms, "0 < again_ms <= patience_ms")
 
 
-@dataclass
+@dataclass(slots=True)
 class Receipts:
     """Who has stored what, and who waits to hear of it."""
 
@@ -286,9 +286,9 @@ class Receipts:
         outcomes = self._tell(tuple(peers), origins.pop(self.own, []))
         if not origins:
             return outcomes
-        for link, peer in peers.items():
+        for peer in self.peers.lives_of(*origins) if len(origins) == 1 else self.peers:
             if peer.node in origins:
-                outcomes += self._tell((link,), origins[peer.node])
+                outcomes += self._tell((peer.link,), origins[peer.node])
         if not self.untold:
             outcomes.append(SetTimer(Timer(TELL), now.mono_us + self.config.gather_ms * US_PER_MS))
         self.untold.update(*origins.values())

@@ -83,7 +83,7 @@ class RepairConfig:
         require(self.want_bytes >= BATCH_BYTES_MAX, "want_bytes must hold a batch")
 
 
-@dataclass
+@dataclass(slots=True)
 class Repair:
     """Sessions with every linked peer."""
 
@@ -96,6 +96,8 @@ class Repair:
     behind: Callable[[LinkId], list[Outcome] | None] = lambda _link: None
     """Has `Served` told when all that a link asked for has left; None if nothing of it can be under way."""
     partners: dict[LinkId, Partner] = field(default_factory=dict)
+    seeks: bool = False
+    """Some partner may have what we miss, or owe us an answer: while none does, a batch that comes looks at none of them."""
     blocked_until_us: int = 0
 
     # --- when --------------------------------------------------------------------------------------------------------
@@ -194,7 +196,8 @@ class Repair:
         partner = self.partners.get(link)
         if partner is None or not partner.active:
             return []
-        if partner.heard == partner.session and not partner.owes_anything and not self._is_anything_free(partner):
+        is_free = any(self._free(partner, log) for log in partner.missing.logs())
+        if partner.heard == partner.session and not partner.owes_anything and not is_free:
             return [self._stalls(link, now)]
         if partner.moved_us > now.mono_us - self.config.stall_ms * US_PER_MS:  # it gives, but has for too long
             partner.again = True
@@ -291,6 +294,7 @@ class Repair:
         if partner is None:
             return []
         self.peers.touched.add(link)
+        self.seeks = True
         partner.measure()
         known = self.holdings.received
         outcomes: list[Outcome] = []
@@ -380,13 +384,10 @@ class Repair:
                 free = free.minus(other.missing.get(log))
         return free
 
-    def _is_anything_free(self, partner: Partner) -> bool:
-        return any(self._free(partner, log) for log in partner.missing.logs())
-
     def on_answer(self, link: LinkId, log: LogId, first: int, last: int, now: Now) -> list[Outcome]:
         """A batch came on a link: if it was asked for there, that session goes on, whoever else sent it meanwhile."""
-        partner = self.partners.get(link)
-        if partner is None or not partner.owes.sets or not partner.owes.get(log).touches(first, last):
+        partner = self.partners.get(link) if self.seeks else None
+        if partner is None or not partner.owes.get(log).touches(first, last):
             return []
         partner.owes.remove(log, first, last)
         partner.moved_us, partner.incomplete = now.mono_us, 0
@@ -396,9 +397,9 @@ class Repair:
     def on_received(self, log: LogId, first: int, last: int, now: Now) -> list[Outcome]:
         """A batch came, from wherever: nobody needs to be asked for it."""
         outcomes: list[Outcome] = []
-        for link, partner in self.partners.items():
-            sets = partner.missing.sets
-            if not sets or log not in sets or not sets[log].touches(first, last):
+        self.seeks = self.seeks and any(partner.missing or partner.owes for partner in self.partners.values())
+        for link, partner in self.partners.items() if self.seeks else ():
+            if not partner.missing.get(log).touches(first, last):
                 continue
             self.peers.touched.add(link)
             partner.came(log, first, last)
@@ -443,6 +444,7 @@ class Repair:
 
     def on_lost(self, log: LogId, first: int, last: int) -> None:
         """We no longer have a range that we had: peers that have it are missing it to us again."""
+        self.seeks = True
         for partner in self.partners.values():
             partner.lost_since = partner.session
             for lo, hi in partner.theirs.get(log).within(first, last):
@@ -483,17 +485,16 @@ class Repair:
 
     def check(self) -> None:
         """Assert that nothing is asked of two peers, and that only what is missing is asked for, of links touched."""
-        for link in self.peers.touched:
-            partner = self.partners.get(link)
-            if partner is not None:
-                self._check_partner(link, partner)
+        for link in self.peers.touched & self.partners.keys():
+            self._check_partner(link)
 
     def check_all(self) -> None:
         """Assert the same of every link."""
-        for link, partner in self.partners.items():
-            self._check_partner(link, partner)
+        for link in self.partners:
+            self._check_partner(link)
 
-    def _check_partner(self, link: LinkId, partner: Partner) -> None:
-        assert link in self.peers.by_link
+    def _check_partner(self, link: LinkId) -> None:
+        partner = self.partners[link]
+        assert link in self.peers.by_link and (self.seeks or not (partner.missing or partner.owes))
         if partner.asked.sets or partner.doubtful.sets:
             partner.check([other for other in self.partners.values() if other is not partner])

@@ -2,7 +2,7 @@
 
 from mesh.peers import Peer, Peers
 from mesh.types import LinkId
-from tests.samples import ANA, BEN
+from tests.samples import ANA, BEN, CY
 
 
 def peer(link: int = 1, node: bytes = ANA, life: int = 5) -> Peer:
@@ -43,6 +43,7 @@ def test_peers_stand_in_the_order_of_their_coming_and_are_found_by_link_node_and
     assert (LinkId(9) in peers, LinkId(3) in peers) == (True, False)
     assert (peers.get(LinkId(9)), peers.get(LinkId(3))) == (ben, None)
     assert (peers.of(ANA, 6), peers.of(ANA, 7), peers.of(BEN, 6)) == (reborn, None, None)
+    assert (list(peers.lives_of(ANA)), list(peers.lives_of(CY))) == ([ana, reborn], [])
     assert (peers.linked(BEN), peers.linked(type(ANA)(b"x" * 32))) == (True, False)
 
 
@@ -56,6 +57,7 @@ def test_a_link_is_removed_once_even_while_peers_are_looked_through() -> None:
     assert [one.link for one in removed if one] == [1, 2]
     assert peers.remove(LinkId(1)) is None
     assert len(peers) == 0
+    assert (peers.linked(ANA), list(peers.lives_of(ANA)), peers.of(ANA, 6)) == (False, [], None)
 
 
 def test_a_node_speaks_while_any_of_its_lives_does() -> None:

@@ -12,7 +12,7 @@ from mesh.frames import Stored
 from mesh.log.holdings import Holdings
 from mesh.log.log import Run
 from mesh.operations import Receipt
-from mesh.types import LogId
+from mesh.types import LinkId, LogId, NodeId
 from tests.engine_samples import TO_ANA, TO_BEN, TO_CY, at, held, keep, peer, set_timer, take, to_ben, to_cy
 from tests.receipt_samples import OTHER, SEAT, from_ben, placed, receipts, told
 from tests.samples import ANA, BEN, CY, Writer
@@ -288,6 +288,20 @@ def test_what_gathers_is_told_once_to_each_who_does_not_know_all_of_it() -> None
     ]
     ranges = tuple(sorted([(ben.log, 1, 1), (cy.log, 1, 1)]))
     assert one.tell_gathered() == [Send((TO_BEN, TO_CY), Stored(ANA, "eu", ranges))]
+
+
+def test_of_two_logs_at_once_each_node_is_told_of_its_own_and_nobody_else_of_either() -> None:
+    ben, cy = Writer(BEN), Writer(CY)
+    third = peer(LinkId(9), NodeId(b"d" * 32))
+    one = receipts(third, to_cy(), to_ben(), holdings=held(ben.write(), cy.write()), gather_ms=200)
+    for log in (ben.log, cy.log):
+        one.on_stored_here(log, 1, 1)
+
+    assert one.tell_peers(at()) == [
+        Send((TO_CY,), Stored(ANA, "eu", ((cy.log, 1, 1),))),
+        Send((TO_BEN,), Stored(ANA, "eu", ((ben.log, 1, 1),))),
+        set_timer(TELL, ms=200),
+    ]
 
 
 def test_a_log_that_vanished_before_the_others_were_told_is_not_told() -> None:

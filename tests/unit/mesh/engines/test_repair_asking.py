@@ -160,6 +160,28 @@ def test_a_batch_that_comes_outside_a_session_is_noted_without_a_word() -> None:
     assert [p.missing.count for p in repair.partners.values()] == [0, 0]
 
 
+def test_partners_are_looked_at_again_once_a_range_that_they_have_was_lost() -> None:
+    repair, ana = shared()
+    take(repair.holdings, *ana.batches)
+    for link in (TO_BEN, TO_CY):
+        for batch in ana.batches:
+            repair.on_answer(link, batch.log, batch.first, batch.last, at())
+    repair.on_received(ana.log, 1, 3, at())
+    repair.on_received(ana.log, 1, 3, at())
+    assert not repair.seeks
+
+    repair.on_lost(ana.log, 2, 2)
+    assert (repair.seeks, repair.partners[TO_CY].missing.count) == (True, 1)
+    repair.check_all()
+
+    repair.seeks = False
+    with pytest.raises(AssertionError):
+        repair.check_all()
+    repair.seeks = True
+    repair.on_received(ana.log, 2, 2, at())
+    assert [p.missing.count for p in repair.partners.values()] == [0, 0]
+
+
 def test_a_batch_ends_a_session_behind_a_peer_that_never_had_it() -> None:
     ana = Writer(ANA)
     ana.write()
