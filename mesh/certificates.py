@@ -22,7 +22,7 @@ import msgpack
 from mesh.codes import Code
 from mesh.crypto import NAME_BYTES, PUBLIC_BYTES, SEED_BYTES, SIGNATURE_BYTES, Signer, Suite, name_of
 from mesh.errors import HostError, RemoteError, UsageError
-from mesh.types import Address, NodeId
+from mesh.types import Address, NodeId, node_of
 
 MS_PER_DAY = 86_400_000
 LIFE_MS = 400 * MS_PER_DAY
@@ -235,7 +235,7 @@ def verify_certificate(raw: bytes, genesis: Genesis, suite: Suite, wall_ms: int)
     delegation = _read_delegation(_blob(delegated))
     names = _word(region), _words(labels), _words(roles)
     dates = _number(since), _number(until)
-    member = NodeId(_blob(node, PUBLIC_BYTES))
+    member = node_of(_blob(node, PUBLIC_BYTES))
     certificate = Certificate(_blob(mesh, NAME_BYTES), member, *names, *dates, delegation)
     if certificate.statement != statement:
         raise RemoteError("a certificate is not in its one form")

@@ -16,6 +16,8 @@ T = TypeVar("T")
 class Rng:
     """A deterministic stream of random bytes and what is drawn from them."""
 
+    __slots__ = ("_counter", "_key")
+
     def __init__(self, seed: bytes) -> None:
         """Start a stream; any seed of at least one byte will do, 32 for secrets."""
         self._key = blake2b(seed, digest_size=32).digest()

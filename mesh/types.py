@@ -53,9 +53,15 @@ class LogId(NamedTuple):
     space: str = DEFAULT_SPACE
 
 
-log_of = lru_cache(maxsize=16_384)(LogId)
-"""The same object for the same log, for what comes from outside: all tables are keyed by logs, and a key that *is* the one
-in the table is not compared with it field by field."""
+node_of = lru_cache(maxsize=4_096)(NodeId)
+"""The same object for the same node, for what comes from outside: a key that *is* the one in a table is not compared with it
+byte by byte, and what nodes of one simulation have in common is there once."""
+
+
+@lru_cache(maxsize=16_384)
+def log_of(node: NodeId, epoch: int, space: str) -> LogId:
+    """The same object for the same log, likewise."""
+    return LogId(node_of(node), epoch, space)
 
 
 @value

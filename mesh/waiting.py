@@ -117,7 +117,7 @@ def _in_turn(own: dict[int, Waiting]) -> list[Waiting]:
     return sorted(there, key=lambda each: not each.has_come_again)
 
 
-@dataclass
+@dataclass(slots=True)
 class Waiters:
     """All who wait."""
 

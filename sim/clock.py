@@ -15,7 +15,7 @@ WALL_MS = 1_700_000_000_000
 """When every world begins (14 November 2023)."""
 
 
-@dataclass
+@dataclass(slots=True)
 class Clock:
     """What one machine takes the time to be. Times in monotonic µs and wall ms."""
 

@@ -63,7 +63,7 @@ class Row:
         return replace(self)
 
 
-@dataclass
+@dataclass(slots=True)
 class Image:
     """All that one disk holds at a moment."""
 
@@ -79,7 +79,7 @@ class Image:
         return Image(rows, {log: _copy(held) for log, held in self.held.items()}, dict(self.names), list(self.members))
 
 
-@dataclass
+@dataclass(slots=True)
 class Disk:
     """The durable image of one node, and the switches of its faults."""
 

@@ -9,16 +9,19 @@ That is what shrinking shortens. Keys and names come as `bytes`, which are no ch
 
 from __future__ import annotations
 
+import sys
+from array import array
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from struct import Struct
 
 from mesh.rng import Rng
 from sim.errors import TapeError
 from sim.units import MILLION
 
-BLOCK = Struct(">8Q")
+BLOCK_BYTES = 64
 """Draws of 64 bits, eight to a block of BLAKE2b. The bias for bounds below 2^40 is under 2^-24."""
+AHEAD = 4
+"""So many blocks are hashed at once: the state of the hash, which takes more room than they, is seldom looked at."""
 
 
 @dataclass
@@ -58,11 +61,13 @@ class Tape:
 
 def _begun(key: bytes) -> blake2b:
     """The hash of a counter's block under a key, the first byte of nine taken in: so is the key, once for all."""
-    return blake2b(b"\0", key=key, digest_size=BLOCK.size)
+    return blake2b(b"\0", key=key, digest_size=BLOCK_BYTES)
 
 
 class Stream(Rng):
     """Draws from a seed."""
+
+    __slots__ = ("_block", "_blocks", "_drawn", "_keyed", "_tape", "label")
 
     def __init__(self, seed: bytes, label: str, tape: Tape, drawn: list[int]) -> None:
         """Begin a stream; `Tape.stream` does."""
@@ -70,7 +75,7 @@ class Stream(Rng):
         self.label = label
         self._tape = tape
         self._drawn = drawn
-        self._block: list[int] = []
+        self._block = array("Q")
         self._keyed = _begun(self._key)
         """What the hash of each block begins with."""
         self._blocks = 0
@@ -89,12 +94,17 @@ class Stream(Rng):
         """Draw an integer in `[0, bound)`."""
         return (self._block or self._filled()).pop() % bound
 
-    def _filled(self) -> list[int]:
-        self._blocks += 1
-        state = self._keyed.copy()
-        state.update(self._blocks.to_bytes(8, "big"))
-        self._block = list(BLOCK.unpack(state.digest()))
-        return self._block
+    def _filled(self) -> array[int]:
+        blocks = []
+        for number in range(self._blocks + AHEAD, self._blocks, -1):  # the first last, for what is last is drawn first
+            state = self._keyed.copy()
+            state.update(number.to_bytes(8, "big"))
+            blocks.append(state.digest())
+        self._blocks += AHEAD
+        self._block = block = array("Q", b"".join(blocks))  # less to touch than a list of numbers that lie anywhere
+        if sys.byteorder == "little":
+            block.byteswap()
+        return block
 
     def chance(self, ppm: int) -> bool:
         """Whether something happens that happens so many times in a million; a draw of 0 says that it does not."""
@@ -103,6 +113,8 @@ class Stream(Rng):
 
 class Recorded(Stream):
     """Draws from a seed, kept on the tape."""
+
+    __slots__ = ()
 
     def below(self, bound: int) -> int:
         """Draw an integer in `[0, bound)`."""
@@ -113,6 +125,8 @@ class Recorded(Stream):
 
 class Replayed(Stream):
     """Draws from a tape."""
+
+    __slots__ = ()
 
     def below(self, bound: int) -> int:
         """The next draw of the tape; see the module for what is done at its end."""

@@ -20,6 +20,12 @@ Wrong = tuple[str, str, str, Change]
 """The file in which something goes wrong, the promise that it breaks and what of that, and who does it how."""
 
 
+def instead(one: object, name: str, does: Callable[..., Any]) -> None:
+    """One object does something else from now on; as it has slots, it gets a class of its own for that."""
+    kind = type(one)
+    one.__class__ = type(kind.__name__, (kind,), {"__slots__": (), name: staticmethod(does)})
+
+
 @cache
 def breaches(path: Path, seed: int) -> tuple[Breach, ...]:
     """What an honest play breaks: nothing. Ask before anything is changed that it plays with."""

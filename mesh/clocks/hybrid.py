@@ -44,7 +44,7 @@ def stamp_of(wall_ms: int) -> int:
     return wall_ms << COUNTER_BITS
 
 
-@dataclass
+@dataclass(slots=True)
 class HybridClock:
     """Gives out strictly rising stamps that follow both the wall clock and every stamp seen."""
 
@@ -78,7 +78,7 @@ class HybridClock:
         return stamp_ms(self.high) > wall_ms + SKEW_MAX_MS
 
 
-@dataclass
+@dataclass(slots=True)
 class ClockGuard:
     """Decides which time to stamp with and up to which time things may expire.
 

@@ -68,9 +68,10 @@ class IntervalSet:
             self._first, self.last = first, last
             return
         if self._runs is None and first <= end + 1 and last >= self._first - 1:  # the run grows, as nearly always
-            if last > end:
+            if last > end:  # without a call, for each batch
                 self.last = last
-            self._first = min(self._first, first)
+            if first < self._first:  # noqa: PLR1730  # as above
+                self._first = first
             return
         firsts, lasts = self._lists()
         if firsts[-1] <= first <= end + 1:  # the last run goes on

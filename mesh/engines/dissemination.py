@@ -74,7 +74,7 @@ class Wanted:
     asked_us: int = 0
 
 
-@dataclass
+@dataclass(slots=True)
 class Dissemination:
     """Pushes, announces and grafts."""
 

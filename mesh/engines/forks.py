@@ -73,7 +73,7 @@ REQUEST_STEP = 4
 """Reads of the node's own are numbered 0 modulo 4; 0 itself asks for names."""
 
 
-@dataclass
+@dataclass(slots=True)
 class Forks:
     """Finds, keeps and passes on the proofs that logs have two histories."""
 

@@ -136,7 +136,7 @@ def draft_fault(draft: Draft, ttl_max_ms: int) -> tuple[Code, str] | None:
     return None
 
 
-@dataclass
+@dataclass(slots=True)
 class Intake:
     """Takes publishes in, and seals them."""
 

@@ -10,7 +10,6 @@ that are remembered are bounded.
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
@@ -42,7 +41,7 @@ class Verdict(Enum):
     """The disk takes nothing for now."""
 
 
-@dataclass
+@dataclass(slots=True)
 class Journal:
     """Verifies, gathers, appends, and remembers who sent what."""
 
@@ -52,12 +51,13 @@ class Journal:
     is_member: Callable[[NodeId], bool]
     pending_max: int
     incoming: list[tuple[Batch, LinkId]] = field(default_factory=list)
-    pending: OrderedDict[int, tuple[tuple[Batch, LinkId | None], ...]] = field(default_factory=OrderedDict)
+    pending: dict[int, tuple[tuple[Batch, LinkId | None], ...]] = field(default_factory=dict)
+    """The appends that the disk has not answered, by number, the oldest first."""
     appends: int = 0
     blocked_until_us: int = 0
     fault: str = ""
     """What was wrong with the last batch that was invalid or forked."""
-    _epochs: OrderedDict[tuple[NodeId, int], KeyProven] = field(default_factory=OrderedDict)
+    _epochs: dict[tuple[NodeId, int], KeyProven] = field(default_factory=dict)
 
     def on_push(self, link: LinkId, batch: Batch, expiry_ms: int, now: Now) -> Verdict:
         """Judge a peer's batch; one that is taken is received, and part of the next append."""
@@ -77,7 +77,7 @@ class Journal:
         if self.fault:
             return Verdict.INVALID
         if len(self._epochs) > EPOCHS_KNOWN_MAX:
-            self._epochs.popitem(last=False)
+            del self._epochs[next(iter(self._epochs))]
         if batch.body is None and batch.head.expires_ms > expiry_ms:
             return Verdict.STRIPPED
         self.fault = self.holdings.fault(batch)

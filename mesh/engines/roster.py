@@ -23,7 +23,7 @@ MEMBERS_MAX = 4_096
 PAGE_CERTIFICATES = 256
 
 
-@dataclass
+@dataclass(slots=True)
 class Roster:
     """Knows members; `learnt` waits for the next append."""
 

@@ -102,7 +102,7 @@ class Owed:
             self.ranges.add(asked.log, lo, hi)
 
 
-@dataclass
+@dataclass(slots=True)
 class Serving:
     """Answers grafts and wants. `next_request` numbers reads; the node routes answers back by it."""
 

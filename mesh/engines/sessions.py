@@ -85,7 +85,7 @@ class Session:
     """Of all those subscriptions."""
 
 
-@dataclass
+@dataclass(slots=True)
 class Sessions:
     """All seats of this node."""
 

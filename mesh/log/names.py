@@ -120,6 +120,8 @@ def _within(run: NameRun, gone: IntervalSet) -> list[NameRun]:
 class NameIndex:
     """Which names a node holds, and where."""
 
+    __slots__ = ("_runs", "_twice", "movers")
+
     def __init__(self, runs: Iterable[NameRun] = ()) -> None:
         """Start from recovered runs, in any order."""
         self._runs: dict[Name, list[NameRun]] = {}

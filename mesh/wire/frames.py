@@ -19,7 +19,7 @@ from mesh.errors import DecodeError
 from mesh.log.batch import batch_from_parts
 from mesh.log.log import UNKNOWN_NAME
 from mesh.log.record import NESTING_MAX, UNPACK_ERRORS, refuse_depth, unpacked, unpacker
-from mesh.types import EPOCH_MAX, NODE_ID_BYTES, Address, LogId, NodeId, log_of
+from mesh.types import EPOCH_MAX, NODE_ID_BYTES, Address, LogId, NodeId, log_of, node_of
 
 FRAME_BYTES_MAX = 1_310_720
 """1.25 MiB: a record of 1 MiB and all that goes with it (protocol.md, 2)."""
@@ -288,7 +288,7 @@ _DECODERS: dict[int, tuple[int, Callable[[list[Any]], f.Frame]]] = {
     6: (1, lambda p: f.IHave(_ranges(p[0]))),
     7: (1, lambda p: f.Graft(_ranges(p[0]))),
     8: (1, lambda p: f.NotFound(_ranges(p[0]))),
-    9: (3, lambda p: f.Stored(NodeId(blob(p[0], NODE_ID_BYTES)), text(p[1]), _ranges(p[2]))),
+    9: (3, lambda p: f.Stored(node_of(blob(p[0], NODE_ID_BYTES)), text(p[1]), _ranges(p[2]))),
     10: (2, lambda p: f.RepairHello(number(p[0]), number(p[1]))),
     11: (1, lambda p: f.RepairEqual(number(p[0]))),
     12: (2, _vector),

@@ -42,7 +42,7 @@ class Asked:
     through: int
 
 
-@dataclass
+@dataclass(slots=True)
 class Delivery(Tail):
     """All subscriptions of this node."""
 
@@ -123,12 +123,12 @@ class Delivery(Tail):
 
     def settle(self, now: Now) -> list[Outcome]:
         """Deliver what has become deliverable: to the tail at once, then to whoever is behind."""
-        outcomes = super().settle(now)
+        outcomes = Tail.settle(self, now)
         return outcomes + self._feed() if self.hungry else outcomes
 
     def on_hole_timer(self, log: LogId, now: Now) -> list[Outcome]:
         """A hole has stood for long: it may be given up."""
-        return [*super().on_hole_timer(log, now), *self._feed()]
+        return [*Tail.on_hole_timer(self, log, now), *self._feed()]
 
     # --- catching up -------------------------------------------------------------------------------------------------
 

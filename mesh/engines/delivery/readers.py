@@ -102,6 +102,8 @@ class Group:
 class Groups:
     """All groups, and which of them a channel concerns."""
 
+    __slots__ = ("_channels", "_literal", "_number", "_wild", "beyond", "due", "groups")
+
     def __init__(self) -> None:
         """Start without readers."""
         self.groups: dict[Key, Group] = {}

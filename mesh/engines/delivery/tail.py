@@ -83,7 +83,7 @@ class Holes:
     ended_us: int
 
 
-@dataclass
+@dataclass(slots=True)
 class Tail:
     """The readers of this node, and the front of every log."""
 
@@ -117,10 +117,10 @@ class Tail:
     """What expires up to this time is dead; the node says it at the beginning of each tick."""
     next_request: int = 2
     revision: int = 0
-    _revised: OrderedDict[LogId, int] = field(default_factory=OrderedDict)
+    _revised: dict[LogId, int] = field(default_factory=dict)
+    twins: Twins = field(init=False)
     to_cover: bool = False
-    """A log has come farther, and readers whom nothing in it concerned are to be told so: the next settling sets the timer
-    for that, which is `_covering` till it rings."""
+    """Readers whom nothing concerned in a log that came farther are to be told so: settling sets a timer, which is ..."""
     _covering: bool = False
 
     def __post_init__(self) -> None:
@@ -140,8 +140,8 @@ class Tail:
 
     def _revise(self, log: LogId) -> None:
         self.revision += 1
+        self._revised.pop(log, None)  # to the end
         self._revised[log] = self.revision
-        self._revised.move_to_end(log)
 
     def _request(self) -> int:
         request, self.next_request = self.next_request, self.next_request + REQUEST_STEP

@@ -79,7 +79,7 @@ class Place:
     near: bool = False
 
 
-@dataclass
+@dataclass(slots=True)
 class AddressBook:
     """All addresses, and one timer for the next dial."""
 

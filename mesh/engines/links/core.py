@@ -122,7 +122,7 @@ def hello_statement(dialler: bool, mesh: bytes, node: NodeId, binding: bytes) ->
     return b"gossamer-hello-1" + (b"d" if dialler else b"a") + mesh + node + binding
 
 
-@dataclass
+@dataclass(slots=True)
 class Links:
     """All connections of a node."""
 

@@ -17,6 +17,7 @@ from sim.network import Network
 from sim.scenario.reading import from_tables
 from sim.units import MILLION
 from sim.world import World
+from tests.play_samples import instead
 
 ANA_BEN_CY = [("ana", "eu"), ("ben", "eu"), ("cy", "us")]
 CORE, NAMES = ["ana", "ben", "cy"], ["ana", "ben", "cy", "dan", "eve"]
@@ -62,14 +63,14 @@ def dan_gives_nothing(play: Play) -> None:
     def ask(link: LinkId, frame: Graft | Want, _wall_ms: int) -> list[Outcome]:
         return [Send((link,), NotFound(frame.ranges))]
 
-    node(play, "dan").serving.ask = ask  # type: ignore[method-assign]
+    instead(node(play, "dan").serving, "ask", ask)
 
 
 def eve_asks_again_at_once(play: Play) -> None:
     def on_not_found(link: LinkId, frame: NotFound, _now: Now) -> list[Outcome]:
         return [Send((link,), Want(frame.ranges))]
 
-    node(play, "eve").repair.on_not_found = on_not_found  # type: ignore[assignment, method-assign]
+    instead(node(play, "eve").repair, "on_not_found", on_not_found)
 
 
 def ana_asks_for_what_she_has(play: Play) -> None:
@@ -80,7 +81,7 @@ def ana_asks_for_what_she_has(play: Play) -> None:
         log = next(iter(ana.holdings.stored))
         return [*on_alive_timer(now), Send(tuple(ana.peers.links()), Graft(((log, 1, 1),)))]
 
-    ana.links.on_alive_timer = and_asks  # type: ignore[method-assign]
+    instead(ana.links, "on_alive_timer", and_asks)
 
 
 def test_who_is_cut_off_together_becomes_equal_and_quiet() -> None:

@@ -11,6 +11,7 @@ from sim.quiet import DYING_US
 from sim.scenario.reading import from_tables
 from sim.units import MILLION
 from sim.workload import App
+from tests.play_samples import instead
 
 CORE, PART = ["ana", "ben"], ["cy", "dan"]
 
@@ -54,7 +55,7 @@ def _hide(play: Play) -> None:
     """From now on ana says nothing of what she has, and gives nothing; and a message comes to her."""
     ana = play.world.machines["ana"].node
     assert ana is not None
-    ana.serving.ask = lambda link, frame, _: [Send((link,), NotFound(frame.ranges))]  # type: ignore[method-assign]
+    instead(ana.serving, "ask", lambda link, frame, _: [Send((link,), NotFound(frame.ranges))])
     play.world.filter = lambda source, _, packed: source != "ana" or type(decode_frame(packed)) not in (Push, IHave)
     App(play.world, "late", ["ana"]).publish("room/1", b"x")
 
