@@ -7,7 +7,7 @@ round trip varies, or that loses what it carries, may fail several times in a ro
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from sim.network import RETRANSMIT_US
@@ -78,7 +78,7 @@ def _lost_ppm(loss_ppm: int, count: int) -> int:
     return -(-share // whole)
 
 
-def _late_ppm(one: tuple[int, ...], other: tuple[int, ...], within_us: int) -> int:
+def _late_ppm(one: Sequence[int], other: Sequence[int], within_us: int) -> int:
     """How many of a million pairs of delays, each sorted, come to so much or more."""
     late = sum(len(other) - bisect_left(other, within_us - each) for each in one)
     return -(-late * MILLION // (len(one) * len(other)))

@@ -59,8 +59,14 @@ def ahead_bytes(rate_bps: int) -> int:
     return min(AHEAD_BYTES, max(AHEAD_LEAST_BYTES, carried))
 
 
+class _Pipe:
+    """What each frame looks at, as in `sim.network`."""
+
+    __slots__ = ("clear", "due", "free_us", "number", "path", "rng", "target", "target_link")
+
+
 @dataclass(eq=False, slots=True)
-class Pipe:
+class Pipe(_Pipe):
     """One direction of a link. Times are true microseconds of the world."""
 
     path: Path
@@ -82,6 +88,8 @@ class Pipe:
     held: list[tuple[int, bytes]] = field(default_factory=list)
     """What waits until something passes, with its number."""
     held_bytes: int = 0
+    clear: bool = True
+    """Nothing is early, held or waiting."""
     waiting: list[tuple[int, int, bytes, int]] = field(default_factory=list)
     """What waits behind a bottleneck or a cut, by lane and number, as a heap: real links have lanes (`mesh.wire.framing`).
 
@@ -200,7 +208,7 @@ class Links:
             if pipe is None:  # it is gone
                 continue
             path = pipe.path
-            if not path.clear or pipe.held or pipe.waiting:
+            if not path.clear or not pipe.clear:
                 self.send(pipe, packed, lane)
                 continue
             path.sent_bytes += size
@@ -216,8 +224,10 @@ class Links:
     def send(self, pipe: Pipe, packed: bytes, lane: Lane = Lane.CONTROL) -> None:
         """A frame leaves, or waits in its lane for a bottleneck that has much to do; it arrives after what left before it."""
         path = pipe.path
+        pipe.clear = not (pipe.early or pipe.held or pipe.waiting)
         if pipe.waiting or pipe.held_bytes > ahead_bytes(path.rate_bps) or self._has_to_wait(path, packed):
             self._number += 1
+            pipe.clear = False
             heappush(pipe.waiting, (lane, self._number, packed, len(packed)))
             if len(pipe.waiting) == 1:
                 self._pump(pipe)
@@ -266,6 +276,7 @@ class Links:
         if pipe.held or path.cuts or path.clogs or (path.mtu_bytes and size > path.mtu_bytes):
             pipe.held.append(frame)
             pipe.held_bytes += size
+            pipe.clear = False
             return
         if path.plain:
             at_us = world.now_us + (path.draws[pipe.rng.below(STEPS)] if path.draws else path.delay.draw(pipe.rng))
@@ -288,9 +299,11 @@ class Links:
         if not path.clear and (path.cuts or path.clogs):  # it was under way when nothing passed any more
             pipe.held.append(frame)
             pipe.held_bytes += len(packed)
+            pipe.clear = False
             return
         if number != pipe.due:  # what left before it was held up on its way, and comes again
             pipe.early[number] = packed
+            pipe.clear = False
             return
         world = self.world
         if number == 1:
@@ -310,7 +323,7 @@ class Links:
                 target.inbox.append(FrameReceived(pipe.target_link, heard, len(packed)))
                 if not target.ticking and not target.paused:
                     world.plan(target)
-            if not pipe.early or pipe.due not in pipe.early or pipe.target_link not in target.links:
+            if pipe.clear or pipe.due not in pipe.early or pipe.target_link not in target.links:
                 return
             packed = pipe.early.pop(pipe.due)
 

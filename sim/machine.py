@@ -39,8 +39,16 @@ class Had(NamedTuple):
     at_us: int
 
 
+class _Machine:
+    """What each tick looks at, as in `sim.network`."""
+
+    __slots__ = (
+        "alarm_us", "clock", "inbox", "label", "links", "node", "paused", "rng", "slowness", "ticking", "ticks"
+    )  # fmt: skip
+
+
 @dataclass(eq=False, slots=True)
-class Machine:
+class Machine(_Machine):
     """A node, its disk and its clock."""
 
     name: str
@@ -67,8 +75,6 @@ class Machine:
     said_tick: int = 0
     """In which of its ticks it said what a client is hearing."""
     label: bytes = b""
-    lone: dict[type[Event], bytes] = field(default_factory=dict)
-    """How the trace calls a tick of it in which it hears one event, as nearly always, by the event's type."""
     drained: bool = False
     draining: bool = False
     """It was asked to stop, whether it has heard that or not."""

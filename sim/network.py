@@ -12,7 +12,8 @@ no other. Times are whole microseconds, shares parts per million.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from array import array
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from statistics import NormalDist
@@ -54,9 +55,9 @@ median), Pareto (Lomax) with shape 2."""
 
 
 @lru_cache(maxsize=1_024)
-def delays_us(base_us: int, spread_us: int, shape: str) -> tuple[int, ...]:
-    """The delays that a base and a spread of a shape come to, each as likely as another."""
-    return tuple([base_us + spread_us * share // MILLION for share in QUANTILES[shape]])
+def delays_us(base_us: int, spread_us: int, shape: str) -> array[int]:
+    """The delays that a base and a spread of a shape come to, each as likely as another; each frame draws one of these 8 kB."""
+    return array("q", [base_us + spread_us * share // MILLION for share in QUANTILES[shape]])
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,14 +77,14 @@ class Delay:
         return cls(measured[-1], 0, shape, measured) if measured else cls(base_us, spread_us, shape)
 
     @property
-    def draws(self) -> tuple[int, ...]:
+    def draws(self) -> Sequence[int]:
         """The delays that it comes to, each as likely as another; none where it does not vary, or was measured."""
         if self.measured_us or not self.spread_us or self.shape == "constant":
             return ()
         return delays_us(self.base_us, self.spread_us, self.shape)
 
     @property
-    def possible(self) -> tuple[int, ...]:
+    def possible(self) -> Sequence[int]:
         """All delays that it comes to, the shortest first."""
         return self.measured_us or self.draws or (self.base_us,)
 
@@ -125,8 +126,14 @@ class Condition:
     mtu_bytes: int = 0
 
 
+class _Path:
+    """What each frame looks at, together in memory: the slots of a base come first, and those of a class by their names."""
+
+    __slots__ = ("clear", "draws", "sent_bytes")
+
+
 @dataclass(slots=True)
-class Path:
+class Path(_Path):
     """One direction between two nodes, as it is now: what was built, and the conditions upon it."""
 
     source: str
@@ -147,7 +154,7 @@ class Path:
     """It only delays ..."""
     clear: bool = True
     """... and lets pass what is sent ..."""
-    draws: tuple[int, ...] = ()
+    draws: Sequence[int] = ()
     """... by one of these, each as likely as another; none where its delay varies in another way, or not at all."""
     sent_bytes: int = 0
     """Bytes of frames that left over it."""

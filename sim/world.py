@@ -153,7 +153,6 @@ class World(Agenda):
         )
         rng = self.rng.fork(f"machine/{name}")
         machine = Machine(name, region, config, rng, rng.fork("disk"), label=name.encode())
-        machine.lone = {kind: b" %s 1%s" % (machine.label, called) for kind, called in EVENT.items()}
         self.machines[name] = machine
         self.start(machine)
         return machine
@@ -241,14 +240,15 @@ class World(Agenda):
         count = len(events)
         machine.ticks += 1
         self.events += count
-        if count == 1:
-            heard = machine.lone[type(events[0])]
+        if count == 1:  # as nearly always
+            heard = b"%d %s 1%s" % (self.now_us, machine.label, EVENT[type(events[0])])
         else:
             if count > 16:
                 self.cover("tick/over-16")
-            heard = b" %s %d%s" % (machine.label, count, b"".join([EVENT[type(event)] for event in events]))
+            called = b"".join([EVENT[type(event)] for event in events])
+            heard = b"%d %s %d%s" % (self.now_us, machine.label, count, called)
         noted = self._noted
-        noted.append(b"%d%s" % (self.now_us, heard))
+        noted.append(heard)
         if len(noted) > NOTED_MAX:
             self._hash_noted()
         effects = node.tick(events, machine.clock.now(self.now_us))
