@@ -12,7 +12,7 @@ Invariants, checked by `check`: stored ⊆ received; received less stored is wha
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
+from collections import OrderedDict
 
 from mesh.clocks.vector import IntervalSet, VersionVector
 from mesh.log.batch import Batch
@@ -31,35 +31,28 @@ GONE_MAX = 65_536
 class RecentBatches:
     """The batches of the last moments, by log and first position: what is read a little late costs no disk."""
 
-    __slots__ = ("_batches", "_bytes_max", "_order", "bytes")
+    __slots__ = ("_batches", "_bytes_max", "bytes")
 
     def __init__(self, bytes_max: int) -> None:
         """Keep at most so many bytes; 0 keeps nothing."""
-        self._batches: dict[tuple[LogId, int], Batch] = {}
-        self._order: deque[Batch] = deque()
-        """The same, the oldest first."""
+        self._batches: OrderedDict[tuple[LogId, int], Batch] = OrderedDict()
         self._bytes_max = bytes_max
         self.bytes = 0
 
     def keep(self, batch: Batch) -> None:
         """Keep a batch, and let go of the oldest beyond the limit."""
         place = batch.log, batch.first
-        if place in self._batches:
-            self.drop(*place)
+        before = self._batches.pop(place, None)
+        self.bytes += batch.size - (before.size if before else 0)
         self._batches[place] = batch
-        self._order.append(batch)
-        self.bytes += batch.size
         while self.bytes > self._bytes_max:
-            old = self._order.popleft()
-            del self._batches[old.log, old.first]
+            _, old = self._batches.popitem(last=False)
             self.bytes -= old.size
 
     def drop(self, log: LogId, first: int) -> None:
         """Let go of one batch."""
         batch = self._batches.pop((log, first), None)
-        if batch is not None:
-            self._order.remove(batch)
-            self.bytes -= batch.size
+        self.bytes -= batch.size if batch else 0
 
     def get(self, log: LogId, first: int) -> Batch | None:
         """The batch that begins at a position, if it is still here."""

@@ -120,7 +120,7 @@ class Tail:
     _revised: dict[LogId, int] = field(default_factory=dict)
     twins: Twins = field(init=False)
     to_cover: bool = False
-    """Readers whom nothing concerned in a log that came farther are to be told so: settling sets a timer, which is ..."""
+    """Readers whom nothing concerned in a log that came farther are to be told so: settling sets `_covering`, a timer."""
     _covering: bool = False
 
     def __post_init__(self) -> None:
