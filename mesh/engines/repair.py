@@ -196,8 +196,8 @@ class Repair:
         partner = self.partners.get(link)
         if partner is None or not partner.active:
             return []
-        is_free = any(self._free(partner, log) for log in partner.missing.logs())
-        if partner.heard == partner.session and not partner.owes_anything and not is_free:
+        owes_nothing = partner.heard == partner.session and not partner.owes_anything
+        if owes_nothing and not any(self._free(partner, log) for log in partner.missing.logs()):
             return [self._stalls(link, now)]
         if partner.moved_us > now.mono_us - self.config.stall_ms * US_PER_MS:  # it gives, but has for too long
             partner.again = True

@@ -57,7 +57,7 @@ class Log:
 
     @property
     def runs(self) -> list[Run]:
-        """All runs, ascending. Not to be changed in place."""
+        """All runs, ascending. To be changed here alone, and set again."""
         if self._runs is None:
             return [Run(first, last, self._before, self._head) for first, last in self.positions]
         return self._runs
@@ -94,7 +94,7 @@ class Log:
             is_other = goes_on and self._head not in (UNKNOWN_NAME, batch.head.previous)
             return "it does not name the batch before it" if is_other else ""
         runs = self.runs
-        i = bisect_right(runs, batch.first, key=_first)
+        i = _place(runs, batch.first)
         if i > 0:
             before = runs[i - 1]
             if before.last + 1 == batch.first and before.head not in (UNKNOWN_NAME, batch.head.previous):
@@ -121,14 +121,15 @@ class Log:
 
     def _insert(self, batch: Batch) -> None:
         runs = self.runs
-        i = bisect_right(runs, batch.first, key=_first)
+        i = _place(runs, batch.first)
         first, last, before, head = batch.first, batch.last, batch.head.previous, batch.name
         start, end = i, i
         if i > 0 and runs[i - 1].last + 1 == first:
             start, first, before = i - 1, runs[i - 1].first, runs[i - 1].before
         if i < len(runs) and last + 1 == runs[i].first:
             end, last, head = i + 1, runs[i].last, runs[i].head
-        self.runs = [*runs[:start], Run(first, last, before, head), *runs[end:]]
+        runs[start:end] = [Run(first, last, before, head)]
+        self.runs = runs
 
     def remove(self, batch: Batch) -> None:
         """Take a batch out again: its append failed, or its row did not verify."""
@@ -141,7 +142,8 @@ class Log:
             kept.append(Run(run.first, batch.first - 1, run.before, batch.head.previous))
         if batch.last < run.last:
             kept.append(Run(batch.last + 1, run.last, batch.name, run.head))
-        self.runs = [*runs[:i], *kept, *runs[i + 1 :]]
+        runs[i : i + 1] = kept
+        self.runs = runs
         self.positions.remove(batch.first, batch.last)
 
     def lose(self, first: int, last: int) -> None:
@@ -174,7 +176,8 @@ class Log:
             run = run._replace(before=batch.head.previous)
         if run.last == batch.last and run.head == UNKNOWN_NAME:
             run = run._replace(head=batch.name)
-        self.runs = [*runs[:i], run, *runs[i + 1 :]]
+        runs[i] = run
+        self.runs = runs
 
     def through(self, end: int) -> list[Run]:
         """The runs up to a position. A run that reaches it ends there without a name, whether it goes on or not."""
@@ -201,6 +204,11 @@ class Log:
             assert below + 1 < first <= last
             assert (run.first, run.last) == (first, last)
             below = last
+
+
+def _place(runs: list[Run], first: int) -> int:
+    """How many of all runs begin at or before a position: all, as nearly always, or as many as are searched for."""
+    return len(runs) if not runs or runs[-1].first <= first else bisect_right(runs, first, key=_first)
 
 
 def _first(run: Run) -> int:

@@ -123,7 +123,7 @@ class Delivery(Tail):
 
     def settle(self, now: Now) -> list[Outcome]:
         """Deliver what has become deliverable: to the tail at once, then to whoever is behind."""
-        outcomes = Tail.settle(self, now)
+        outcomes = Tail.settle(self, now)  # slots make a class anew, which `super()` does not know
         return outcomes + self._feed() if self.hungry else outcomes
 
     def on_hole_timer(self, log: LogId, now: Now) -> list[Outcome]:

@@ -180,6 +180,19 @@ def test_nothing_is_learnt_from_a_batch_within_a_run_or_outside_of_all() -> None
     assert log.runs == before
 
 
+def test_a_log_of_several_runs_is_not_copied_for_each_batch() -> None:
+    writer, batches = chain(1, 1, 1, 1, 1)
+    log = log_with(writer, [batches[0], batches[2]])
+    runs = log.runs
+
+    log.add(batches[4])
+    log.add(batches[3])
+    log.remove(batches[4])
+
+    assert log.runs is runs
+    assert runs == [Run(1, 1, NO_NAME, batches[0].name), Run(3, 4, batches[1].name, batches[3].name)]
+
+
 def test_a_lost_range_may_be_a_whole_run_or_more_and_touches_no_other() -> None:
     writer, (first, second, third, fourth, fifth) = chain(1, 1, 1, 1, 1)
     log = log_with(writer, [first, third, fifth])
